@@ -1,0 +1,229 @@
+"""The native protocol, version 1, as types. `PROTOCOL.md` tells it in prose.
+
+Client to server: JSON text messages `start`, `finalize`, `stop`, and binary audio frames
+(`streamer.frames`). Server to client: JSON text events. Times are milliseconds of session
+audio unless a name says otherwise.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+PROTOCOL_VERSION: Final = 1
+MIN_SAMPLE_RATE: Final = 8_000
+MAX_SAMPLE_RATE: Final = 48_000
+
+
+class Encoding(StrEnum):
+    PCM_S16LE = "pcm_s16le"
+    PCM_F32LE = "pcm_f32le"
+
+
+class ErrorCode(StrEnum):
+    """Stable codes. The comment is the websocket close code when the error ends the session."""
+
+    BAD_MESSAGE = "bad_message"  # 4400
+    BAD_CONFIG = "bad_config"  # 4400
+    NOT_STARTED = "not_started"  # 4400
+    ALREADY_STARTED = "already_started"  # not fatal
+    BAD_FRAME = "bad_frame"  # 4400
+    BAD_SAMPLES = "bad_samples"  # not fatal: the frame is refused, its time counts as lost
+    SEQUENCE_GAP = "sequence_gap"  # not fatal
+    MESSAGE_TOO_LARGE = "message_too_large"  # 1009
+    RATE_LIMITED = "rate_limited"  # 4429
+    IDLE_TIMEOUT = "idle_timeout"  # 4408
+    UNAUTHORIZED = "unauthorized"  # 4401
+    TOO_MANY_SESSIONS = "too_many_sessions"  # 4503
+    SHUTTING_DOWN = "shutting_down"  # 1001
+    INTERNAL = "internal"  # 1011
+
+
+CLOSE_CODES: Final[dict[ErrorCode, int]] = {
+    ErrorCode.BAD_MESSAGE: 4400,
+    ErrorCode.BAD_CONFIG: 4400,
+    ErrorCode.NOT_STARTED: 4400,
+    ErrorCode.BAD_FRAME: 4400,
+    ErrorCode.MESSAGE_TOO_LARGE: 1009,
+    ErrorCode.RATE_LIMITED: 4429,
+    ErrorCode.IDLE_TIMEOUT: 4408,
+    ErrorCode.UNAUTHORIZED: 4401,
+    ErrorCode.TOO_MANY_SESSIONS: 4503,
+    ErrorCode.SHUTTING_DOWN: 1001,
+    ErrorCode.INTERNAL: 1011,
+}
+
+
+class _Wire(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StartMessage(_Wire):
+    """Opens the session. Audio may follow at once; nothing sent after it is lost."""
+
+    type: Literal["start"] = "start"
+    protocol_version: int = PROTOCOL_VERSION
+    sample_rate: int = Field(16_000, ge=MIN_SAMPLE_RATE, le=MAX_SAMPLE_RATE)
+    encoding: Encoding = Encoding.PCM_S16LE
+    language: Literal["en"] = "en"
+    decoder: Literal["draft", "fused"] | None = None
+    context: str = Field("", max_length=4_000)
+    hot_words: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] = Field(
+        (), max_length=100
+    )
+    emotion: bool = True
+
+
+class FinalizeMessage(_Wire):
+    """Closes the open segment now; the session goes on."""
+
+    type: Literal["finalize"] = "finalize"
+
+
+class StopMessage(_Wire):
+    """No more audio will come: the server flushes finals, says `bye` and closes with 1000."""
+
+    type: Literal["stop"] = "stop"
+
+
+ClientMessage = Annotated[StartMessage | FinalizeMessage | StopMessage, Field(discriminator="type")]
+
+
+class WireWord(_Wire):
+    id: int
+    text: str
+    start_ms: float
+    end_ms: float
+    confidence: float
+    state: Literal["tentative", "committed", "final"]
+
+
+class WireEmotion(_Wire):
+    label: str
+    probs: dict[str, float]
+
+
+class Percentiles(_Wire):
+    p50: float
+    p95: float
+    p99: float
+
+
+class ReadyEvent(_Wire):
+    """The session is open. `ack_samples`… are not part of version 1; see `session_id` for logs."""
+
+    type: Literal["ready"] = "ready"
+    protocol_version: int = PROTOCOL_VERSION
+    session_id: str
+    decoder: Literal["draft", "fused"]
+    models: dict[str, str]
+    max_message_bytes: int
+    buffer_ms: float
+
+
+class WordsEvent(_Wire):
+    """Words of the open segment that are new or changed.
+
+    Committed words come once, in order; after them stands the whole tentative tail, which
+    replaces the tentative words of the event before.
+    """
+
+    type: Literal["words"] = "words"
+    segment_id: int
+    words: tuple[WireWord, ...]
+    lag_ms: float
+
+
+class SegmentEvent(_Wire):
+    """A finished segment: all its words, now final, and its emotion."""
+
+    type: Literal["segment"] = "segment"
+    segment_id: int
+    start_ms: float
+    end_ms: float
+    text: str
+    words: tuple[WireWord, ...]
+    emotion: WireEmotion | None
+    lag_ms: float
+
+
+class EmotionEvent(_Wire):
+    type: Literal["emotion"] = "emotion"
+    emotion: WireEmotion
+    start_ms: float
+    end_ms: float
+    lag_ms: float
+
+
+class LatencyEvent(_Wire):
+    """Heartbeat, about once a second while audio flows.
+
+    `lag_ms`: age of the oldest audio that has arrived but has not been processed;
+    `stages_ms`: percentiles of each stage so far; `step_ms`: the newest step, stage by stage;
+    `capture_to_emit_ms`: from the client's capture stamp to now, if the clocks allow it.
+    """
+
+    type: Literal["latency"] = "latency"
+    lag_ms: float
+    received_ms: float
+    processed_ms: float
+    step_ms: dict[str, float]
+    stages_ms: dict[str, Percentiles]
+    capture_to_emit_ms: float | None = None
+
+
+class DecoderEvent(_Wire):
+    """Captions go on without the LLM, or it is back."""
+
+    type: Literal["decoder"] = "decoder"
+    decoder: Literal["draft", "fused"]
+    reason: str
+
+
+class LossEvent(_Wire):
+    """Audio that will not be transcribed."""
+
+    type: Literal["loss"] = "loss"
+    start_ms: float
+    lost_samples: int
+    reason: Literal["overrun", "gap", "bad_samples"]
+
+
+class ErrorEvent(_Wire):
+    type: Literal["error"] = "error"
+    code: ErrorCode
+    message: str
+    fatal: bool
+
+
+class ByeEvent(_Wire):
+    """The last event. Everything committed has been delivered before it."""
+
+    type: Literal["bye"] = "bye"
+    reason: str
+    received_ms: float
+    processed_ms: float
+    lost_samples: int
+    segments: int
+    words: int
+
+
+ServerEvent = Annotated[
+    ReadyEvent
+    | WordsEvent
+    | SegmentEvent
+    | EmotionEvent
+    | LatencyEvent
+    | DecoderEvent
+    | LossEvent
+    | ErrorEvent
+    | ByeEvent,
+    Field(discriminator="type"),
+]
+
+CLIENT_MESSAGE: Final[TypeAdapter[StartMessage | FinalizeMessage | StopMessage]] = TypeAdapter(
+    ClientMessage
+)
+SERVER_EVENT: Final[TypeAdapter[ServerEvent]] = TypeAdapter(ServerEvent)
