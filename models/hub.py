@@ -1,0 +1,27 @@
+"""Fetching files from a model hub: only ever for names that ask for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from models.errors import ModelMissingError
+
+
+def fetch_from_hub(repository: str, file: str) -> Path:
+    """Fetch, or find in the hub's own cache, one file of a hub repository.
+
+    Raises:
+        ModelMissingError: the hub or the file cannot be reached.
+    """
+    # Imported late: the hub's client is slow to load and most runs never need it.
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(hf_hub_download(repository, file))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ModelMissingError(
+            f"{file} of {repository} could not be fetched from the hub ({reason}); "
+            "download it elsewhere and give its folder instead of the name"
+        ) from error
