@@ -15,6 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 PROTOCOL_VERSION: Final = 1
 MIN_SAMPLE_RATE: Final = 8_000
 MAX_SAMPLE_RATE: Final = 48_000
+MAX_FRAME_MS: Final = 5_000
+MAX_GAP_MS: Final = 60_000
 
 
 class Encoding(StrEnum):
@@ -74,6 +76,8 @@ class StartMessage(_Wire):
         (), max_length=100
     )
     emotion: bool = True
+    live: bool = True
+    """False: a recording; the server reads it as fast as it can hear it, and loses nothing."""
 
 
 class FinalizeMessage(_Wire):
@@ -112,7 +116,11 @@ class Percentiles(_Wire):
 
 
 class ReadyEvent(_Wire):
-    """The session is open. `ack_samples`… are not part of version 1; see `session_id` for logs."""
+    """The session is open.
+
+    `session_id` names it in the server's log and trace. No message may be longer than
+    `max_message_bytes`; `buffer_ms` of audio may wait to be heard before live audio is lost.
+    """
 
     type: Literal["ready"] = "ready"
     protocol_version: int = PROTOCOL_VERSION

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from streamer.events import AudioLost, SessionEvent
+from streamer.latency import SpanSink
 from streamer.ledger import Ledger
+
+if TYPE_CHECKING:  # the engine imports this module
+    from streamer.engine import DeadlineExecutor
 
 Decoder = Literal["draft", "fused"]
 
@@ -65,3 +69,31 @@ class SpeechRecognizer(Protocol):
 
     def close(self) -> None:
         """Free caches. No call may follow."""
+
+
+class UnsupportedOptionError(ValueError):
+    """A client's choice that this server cannot serve; the message says what to change."""
+
+
+class RecognizerFactory(Protocol):
+    """What a server needs of the engine. The real one is `streamer.engine.Engine`."""
+
+    @property
+    def models(self) -> dict[str, str]:
+        """Role to model name, as clients see it in `ready`."""
+
+    @property
+    def default_decoder(self) -> Decoder: ...
+
+    @property
+    def executor(self) -> DeadlineExecutor: ...
+
+    def recognizer(self, options: SessionOptions, trace: SpanSink) -> SpeechRecognizer:
+        """A recognizer for a new session. May be called on any thread.
+
+        Raises:
+            UnsupportedOptionError: the options ask for something this engine does not have.
+        """
+
+    def close(self) -> None:
+        """Stop the executor and free the models; no recognizer may be in use. Idempotent."""

@@ -1,0 +1,111 @@
+"""The client's copy of the word ledger, built from events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from streamer.protocol import SegmentEvent, ServerEvent, WireEmotion, WireWord, WordsEvent
+
+
+class TranscriptError(RuntimeError):
+    """The server broke its promise: a committed word would change, vanish or come twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptSegment:
+    """A finished segment; times in milliseconds of session audio."""
+
+    id: int
+    start_ms: float
+    end_ms: float
+    text: str
+    words: tuple[WireWord, ...]
+    emotion: WireEmotion | None
+
+
+class Transcript:
+    """Finished segments, then committed words, then the tentative tail."""
+
+    def __init__(self) -> None:
+        self._segments: list[TranscriptSegment] = []
+        self._committed: list[WireWord] = []
+        self._tentative: tuple[WireWord, ...] = ()
+        self._open_segment_id: int | None = None
+        self._next_word_id = 0
+
+    @property
+    def segments(self) -> tuple[TranscriptSegment, ...]:
+        return tuple(self._segments)
+
+    @property
+    def committed(self) -> tuple[WireWord, ...]:
+        """Words that will not change any more, final ones first."""
+        final = (word for segment in self._segments for word in segment.words)
+        return (*final, *self._committed)
+
+    @property
+    def tentative(self) -> tuple[WireWord, ...]:
+        return self._tentative
+
+    @property
+    def words(self) -> tuple[WireWord, ...]:
+        return (*self.committed, *self._tentative)
+
+    @property
+    def text(self) -> str:
+        """What is certain: final and committed words."""
+        return " ".join(word.text for word in self.committed)
+
+    def apply(self, event: ServerEvent) -> None:
+        """Fold one event in; events without words change nothing.
+
+        Raises:
+            TranscriptError: the event contradicts what was committed before.
+        """
+        if isinstance(event, WordsEvent):
+            self._apply_words(event)
+        elif isinstance(event, SegmentEvent):
+            self._apply_segment(event)
+
+    def _apply_words(self, event: WordsEvent) -> None:
+        committed = [word for word in event.words if word.state != "tentative"]
+        tentative = event.words[len(committed) :]
+        if any(word.state != "tentative" for word in tentative):
+            raise TranscriptError("a committed word comes after a tentative one")
+        if self._committed and event.segment_id != self._open_segment_id:
+            raise TranscriptError(
+                f"segment {event.segment_id} begins before {self._open_segment_id} ended"
+            )
+        for i, word in enumerate(event.words):
+            if word.id != self._next_word_id + i:
+                raise TranscriptError(
+                    f"word {word.id} ({word.text!r}) should be {self._next_word_id + i}"
+                )
+        self._open_segment_id = event.segment_id
+        self._committed.extend(committed)
+        self._next_word_id += len(committed)
+        self._tentative = tentative
+
+    def _apply_segment(self, event: SegmentEvent) -> None:
+        said = [_unchanging(word) for word in self._committed]
+        if [_unchanging(word) for word in event.words] != said:
+            raise TranscriptError(
+                f"segment {event.segment_id} reads {event.text!r}, but "
+                f"{' '.join(word.text for word in self._committed)!r} was committed"
+            )
+        if event.words:
+            self._segments.append(
+                TranscriptSegment(
+                    event.segment_id,
+                    event.start_ms,
+                    event.end_ms,
+                    event.text,
+                    event.words,
+                    event.emotion,
+                )
+            )
+        self._committed, self._tentative, self._open_segment_id = [], (), None
+
+
+def _unchanging(word: WireWord) -> tuple[int, str, float, float]:
+    return word.id, word.text, word.start_ms, word.end_ms

@@ -1,0 +1,196 @@
+"""What clients send, checked: text messages, and the order of audio frames. No I/O here."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from pydantic import ValidationError
+
+from streamer.frames import HEADER, AudioFrame, FrameError, SampleError, decode_frame, decode_header
+from streamer.protocol import (
+    CLIENT_MESSAGE,
+    CLOSE_CODES,
+    MAX_FRAME_MS,
+    MAX_GAP_MS,
+    PROTOCOL_VERSION,
+    Encoding,
+    ErrorCode,
+    FinalizeMessage,
+    StartMessage,
+    StopMessage,
+)
+
+_SEQ_MODULUS: Final = 2**32
+_TYPES: Final = "start, finalize, stop"
+_DISCRIMINATOR_ERRORS: Final = frozenset({"union_tag_invalid", "union_tag_not_found"})
+
+
+class ProtocolError(Exception):
+    """The client broke the protocol; the message tells it what to do."""
+
+    def __init__(self, code: ErrorCode, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+    @property
+    def fatal(self) -> bool:
+        return self.code in CLOSE_CODES
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """Audio before `until_offset` (client's samples) that is missing for good."""
+
+    until_offset: int
+    reason: Literal["gap", "bad_samples"]
+
+
+FrameItem = ProtocolError | Hole | AudioFrame
+
+
+def parse_text(text: str) -> StartMessage | FinalizeMessage | StopMessage:
+    """Read a JSON message.
+
+    Raises:
+        ProtocolError: `bad_message`, or `bad_config` if the settings of `start` are wrong.
+    """
+    try:
+        raw = json.loads(text, object_pairs_hook=_without_duplicates)
+    except _DuplicateKeyError as error:
+        raise ProtocolError(
+            ErrorCode.BAD_CONFIG, f"{error.args[0]} is given twice; send each setting once"
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise ProtocolError(
+            ErrorCode.BAD_MESSAGE,
+            f"text message is not JSON; send one of {_TYPES} as text, and audio as binary messages",
+        ) from error
+    if not isinstance(raw, dict):
+        raise ProtocolError(
+            ErrorCode.BAD_MESSAGE, f"text message is not a JSON object with a type out of {_TYPES}"
+        )
+    version = raw.get("protocol_version", PROTOCOL_VERSION)
+    if raw.get("type") == "start" and version != PROTOCOL_VERSION:
+        raise ProtocolError(
+            ErrorCode.BAD_CONFIG,
+            f"protocol_version {version!r:.40} is not spoken here; send {PROTOCOL_VERSION}",
+        )
+    try:
+        return CLIENT_MESSAGE.validate_python(raw)
+    except ValidationError as error:
+        raise _explain(error, is_start=raw.get("type") == "start") from error
+
+
+class _DuplicateKeyError(Exception):
+    pass
+
+
+def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    message: dict[str, object] = {}
+    for key, value in pairs:
+        if key in message:
+            raise _DuplicateKeyError(key[:64])
+        message[key] = value
+    return message
+
+
+def _explain(error: ValidationError, *, is_start: bool) -> ProtocolError:
+    first = error.errors(include_url=False, include_context=False)[0]
+    if first["type"] in _DISCRIMINATOR_ERRORS:
+        return ProtocolError(
+            ErrorCode.BAD_MESSAGE, f"unknown message type; send one of {_TYPES}, audio as binary"
+        )
+    # The first part of the location is the message type that pydantic chose.
+    field = ".".join(str(part) for part in first["loc"][1:])
+    said = first["msg"][:1].lower() + first["msg"][1:]
+    if first["type"] == "extra_forbidden":
+        said = "is not a setting of this protocol; remove it"
+    elif "input" in first and not isinstance(first["input"], dict):
+        said += f", not {first['input']!r:.40}"
+    code = ErrorCode.BAD_CONFIG if is_start else ErrorCode.BAD_MESSAGE
+    return ProtocolError(code, f"{field[:80]}: {said}")
+
+
+class FrameReader:
+    """Checks the audio frames of one session against their order and clock."""
+
+    def __init__(self, rate: int, encoding: Encoding) -> None:
+        self.rate = rate
+        self._encoding = encoding
+        self._width = 2 if encoding is Encoding.PCM_S16LE else 4
+        self._next_seq = 0
+        self._next_offset = 0
+
+    @property
+    def end_offset(self) -> int:
+        """Client samples seen or missed so far."""
+        return self._next_offset
+
+    def audio_ms(self, data: bytes) -> float:
+        """How much audio a frame brings, going by its length."""
+        return self._samples(data) * 1000 / self.rate
+
+    def read(self, data: bytes) -> tuple[FrameItem, ...]:
+        """What a binary message means, in order: errors that are not fatal, the hole before
+        the frame, the audio.
+
+        Raises:
+            ProtocolError: `bad_frame`.
+        """
+        try:
+            seq, offset, _ = decode_header(data)
+        except FrameError as error:
+            raise ProtocolError(ErrorCode.BAD_FRAME, str(error)) from error
+        items: list[FrameItem] = list(self._check_order(seq, offset))
+        end_offset = offset + self._samples(data)
+        if self.audio_ms(data) > MAX_FRAME_MS:
+            raise ProtocolError(
+                ErrorCode.BAD_FRAME,
+                f"audio frame is longer than {MAX_FRAME_MS} ms; send chunks of 20 to 200 ms",
+            )
+        try:
+            items.append(decode_frame(data, self._encoding))
+        except FrameError as error:
+            raise ProtocolError(ErrorCode.BAD_FRAME, str(error)) from error
+        except SampleError as error:
+            items.append(ProtocolError(ErrorCode.BAD_SAMPLES, str(error)))
+            items.append(Hole(end_offset, "bad_samples"))
+        self._next_seq = (seq + 1) % _SEQ_MODULUS
+        self._next_offset = end_offset
+        return tuple(items)
+
+    def _samples(self, data: bytes) -> int:
+        return max(0, len(data) - HEADER.size) // self._width
+
+    def _check_order(self, seq: int, offset: int) -> tuple[FrameItem, ...]:
+        missed_frames = (seq - self._next_seq) % _SEQ_MODULUS
+        if missed_frames >= _SEQ_MODULUS // 2:
+            raise ProtocolError(
+                ErrorCode.BAD_FRAME,
+                f"sequence number {seq} runs backwards or repeats, {self._next_seq} is next; "
+                "number frames from 0, up by 1",
+            )
+        missed = offset - self._next_offset
+        if missed < 0:
+            raise ProtocolError(
+                ErrorCode.BAD_FRAME,
+                f"sample offset {offset} overlaps audio already sent, {self._next_offset} is next; "
+                "count every sample once",
+            )
+        if missed * 1000 > MAX_GAP_MS * self.rate:
+            raise ProtocolError(
+                ErrorCode.BAD_FRAME,
+                f"sample offset jumps from {self._next_offset} to {offset}, more than "
+                f"{MAX_GAP_MS // 1000} s of audio; start a new session after a break",
+            )
+        if not missed_frames and not missed:
+            return ()
+        gap = ProtocolError(
+            ErrorCode.SEQUENCE_GAP,
+            f"{missed_frames} frames with {missed} samples are missing before frame {seq}; "
+            "captions go on with silence in their place",
+        )
+        return (gap, Hole(offset, "gap")) if missed else (gap,)

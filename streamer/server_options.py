@@ -1,0 +1,57 @@
+"""What can be set about a server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from streamer.protocol import MAX_FRAME_MS
+
+
+@dataclass(frozen=True)
+class ServerOptions:
+    """Raises ValueError if the values cannot work together."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on; `0.0.0.0` for all, which should come with a token."""
+    port: int = 8765
+    """0 takes any free port."""
+    token: str | None = None
+    """Clients must show it, if set. Health and metrics stay open."""
+    allow_origin: tuple[str, ...] = ()
+    """Web pages from elsewhere that may connect (`https://captions.example`), or `*`."""
+    max_sessions: int = 8
+    """Connections beyond this are refused with `too_many_sessions`."""
+    max_message_bytes: int = 1_048_576
+    """Of one websocket message. 5 s of 48 kHz float32 are 0.96 MB."""
+    max_messages_per_s: float = 500.0
+    """Of text messages and frames under 10 ms together; longer frames are held back instead."""
+    idle_timeout_s: float = 60.0
+    """A client that sends nothing for this long is told so and closed."""
+    send_timeout_s: float = 20.0
+    """A client that does not read for this long is dropped."""
+    buffer_s: float = 20.0
+    """Unprocessed audio a session may hold; must not exceed the engine's ring buffers."""
+    outbox_events: int = 256
+    """Events that may wait for a client to read before its recognizer pauses."""
+    heartbeat_s: float = 1.0
+    """Between `latency` events while audio flows."""
+    shutdown_grace_s: float = 10.0
+    """For running sessions to get their finals when the server stops."""
+    trace: Path | None = None
+    """Write spans of all sessions here, for Perfetto."""
+
+    def __post_init__(self) -> None:
+        if self.buffer_s * 1000 < 2 * MAX_FRAME_MS:
+            raise ValueError(f"buffer_s must be at least {2 * MAX_FRAME_MS / 1000:g} seconds")
+        if self.max_sessions < 1:
+            raise ValueError("max_sessions must be at least 1")
+        if self.max_message_bytes < 1024:
+            raise ValueError("max_message_bytes must be at least 1024")
+        if self.token == "":
+            raise ValueError("token must not be empty; leave it out to need none")
+
+    @property
+    def max_backlog_s(self) -> float:
+        """Beyond this a client is held back; one frame more still fits the buffer."""
+        return self.buffer_s - MAX_FRAME_MS / 1000

@@ -1,0 +1,187 @@
+"""A small deterministic recognizer behind the real contract, and an engine that makes them.
+
+Every half second of sound becomes a word: tentative at first, committed a step later. Half a
+second of silence, or `finalize`, closes the segment.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from streamer.clock import SAMPLE_RATE
+from streamer.engine import DeadlineExecutor
+from streamer.events import (
+    AudioLost,
+    EmotionUpdate,
+    SegmentClosed,
+    SessionEvent,
+    StepDone,
+    WordsUpdate,
+)
+from streamer.latency import SpanSink, span
+from streamer.ledger import Emotion, Hypothesis, Ledger
+from streamer.recognizer_api import Decoder, SessionOptions, UnsupportedOptionError
+
+BLOCK = SAMPLE_RATE // 2
+HAPPY = Emotion("happy", {"happy": 0.9, "unknown": 0.1})
+
+
+def tone(seconds: float, rate: int = SAMPLE_RATE) -> npt.NDArray[np.float32]:
+    t = np.arange(round(seconds * rate)) / rate
+    return (0.3 * np.sin(2 * np.pi * 440 * t)).astype(np.float32)
+
+
+def silence(seconds: float, rate: int = SAMPLE_RATE) -> npt.NDArray[np.float32]:
+    return np.zeros(round(seconds * rate), np.float32)
+
+
+class FakeRecognizer:
+    def __init__(
+        self, options: SessionOptions, trace: SpanSink, engine: FakeEngine | None = None
+    ) -> None:
+        self.ledger = Ledger()
+        self.options = options
+        self.received_samples = 0
+        self.processed_samples = 0
+        self.lost_samples = 0
+        self.closed = 0
+        self.steps = 0
+        self.threads: set[str] = set()
+        self._trace = trace
+        self._engine = engine if engine is not None else FakeEngine(start=False)
+        self._audio = np.zeros(0, np.float32)  # from processed_samples on
+        self._tentative: Hypothesis | None = None
+        self._inside = threading.Lock()
+
+    def accept(self, samples: npt.NDArray[np.float32]) -> list[AudioLost]:
+        assert not self.closed
+        if self._engine.accept_fails:
+            raise ValueError("accept is broken")
+        self._audio = np.concatenate([self._audio, samples])
+        self.received_samples += len(samples)
+        excess = len(self._audio) - round(self._engine.buffer_s * SAMPLE_RATE)
+        if excess <= 0 or self._inside.locked():
+            return []
+        lost = AudioLost(self.processed_samples, excess, "overrun")
+        self._audio = self._audio[excess:]
+        self.processed_samples += excess
+        self.lost_samples += excess
+        return [lost]
+
+    def skip(self, n_samples: int, reason: str) -> AudioLost:
+        assert not self.closed
+        assert not self._inside.locked(), "skip beside a step"
+        lost = AudioLost(self.received_samples, n_samples, reason)
+        self._audio = np.concatenate([self._audio, np.zeros(n_samples, np.float32)])
+        self.received_samples += n_samples
+        self.lost_samples += n_samples
+        return lost
+
+    def due(self) -> bool:
+        assert not self.closed
+        return len(self._audio) >= BLOCK
+
+    def step(self) -> Iterator[SessionEvent]:
+        with self._entered(), span(self._trace, "encode", "asr"):
+            self._engine.hold.wait(10)
+            self.steps += 1
+            if self._engine.fail_at_step == self.steps:
+                raise ValueError("the fake was told to break")
+            yield from self._hear(BLOCK)
+            yield StepDone(
+                self.steps,
+                self.processed_samples,
+                self.received_samples - self.processed_samples,
+                {"encode": 1.0, "decode": 2.0},
+            )
+
+    def finalize(self) -> Iterator[SessionEvent]:
+        with self._entered():
+            self._engine.hold.wait(10)
+            while len(self._audio):
+                yield from self._hear(min(BLOCK, len(self._audio)))
+            yield from self._close_segment()
+
+    def close(self) -> None:
+        assert not self._inside.locked(), "closed during a step"
+        self.closed += 1
+
+    def _hear(self, n_samples: int) -> Iterator[SessionEvent]:
+        block, self._audio = self._audio[:n_samples], self._audio[n_samples:]
+        start = self.processed_samples
+        self.processed_samples += n_samples
+        if np.abs(block).max() < 0.01:
+            yield from self._close_segment()
+            return
+        if self.ledger.open_segment is None:
+            self.ledger.open(start)
+        committed = self.ledger.commit([self._tentative] if self._tentative else [])
+        self._tentative = Hypothesis(f"w{start}", start, self.processed_samples, 0.9)
+        tentative = self.ledger.set_tentative([self._tentative])
+        yield WordsUpdate(tentative[0].segment_id, committed, tentative)
+        if self.options.emotion:
+            yield EmotionUpdate(HAPPY, start, self.processed_samples)
+
+    def _close_segment(self) -> Iterator[SessionEvent]:
+        segment = self.ledger.open_segment
+        if segment is None:
+            return
+        if self._tentative is not None:
+            committed = self.ledger.commit([self._tentative])
+            self._tentative = None
+            yield WordsUpdate(segment.id, committed, ())
+        emotion = HAPPY if self.options.emotion else None
+        yield SegmentClosed(self.ledger.close(self.processed_samples, emotion))
+
+    def _entered(self) -> threading.Lock:
+        assert not self.closed
+        assert not self._inside.locked(), "two threads in one recognizer"
+        self.threads.add(threading.current_thread().name)
+        return self._inside
+
+
+class FakeEngine:
+    """A `RecognizerFactory`. `hold` cleared makes every step wait."""
+
+    def __init__(self, *, start: bool = True, buffer_s: float = 20.0) -> None:
+        self.models = {"asr": "fake"}
+        self.default_decoder: Decoder = "draft"
+        self.executor = DeadlineExecutor(2 if start else 0, "fake-engine")
+        self.recognizers: list[FakeRecognizer] = []
+        self.hold = threading.Event()
+        self.hold.set()
+        self.buffer_s = buffer_s
+        self.fail_at_step = 0
+        self.accept_fails = False
+        self.broken = False
+        self.closed = False
+
+    def recognizer(self, options: SessionOptions, trace: SpanSink) -> FakeRecognizer:
+        if self.broken:
+            raise RuntimeError("out of memory")
+        if options.decoder == "fused":
+            raise UnsupportedOptionError(
+                "decoder: this server runs without an LLM; ask for 'draft' or leave it out"
+            )
+        recognizer = FakeRecognizer(options, trace, self)
+        self.recognizers.append(recognizer)
+        return recognizer
+
+    def close(self) -> None:
+        self.closed = True
+        self.hold.set()
+        self.executor.close()
+
+
+def eventually(condition: object, timeout_s: float = 20.0) -> None:
+    """Wait (blocking) until `condition()` holds."""
+    assert callable(condition)
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "did not happen in time"
+        time.sleep(0.005)

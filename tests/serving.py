@@ -1,0 +1,69 @@
+"""A real server on a free port, in a thread of its own, with the fake engine behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from types import TracebackType
+
+from streamer.endpoint import StreamServer
+from streamer.server import ServerOptions, create_app, serve
+from tests.fakes import FakeEngine
+
+
+class ServerThread:
+    """Use as context manager; `stop` asks for the same orderly end that SIGTERM does."""
+
+    def __init__(
+        self, options: ServerOptions | None = None, engine: FakeEngine | None = None
+    ) -> None:
+        self.engine = engine or FakeEngine()
+        self._app = create_app(self.engine, options or ServerOptions())
+        self.server: StreamServer = self._app.state.server
+        self.http_url = ""
+        self._listening = threading.Event()
+        self._loop = asyncio.new_event_loop()
+        self._stop = asyncio.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    @property
+    def url(self) -> str:
+        return self.http_url.replace("http", "ws", 1) + "v1/stream"
+
+    def sample(self, name: str, **labels: str) -> float:
+        """A value of /metrics."""
+        value = self.server.metrics.registry.get_sample_value(name, labels)
+        return 0.0 if value is None else value
+
+    @property
+    def tasks(self) -> int:
+        """Of the server's event loop."""
+        return len(asyncio.all_tasks(self._loop))
+
+    def __enter__(self) -> ServerThread:
+        self._thread.start()
+        assert self._listening.wait(20)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.engine.hold.set()
+        self.begin_stop()
+        self._thread.join(30)
+        assert not self._thread.is_alive()
+
+    def begin_stop(self) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._stop.set)
+
+    def _run(self) -> None:
+        def on_ready(url: str) -> None:
+            self.http_url = url
+            self._listening.set()
+
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(serve(self._app, "127.0.0.1", 0, on_ready, self._stop))
