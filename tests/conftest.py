@@ -1,0 +1,39 @@
+"""What several test folders share: recordings, and one engine with the real models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from streamer.engine import Engine
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def bundled_speech() -> Path:
+    """The folder of recordings that the project ships, with its `manifest.jsonl`."""
+    return ROOT / "clients" / "speech"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Recordings that only development machines have."""
+    folder = ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"the development recordings are not at {folder}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[Engine]:
+    """The real models, loaded once a run. Tests must not close it."""
+    from streamer.engine import Engine, EngineOptions
+
+    loaded = Engine.load(EngineOptions(device="cpu", threads=2, llm=True))
+    yield loaded
+    loaded.close()
