@@ -1,97 +1,156 @@
-"""The process-wide executor: owns the models, knows threads and devices, serves all sessions.
+"""The process-wide engine: owns the models, knows threads and devices, serves all sessions.
 
-Work is queued by deadline: the session whose audio has waited longest goes first, so a chatty
-session cannot starve another.
+Steps of all sessions share one pool of threads; the encoder, the draft decoder and the voice
+activity detector run on the step's own thread, the emotion classifier and the LLM on a lane
+(one thread) each, beside it.
 """
 
 from __future__ import annotations
 
-import asyncio
-import heapq
-import itertools
-import threading
 from collections.abc import Callable
-from typing import TypeVar
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-T = TypeVar("T")
+from models import moonshine
+from models.emotion import EmotionClassifier
+from models.fusion import FusionWeights, LlmFusion, opening_text
+from models.silero import VadModel
+from models.zoo import Zoo
+from streamer.deadline_executor import DeadlineExecutor
+from streamer.emotion_monitor import EmotionMonitor, EmotionOptions
+from streamer.latency import SpanSink
+from streamer.recognizer import Recognizer, RecognizerOptions, SpeechModels
+from streamer.recognizer_api import Decoder, SessionOptions
+
+if TYPE_CHECKING:
+    from models.llm import LlmScorer
+
+ASR_MODEL = "moonshine-tiny-en"
+LLM_MODEL = "gemma-3-270m"
+LLM_FILE = "gemma-3-270m-q4_k_m.gguf"
+VAD_MODEL = "silero-vad"
+EMOTION_MODEL = "emotion"
 
 
-class EngineClosedError(RuntimeError):
-    """Work was offered to an engine that has been closed."""
+@dataclass(frozen=True)
+class EngineOptions:
+    device: str = "cpu"
+    """`cpu` or `cuda`."""
+    threads: int = 2
+    """Threads that run steps, and threads one LLM pass uses."""
+    llm: bool = True
+    """Load the LLM; without it every session uses the draft decoder."""
+    recognizer: RecognizerOptions = field(default_factory=RecognizerOptions)
+    emotion: EmotionOptions = field(default_factory=EmotionOptions)
+    weights: FusionWeights = field(default_factory=FusionWeights)
 
 
-class DeadlineExecutor:
-    """A fixed pool of threads that always runs the job with the earliest deadline."""
+class Engine:
+    """All models, loaded once."""
 
-    def __init__(self, threads: int, name: str) -> None:
-        self._ready = threading.Condition()
-        self._heap: list[tuple[float, int, Callable[[], None]]] = []
-        self._order = itertools.count()
-        self._closed = False
-        self._threads = [
-            threading.Thread(target=self._work, name=f"{name}-{i}", daemon=True)
-            for i in range(threads)
-        ]
-        for thread in self._threads:
-            thread.start()
+    def __init__(
+        self,
+        options: EngineOptions,
+        speech: SpeechModels,
+        emotion: EmotionClassifier,
+        llm: LlmScorer | None,
+    ) -> None:
+        self._options = options
+        self._speech = speech
+        self._emotion = emotion
+        self._llm = llm
+        self._emotion_lane = ThreadPoolExecutor(1, thread_name_prefix="emotion")
+        self._llm_lane = ThreadPoolExecutor(1, thread_name_prefix="llm")
+        self.executor = DeadlineExecutor(options.threads, "step")
 
-    @property
-    def queued(self) -> int:
-        """Jobs waiting for a thread."""
-        return len(self._heap)
-
-    def submit(self, deadline: float, job: Callable[[], None]) -> None:
-        """Queue a job. It must handle its own exceptions.
+    @classmethod
+    def load(
+        cls,
+        options: EngineOptions,
+        zoo: Zoo | None = None,
+        progress: Callable[[str], None] | None = None,
+    ) -> Engine:
+        """Load every model. The first time, the LLM is converted into the cache (a minute).
 
         Raises:
-            EngineClosedError: the executor has been closed.
+            models.errors.ModelError: a model is missing or corrupt.
+            models.runtime.DeviceUnavailableError: the device is not usable.
         """
-        with self._ready:
-            if self._closed:
-                raise EngineClosedError("the engine is shut down")
-            heapq.heappush(self._heap, (deadline, next(self._order), job))
-            self._ready.notify()
+        zoo = zoo or Zoo()
+        say = progress or (lambda _: None)
+        say("loading speech recognition")
+        encoder = zoo.path(ASR_MODEL, "encoder_model.ort")
+        decoder = zoo.path(ASR_MODEL, "decoder_model_merged.ort")
+        graphs = zoo.derived(
+            ASR_MODEL, lambda to: moonshine.build_graphs(decoder, to), moonshine.GRAPH_VERSION
+        )
+        speech = SpeechModels(
+            encoder=moonshine.AsrEncoder(encoder, device=options.device),
+            decoder=moonshine.DraftDecoder(graphs, device=options.device),
+            tokenizer=moonshine.Tokenizer(zoo.path(ASR_MODEL, "tokenizer.bin")),
+            vad=VadModel(zoo.path(VAD_MODEL, "silero_vad_16k_sequence.onnx")),
+        )
+        say("loading the emotion classifier")
+        emotion = EmotionClassifier(zoo.path(EMOTION_MODEL, "emotion.onnx"), device=options.device)
+        llm = _load_llm(zoo, options, say) if options.llm else None
+        return cls(options, speech, emotion, llm)
 
-    async def run(self, deadline: float, job: Callable[[], T]) -> T:
-        """Run `job` on a pool thread and wait for it. Cancelling does not stop a running job."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
+    @property
+    def models(self) -> dict[str, str]:
+        """What each part runs on, by name."""
+        parts = {"asr": ASR_MODEL, "vad": VAD_MODEL, "emotion": EMOTION_MODEL}
+        if self._llm is not None:
+            parts["llm"] = LLM_MODEL
+        return parts
 
-        def settle(value: T | None, error: BaseException | None) -> None:
-            if future.done():
-                return
-            if error is not None:
-                future.set_exception(error)
-            else:
-                future.set_result(value)  # type: ignore[arg-type]
+    @property
+    def default_decoder(self) -> Decoder:
+        return "fused" if self._llm is not None else "draft"
 
-        def work() -> None:
-            if future.cancelled():
-                return
-            try:
-                value = job()
-            except BaseException as error:  # noqa: BLE001  handed to the waiting caller
-                loop.call_soon_threadsafe(settle, None, error)
-            else:
-                loop.call_soon_threadsafe(settle, value, None)
-
-        self.submit(deadline, work)
-        return await future
+    def recognizer(self, options: SessionOptions, spans: SpanSink) -> Recognizer:
+        """A fresh recognizer for one session. `fused` needs the LLM; without it, `draft`."""
+        fusion = None
+        if options.decoder == "fused" and self._llm is not None:
+            opening = opening_text(options.context, options.hot_words)
+            fusion = LlmFusion(self._llm, self._options.weights, opening)
+        monitor = None
+        if options.emotion:
+            monitor = EmotionMonitor(
+                self._emotion, self._emotion_lane, self._options.emotion, spans
+            )
+        return Recognizer(
+            self._speech,
+            self._options.recognizer,
+            fusion=fusion,
+            llm_lane=self._llm_lane,
+            emotion=monitor,
+            spans=spans,
+        )
 
     def close(self) -> None:
-        """Finish what is queued and stop the threads."""
-        with self._ready:
-            self._closed = True
-            self._ready.notify_all()
-        for thread in self._threads:
-            thread.join()
+        """Finish running steps and stop all threads."""
+        self.executor.close()
+        self._emotion_lane.shutdown()
+        self._llm_lane.shutdown()
 
-    def _work(self) -> None:
-        while True:
-            with self._ready:
-                while not self._heap and not self._closed:
-                    self._ready.wait()
-                if not self._heap:
-                    return
-                _, _, job = heapq.heappop(self._heap)
-            job()
+
+def _load_llm(zoo: Zoo, options: EngineOptions, say: Callable[[str], None]) -> LlmScorer:
+    # torch and transformers take seconds to import: only for those who use them.
+    import torch
+
+    from models.gemma import CONVERSION_VERSION, convert
+    from models.llm import LlmScorer
+
+    def build(folder: Path) -> None:
+        say("converting the LLM into the cache (once, about a minute)")
+        source = folder / LLM_FILE
+        zoo.join(LLM_MODEL, LLM_FILE, source)
+        convert(source, folder)
+        source.unlink()
+
+    torch.set_num_threads(options.threads)
+    folder = zoo.derived(LLM_MODEL, build, CONVERSION_VERSION)
+    say("loading the LLM")
+    return LlmScorer(folder, device=options.device)

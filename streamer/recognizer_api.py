@@ -17,7 +17,7 @@ from streamer.latency import SpanSink
 from streamer.ledger import Ledger
 
 if TYPE_CHECKING:  # the engine imports this module
-    from streamer.engine import DeadlineExecutor
+    from streamer.deadline_executor import DeadlineExecutor
 
 Decoder = Literal["draft", "fused"]
 

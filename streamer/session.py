@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from streamer.arrivals import Arrivals
 from streamer.clock import SAMPLE_RATE, ms_from_samples
-from streamer.engine import DeadlineExecutor, EngineClosedError
+from streamer.deadline_executor import DeadlineExecutor, EngineClosedError
 from streamer.events import AudioLost, SessionEvent, StepDone
 from streamer.latency import LatencyTrace
 from streamer.outbox import Outbox

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamer.clock import SAMPLE_RATE
-from streamer.engine import DeadlineExecutor
+from streamer.deadline_executor import DeadlineExecutor
 from streamer.events import (
     AudioLost,
     EmotionUpdate,

@@ -1,0 +1,38 @@
+"""ONNX Runtime sessions, all opened the same way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnxruntime as ort
+
+
+class DeviceUnavailableError(RuntimeError):
+    """The wanted device is not usable here; the message says what to do."""
+
+
+def open_session(path: Path, *, threads: int, device: str = "cpu") -> ort.InferenceSession:
+    """Open a model. Safe to call from several threads at once.
+
+    Args:
+        threads: threads one call may use; they wait without spinning, so that idle sessions
+            cost nothing and the pools of several models do not fight.
+        device: `cpu` or `cuda`.
+
+    Raises:
+        DeviceUnavailableError: `cuda` was asked for and this machine has no usable GPU.
+    """
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3
+    providers = ["CPUExecutionProvider"]
+    if device == "cuda":
+        if "CUDAExecutionProvider" not in ort.get_available_providers():
+            raise DeviceUnavailableError("no CUDA device was found; use --device cpu")
+        providers.insert(0, "CUDAExecutionProvider")
+    session = ort.InferenceSession(str(path), options, providers=providers)
+    if device == "cuda" and session.get_providers()[0] != "CUDAExecutionProvider":
+        raise DeviceUnavailableError("CUDA could not be started; use --device cpu")
+    return session

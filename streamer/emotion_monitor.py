@@ -1,0 +1,107 @@
+"""Keeps an eye on the emotion of the open segment, beside the ASR encoder.
+
+The classifier runs on a lane of its own while the encoder works on the same step; the answer is
+collected at the step's end, so that results do not depend on which of the two was faster.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from models.emotion import EmotionScores
+from models.emotion_track import EmotionTrack
+from streamer.clock import samples_from_ms
+from streamer.events import EmotionUpdate
+from streamer.latency import SpanSink
+from streamer.ledger import Emotion
+
+Floats = npt.NDArray[np.float32]
+
+
+class Classifier(Protocol):
+    def predict(self, samples: Floats) -> EmotionScores: ...
+
+
+@dataclass(frozen=True)
+class EmotionOptions:
+    window_ms: float = 3_000
+    """Newest audio the classifier hears, at most; never from before the segment."""
+    first_ms: float = 800
+    """Audio of the segment needed for a first answer."""
+    hop_ms: float = 640
+    """New audio between two answers."""
+    shortest_ms: float = 400
+    """A whole segment shorter than this gets no emotion."""
+
+
+class EmotionMonitor:
+    """One session's emotion. Used by the step's thread only."""
+
+    def __init__(
+        self, classifier: Classifier, lane: Executor, options: EmotionOptions, spans: SpanSink
+    ) -> None:
+        self._classifier = classifier
+        self._lane = lane
+        self._options = options
+        self._spans = spans
+        self._track = EmotionTrack()
+        self._heard = 0
+        self._pending: tuple[int, int, Future[EmotionScores]] | None = None
+        self._busy_ms = 0.0
+
+    def start(self, read: Callable[[int, int], Floats], segment_start: int, now: int) -> None:
+        """Begin to classify the newest window of the open segment, if it is time to."""
+        due = max(
+            segment_start + samples_from_ms(self._options.first_ms),
+            self._heard + samples_from_ms(self._options.hop_ms),
+        )
+        if now >= due:
+            self._submit(read, segment_start, now)
+
+    def collect(self) -> EmotionUpdate | None:
+        """Wait for what `start` began."""
+        if self._pending is None:
+            return None
+        start, end, future = self._pending
+        self._pending = None
+        live = self._track.update(future.result(), end)
+        return EmotionUpdate(Emotion(live.label, live.probs), start, end)
+
+    def segment(
+        self, read: Callable[[int, int], Floats], segment_start: int, segment_end: int
+    ) -> Emotion | None:
+        """The emotion of a finished segment; None if it was too short to tell."""
+        self.collect()
+        if segment_end - segment_start < samples_from_ms(self._options.shortest_ms):
+            return None
+        if self._heard < segment_end:
+            self._submit(read, segment_start, segment_end)
+            self.collect()
+        live = self._track.segment(segment_start, segment_end)
+        return Emotion(live.label, live.probs)
+
+    def busy_ms(self) -> float:
+        """Time spent classifying since the last call."""
+        busy, self._busy_ms = self._busy_ms, 0.0
+        return busy
+
+    def _submit(self, read: Callable[[int, int], Floats], segment_start: int, end: int) -> None:
+        start = max(segment_start, end - samples_from_ms(self._options.window_ms))
+        self._heard = end
+        samples = read(start, end)
+        self._pending = (start, end, self._lane.submit(self._classify, samples))
+
+    def _classify(self, samples: Floats) -> EmotionScores:
+        began = time.perf_counter_ns()
+        scores = self._classifier.predict(samples)
+        ended = time.perf_counter_ns()
+        self._spans.add("emotion", "emotion", began, ended)
+        self._busy_ms += (ended - began) / 1e6
+        return scores

@@ -1,0 +1,346 @@
+"""One session's road from samples to events: ring buffer, gate, decoders, emotion, ledger.
+
+Steps end on a fixed grid of the session clock, so the same audio gives the same events however
+it was cut into chunks and however fast it came. A step that comes late covers several grid
+points at once: cadence adapts to the machine and lag stays bounded.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from models.fusion import Candidate, Fusion
+from models.moonshine import MIN_SAMPLES, AsrEncoder, Audio, DraftDecoder, Tokenizer
+from models.silero import FRAME_SAMPLES, VadModel, VadStream
+from streamer.clock import samples_from_ms
+from streamer.emotion_monitor import EmotionMonitor
+from streamer.events import (
+    AudioLost,
+    DecoderChanged,
+    SegmentClosed,
+    SessionEvent,
+    StepDone,
+    WordsUpdate,
+)
+from streamer.latency import SpanSink
+from streamer.ledger import Ledger, Word
+from streamer.recognizer_api import Decoder
+from streamer.ring_buffer import RingBuffer
+from streamer.segment_decoder import PolicyOptions, SegmentDecoder
+from streamer.vad_gate import Edge, GateOptions, Transition, VadGate
+from streamer.words import TimedWord
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class RecognizerOptions:
+    hop_ms: float = 320
+    """Grid of the steps; a multiple of the detector's 32 ms frame."""
+    buffer_ms: float = 60_000
+    """Audio that may wait for its step; more is an overrun and is counted as lost."""
+    max_segment_ms: float = 30_000
+    """A segment longer than this is closed behind its last committed word."""
+    fused_backlog_ms: float = 960
+    """With more audio than this waiting, the LLM is left out until the backlog is gone."""
+    closing_silence_ms: float = 320
+    """Silence appended when a segment is closed from outside; the decoder ends sentences on it."""
+    policy: PolicyOptions = field(default_factory=PolicyOptions)
+    gate: GateOptions = field(default_factory=GateOptions)
+
+
+@dataclass(frozen=True)
+class SpeechModels:
+    """What all sessions share."""
+
+    encoder: AsrEncoder
+    decoder: DraftDecoder
+    tokenizer: Tokenizer
+    vad: VadModel
+
+
+class Recognizer:
+    """See `streamer.recognizer_api.SpeechRecognizer` for the contract."""
+
+    def __init__(
+        self,
+        models: SpeechModels,
+        options: RecognizerOptions,
+        *,
+        fusion: Fusion | None,
+        llm_lane: Executor | None,
+        emotion: EmotionMonitor | None,
+        spans: SpanSink,
+    ) -> None:
+        self.ledger = Ledger()
+        self._models = models
+        self._options = options
+        self._fusion = _LaneFusion(fusion, llm_lane, spans) if fusion and llm_lane else None
+        self._emotion = emotion
+        self._spans = spans
+        self._hop = samples_from_ms(options.hop_ms)
+        self._limit = samples_from_ms(options.buffer_ms)
+        window = samples_from_ms(options.policy.max_window_ms + options.policy.max_open_ms)
+        self._ring = RingBuffer(self._limit + 2 * window)
+        self._vad = VadStream(models.vad)
+        self._gate = VadGate(FRAME_SAMPLES, options.gate)
+        self._segment: SegmentDecoder | None = None
+        self._processed = 0
+        self._claimed = 0
+        self._lost_until = 0
+        self._lost = 0
+        self._accept_lock = threading.Lock()
+        self._steps = 0
+        self._stages_ms: dict[str, float] = {}
+        self._decoder: Decoder = "fused" if self._fusion else "draft"
+
+    @property
+    def received_samples(self) -> int:
+        return self._ring.end
+
+    @property
+    def processed_samples(self) -> int:
+        return self._processed
+
+    @property
+    def lost_samples(self) -> int:
+        return self._lost
+
+    def accept(self, samples: Floats) -> list[AudioLost]:
+        """Take 16 kHz mono samples; reports audio that an overrun pushed out unheard."""
+        with self._accept_lock:
+            end = self._ring.write(samples)
+            oldest = end - self._limit
+            lost_from = max(self._claimed, self._lost_until)
+            if oldest <= lost_from:
+                return []
+            self._lost_until = oldest
+            return [self._lose(lost_from, oldest - lost_from, "overrun")]
+
+    def skip(self, n_samples: int, reason: str) -> AudioLost:
+        """Advance the clock over audio that never arrived; silence stands in for it."""
+        start = self._ring.end
+        for at in range(0, n_samples, self._limit):
+            self.accept(np.zeros(min(self._limit, n_samples - at), np.float32))
+        return self._lose(start, n_samples, reason)
+
+    def due(self) -> bool:
+        return self._ring.end - self._processed >= self._hop
+
+    def step(self) -> Iterator[SessionEvent]:
+        """Process the audio up to the newest grid point."""
+        yield from self._advance(self._ring.end // self._hop * self._hop)
+
+    def finalize(self) -> Iterator[SessionEvent]:
+        """Process all audio that has arrived and close the open segment."""
+        received = self._ring.end
+        yield from self._advance(received // FRAME_SAMPLES * FRAME_SAMPLES)
+        if self._segment is not None:
+            yield from self._close_segment(received, padded=True)
+            self._gate.close(received)
+            yield self._done()
+
+    def close(self) -> None:
+        self._segment = None
+
+    def _lose(self, start: int, n_samples: int, reason: str) -> AudioLost:
+        self._lost += n_samples
+        return AudioLost(start, n_samples, reason)
+
+    def _advance(self, target: int) -> Iterator[SessionEvent]:
+        yield from self._jump_over_lost()
+        if target <= self._processed:
+            return
+        backlog = target - self._processed
+        with self._accept_lock:
+            self._claimed = target
+        with self._timed("vad", "asr"):
+            probabilities = self._vad.probabilities(self._ring.read(self._processed, target))
+        for transition in self._gate.push(probabilities.tolist()):
+            yield from self._apply(transition)
+        if self._segment is not None:
+            yield from self._decode(self._segment, target, backlog)
+        self._processed = target
+        yield self._done()
+
+    def _jump_over_lost(self) -> Iterator[SessionEvent]:
+        """Go on behind audio that an overrun took; what was committed is closed first."""
+        with self._accept_lock:
+            target = -(-self._lost_until // FRAME_SAMPLES) * FRAME_SAMPLES
+            if target <= self._processed:
+                return
+            self._claimed = target
+        if self._segment is not None:
+            yield from self._end_segment(self._segment.committed_end)
+        self._gate.jump(target)
+        self._vad = VadStream(self._models.vad)
+        self._processed = target
+
+    def _apply(self, transition: Transition) -> Iterator[SessionEvent]:
+        if transition.edge is Edge.START:
+            self.ledger.open(transition.sample)
+            self._segment = SegmentDecoder(
+                self._models.decoder,
+                self._models.tokenizer,
+                self._options.policy,
+                transition.sample,
+            )
+        else:
+            yield from self._close_segment(transition.sample, padded=False)
+
+    def _encode(self, segment: SegmentDecoder, end: int, *, padded: bool = False) -> Audio | None:
+        samples = self._ring.read(segment.window_start, end)
+        if padded:
+            silence = samples_from_ms(self._options.closing_silence_ms)
+            samples = np.concatenate([samples, np.zeros(silence, np.float32)])
+        if len(samples) < MIN_SAMPLES:
+            return None
+        with self._timed("encode", "asr"):
+            return self._models.decoder.attend_to(self._models.encoder.encode(samples))
+
+    def _decode(self, segment: SegmentDecoder, end: int, backlog: int) -> Iterator[SessionEvent]:
+        if self._emotion is not None:
+            self._emotion.start(self._ring.read, self._segment_start(), end)
+        audio = self._encode(segment, end)
+        if audio is not None:
+            with self._timed("decode", "asr"):
+                segment.draft(audio, end)
+            yield from self._choose_decoder(backlog)
+            if self._fusion is None or self._decoder == "draft":
+                with self._timed("commit", "asr"):
+                    committed = segment.commit_by_agreement(end)
+                if self._fusion is not None:
+                    self._fusion.append(" ".join(word.text for word in committed))
+                yield self._words(segment, committed)
+            else:
+                yield self._words(segment, ())
+                if segment.at_commit_point():
+                    with self._timed("fuse", "asr"):
+                        committed = segment.commit_by_fusion(audio, end, self._fusion)
+                    yield self._words(segment, committed)
+        yield from self._collect_emotion()
+        if end - self._segment_start() >= samples_from_ms(self._options.max_segment_ms):
+            yield from self._split_segment(segment)
+
+    def _choose_decoder(self, backlog: int) -> Iterator[SessionEvent]:
+        """The LLM is the first to go when the machine falls behind, and comes back by itself."""
+        if self._fusion is None:
+            return
+        late = backlog > samples_from_ms(self._options.fused_backlog_ms)
+        if late and self._decoder == "fused":
+            self._decoder = "draft"
+            yield DecoderChanged("draft", "the machine is behind; the LLM is paused")
+        elif not late and self._decoder == "draft" and backlog <= self._hop:
+            self._decoder = "fused"
+            yield DecoderChanged("fused", "the machine has caught up")
+
+    def _close_segment(self, end: int, *, padded: bool) -> Iterator[SessionEvent]:
+        segment = self._segment
+        if segment is None:
+            return
+        audio = self._encode(segment, end, padded=padded)
+        if audio is not None:
+            fusion = self._fusion if self._decoder == "fused" else None
+            with self._timed("fuse" if fusion else "decode", "asr"):
+                committed = segment.finish(audio, end, fusion)
+            yield self._words(segment, committed)
+        yield from self._end_segment(end)
+
+    def _end_segment(self, end: int) -> Iterator[SessionEvent]:
+        emotion = None
+        if self._emotion is not None and self.ledger.open_segment is not None:
+            start = self._segment_start()
+            if self.ledger.open_segment.words and self._ring.start <= start:
+                emotion = self._emotion.segment(self._ring.read, start, end)
+            else:
+                self._emotion.collect()
+        self._segment = None
+        yield SegmentClosed(self.ledger.close(end, emotion))
+
+    def _split_segment(self, segment: SegmentDecoder) -> Iterator[SessionEvent]:
+        """Close the ledger's segment behind its last committed word; decoding goes on."""
+        open_segment = self.ledger.open_segment
+        if open_segment is None or not open_segment.words:
+            return
+        end = open_segment.words[-1].end_sample
+        emotion = None
+        if self._emotion is not None:
+            emotion = self._emotion.segment(self._ring.read, open_segment.start_sample, end)
+        yield SegmentClosed(self.ledger.close(end, emotion))
+        self.ledger.open(end)
+        yield self._words(segment, ())
+
+    def _collect_emotion(self) -> Iterator[SessionEvent]:
+        update = self._emotion.collect() if self._emotion is not None else None
+        if update is not None:
+            yield update
+
+    def _words(self, segment: SegmentDecoder, committed: Sequence[TimedWord]) -> WordsUpdate:
+        words = self._add(committed)
+        tentative = self.ledger.set_tentative([w.hypothesis() for w in segment.tentative])
+        return WordsUpdate(self._segment_id(), words, tentative)
+
+    def _add(self, committed: Sequence[TimedWord]) -> tuple[Word, ...]:
+        return self.ledger.commit([word.hypothesis() for word in committed])
+
+    def _segment_start(self) -> int:
+        open_segment = self.ledger.open_segment
+        return open_segment.start_sample if open_segment else self._processed
+
+    def _segment_id(self) -> int:
+        open_segment = self.ledger.open_segment
+        return open_segment.id if open_segment else -1
+
+    def _done(self) -> StepDone:
+        self._steps += 1
+        stages, self._stages_ms = self._stages_ms, {}
+        if self._fusion is not None and self._fusion.busy_ms:
+            stages["llm"] = self._fusion.busy_ms
+            self._fusion.busy_ms = 0.0
+        if self._emotion is not None and (busy := self._emotion.busy_ms()):
+            stages["emotion"] = busy
+        backlog = self._ring.end - self._processed
+        return StepDone(self._steps, self._processed, backlog, stages)
+
+    @contextmanager
+    def _timed(self, stage: str, lane: str) -> Iterator[None]:
+        began = time.perf_counter_ns()
+        try:
+            yield
+        finally:
+            ended = time.perf_counter_ns()
+            self._spans.add(stage, lane, began, ended)
+            elapsed = (ended - began) / 1e6
+            self._stages_ms[stage] = self._stages_ms.get(stage, 0.0) + elapsed
+
+
+class _LaneFusion:
+    """Fusion on the LLM's own lane; the step waits for it."""
+
+    def __init__(self, fusion: Fusion, lane: Executor, spans: SpanSink) -> None:
+        self._fusion = fusion
+        self._lane = lane
+        self._spans = spans
+        self.busy_ms = 0.0
+
+    def scores(self, candidates: Sequence[Candidate]) -> list[float]:
+        return self._lane.submit(self._score, candidates).result()
+
+    def append(self, text: str) -> None:
+        self._fusion.append(text)
+
+    def _score(self, candidates: Sequence[Candidate]) -> list[float]:
+        began = time.perf_counter_ns()
+        scores = self._fusion.scores(candidates)
+        ended = time.perf_counter_ns()
+        self._spans.add("llm", "llm", began, ended)
+        self.busy_ms += (ended - began) / 1e6
+        return scores

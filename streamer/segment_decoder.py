@@ -1,0 +1,259 @@
+"""The streaming policy: which words are tentative, which are committed, what audio is kept.
+
+One object decodes one open segment. Its window of audio grows until it is cut behind a committed
+word; the committed words inside the window are the decoder's forced prefix. At every step the
+greedy draft gives tentative words. Words are committed by one of two rules:
+
+* draft: a word that several steps in a row gave, and that does not rest on the newest audio;
+* fused: at commit points a small beam is searched, the LLM adds its say, and the words that all
+  surviving hypotheses share are committed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from models.fusion import Candidate, Fusion
+from models.moonshine import Audio, DraftDecoder, Tokenizer
+from streamer.beam import BeamHypothesis, beam_search
+from streamer.clock import SAMPLE_RATE, samples_from_ms
+from streamer.draft import Token, verify_and_extend
+from streamer.loop_guard import loop_start
+from streamer.words import TimedWord, timed_words
+
+
+@dataclass(frozen=True)
+class PolicyOptions:
+    agree_steps: int = 3
+    """Draft rule: a word is committed once this many steps in a row gave it."""
+    guard_ms: float = 500
+    """Draft rule: words that rest on the newest audio, this much of it, are not committed."""
+    max_open_ms: float = 4_000
+    """A word older than this is committed as it is."""
+    max_window_ms: float = 10_000
+    """The window is cut when it grows beyond this."""
+    kept_window_ms: float = 4_000
+    """What a cut leaves at least."""
+    tokens_per_second: float = 6.5
+    """Token budget of fresh audio (Moonshine's own limit); more means a loop."""
+    spare_tokens: int = 8
+    beam_width: int = 6
+    fused_guard_ms: float = 800
+    """Fused rule: as `guard_ms`."""
+    fused_every_steps: int = 3
+    """Fused rule: steps between two commit points."""
+    survive_nats: float = 4.0
+    """Fused rule: hypotheses this close to the best live on."""
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """A distinct beginning that some hypotheses share, and the best of those."""
+
+    words: list[TimedWord]
+    logprob: float
+    best: BeamHypothesis
+
+
+class SegmentDecoder:
+    """Streaming decoding of one segment. Times are absolute samples."""
+
+    def __init__(
+        self,
+        decoder: DraftDecoder,
+        tokenizer: Tokenizer,
+        options: PolicyOptions,
+        start_sample: int,
+    ) -> None:
+        self._decoder = decoder
+        self._tokenizer = tokenizer
+        self._options = options
+        self._window_start = start_sample
+        self._prefix: list[TimedWord] = []
+        self._committed_end = start_sample
+        self._words: list[TimedWord] = []
+        self._sound = True
+        self._history: deque[list[str]] = deque(maxlen=max(1, options.agree_steps - 1))
+        self._steps = 0
+
+    @property
+    def window_start(self) -> int:
+        """First sample the next step wants to see."""
+        return self._window_start
+
+    @property
+    def committed_end(self) -> int:
+        """End of the last committed word, or the segment's start."""
+        return self._committed_end
+
+    @property
+    def tentative(self) -> tuple[TimedWord, ...]:
+        """The words behind the committed ones, as of now."""
+        return tuple(self._words)
+
+    def draft(self, audio: Audio, window_end: int) -> None:
+        """Renew the tentative words on the window `window_start … window_end`."""
+        draft = verify_and_extend(
+            self._decoder,
+            audio,
+            self._prefix_ids(),
+            [token for word in self._words for token in word.token_ids],
+            self._budget(window_end),
+        )
+        tokens = draft.tokens
+        loop = loop_start([token.id for token in tokens])
+        self._sound = loop is None and draft.ended
+        self._words = self._timed(tokens[:loop], window_end)
+        self._steps += 1
+
+    def commit_by_agreement(self, window_end: int) -> tuple[TimedWord, ...]:
+        """Draft rule: commit the words that recent drafts agree on."""
+        count = self._agreed(window_end) if self._sound else 0
+        self._history.append([word.key for word in self._words])
+        committed = self._take(self._words[:count], self._words[count:])
+        if not self._sound:
+            self._words = []
+            self._history.clear()
+        self._cut(window_end)
+        return committed
+
+    def at_commit_point(self) -> bool:
+        """Whether the fused rule wants a say at this step."""
+        return self._steps % self._options.fused_every_steps == 0
+
+    def commit_by_fusion(
+        self, audio: Audio, window_end: int, fusion: Fusion
+    ) -> tuple[TimedWord, ...]:
+        """Fused rule: commit what the surviving hypotheses share."""
+        newest = window_end - samples_from_ms(self._options.fused_guard_ms)
+        choices, scores = self._choices(audio, window_end, newest, fusion)
+        if not choices:
+            return self.commit_by_agreement(window_end)
+        best = max(range(len(choices)), key=scores.__getitem__)
+        floor = scores[best] - self._options.survive_nats
+        alive = [c for c, score in zip(choices, scores, strict=True) if score >= floor]
+        words = choices[best].words
+        shared = _shared_words([choice.words for choice in alive])
+        forced = window_end - samples_from_ms(self._options.max_open_ms)
+        while shared < len(words) and words[shared].end_sample <= forced:
+            shared += 1
+        everything = self._timed(choices[best].best.tokens, window_end)
+        committed = self._take(words[:shared], everything[shared:])
+        fusion.append(" ".join(word.text for word in committed))
+        self._cut(window_end)
+        return committed
+
+    def finish(self, audio: Audio, window_end: int, fusion: Fusion | None) -> tuple[TimedWord, ...]:
+        """The segment ends at `window_end`: commit all words."""
+        self.draft(audio, window_end)
+        if fusion is not None:
+            choices, scores = self._choices(audio, window_end, window_end, fusion)
+            if choices:
+                self._words = choices[max(range(len(choices)), key=scores.__getitem__)].words
+        committed = self._take(self._words, [])
+        if fusion is not None:
+            fusion.append(" ".join(word.text for word in committed))
+        return committed
+
+    def _choices(
+        self, audio: Audio, window_end: int, newest: int, fusion: Fusion
+    ) -> tuple[list[_Choice], list[float]]:
+        """Distinct beginnings, up to sample `newest`, of the beam's hypotheses, and their fused
+        scores. What follows `newest` is summed over: the probability of a beginning is that of
+        all hypotheses that share it."""
+        hypotheses = beam_search(
+            self._decoder,
+            audio,
+            self._prefix_ids(),
+            self._options.beam_width,
+            self._budget(window_end),
+        )
+        found: dict[str, _Choice] = {}
+        for hypothesis in hypotheses:
+            words = self._timed(hypothesis.tokens, window_end)
+            begun = [word for word in words if word.end_sample <= newest]
+            text = " ".join(word.text for word in begun)
+            known = found.get(text)
+            if known is None:
+                found[text] = _Choice(begun, hypothesis.logprob, hypothesis)
+            else:
+                total = _log_add(known.logprob, hypothesis.logprob)
+                best = max(known.best, hypothesis, key=lambda h: h.logprob)
+                found[text] = _Choice(known.words, total, best)
+        choices = list(found.values())
+        if len(choices) < 2:
+            return choices, [0.0] * len(choices)
+        candidates = [Candidate(text, choice.logprob) for text, choice in found.items()]
+        return choices, fusion.scores(candidates)
+
+    def _prefix_ids(self) -> list[int]:
+        return [token for word in self._prefix for token in word.token_ids]
+
+    def _budget(self, window_end: int) -> int:
+        fresh_s = (window_end - self._committed_end) / SAMPLE_RATE
+        return int(fresh_s * self._options.tokens_per_second) + self._options.spare_tokens
+
+    def _timed(self, tokens: Sequence[Token], window_end: int) -> list[TimedWord]:
+        return timed_words(
+            tokens, self._tokenizer, self._window_start, window_end, self._committed_end
+        )
+
+    def _agreed(self, window_end: int) -> int:
+        """How many of the leading tentative words the draft rule commits."""
+        newest = window_end - samples_from_ms(self._options.guard_ms)
+        forced = window_end - samples_from_ms(self._options.max_open_ms)
+        full = len(self._history) == self._history.maxlen
+        count = 0
+        for index, word in enumerate(self._words[:-1]):
+            agreed = full and all(
+                index < len(past) and past[index] == word.key for past in self._history
+            )
+            if not (word.end_sample <= newest and agreed) and word.end_sample > forced:
+                break
+            count += 1
+        return count
+
+    def _take(
+        self, committed: Sequence[TimedWord], tentative: Sequence[TimedWord]
+    ) -> tuple[TimedWord, ...]:
+        self._prefix.extend(committed)
+        if committed:
+            self._committed_end = committed[-1].end_sample
+        self._words = list(tentative)
+        for past in self._history:
+            del past[: len(committed)]
+        return tuple(committed)
+
+    def _cut(self, window_end: int) -> None:
+        """Drop audio and prefix words that are no longer needed, at the longest pause."""
+        if window_end - self._window_start <= samples_from_ms(self._options.max_window_ms):
+            return
+        latest = window_end - samples_from_ms(self._options.kept_window_ms)
+        best, best_pause = None, -1
+        following = [word.start_sample for word in self._prefix[1:]]
+        for index, start in enumerate(following):
+            pause = start - self._prefix[index].end_sample
+            if start <= latest and pause >= best_pause:
+                best, best_pause = index, pause
+        if best is None:
+            return
+        self._window_start = (self._prefix[best].end_sample + following[best]) // 2
+        del self._prefix[: best + 1]
+
+
+def _shared_words(alternatives: Sequence[Sequence[TimedWord]]) -> int:
+    """Length of the beginning that all alternatives share, case and punctuation aside."""
+    count = 0
+    for column in zip(*alternatives, strict=False):
+        if len({word.key for word in column}) > 1:
+            break
+        count += 1
+    return count
+
+
+def _log_add(a: float, b: float) -> float:
+    high, low = max(a, b), min(a, b)
+    return high + math.log1p(math.exp(low - high))

@@ -1,0 +1,80 @@
+"""From tokens to words with times and confidence."""
+
+from __future__ import annotations
+
+import math
+import string
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from models.moonshine import FRAME_SAMPLES, Tokenizer
+from streamer.draft import Token
+from streamer.ledger import Hypothesis
+
+_LEAD_SAMPLES = 640
+_TAIL_SAMPLES = 2_560
+"""A token attends to the middle of its sound: words start a little before the first token's
+frame and end after the last token's, at the latest where the next word starts."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimedWord:
+    """A word on the session clock with the tokens it consists of."""
+
+    text: str
+    tokens: tuple[Token, ...]
+    start_sample: int
+    end_sample: int
+
+    @property
+    def confidence(self) -> float:
+        """Geometric mean of the tokens' probabilities."""
+        return math.exp(sum(token.logprob for token in self.tokens) / len(self.tokens))
+
+    @property
+    def key(self) -> str:
+        """The word without case and punctuation, for comparing hypotheses."""
+        return self.text.lower().strip(string.punctuation)
+
+    @property
+    def token_ids(self) -> list[int]:
+        return [token.id for token in self.tokens]
+
+    def hypothesis(self) -> Hypothesis:
+        return Hypothesis(self.text, self.start_sample, self.end_sample, self.confidence)
+
+
+def timed_words(
+    tokens: Sequence[Token], tokenizer: Tokenizer, window_start: int, window_end: int, earliest: int
+) -> list[TimedWord]:
+    """Group tokens into words.
+
+    Args:
+        window_start: absolute sample of encoder frame 0.
+        window_end: end of the encoded audio.
+        earliest: no word starts before this sample (the end of the committed ones).
+    """
+    groups: list[list[Token]] = []
+    for token in tokens:
+        if tokenizer.starts_word(token.id) or not groups:
+            groups.append([])
+        groups[-1].append(token)
+    texts = [tokenizer.decode([token.id for token in group]) for group in groups]
+    groups = [group for group, text in zip(groups, texts, strict=True) if text]
+    texts = [text for text in texts if text]
+
+    # Attended frames may step back by a little; times may not.
+    starts: list[int] = []
+    for group in groups:
+        at = window_start + group[0].frame * FRAME_SAMPLES - _LEAD_SAMPLES
+        starts.append(min(window_end, max(at, starts[-1] if starts else earliest)))
+    ends = []
+    for group, (start, following) in zip(groups, pairwise([*starts, window_end]), strict=True):
+        last = max(token.frame for token in group)
+        at = window_start + last * FRAME_SAMPLES + _TAIL_SAMPLES
+        ends.append(max(start, min(at, following, window_end)))
+    return [
+        TimedWord(text, tuple(group), start, end)
+        for text, group, start, end in zip(texts, groups, starts, ends, strict=True)
+    ]
