@@ -25,7 +25,6 @@ from streamer.recognizer_api import (
     RecognizerFactory,
     SessionOptions,
     SpeechRecognizer,
-    UnsupportedOptionError,
 )
 from streamer.sender import Sender, Socket, SocketClosedError
 from streamer.server_options import ServerOptions
@@ -134,6 +133,11 @@ class Connection:
 
     def _recognizer(self, start: StartMessage) -> SpeechRecognizer:
         """Raises ProtocolError."""
+        if start.decoder == "fused" and self._factory.default_decoder == "draft":
+            raise ProtocolError(
+                ErrorCode.BAD_CONFIG,
+                "decoder: this server runs without an LLM; ask for 'draft' or leave it out",
+            )
         options = SessionOptions(
             decoder=start.decoder or self._factory.default_decoder,
             context=start.context,
@@ -142,8 +146,6 @@ class Connection:
         )
         try:
             return self._factory.recognizer(options, self._trace)
-        except UnsupportedOptionError as error:
-            raise ProtocolError(ErrorCode.BAD_CONFIG, str(error)) from error
         except Exception as error:
             logger.exception("session %s: no recognizer", self.session_id)
             raise ProtocolError(

@@ -71,10 +71,6 @@ class SpeechRecognizer(Protocol):
         """Free caches. No call may follow."""
 
 
-class UnsupportedOptionError(ValueError):
-    """A client's choice that this server cannot serve; the message says what to change."""
-
-
 class RecognizerFactory(Protocol):
     """What a server needs of the engine. The real one is `streamer.engine.Engine`."""
 
@@ -83,17 +79,14 @@ class RecognizerFactory(Protocol):
         """Role to model name, as clients see it in `ready`."""
 
     @property
-    def default_decoder(self) -> Decoder: ...
+    def default_decoder(self) -> Decoder:
+        """The better one that this engine has; `draft` means that it has no LLM."""
 
     @property
     def executor(self) -> DeadlineExecutor: ...
 
-    def recognizer(self, options: SessionOptions, trace: SpanSink) -> SpeechRecognizer:
-        """A recognizer for a new session. May be called on any thread.
-
-        Raises:
-            UnsupportedOptionError: the options ask for something this engine does not have.
-        """
+    def recognizer(self, options: SessionOptions, trace: SpanSink, /) -> SpeechRecognizer:
+        """A recognizer for a new session. Cheap: servers call it on the event loop."""
 
     def close(self) -> None:
         """Stop the executor and free the models; no recognizer may be in use. Idempotent."""

@@ -25,7 +25,7 @@ from streamer.events import (
 )
 from streamer.latency import SpanSink, span
 from streamer.ledger import Emotion, Hypothesis, Ledger
-from streamer.recognizer_api import Decoder, SessionOptions, UnsupportedOptionError
+from streamer.recognizer_api import Decoder, SessionOptions
 
 BLOCK = SAMPLE_RATE // 2
 HAPPY = Emotion("happy", {"happy": 0.9, "unknown": 0.1})
@@ -164,10 +164,6 @@ class FakeEngine:
     def recognizer(self, options: SessionOptions, trace: SpanSink) -> FakeRecognizer:
         if self.broken:
             raise RuntimeError("out of memory")
-        if options.decoder == "fused":
-            raise UnsupportedOptionError(
-                "decoder: this server runs without an LLM; ask for 'draft' or leave it out"
-            )
         recognizer = FakeRecognizer(options, trace, self)
         self.recognizers.append(recognizer)
         return recognizer
