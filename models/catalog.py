@@ -113,4 +113,20 @@ GEMMA: Final = ModelEntry(
     ),
 )
 
-CATALOG: Final[tuple[ModelEntry, ...]] = (MOONSHINE, SILERO, GEMMA)
+EMOTION: Final = ModelEntry(
+    name="emotion",
+    kind="emotion from the voice",
+    licence="MIT; made from CREMA-D (ODbL 1.0) and LibriSpeech (CC BY 4.0)",
+    source="trained by this project, see models/weights",
+    install="restore models/weights/emotion.onnx from the repository",
+    files=(
+        _single(
+            "emotion.onnx",
+            "c7e72046587248a728e37a4e045e15a9f537229cc43b9391ad562fc5e2f7f81f",
+            "models",
+            "weights",
+        ),
+    ),
+)
+
+CATALOG: Final[tuple[ModelEntry, ...]] = (MOONSHINE, SILERO, GEMMA, EMOTION)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from streamer.clock import seconds_from_samples
@@ -47,6 +48,20 @@ def to_jsonl(segments: Sequence[Segment]) -> str:
 def to_txt(segments: Sequence[Segment]) -> str:
     """One line of text a segment."""
     return "".join(f"{_one_line(segment.text)}\n" for segment in segments)
+
+
+def write_all(folder: Path, name: str, segments: Sequence[Segment]) -> list[Path]:
+    """Write `name.srt`, `.vtt`, `.jsonl` and `.txt`; the folder is made if need be.
+
+    Raises:
+        OSError: they cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for suffix, view in (("srt", to_srt), ("vtt", to_vtt), ("jsonl", to_jsonl), ("txt", to_txt)):
+        written.append(folder / f"{name}.{suffix}")
+        written[-1].write_text(view(segments), encoding="utf-8")
+    return written
 
 
 def word_dict(word: Word) -> dict[str, Any]:

@@ -6,13 +6,14 @@ import html
 import itertools
 import json
 import re
+from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.clock import samples_from_ms
 from streamer.cues import MAX_LINE_CHARS, MAX_LINES, cues
-from streamer.exports import to_jsonl, to_srt, to_txt, to_vtt
+from streamer.exports import to_jsonl, to_srt, to_txt, to_vtt, write_all
 from streamer.ledger import Emotion, Segment, Word, WordState
 
 TIME = r"(\d{2,}):(\d\d):(\d\d)[.,](\d{3})"
@@ -126,3 +127,9 @@ def test_txt_has_a_line_a_segment() -> None:
     assert to_txt([segment(word("a", 0, 1), word("b\n", 1, 2)), segment(word("c", 3, 4))]) == (
         "a b\nc\n"
     )
+
+
+def test_all_formats_are_written(tmp_path: Path) -> None:
+    written = write_all(tmp_path / "new" / "folder", "talk", [segment(word("h\u00e9llo", 0, 500))])
+    assert [path.name for path in written] == ["talk.srt", "talk.vtt", "talk.jsonl", "talk.txt"]
+    assert all("llo" in path.read_text(encoding="utf-8") for path in written)

@@ -1,0 +1,58 @@
+"""`streamer demo`: bundled speech through the real server, captioned live."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from streamer.cli.failures import fail
+from streamer.cli.options import Device, DeviceOption, LlmOption, ThreadsOption
+
+_PLAIN_WIDTH = 110
+"""Columns where the output is no terminal and has no width of its own."""
+
+
+def demo(
+    output: Annotated[
+        Path,
+        typer.Option(envvar="STREAMER_OUTPUT", help="Folder for the captions.", file_okay=False),
+    ] = Path("captions"),
+    device: DeviceOption = Device.CPU,
+    threads: ThreadsOption = 2,
+    llm: LlmOption = True,
+) -> None:
+    """Caption about a minute of bundled speech, live, through a server of its own."""
+    from rich.console import Console
+
+    from clients.client import ClientError
+    from streamer.audio_file import AudioFileError
+    from streamer.bundled_speech import bundled_speech
+    from streamer.demo import caption_files, play, programme
+    from streamer.demo_report import print_report
+    from streamer.local_server import LocalServerError, local_server
+
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=_PLAIN_WIDTH)
+    options = ["--device", device.value, "--threads", str(threads), "--llm" if llm else "--no-llm"]
+    try:
+        show = programme(bundled_speech())
+        with local_server(options, lambda line: console.print(line, style="dim")) as url:
+            console.print(f"{len(show.clips)} clips through {url}, in real time", style="dim")
+            result = asyncio.run(play(url, show, console))
+        print_report(console, show, result)
+        files = caption_files(output, result)
+    except FileNotFoundError as error:
+        fail(f"the bundled speech is missing from this installation: {error.filename}")
+    except OSError as error:
+        fail(f"the captions cannot be written to {output}: {error.strerror}")
+    except (AudioFileError, ClientError, LocalServerError) as error:
+        fail(str(error))
+    except KeyboardInterrupt:
+        fail("stopped before the end", 130)
+    console.print(f"captions: {', '.join(str(file) for file in files)}", soft_wrap=True)
+    if not result.segments:
+        fail("the server heard no words in the bundled speech")

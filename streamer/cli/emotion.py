@@ -1,0 +1,59 @@
+"""`streamer emotion`: the emotion of whole clips."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from models.errors import ModelError
+from streamer.cli.failures import complain, fail
+from streamer.cli.options import Device, DeviceOption, JsonOption
+
+
+def emotion(
+    files: Annotated[list[Path], typer.Argument(help="Audio: wav, flac, mp3, ogg.")],
+    as_json: JsonOption = False,
+    device: DeviceOption = Device.CPU,
+) -> None:
+    """Tell the emotion in which each recording was said, as a whole.
+
+    A file that cannot be used is reported and the others are still done; the exit code tells.
+    """
+    from models.emotion import EmotionClassifier
+    from models.runtime import DeviceUnavailableError
+    from models.zoo import Zoo
+    from streamer.audio_file import AudioFileError, read_samples
+
+    try:
+        path = Zoo().path("emotion", "emotion.onnx")
+        classifier = EmotionClassifier(path, device=device.value)
+    except (ModelError, DeviceUnavailableError) as error:
+        fail(str(error))
+    failed = 0
+    for file in files:
+        try:
+            samples = read_samples(file)
+        except AudioFileError as error:
+            complain(str(error))
+            failed += 1
+            continue
+        try:
+            scores = classifier.classify_clip(samples)
+        except ValueError as error:
+            complain(f"{file}: {error}")
+            failed += 1
+            continue
+        probs = {label: round(float(p), 4) for label, p in scores.probs.items()}
+        label = max(scores.probs, key=scores.probs.__getitem__)
+        if as_json:
+            line = {"file": str(file), "label": label, "probs": probs}
+            typer.echo(json.dumps(line, ensure_ascii=False))
+        else:
+            ranked = sorted(probs.items(), key=lambda item: -item[1])
+            shown = "  ".join(f"{name} {p:.0%}" for name, p in ranked)
+            typer.echo(f"{file}: {label}  ({shown})")
+    if failed:
+        raise typer.Exit(1)

@@ -1,0 +1,36 @@
+"""Load the engine for a command, or end the command with a sentence."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from models.errors import ModelError
+from streamer.cli.failures import fail
+from streamer.cli.options import Device
+
+if TYPE_CHECKING:
+    from streamer.engine import Engine
+
+
+def load_engine(device: Device, threads: int, *, llm: bool, tell: bool) -> Engine:
+    """Takes seconds; the very first time the LLM is converted too, which takes about a minute.
+
+    Args:
+        tell: say on stderr what the time is spent on.
+    """
+    from models.runtime import DeviceUnavailableError
+    from streamer.engine import Engine, EngineOptions
+
+    try:
+        return Engine.load(
+            EngineOptions(device=device.value, threads=threads, llm=llm),
+            progress=_tell if tell else None,
+        )
+    except (ModelError, DeviceUnavailableError) as error:
+        fail(str(error))
+
+
+def _tell(what: str) -> None:
+    typer.echo(f"{what} …", err=True)

@@ -1,0 +1,43 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+
+class Device(StrEnum):
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+class DecoderChoice(StrEnum):
+    DRAFT = "draft"
+    FUSED = "fused"
+
+
+DeviceOption = Annotated[
+    Device, typer.Option(envvar="STREAMER_DEVICE", help="Where the models run.")
+]
+ThreadsOption = Annotated[
+    int,
+    typer.Option(min=1, max=256, envvar="STREAMER_THREADS", help="CPU threads for the models."),
+]
+LlmOption = Annotated[
+    bool,
+    typer.Option(
+        "--llm/--no-llm",
+        envvar="STREAMER_LLM",
+        help="Let the language model decide about words. Off: less memory, more errors.",
+    ),
+]
+JsonOption = Annotated[
+    bool,
+    typer.Option("--json", envvar="STREAMER_JSON", help="Print JSON, one object a line."),
+]
+TokenOption = Annotated[
+    str | None,
+    typer.Option(envvar="STREAMER_TOKEN", help="Secret that clients must show.", metavar="SECRET"),
+]

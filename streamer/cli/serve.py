@@ -1,0 +1,87 @@
+"""`streamer serve`: the websocket server and its caption page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from streamer.cli.engine_loading import load_engine
+from streamer.cli.failures import EXIT_USAGE, fail
+from streamer.cli.options import Device, DeviceOption, LlmOption, ThreadsOption, TokenOption
+from streamer.server_options import ServerOptions
+
+_DEFAULTS = ServerOptions()
+
+
+def serve(
+    host: Annotated[
+        str, typer.Option(envvar="STREAMER_HOST", help="Address to listen on; 0.0.0.0 for all.")
+    ] = _DEFAULTS.host,
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, envvar="STREAMER_PORT", help="0 takes a free one.")
+    ] = _DEFAULTS.port,
+    token: TokenOption = None,
+    allow_origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            envvar="STREAMER_ALLOW_ORIGIN",
+            help="Web page from elsewhere that may connect, or *. May be repeated.",
+            metavar="URL",
+        ),
+    ] = None,
+    max_sessions: Annotated[
+        int,
+        typer.Option(min=1, envvar="STREAMER_MAX_SESSIONS", help="Clients beyond are refused."),
+    ] = _DEFAULTS.max_sessions,
+    idle_timeout: Annotated[
+        float,
+        typer.Option(
+            min=1.0, envvar="STREAMER_IDLE_TIMEOUT", help="Seconds until a silent client is closed."
+        ),
+    ] = _DEFAULTS.idle_timeout_s,
+    device: DeviceOption = Device.CPU,
+    threads: ThreadsOption = 2,
+    llm: LlmOption = True,
+    trace: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="STREAMER_TRACE",
+            help="Write the time of every stage here, for ui.perfetto.dev.",
+            dir_okay=False,
+        ),
+    ] = None,
+) -> None:
+    """Serve captions to web pages and programs. Prints the caption page's address when ready."""
+    try:
+        options = ServerOptions(
+            host=host,
+            port=port,
+            token=token,
+            allow_origin=tuple(allow_origin or ()),
+            max_sessions=max_sessions,
+            idle_timeout_s=idle_timeout,
+            trace=trace,
+        )
+    except ValueError as error:
+        fail(str(error), EXIT_USAGE)
+    from streamer.server import create_app, run_server
+
+    engine = load_engine(device, threads, llm=llm, tell=True)
+    try:
+        app = create_app(engine, options)
+    except OSError as error:
+        engine.close()
+        fail(f"the trace cannot be written to {trace}: {error.strerror}")
+    try:
+        run_server(app, host, port, on_ready=_announce)
+    except OSError as error:
+        fail(f"cannot listen on {host} port {port}: {error.strerror}; choose another --port")
+    finally:
+        engine.close()
+
+
+def _announce(url: str) -> None:
+    # echo flushes: whoever started us waits for this line.
+    typer.echo(f"Captions: {url}  (ctrl-C stops)")
