@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clients.transcript import Transcript, TranscriptError
+from streamer.events import SegmentClosed, SessionEvent, WordsUpdate
+from streamer.ledger import Emotion, Hypothesis, Ledger
+from streamer.native_view import wire_event, wire_word
+from streamer.protocol import (
+    SERVER_EVENT,
+    ErrorCode,
+    ErrorEvent,
+    SegmentEvent,
+    WireWord,
+    WordsEvent,
+)
+from streamer.session import Report
+
+
+def wire(word_id: int, text: str, state: str = "committed") -> WireWord:
+    return WireWord.model_validate(
+        {
+            "id": word_id,
+            "text": text,
+            "start_ms": word_id * 100,
+            "end_ms": word_id * 100 + 90,
+            "confidence": 0.5,
+            "state": state,
+        }
+    )
+
+
+def words(*words: WireWord, segment_id: int = 0) -> WordsEvent:
+    return WordsEvent(segment_id=segment_id, words=words, lag_ms=0)
+
+
+def segment(*words: WireWord, segment_id: int = 0) -> SegmentEvent:
+    text = " ".join(word.text for word in words)
+    return SegmentEvent(
+        segment_id=segment_id,
+        start_ms=0,
+        end_ms=1000,
+        text=text,
+        words=words,
+        emotion=None,
+        lag_ms=0,
+    )
+
+
+def test_tentative_words_come_and_go() -> None:
+    transcript = Transcript()
+    transcript.apply(words(wire(0, "hel", "tentative")))
+    transcript.apply(words(wire(0, "hello"), wire(1, "wor", "tentative")))
+    assert transcript.text == "hello"
+    assert [word.text for word in transcript.words] == ["hello", "wor"]
+    transcript.apply(words())
+    assert [word.text for word in transcript.words] == ["hello"]
+    transcript.apply(segment(wire(0, "hello", "final")))
+    assert transcript.segments[0].text == "hello"
+    assert [word.state for word in transcript.committed] == ["final"]
+    assert transcript.tentative == ()
+
+
+def test_other_events_change_nothing() -> None:
+    transcript = Transcript()
+    transcript.apply(ErrorEvent(code=ErrorCode.BAD_FRAME, message="m", fatal=True))
+    assert transcript.words == ()
+
+
+@pytest.mark.parametrize(
+    ("event", "says"),
+    [
+        (words(wire(0, "hello")), "word 0 .* should be 1"),
+        (words(wire(2, "too far")), "word 2 .* should be 1"),
+        (words(wire(1, "a", "tentative"), wire(2, "b")), "after a tentative"),
+        (words(wire(1, "b"), segment_id=1), "segment 1 begins before 0"),
+        (segment(wire(0, "hallo", "final")), "'hello' was committed"),
+        (segment(), "'hello' was committed"),
+        (segment(wire(0, "hello", "final"), wire(1, "x", "final")), "was committed"),
+    ],
+)
+def test_a_server_that_changes_its_mind_is_caught(
+    event: WordsEvent | SegmentEvent, says: str
+) -> None:
+    transcript = Transcript()
+    transcript.apply(words(wire(0, "hello")))
+    with pytest.raises(TranscriptError, match=says):
+        transcript.apply(event)
+    assert transcript.text == "hello"
+
+
+hypotheses = st.lists(st.tuples(st.text("abc ", min_size=1, max_size=4), st.integers(0, 9)))
+
+
+@given(st.lists(st.tuples(st.booleans(), hypotheses, hypotheses)))
+def test_the_transcript_equals_the_ledger(
+    steps: list[tuple[bool, list[tuple[str, int]], list[tuple[str, int]]]],
+) -> None:
+    ledger, transcript = Ledger(), Transcript()
+    clock = 0
+    for closes, raw_committed, raw_tentative in steps:
+        if ledger.open_segment is None:
+            ledger.open(clock)
+        committed, clock = _timed(raw_committed, clock)
+        tentative, _ = _timed(raw_tentative, clock)
+        events: list[SessionEvent] = []
+        added = ledger.commit(committed)
+        assert ledger.open_segment is not None
+        segment_id = ledger.open_segment.id
+        events.append(WordsUpdate(segment_id, added, ledger.set_tentative(tentative)))
+        if closes:
+            events.append(SegmentClosed(ledger.close(clock, Emotion("sad", {"sad": 1.0}))))
+        for event in events:
+            sent = wire_event(Report(event, 1.0, 0))
+            assert sent is not None
+            transcript.apply(SERVER_EVENT.validate_json(sent.model_dump_json()))
+        assert transcript.words == tuple(wire_word(word) for word in ledger.words)
+        assert [s.text for s in transcript.segments] == [s.text for s in ledger.segments]
+
+
+def _timed(raw: list[tuple[str, int]], clock: int) -> tuple[list[Hypothesis], int]:
+    timed = []
+    for text, length in raw:
+        timed.append(Hypothesis(text, clock, clock + length, 0.5))
+        clock += length
+    return timed, clock
