@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
 import numpy as np
@@ -77,24 +77,25 @@ async def connect(
         ConnectionLostError: nobody answers there.
     """
     headers = {"Authorization": f"Bearer {token}"} if token is not None else None
-    try:
-        websocket = await open_websocket(
-            url,
-            additional_headers=headers,
-            compression=None,
-            max_size=_MAX_EVENT_BYTES,
-            open_timeout=open_timeout_s,
-            # A server that holds a fast client back gets to our pings late.
-            ping_timeout=None,
-        )
-    except (OSError, TimeoutError, InvalidHandshake, InvalidURI) as error:
-        raise ConnectionLostError(f"cannot connect to {url}: {error}", Transcript()) from error
-    client = Client(websocket, start)
-    try:
+    async with AsyncExitStack() as stack:
+        try:
+            websocket = await stack.enter_async_context(
+                open_websocket(
+                    url,
+                    additional_headers=headers,
+                    compression=None,
+                    max_size=_MAX_EVENT_BYTES,
+                    open_timeout=open_timeout_s,
+                    # A server that holds a fast client back gets to our pings late.
+                    ping_timeout=None,
+                )
+            )
+        except (OSError, TimeoutError, InvalidHandshake, InvalidURI) as error:
+            raise ConnectionLostError(f"cannot connect to {url}: {error}", Transcript()) from error
+        client = Client(websocket, start)
+        stack.push_async_callback(client.close)
         await client.open()
         yield client
-    finally:
-        await client.close()
 
 
 class Client:
@@ -185,11 +186,10 @@ class Client:
         return self.bye
 
     async def close(self) -> None:
-        """Close the socket now, whatever is under way."""
+        """Read no more events. `connect` does this before it closes the socket."""
         if self._receiver is not None:
             self._receiver.cancel()
             await asyncio.wait({self._receiver})
-        await self._websocket.close()
 
     def __aiter__(self) -> AsyncIterator[ServerEvent]:
         return self

@@ -57,21 +57,23 @@ class FakeRecognizer:
         self._audio = np.zeros(0, np.float32)  # from processed_samples on
         self._tentative: Hypothesis | None = None
         self._inside = threading.Lock()
+        self._audio_lock = threading.Lock()
 
     def accept(self, samples: npt.NDArray[np.float32]) -> list[AudioLost]:
         assert not self.closed
         if self._engine.accept_fails:
             raise ValueError("accept is broken")
-        self._audio = np.concatenate([self._audio, samples])
-        self.received_samples += len(samples)
-        excess = len(self._audio) - round(self._engine.buffer_s * SAMPLE_RATE)
-        if excess <= 0 or self._inside.locked():
-            return []
-        lost = AudioLost(self.processed_samples, excess, "overrun")
-        self._audio = self._audio[excess:]
-        self.processed_samples += excess
-        self.lost_samples += excess
-        return [lost]
+        with self._audio_lock:
+            self._audio = np.concatenate([self._audio, samples])
+            self.received_samples += len(samples)
+            excess = len(self._audio) - round(self._engine.buffer_s * SAMPLE_RATE)
+            if excess <= 0 or self._inside.locked():
+                return []
+            lost = AudioLost(self.processed_samples, excess, "overrun")
+            self._audio = self._audio[excess:]
+            self.processed_samples += excess
+            self.lost_samples += excess
+            return [lost]
 
     def skip(self, n_samples: int, reason: str) -> AudioLost:
         assert not self.closed
@@ -112,9 +114,10 @@ class FakeRecognizer:
         self.closed += 1
 
     def _hear(self, n_samples: int) -> Iterator[SessionEvent]:
-        block, self._audio = self._audio[:n_samples], self._audio[n_samples:]
-        start = self.processed_samples
-        self.processed_samples += n_samples
+        with self._audio_lock:
+            block, self._audio = self._audio[:n_samples], self._audio[n_samples:]
+            start = self.processed_samples
+            self.processed_samples += n_samples
         if np.abs(block).max() < 0.01:
             yield from self._close_segment()
             return

@@ -1,0 +1,220 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+
+import numpy as np
+import pytest
+from websockets.asyncio.server import ServerConnection
+from websockets.asyncio.server import serve as serve_websocket
+
+from clients import client as client_module
+from clients.client import ConnectionLostError, ServerRefusedError, connect
+from streamer.protocol import (
+    ByeEvent,
+    Encoding,
+    ErrorEvent,
+    ReadyEvent,
+    SegmentEvent,
+    StartMessage,
+)
+from streamer.server import ServerOptions
+from tests.fakes import eventually, tone
+from tests.serving import ServerThread
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ServerThread]:
+    with ServerThread(ServerOptions(token="s3cret", max_message_bytes=20_000)) as server:
+        yield server
+        eventually(lambda: server.server.connections == 0)
+
+
+@asynccontextmanager
+async def scripted(
+    script: Callable[[ServerConnection], Awaitable[None]],
+) -> AsyncIterator[str]:
+    """A server that says what a test wants said; gives its URL."""
+    async with serve_websocket(script, "127.0.0.1", 0) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        yield f"ws://127.0.0.1:{port}/v1/stream"
+
+
+READY = {
+    "type": "ready",
+    "session_id": "x",
+    "decoder": "draft",
+    "models": {},
+    "max_message_bytes": 1000,
+    "buffer_ms": 1000,
+}
+WORD = {"id": 0, "text": "hello", "start_ms": 0, "end_ms": 9, "confidence": 1}
+COMMITTED = {
+    "type": "words",
+    "segment_id": 0,
+    "lag_ms": 0,
+    "words": [WORD | {"state": "committed"}],
+}
+
+
+async def test_a_session_from_start_to_bye(server: ServerThread) -> None:
+    start = StartMessage(sample_rate=48_000, encoding=Encoding.PCM_F32LE)
+    async with connect(server.url, start, token="s3cret") as client:
+        assert client.ready is not None
+        # Longer than a message may be: it is cut into several.
+        await client.send_audio(tone(1.2, 48_000))
+        await client.finalize()
+        client.skip_audio(24_000)
+        await client.send_audio(tone(0.5, 48_000), capture_time_ms=1.0)
+        bye = await client.stop()
+        events = [event async for event in client]
+        assert client.bye is bye
+    assert (bye.words, bye.segments, bye.lost_samples) == (4, 2, 8_000)
+    assert client.lost_samples == 8_000
+    assert client.transcript.text == "w0 w8000 w16000 w27200"
+    assert isinstance(events[0], ReadyEvent)
+    assert isinstance(events[-1], ByeEvent)
+    assert sum(isinstance(event, SegmentEvent) for event in events) == 2
+
+
+async def test_events_can_be_read_while_audio_is_sent(server: ServerThread) -> None:
+    async with connect(server.url, StartMessage(), token="s3cret") as client:
+
+        async def listen() -> list[str]:
+            return [event.type async for event in client]
+
+        listener = asyncio.create_task(listen())
+        for _ in range(10):
+            await client.send_audio(tone(0.1))
+        await client.stop()
+        types = await listener
+    assert types[0] == "ready"
+    assert types[-1] == "bye"
+
+
+async def test_a_refused_session_says_why(server: ServerThread) -> None:
+    with pytest.raises(ServerRefusedError, match="token missing or wrong") as caught:
+        async with connect(server.url, StartMessage(), token="wrong"):
+            pytest.fail("should not open")
+    assert caught.value.code == "unauthorized"
+
+
+async def test_an_error_mid_session_keeps_the_transcript(server: ServerThread) -> None:
+    async with connect(server.url, StartMessage(), token="s3cret") as client:
+        await client.send_audio(tone(0.7))
+        client._offset = 0  # an offset that overlaps
+        await client.send_audio(tone(0.1))
+        events = []
+        with pytest.raises(ServerRefusedError, match="overlaps") as caught:
+            async for event in client:
+                events.append(event)
+        assert any(isinstance(event, ErrorEvent) for event in events)
+        assert caught.value.code == "bad_frame"
+        assert caught.value.transcript.text == "w0 w8000"
+        with pytest.raises(ServerRefusedError):
+            await client.send_audio(tone(0.1))
+        with pytest.raises(ServerRefusedError):
+            await client.stop()
+
+
+async def test_nobody_there() -> None:
+    with pytest.raises(ConnectionLostError, match="cannot connect") as caught:
+        async with connect("ws://127.0.0.1:9/v1/stream", StartMessage()):
+            pytest.fail("should not open")
+    assert caught.value.transcript.text == ""
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1/", "nonsense"])
+async def test_an_address_that_is_none(url: str) -> None:
+    with pytest.raises(ConnectionLostError):
+        async with connect(url, StartMessage()):
+            pytest.fail("should not open")
+
+
+async def test_a_server_that_dies_keeps_the_transcript() -> None:
+    async def script(websocket: ServerConnection) -> None:
+        await websocket.recv()
+        await websocket.send(json.dumps(READY))
+        await websocket.send(json.dumps(COMMITTED))
+        await websocket.recv()
+        websocket.transport.abort()
+
+    async with scripted(script) as url, connect(url, StartMessage()) as client:
+        with pytest.raises(ConnectionLostError, match="broke") as caught:
+            await client.stop()
+        assert caught.value.transcript.text == "hello"
+        with pytest.raises(ConnectionLostError):
+            async for _ in client:
+                pass
+
+
+async def test_a_server_that_closes_without_bye() -> None:
+    async def script(websocket: ServerConnection) -> None:
+        await websocket.recv()
+        await websocket.send(json.dumps(READY))
+
+    async with scripted(script) as url, connect(url, StartMessage()) as client:
+        with pytest.raises(ConnectionLostError, match="without bye"):
+            async for _ in client:
+                pass
+
+
+@pytest.mark.parametrize(
+    ("said", "says"),
+    [
+        ({"type": "surprise"}, "does not know"),
+        (COMMITTED | {"words": [WORD | {"state": "committed", "id": 7}]}, "contradicts itself"),
+    ],
+)
+async def test_a_server_that_breaks_the_protocol(said: dict[str, object], says: str) -> None:
+    async def script(websocket: ServerConnection) -> None:
+        await websocket.recv()
+        await websocket.send(json.dumps(READY))
+        await websocket.send(json.dumps(said))
+        await websocket.wait_closed()
+
+    async with scripted(script) as url, connect(url, StartMessage()) as client:
+        with pytest.raises(ConnectionLostError, match=says):
+            async for _ in client:
+                pass
+
+
+@pytest.mark.parametrize("iterated", [True, False])
+async def test_unread_events_are_bounded(iterated: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "_MAX_EVENTS", 5)
+
+    async def script(websocket: ServerConnection) -> None:
+        await websocket.recv()
+        await websocket.send(json.dumps(READY))
+        await websocket.recv()
+        for _ in range(50):
+            await websocket.send(json.dumps(COMMITTED | {"words": []}))
+        bye = ByeEvent(
+            reason="stop", received_ms=0, processed_ms=0, lost_samples=0, segments=0, words=0
+        )
+        await websocket.send(bye.model_dump_json())
+
+    async with scripted(script) as url, connect(url, StartMessage()) as client:
+        if iterated:
+            await anext(aiter(client))
+        await client.finalize()
+        if iterated:
+            await asyncio.sleep(0.05)
+            assert len(client._events) == 5
+        else:
+            async with asyncio.timeout(20):
+                while client.bye is None:
+                    await asyncio.sleep(0.005)
+            assert len(client._events) == 5
+        types = [event.type async for event in client]
+    assert types[-1] == "bye"
+    assert len(types) == (51 if iterated else 5)
+
+
+async def test_an_empty_chunk_sends_nothing(server: ServerThread) -> None:
+    async with connect(server.url, StartMessage(), token="s3cret") as client:
+        await client.send_audio(np.zeros(0, np.float32))
+        bye = await client.stop()
+    assert bye.received_ms == 0
