@@ -1,0 +1,148 @@
+"""A language of tones in place of speech: exact, instant, and cut off as badly as the real thing.
+
+A word is 0.24 s at a constant level that spells its number; gaps are silent. The decoder hears a
+word right once half of it lies in the window and guesses wildly before, as real ones do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from models.fusion import Candidate
+from models.moonshine import BOS, EOS, FRAME_SAMPLES, DecoderOutput
+from streamer.recognizer import SpeechModels
+
+Floats = npt.NDArray[np.float32]
+
+WORD_SAMPLES = 3_840
+GAP_SAMPLES = 1_152
+VOCABULARY = 100
+FIRST_WORD, FIRST_GUESS = 3, 90
+"""Words are 3 … 89; what the decoder makes of a word's first bit is 90 … 99."""
+
+
+def spoken(words: Sequence[int]) -> Floats:
+    """The sound of the words, each followed by a short gap."""
+    said = [np.zeros(0, np.float32)]
+    for word in words:
+        assert FIRST_WORD <= word < FIRST_GUESS
+        said += [np.full(WORD_SAMPLES, word / 100, np.float32), silence(GAP_SAMPLES)]
+    return np.concatenate(said)
+
+
+def silence(n_samples: int) -> Floats:
+    return np.zeros(n_samples, np.float32)
+
+
+def text(words: Sequence[int]) -> str:
+    return " ".join(f"w{word}" for word in words)
+
+
+class ToneTokenizer:
+    def starts_word(self, token: int) -> bool:
+        return True
+
+    def decode(self, tokens: list[int]) -> str:
+        return text([token for token in tokens if token >= FIRST_WORD])
+
+
+class ToneEncoder:
+    def __init__(self) -> None:
+        self.longest = 0
+
+    def encode(self, samples: Floats) -> Floats:
+        self.longest = max(self.longest, len(samples))
+        return samples
+
+
+@dataclass
+class ToneDecoder:
+    """`rivals[word]` are other words that sound like it, with their logits; the word itself has
+    logit 10 and all else 0."""
+
+    rivals: Mapping[int, Mapping[int, float]] = field(default_factory=dict)
+    loops_on: int | None = None
+    """After this word the decoder repeats it for ever."""
+
+    def attend_to(self, states: Floats) -> list[tuple[int, int]]:
+        """The words in the window and the frames in their middles."""
+        levels = np.rint(states * 100).astype(int)
+        edges = [0, *(np.flatnonzero(np.diff(levels)) + 1).tolist(), len(levels)]
+        heard = []
+        for start, end in zip(edges[:-1], edges[1:], strict=True):
+            word = int(levels[start]) if end > start else 0
+            if word == 0:
+                continue
+            if 2 * (end - start) < WORD_SAMPLES:
+                word = FIRST_GUESS + (end - start) // 100 % 10
+            heard.append((word, (start + end) // 2 // FRAME_SAMPLES))
+        return heard
+
+    def empty_cache(self, n_hypotheses: int = 1) -> list[Floats]:
+        return [np.zeros((n_hypotheses, 1, 0, 1), np.float32)]
+
+    def run(
+        self, audio: list[tuple[int, int]], tokens: npt.NDArray[np.int64], cache: list[Floats]
+    ) -> DecoderOutput:
+        fed = tokens[:, None, :, None].astype(np.float32)
+        grown = np.concatenate([np.repeat(cache[0], len(fed) // len(cache[0]), axis=0), fed], 2)
+        n_rows, n_new = tokens.shape
+        n_past = cache[0].shape[2]
+        n_frames = max((frame for _, frame in audio), default=0) + 1
+        logits = np.zeros((n_rows, n_new, VOCABULARY), np.float32)
+        alignment = np.zeros((n_rows, n_new, n_frames), np.float32)
+        for row in range(n_rows):
+            said = [int(token) for token in grown[row, 0, :, 0] if token != BOS]
+            for i in range(n_new):
+                position = n_past + i
+                word, frame = audio[position] if position < len(audio) else (EOS, n_frames - 1)
+                if self.loops_on is not None and self.loops_on in said[:position]:
+                    word = self.loops_on
+                logits[row, i, word] = 10.0
+                for rival, logit in self.rivals.get(word, {}).items():
+                    logits[row, i, rival] = logit
+                alignment[row, i, frame] = 1.0
+        return DecoderOutput(logits, alignment, [grown])
+
+
+class LevelVad:
+    """Anything but silence is speech."""
+
+    def run(self, frames: Floats, h: Floats, c: Floats) -> tuple[Floats, Floats, Floats]:
+        return (np.abs(frames[:, 64:]).max(axis=1) > 0.01).astype(np.float32), h, c
+
+
+class PreferringFusion:
+    """An LLM that would say one word wherever it can. Keeps what it was asked and told."""
+
+    def __init__(self, favourite: str) -> None:
+        self.favourite = favourite
+        self.asked: list[list[str]] = []
+        self.told: list[str] = []
+
+    def scores(self, candidates: Sequence[Candidate]) -> list[float]:
+        self.asked.append([candidate.text for candidate in candidates])
+        return [
+            candidate.logprob + 100.0 * candidate.text.split().count(self.favourite)
+            for candidate in candidates
+        ]
+
+    def append(self, text: str) -> None:
+        if text:
+            self.told.append(text)
+
+
+def tone_models(
+    decoder: ToneDecoder | None = None, encoder: ToneEncoder | None = None
+) -> SpeechModels:
+    """Models that understand `spoken`."""
+    return SpeechModels(
+        encoder=encoder or ToneEncoder(),  # type: ignore[arg-type]
+        decoder=decoder or ToneDecoder(),  # type: ignore[arg-type]
+        tokenizer=ToneTokenizer(),  # type: ignore[arg-type]
+        vad=LevelVad(),  # type: ignore[arg-type]
+    )

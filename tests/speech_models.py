@@ -1,0 +1,89 @@
+"""Fixtures with the real speech models, without the LLM; small enough to load in a second."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from models import moonshine
+from models.moonshine import BOS, EOS, AsrEncoder, Audio, DraftDecoder, Tokenizer
+from models.silero import VadModel
+from models.zoo import Zoo
+from streamer.audio_file import read_samples
+from streamer.bundled_speech import bundled_speech
+from streamer.engine import ASR_MODEL, VAD_MODEL
+from streamer.recognizer import SpeechModels
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class MoonshineFiles:
+    encoder: Path
+    decoder: Path
+    tokenizer: Path
+    graphs: Path
+
+
+@dataclass(frozen=True)
+class Clip:
+    name: str
+    text: str
+    samples: Floats
+
+
+@pytest.fixture(scope="session")
+def moonshine_files() -> MoonshineFiles:
+    zoo = Zoo()
+    decoder = zoo.path(ASR_MODEL, "decoder_model_merged.ort")
+    return MoonshineFiles(
+        zoo.path(ASR_MODEL, "encoder_model.ort"),
+        decoder,
+        zoo.path(ASR_MODEL, "tokenizer.bin"),
+        zoo.derived(
+            ASR_MODEL, lambda to: moonshine.build_graphs(decoder, to), moonshine.GRAPH_VERSION
+        ),
+    )
+
+
+@pytest.fixture(scope="session")
+def speech_models(moonshine_files: MoonshineFiles) -> SpeechModels:
+    return SpeechModels(
+        AsrEncoder(moonshine_files.encoder),
+        DraftDecoder(moonshine_files.graphs),
+        Tokenizer(moonshine_files.tokenizer),
+        VadModel(Zoo().path(VAD_MODEL, "silero_vad_16k_sequence.onnx")),
+    )
+
+
+@pytest.fixture(scope="session")
+def clips() -> list[Clip]:
+    """The bundled recordings, shortest first."""
+    loaded = [Clip(c.path.name, c.text, read_samples(c.path)) for c in bundled_speech()]
+    return sorted(loaded, key=lambda clip: len(clip.samples))
+
+
+def attend(models: SpeechModels, samples: Floats) -> Audio:
+    return models.decoder.attend_to(models.encoder.encode(samples))
+
+
+def greedy(models: SpeechModels, audio: Audio, max_tokens: int = 80) -> list[int]:
+    """Token by token from nothing; the end token is left out."""
+    found: list[int] = []
+    fed, cache = BOS, models.decoder.empty_cache()
+    while len(found) < max_tokens:
+        out = models.decoder.run(audio, np.array([[fed]], np.int64), cache)
+        fed, cache = int(out.logits[0, -1].argmax()), out.cache
+        if fed == EOS:
+            break
+        found.append(fed)
+    return found
+
+
+def offline(models: SpeechModels, samples: Floats) -> str:
+    """What the decoder makes of the whole recording at once."""
+    return models.tokenizer.decode(greedy(models, attend(models, samples)))
