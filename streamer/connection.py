@@ -103,6 +103,9 @@ class Connection:
                 await self._converse(session, start)
         except SocketClosedError:
             logger.info("session %s: client left", self.session_id)
+        except asyncio.CancelledError:  # the grace period of a shutdown is over
+            await self._sender.close(CLOSE_CODES[ErrorCode.SHUTTING_DOWN], "shutdown")
+            raise
         finally:
             self._move(ConnectionState.CLOSED)
 

@@ -61,10 +61,8 @@ class StreamServer:
             task.cancel()
             await asyncio.wait({task})
             del self._running[connection]
-        if task.cancelled():  # it outlived the grace period
-            await socket.close(1001, "shutdown")
-            return
-        task.result()
+        if not task.cancelled():  # else it outlived the grace period
+            task.result()
 
     async def drain(self) -> None:
         """Admit nobody any more, flush what runs; after the grace period, drop it."""

@@ -59,6 +59,11 @@ class FakeRecognizer:
         self._inside = threading.Lock()
         self._audio_lock = threading.Lock()
 
+    @property
+    def busy(self) -> bool:
+        """Whether a step or a finalize is running."""
+        return self._inside.locked()
+
     def accept(self, samples: npt.NDArray[np.float32]) -> list[AudioLost]:
         assert not self.closed
         if self._engine.accept_fails:

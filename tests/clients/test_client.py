@@ -11,13 +11,14 @@ from websockets.asyncio.server import ServerConnection
 from websockets.asyncio.server import serve as serve_websocket
 
 from clients import client as client_module
-from clients.client import ConnectionLostError, ServerRefusedError, connect
+from clients.client import Client, ConnectionLostError, ServerRefusedError, connect
 from streamer.protocol import (
     ByeEvent,
     Encoding,
     ErrorEvent,
     ReadyEvent,
     SegmentEvent,
+    ServerEvent,
     StartMessage,
 )
 from streamer.server import ServerOptions
@@ -106,10 +107,9 @@ async def test_an_error_mid_session_keeps_the_transcript(server: ServerThread) -
         await client.send_audio(tone(0.7))
         client._offset = 0  # an offset that overlaps
         await client.send_audio(tone(0.1))
-        events = []
+        events: list[ServerEvent] = []
         with pytest.raises(ServerRefusedError, match="overlaps") as caught:
-            async for event in client:
-                events.append(event)
+            await gather_into(events, client)
         assert any(isinstance(event, ErrorEvent) for event in events)
         assert caught.value.code == "bad_frame"
         assert caught.value.transcript.text == "w0 w8000"
@@ -117,6 +117,11 @@ async def test_an_error_mid_session_keeps_the_transcript(server: ServerThread) -
             await client.send_audio(tone(0.1))
         with pytest.raises(ServerRefusedError):
             await client.stop()
+
+
+async def gather_into(events: list[ServerEvent], client: Client) -> None:
+    async for event in client:
+        events.append(event)
 
 
 async def test_nobody_there() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import connect
+from websockets.sync.client import ClientConnection, connect
 
 from streamer.frames import HEADER, encode_frame
 from streamer.protocol import Encoding
@@ -55,12 +55,17 @@ def talk(url: str, *messages: str | bytes) -> tuple[list[dict[str, object]], int
         return events, websocket.close_code
 
 
-def _rest(websocket: object) -> Iterator[str]:
+def _rest(websocket: ClientConnection) -> Iterator[str]:
     while True:
         try:
-            yield websocket.recv(timeout=1)  # type: ignore[attr-defined]
+            yield str(websocket.recv(timeout=1))
         except (ConnectionClosed, TimeoutError):
             return
+
+
+def read_on(websocket: ClientConnection) -> None:
+    while True:
+        websocket.recv(timeout=20)
 
 
 def audio(
@@ -196,8 +201,7 @@ def test_invalid_utf8_text_closes_only_this_connection(server: ServerThread) -> 
         websocket.recv(timeout=20)
         websocket.socket.sendall(struct.pack("!BB4s2s", 0x81, 0x82, b"\0\0\0\0", b"\xff\xfe"))
         with pytest.raises(ConnectionClosed):
-            while True:
-                websocket.recv(timeout=20)
+            read_on(websocket)
     assert talk(server.url, START, GOOD, STOP)[1] == 1000
 
 

@@ -373,7 +373,7 @@ async def test_slow_live_captions_lose_audio_and_say_so(bench: Bench) -> None:
     bench.engine.buffer_s = 1.0
     bench.engine.hold.clear()
     task = asyncio.create_task(bench.run(START, bench.audio(tone(0.5))))
-    await until(lambda: bench.engine.recognizers and bench.engine.recognizers[0]._inside.locked())
+    await until(lambda: bench.engine.recognizers and bench.engine.recognizers[0].busy)
     bench.send(bench.audio(tone(1.5)))
     bench.engine.hold.set()
     await until(lambda: bench.socket.of("words"))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from functools import partial
 
 import pytest
 
@@ -20,7 +21,7 @@ def test_the_earliest_deadline_goes_first() -> None:
     executor.submit(0.0, block)
     assert blocked.wait(10)
     for deadline, name in ((3.0, "late"), (1.0, "early"), (2.0, "middle"), (1.0, "early too")):
-        executor.submit(deadline, lambda name=name: order.append(name))
+        executor.submit(deadline, partial(order.append, name))
     assert executor.queued == 4
     release.set()
     executor.close()
@@ -31,7 +32,7 @@ def test_close_finishes_what_is_queued_and_takes_no_more() -> None:
     executor = DeadlineExecutor(2, "test")
     done: list[int] = []
     for i in range(10):
-        executor.submit(float(i), lambda i=i: done.append(i))
+        executor.submit(float(i), partial(done.append, i))
     executor.close()
     assert sorted(done) == list(range(10))
     with pytest.raises(EngineClosedError):

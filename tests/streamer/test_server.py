@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from websockets import Origin, Subprotocol
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
@@ -85,8 +86,10 @@ def test_an_installation_without_the_page_says_so(
 def test_three_ways_to_show_the_token(server: ServerThread, way: str) -> None:
     url = server.url + ("?token=s3cret" if way == "query" else "")
     headers = {"Authorization": "Bearer s3cret"} if way == "header" else None
-    subprotocols = ["streamer.v1", "token.s3cret"] if way == "subprotocol" else None
-    with connect(url, additional_headers=headers, subprotocols=subprotocols) as websocket:  # type: ignore[arg-type]
+    subprotocols = (
+        [Subprotocol("streamer.v1"), Subprotocol("token.s3cret")] if way == "subprotocol" else None
+    )
+    with connect(url, additional_headers=headers, subprotocols=subprotocols) as websocket:
         assert websocket.subprotocol == ("streamer.v1" if subprotocols else None)
         websocket.send('{"type":"start"}')
         websocket.send(frame(0.6))
@@ -97,12 +100,14 @@ def test_three_ways_to_show_the_token(server: ServerThread, way: str) -> None:
 
 
 def test_a_page_from_elsewhere_may_not_connect(server: ServerThread) -> None:
-    with connect(server.url + "?token=s3cret", origin="http://evil.example") as websocket:  # type: ignore[arg-type]
+    with connect(server.url + "?token=s3cret", origin=Origin("http://evil.example")) as websocket:
         events, code = read_all(websocket)
     assert events[0]["code"] == "unauthorized"
     assert "evil.example" in str(events[0]["message"])
     assert code == 4401
-    with connect(server.url + "?token=s3cret", origin=server.http_url.rstrip("/")) as websocket:  # type: ignore[arg-type]
+    with connect(
+        server.url + "?token=s3cret", origin=Origin(server.http_url.rstrip("/"))
+    ) as websocket:
         websocket.send('{"type":"start"}')
         assert json.loads(websocket.recv(timeout=20))["type"] == "ready"
 
@@ -183,7 +188,7 @@ def test_while_draining_nobody_new_is_admitted() -> None:
         first.recv(timeout=20)
         server.engine.hold.clear()
         first.send(frame(0.7))
-        eventually(lambda: server.engine.recognizers[0]._inside.locked())
+        eventually(lambda: server.engine.recognizers[0].busy)
         server.begin_stop()
         eventually(lambda: server.server.draining)
         assert httpx.get(server.http_url + "readyz").status_code == 503
@@ -196,17 +201,20 @@ def test_while_draining_nobody_new_is_admitted() -> None:
 
 
 def test_sessions_that_outlive_the_grace_period_are_dropped() -> None:
-    with ServerThread(ServerOptions(shutdown_grace_s=0.05)) as server:
-        with connect(server.url) as websocket:
-            websocket.send('{"type":"start"}')
-            websocket.recv(timeout=20)
-            server.engine.hold.clear()
-            websocket.send(frame(0.7))
-            eventually(lambda: server.engine.recognizers[0]._inside.locked())
-            server.begin_stop()
-            eventually(lambda: server.server.draining)
-            server.engine.hold.set()
-            read_all(websocket)
+    options = ServerOptions(shutdown_grace_s=0.05)
+    with ServerThread(options) as server, connect(server.url) as websocket:
+        websocket.send('{"type":"start"}')
+        websocket.recv(timeout=20)
+        server.engine.hold.clear()
+        websocket.send(frame(0.7))
+        eventually(lambda: server.engine.recognizers[0].busy)
+        (task,) = server.server._running.values()
+        server.begin_stop()
+        eventually(task.cancelling)
+        server.engine.hold.set()
+        events, code = read_all(websocket)
+    assert code == 1001
+    assert "bye" not in [event["type"] for event in events]
     assert server.engine.recognizers[0].closed == 1
 
 

@@ -73,7 +73,7 @@ async def test_events_come_while_the_step_still_runs(engine: FakeEngine) -> None
         session.feed(tone(0.5))
         report = await anext(aiter(session))
         assert isinstance(report.event, WordsUpdate)
-        assert recognizer._inside.locked()
+        assert recognizer.busy
         gate.set()
 
 
@@ -230,8 +230,7 @@ async def test_a_broken_step_ends_this_session_and_no_other(engine: FakeEngine) 
         engine.fail_at_step = 2
         session.feed(tone(0.5))
         with pytest.raises(SessionFailedError, match="start a new session"):
-            while True:
-                seen.append(await anext(first))
+            await gather_into(seen, first)
         engine.fail_at_step = 0
         session.feed(tone(1.0))  # ignored
         await session.finalize()
@@ -244,6 +243,11 @@ async def test_a_broken_step_ends_this_session_and_no_other(engine: FakeEngine) 
     assert any(isinstance(report.event, WordsUpdate) for report in seen)
     assert (broken.closed, sound.closed) == (1, 1)
     assert session.received_samples == 16_000
+
+
+async def gather_into(seen: list[Report], reports: AsyncIterator[Report]) -> None:
+    async for report in reports:
+        seen.append(report)
 
 
 async def test_an_engine_that_is_gone_is_a_clear_failure() -> None:
@@ -265,7 +269,7 @@ async def test_abort_waits_for_the_running_step_and_schedules_no_more(
     session = Session(recognizer, engine.executor)
     await session.__aenter__()
     session.feed(tone(5.0))
-    await until(recognizer._inside.locked)
+    await until(lambda: recognizer.busy)
     finalizing = asyncio.create_task(session.finalize())
     await asyncio.sleep(0)
     aborting = asyncio.create_task(session.abort())
