@@ -58,11 +58,19 @@ CLOSE_CODES: Final[dict[ErrorCode, int]] = {
 }
 
 
-class _Wire(BaseModel):
+class _FromClient(BaseModel):
+    """A setting that is misspelt must not be ignored."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class StartMessage(_Wire):
+class _Wire(BaseModel):
+    """Clients read on past fields that a newer server adds."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class StartMessage(_FromClient):
     """Opens the session. Audio may follow at once; nothing sent after it is lost."""
 
     type: Literal["start"] = "start"
@@ -80,13 +88,13 @@ class StartMessage(_Wire):
     """False: a recording; the server reads it as fast as it can hear it, and loses nothing."""
 
 
-class FinalizeMessage(_Wire):
+class FinalizeMessage(_FromClient):
     """Closes the open segment now; the session goes on."""
 
     type: Literal["finalize"] = "finalize"
 
 
-class StopMessage(_Wire):
+class StopMessage(_FromClient):
     """No more audio will come: the server flushes finals, says `bye` and closes with 1000."""
 
     type: Literal["stop"] = "stop"

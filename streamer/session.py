@@ -236,6 +236,7 @@ class Session:
         await self._outbox.room()
         loop = asyncio.get_running_loop()
         covered_from = self._recognizer.processed_samples
+        finalized = self._recognizer.received_samples if name == "finalize" else 0
 
         def job() -> tuple[int, int]:
             started_ns = time.perf_counter_ns()
@@ -254,7 +255,8 @@ class Session:
             )
         self.trace.stage("dequeue", "queue", queued_ns, started_ns)
         self.trace.add(name, "session", started_ns, ended_ns)
-        self._arrivals.forget_before(self._recognizer.processed_samples)
+        # What a finalize leaves over, less than a frame of the models, waits for more audio.
+        self._arrivals.forget_before(max(finalized, self._recognizer.processed_samples))
         self._progress.set()
 
     def _report(self, event: SessionEvent, covered_from: int) -> None:

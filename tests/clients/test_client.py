@@ -169,7 +169,7 @@ async def test_a_server_that_closes_without_bye() -> None:
 @pytest.mark.parametrize(
     ("said", "says"),
     [
-        ({"type": "surprise"}, "does not know"),
+        ({"type": "loss"}, "malformed event"),
         (COMMITTED | {"words": [WORD | {"state": "committed", "id": 7}]}, "contradicts itself"),
     ],
 )
@@ -216,6 +216,19 @@ async def test_unread_events_are_bounded(iterated: bool, monkeypatch: pytest.Mon
         types = [event.type async for event in client]
     assert types[-1] == "bye"
     assert len(types) == (51 if iterated else 5)
+
+
+async def test_a_newer_server_is_understood() -> None:
+    async def script(websocket: ServerConnection) -> None:
+        await websocket.recv()
+        await websocket.send(json.dumps(READY | {"mood": "sunny"}))
+        await websocket.send('{"type":"weather"}')
+        await websocket.send(json.dumps(COMMITTED))
+        await websocket.wait_closed()
+
+    async with scripted(script) as url, connect(url, StartMessage()) as client:
+        assert [(await anext(client)).type for _ in range(2)] == ["ready", "words"]
+        assert client.transcript.text == "hello"
 
 
 async def test_an_empty_chunk_sends_nothing(server: ServerThread) -> None:
