@@ -96,8 +96,10 @@ def create_app(engine: RecognizerFactory, options: ServerOptions) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        yield
-        await server.close()
+        try:
+            yield
+        finally:
+            await server.close()
 
     app = Starlette(
         routes=[
@@ -169,8 +171,7 @@ async def serve(
     )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.create_server((host, port), family=family)
-    shown = f"[{host}]" if family is socket.AF_INET6 else host
-    url = f"http://{shown}:{listener.getsockname()[1]}/"
+    url = f"http://{_shown(host)}:{listener.getsockname()[1]}/"
     web_server = _Uvicorn(config, server, lambda: on_ready(url))
     watcher = asyncio.create_task(_exit_on(stop, web_server)) if stop is not None else None
     try:
@@ -179,6 +180,13 @@ async def serve(
         listener.close()
         if watcher is not None:
             watcher.cancel()
+
+
+def _shown(host: str) -> str:
+    """As a browser on this machine would write it; pages may use the microphone there."""
+    if host in {"0.0.0.0", "::", ""}:
+        return "localhost"
+    return f"[{host}]" if ":" in host else host
 
 
 async def _exit_on(stop: asyncio.Event, web_server: uvicorn.Server) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -216,6 +217,25 @@ def test_sessions_that_outlive_the_grace_period_are_dropped() -> None:
     assert code == 1001
     assert "bye" not in [event["type"] for event in events]
     assert server.engine.recognizers[0].closed == 1
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [("127.0.0.1", "127.0.0.1"), ("::1", "[::1]"), ("0.0.0.0", "localhost"), ("::", "localhost")],
+)
+async def test_the_address_is_one_that_a_browser_takes(host: str, shown: str) -> None:
+    urls: list[str] = []
+    stop = asyncio.Event()
+
+    def on_ready(url: str) -> None:
+        urls.append(url)
+        stop.set()
+
+    try:
+        await serve(create_app(FakeEngine(), ServerOptions()), host, 0, on_ready, stop)
+    except OSError:
+        pytest.skip(f"this machine cannot listen on {host}")
+    assert re.fullmatch(rf"http://{re.escape(shown)}:\d+/", urls[0])
 
 
 async def test_a_port_in_use_is_a_plain_error() -> None:
