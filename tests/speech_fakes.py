@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -73,7 +74,7 @@ class ToneDecoder:
         levels = np.rint(states * 100).astype(int)
         edges = [0, *(np.flatnonzero(np.diff(levels)) + 1).tolist(), len(levels)]
         heard = []
-        for start, end in zip(edges[:-1], edges[1:], strict=True):
+        for start, end in pairwise(edges):
             word = int(levels[start]) if end > start else 0
             if word == 0:
                 continue
@@ -102,6 +103,7 @@ class ToneDecoder:
                 word, frame = audio[position] if position < len(audio) else (EOS, n_frames - 1)
                 if self.loops_on is not None and self.loops_on in said[:position]:
                     word = self.loops_on
+                    logits[row, i, EOS] = -100.0
                 logits[row, i, word] = 10.0
                 for rival, logit in self.rivals.get(word, {}).items():
                     logits[row, i, rival] = logit

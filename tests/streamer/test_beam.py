@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamer.beam import BeamHypothesis, beam_search
+from streamer.draft import verify_and_extend
+from streamer.loop_guard import loop_start
+from streamer.recognizer import SpeechModels
+from tests.speech_fakes import ToneDecoder, spoken
+from tests.speech_models import Clip, attend
+
+
+def ids(hypothesis: BeamHypothesis) -> list[int]:
+    return [token.id for token in hypothesis.tokens]
+
+
+def mean(hypothesis: BeamHypothesis) -> float:
+    return hypothesis.logprob / (len(hypothesis.tokens) + 1)
+
+
+def search(decoder: ToneDecoder, said: list[int], width: int = 4, budget: int = 20) -> list:
+    audio = decoder.attend_to(spoken(said))
+    return beam_search(decoder, audio, [], width, budget)  # type: ignore[arg-type]
+
+
+def test_rivals_come_in_the_order_of_their_likelihood() -> None:
+    decoder = ToneDecoder(rivals={20: {21: 9.0, 22: 8.0}, 30: {31: 9.5}})
+    found = search(decoder, [10, 20, 30])
+    assert [ids(h) for h in found] == [[10, 20, 30], [10, 20, 31], [10, 21, 30], [10, 21, 31]]
+    assert sum(token.logprob for token in found[0].tokens) > found[0].logprob  # the end counts too
+
+
+def test_loops_are_dropped() -> None:
+    assert search(ToneDecoder(loops_on=20), [10, 20, 30]) == []
+
+
+def test_what_does_not_finish_within_the_budget_is_no_hypothesis() -> None:
+    said = [10, 20, 30, 40]
+    assert search(ToneDecoder(), said, width=1, budget=3) == []
+    assert [ids(h) for h in search(ToneDecoder(), said, width=1, budget=4)] == [said]
+
+
+@given(
+    st.lists(st.integers(3, 40), max_size=6),
+    st.dictionaries(
+        st.integers(3, 40), st.dictionaries(st.integers(41, 60), st.floats(0, 9.9)), max_size=10
+    ),
+    st.integers(1, 6),
+)
+def test_hypotheses_are_distinct_sorted_and_no_more_than_wanted(
+    said: list[int], rivals: dict[int, dict[int, float]], width: int
+) -> None:
+    found = search(ToneDecoder(rivals=rivals), said, width)
+    assert 1 <= len(found) <= width or loop_start(said) is not None
+    means = [mean(h) for h in found]
+    assert means == sorted(means, reverse=True)
+    assert len({tuple(ids(h)) for h in found}) == len(found)
+
+
+@pytest.mark.slow
+def test_on_speech_a_beam_finds_the_greedy_text_or_a_likelier_one(
+    speech_models: SpeechModels, clips: list[Clip]
+) -> None:
+    for clip in clips[:5]:
+        audio = attend(speech_models, clip.samples)
+        draft = verify_and_extend(speech_models.decoder, audio, [], [], 60)
+        found = beam_search(speech_models.decoder, audio, [], 6, 60)
+        assert 1 <= len(found) <= 6
+        greedy = [token.id for token in draft.tokens]
+        likeliest = max(h.logprob for h in found)
+        assert any(ids(h) == greedy for h in found) or likeliest > sum(
+            token.logprob for token in draft.tokens
+        )
+        assert all(loop_start(ids(h)) is None for h in found)
