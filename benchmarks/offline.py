@@ -1,0 +1,60 @@
+"""Recognition that sees the whole clip at once: what streaming is measured against."""
+
+from __future__ import annotations
+
+import math
+
+from benchmarks.common import Floats
+from models.moonshine import MIN_SAMPLES, Audio
+from streamer.beam import BeamHypothesis, beam_search
+from streamer.clock import SAMPLE_RATE
+from streamer.draft import verify_and_extend
+from streamer.engine import Engine
+from streamer.recognizer import SpeechModels
+from streamer.segment_decoder import PolicyOptions
+
+_POLICY = PolicyOptions()
+
+
+class OfflineRecognizer:
+    """The models of an engine, on whole clips: no gate, no windows, no padding, no LLM."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._models: SpeechModels = engine._speech
+
+    def greedy(self, samples: Floats) -> str:
+        """One greedy pass over one encoding."""
+        audio = self._encode(samples)
+        if audio is None:
+            return ""
+        draft = verify_and_extend(self._models.decoder, audio, [], [], _budget(samples))
+        return self._models.tokenizer.decode([token.id for token in draft.tokens])
+
+    def alternatives(self, samples: Floats, width: int) -> dict[str, float]:
+        """Distinct texts of a beam search with their log-probabilities (nats)."""
+        audio = self._encode(samples)
+        if audio is None:
+            return {"": 0.0}
+        found: dict[str, float] = {}
+        for hypothesis in beam_search(self._models.decoder, audio, [], width, _budget(samples)):
+            text = self._text(hypothesis)
+            found[text] = _log_add(found.get(text, -math.inf), hypothesis.logprob)
+        return found or {self.greedy(samples): 0.0}
+
+    def _encode(self, samples: Floats) -> Audio | None:
+        if len(samples) < MIN_SAMPLES:
+            return None
+        return self._models.decoder.attend_to(self._models.encoder.encode(samples))
+
+    def _text(self, hypothesis: BeamHypothesis) -> str:
+        return self._models.tokenizer.decode([token.id for token in hypothesis.tokens])
+
+
+def _budget(samples: Floats) -> int:
+    seconds = len(samples) / SAMPLE_RATE
+    return int(seconds * _POLICY.tokens_per_second) + _POLICY.spare_tokens
+
+
+def _log_add(a: float, b: float) -> float:
+    high, low = max(a, b), min(a, b)
+    return high + math.log1p(math.exp(low - high))

@@ -1,0 +1,54 @@
+"""The server as people run it, in a process of its own, with its memory and CPU time in sight."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped]
+
+from streamer.local_server import local_server
+
+
+@dataclass(frozen=True, slots=True)
+class ServerProcess:
+    """A running `streamer serve`."""
+
+    url: str
+    process: psutil.Process
+
+    def cpu_s(self) -> float:
+        """CPU seconds used so far, of all threads."""
+        times = self.process.cpu_times()
+        return float(times.user + times.system)
+
+    def rss_mb(self) -> float:
+        """Resident memory now, in 10^6 bytes."""
+        return float(self.process.memory_info().rss) / 1e6
+
+    def peak_rss_mb(self) -> float:
+        """Most resident memory since the start; where the system does not tell, that of now."""
+        try:
+            lines = Path(f"/proc/{self.process.pid}/status").read_text(encoding="utf-8")
+        except OSError:
+            return self.rss_mb()
+        peak = next(line for line in lines.splitlines() if line.startswith("VmHWM"))
+        return int(peak.split()[1]) * 1024 / 1e6
+
+
+@contextmanager
+def server_process(*, llm: bool, threads: int, max_sessions: int = 8) -> Iterator[ServerProcess]:
+    """Run `streamer serve` for as long as the block lasts.
+
+    Raises:
+        streamer.local_server.LocalServerError: it did not start.
+    """
+    options = ["--llm" if llm else "--no-llm", "--threads", str(threads)]
+    options += ["--max-sessions", str(max_sessions)]
+    this = psutil.Process()
+    before = set(this.children())
+    with local_server(options) as url:
+        (process,) = set(this.children()) - before
+        yield ServerProcess(url, process)
