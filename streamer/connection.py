@@ -8,19 +8,17 @@ import time
 from enum import Enum
 from typing import Final
 
-from streamer.allowance import Allowance
-from streamer.inbound import FrameReader, Hole, ProtocolError, parse_text
-from streamer.intake import Intake
+from streamer.inbound import ProtocolError, parse_text
 from streamer.latency import LatencyTrace
 from streamer.metrics import ServerMetrics
 from streamer.native_view import wire_event
 from streamer.protocol import (
     CLOSE_CODES,
     ErrorCode,
-    FinalizeMessage,
     ReadyEvent,
     StartMessage,
 )
+from streamer.receiver import Receiver
 from streamer.recognizer_api import (
     RecognizerFactory,
     SessionOptions,
@@ -32,8 +30,6 @@ from streamer.session import Session, SessionFailedError, SessionLimits
 from streamer.tally import Tally
 
 logger = logging.getLogger(__name__)
-
-_FREE_FRAME_MS: Final = 10
 
 
 class ConnectionState(Enum):
@@ -69,15 +65,12 @@ class Connection:
     ) -> None:
         self.session_id = session_id
         self.state = ConnectionState.OPEN
-        self._socket = socket
         self._factory = factory
         self._options = options
         self._metrics = metrics
         self._trace = trace
-        self._allowance = Allowance(options.max_messages_per_s)
         self._sender = Sender(socket, options.send_timeout_s, metrics)
-        self._receiving: asyncio.Timeout | None = None
-        self._shutting_down = False
+        self._receiver = Receiver(socket, self._sender, options, metrics)
 
     async def run(self, refusal: ProtocolError | None = None) -> None:
         """Serve the client until it stops, errs, leaves, or the server shuts down.
@@ -111,9 +104,7 @@ class Connection:
 
     def shut_down(self) -> None:
         """The server is going away: flush, say bye, close with 1001. Returns at once."""
-        self._shutting_down = True
-        if self._receiving is not None:
-            self._receiving.reschedule(asyncio.get_running_loop().time())
+        self._receiver.shut_down()
 
     async def _refuse(self, error: ProtocolError) -> None:
         self._metrics.rejected.labels(error.code.value).inc()
@@ -121,7 +112,7 @@ class Connection:
         await self._sender.close(CLOSE_CODES[error.code], error.code.value)
 
     async def _await_start(self) -> StartMessage:
-        message = await self._receive()
+        message = await self._receiver.receive()
         if isinstance(message, bytes):
             raise ProtocolError(
                 ErrorCode.NOT_STARTED, "audio came before the settings; send a start message first"
@@ -167,7 +158,7 @@ class Connection:
             )
         )
         tally = Tally(session, self._metrics)
-        reader = asyncio.create_task(self._read(session, start))
+        reader = asyncio.create_task(self._receiver.read(session, start))
         writer = asyncio.create_task(self._write(session, tally))
         heartbeat = asyncio.create_task(self._beat(session, tally))
         tasks = (reader, writer, heartbeat)
@@ -190,91 +181,6 @@ class Connection:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             self._metrics.sessions_active.dec()
-
-    async def _read(self, session: Session, start: StartMessage) -> None:
-        """Take messages until `stop`.
-
-        Raises:
-            ProtocolError: a fatal one; all audio before it has been fed.
-            SocketClosedError: the client left.
-        """
-        intake = Intake(session, start.sample_rate)
-        frames = FrameReader(start.sample_rate, start.encoding)
-        try:
-            while True:
-                # Not reading is what slows the client down: TCP holds its messages back.
-                await session.room()
-                message = await self._receive()
-                if isinstance(message, bytes):
-                    await self._take_audio(message, frames, intake)
-                    continue
-                self._count_message()
-                parsed = parse_text(message)
-                if isinstance(parsed, StartMessage):
-                    await self._sender.send_error(
-                        ProtocolError(
-                            ErrorCode.ALREADY_STARTED,
-                            "the session has its settings already; open another to change them",
-                        )
-                    )
-                elif isinstance(parsed, FinalizeMessage):
-                    intake.flush()
-                    await session.finalize()
-                else:
-                    return
-        finally:
-            intake.flush()
-
-    async def _take_audio(self, data: bytes, frames: FrameReader, intake: Intake) -> None:
-        before = frames.end_offset
-        if frames.audio_ms(data) < _FREE_FRAME_MS:
-            self._count_message()
-        for item in frames.read(data):
-            if isinstance(item, ProtocolError):
-                await self._sender.send_error(item)
-            elif isinstance(item, Hole):
-                await intake.hole(item)
-            else:
-                intake.audio(item)
-        self._metrics.audio_seconds.inc((frames.end_offset - before) / frames.rate)
-
-    def _count_message(self) -> None:
-        if not self._allowance.take(time.monotonic()):
-            raise ProtocolError(
-                ErrorCode.RATE_LIMITED,
-                f"more than {self._options.max_messages_per_s:g} small messages a second; "
-                "send audio in chunks of 20 to 200 ms",
-            )
-
-    async def _receive(self) -> str | bytes:
-        """The next message.
-
-        Raises:
-            ProtocolError: too large, nothing came for long, or the server is shutting down.
-            SocketClosedError: the client left.
-        """
-        if self._shutting_down:
-            raise shutting_down()
-        idle_s = self._options.idle_timeout_s
-        try:
-            async with asyncio.timeout(idle_s) as self._receiving:
-                message = await self._socket.receive()
-        except TimeoutError:
-            if self._shutting_down:
-                raise shutting_down() from None
-            raise ProtocolError(
-                ErrorCode.IDLE_TIMEOUT,
-                f"nothing came for {idle_s:g} s; send audio, silence too, or stop the session",
-            ) from None
-        finally:
-            self._receiving = None
-        if len(message) > self._options.max_message_bytes:
-            raise ProtocolError(
-                ErrorCode.MESSAGE_TOO_LARGE,
-                f"message of {len(message)} bytes; send at most "
-                f"{self._options.max_message_bytes} bytes at once",
-            )
-        return message
 
     async def _write(self, session: Session, tally: Tally) -> None:
         async for report in session:
@@ -306,12 +212,6 @@ class Connection:
         if state not in _TRANSITIONS[self.state]:
             raise IllegalTransitionError(f"{self.state.value} → {state.value}")
         self.state = state
-
-
-def shutting_down() -> ProtocolError:
-    return ProtocolError(
-        ErrorCode.SHUTTING_DOWN, "the server is shutting down; connect again later"
-    )
 
 
 def _raise_if_unheard(*senders: asyncio.Task[None]) -> None:

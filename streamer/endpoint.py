@@ -7,14 +7,15 @@ import logging
 import secrets
 from contextlib import suppress
 
-from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketDisconnected
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from streamer.access import SUBPROTOCOL, origin_is_allowed, token_is_right
-from streamer.connection import Connection, shutting_down
+from streamer.connection import Connection
 from streamer.inbound import ProtocolError
 from streamer.latency import LatencyTrace, TraceWriter
 from streamer.metrics import ServerMetrics
 from streamer.protocol import ErrorCode
+from streamer.receiver import shutting_down
 from streamer.recognizer_api import RecognizerFactory
 from streamer.sender import SocketClosedError
 from streamer.server_options import ServerOptions
@@ -112,7 +113,10 @@ class StreamServer:
 
 
 class StarletteSocket:
-    """An accepted Starlette websocket as a connection's `Socket`."""
+    """An accepted Starlette websocket as a connection's `Socket`.
+
+    Starlette raises RuntimeError (in newer versions a subclass) for calls after the end.
+    """
 
     def __init__(self, websocket: WebSocket) -> None:
         self._websocket = websocket
@@ -121,7 +125,7 @@ class StarletteSocket:
         """Raises SocketClosedError."""
         try:
             message = await self._websocket.receive()
-        except WebSocketDisconnected as error:
+        except RuntimeError as error:
             raise SocketClosedError("the client left") from error
         if message["type"] == "websocket.disconnect":
             raise SocketClosedError("the client left")
@@ -135,9 +139,9 @@ class StarletteSocket:
         """Raises SocketClosedError."""
         try:
             await self._websocket.send_text(text)
-        except (WebSocketDisconnect, WebSocketDisconnected) as error:
+        except (WebSocketDisconnect, RuntimeError) as error:
             raise SocketClosedError("the client left") from error
 
     async def close(self, code: int, reason: str) -> None:
-        with suppress(WebSocketDisconnect, WebSocketDisconnected):
+        with suppress(WebSocketDisconnect, RuntimeError):
             await self._websocket.close(code, reason)

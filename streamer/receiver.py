@@ -1,0 +1,130 @@
+"""The receiving half of a websocket: messages, limits, and audio on its way to the session."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Final
+
+from streamer.allowance import Allowance
+from streamer.inbound import FrameReader, Hole, ProtocolError, parse_text
+from streamer.intake import Intake
+from streamer.metrics import ServerMetrics
+from streamer.protocol import ErrorCode, FinalizeMessage, StartMessage
+from streamer.sender import Sender, Socket
+from streamer.server_options import ServerOptions
+from streamer.session import Session
+
+_FREE_FRAME_MS: Final = 10
+
+
+class Receiver:
+    """Reads one client."""
+
+    def __init__(
+        self, socket: Socket, sender: Sender, options: ServerOptions, metrics: ServerMetrics
+    ) -> None:
+        self._socket = socket
+        self._sender = sender
+        self._options = options
+        self._metrics = metrics
+        self._allowance = Allowance(options.max_messages_per_s)
+        self._receiving: asyncio.Timeout | None = None
+        self._shutting_down = False
+
+    def shut_down(self) -> None:
+        """Let the read that waits, or the next one, fail with `shutting_down`."""
+        self._shutting_down = True
+        if self._receiving is not None and not self._receiving.expired():
+            self._receiving.reschedule(asyncio.get_running_loop().time())
+
+    async def read(self, session: Session, start: StartMessage) -> None:
+        """Take messages until `stop`.
+
+        Raises:
+            ProtocolError: a fatal one; all audio before it has been fed.
+            SocketClosedError: the client left.
+        """
+        intake = Intake(session, start.sample_rate)
+        frames = FrameReader(start.sample_rate, start.encoding)
+        try:
+            while True:
+                # Not reading is what slows the client down: TCP holds its messages back.
+                await session.room()
+                message = await self.receive()
+                if isinstance(message, bytes):
+                    await self._take_audio(message, frames, intake)
+                    continue
+                self._count_message()
+                parsed = parse_text(message)
+                if isinstance(parsed, StartMessage):
+                    await self._sender.send_error(
+                        ProtocolError(
+                            ErrorCode.ALREADY_STARTED,
+                            "the session has its settings already; open another to change them",
+                        )
+                    )
+                elif isinstance(parsed, FinalizeMessage):
+                    intake.flush()
+                    await session.finalize()
+                else:
+                    return
+        finally:
+            intake.flush()
+
+    async def _take_audio(self, data: bytes, frames: FrameReader, intake: Intake) -> None:
+        before = frames.end_offset
+        if frames.audio_ms(data) < _FREE_FRAME_MS:
+            self._count_message()
+        for item in frames.read(data):
+            if isinstance(item, ProtocolError):
+                await self._sender.send_error(item)
+            elif isinstance(item, Hole):
+                await intake.hole(item)
+            else:
+                intake.audio(item)
+        self._metrics.audio_seconds.inc((frames.end_offset - before) / frames.rate)
+
+    def _count_message(self) -> None:
+        if not self._allowance.take(time.monotonic()):
+            raise ProtocolError(
+                ErrorCode.RATE_LIMITED,
+                f"more than {self._options.max_messages_per_s:g} small messages a second; "
+                "send audio in chunks of 20 to 200 ms",
+            )
+
+    async def receive(self) -> str | bytes:
+        """The next message.
+
+        Raises:
+            ProtocolError: too large, nothing came for long, or the server is shutting down.
+            SocketClosedError: the client left.
+        """
+        if self._shutting_down:
+            raise shutting_down()
+        idle_s = self._options.idle_timeout_s
+        try:
+            async with asyncio.timeout(idle_s) as self._receiving:
+                message = await self._socket.receive()
+        except TimeoutError:
+            if self._shutting_down:
+                raise shutting_down() from None
+            raise ProtocolError(
+                ErrorCode.IDLE_TIMEOUT,
+                f"nothing came for {idle_s:g} s; send audio, silence too, or stop the session",
+            ) from None
+        finally:
+            self._receiving = None
+        if len(message) > self._options.max_message_bytes:
+            raise ProtocolError(
+                ErrorCode.MESSAGE_TOO_LARGE,
+                f"message of {len(message)} bytes; send at most "
+                f"{self._options.max_message_bytes} bytes at once",
+            )
+        return message
+
+
+def shutting_down() -> ProtocolError:
+    return ProtocolError(
+        ErrorCode.SHUTTING_DOWN, "the server is shutting down; connect again later"
+    )
