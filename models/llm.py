@@ -63,30 +63,30 @@ class LlmScorer:
 
     @torch.inference_mode()
     def score(self, context: LlmContext, continuations: Sequence[str]) -> list[float]:
-        """Log-probability (nats) of each text as the continuation of the context.
-
-        An empty text scores 0. What the texts have in common costs one row, not one each.
+        """Log-probability (nats) of each text as the continuation of the context, less what
+        their common beginning contributes to all of them alike.
         """
         rows = [self.tokens(text) for text in continuations]
         shared = _common_prefix(rows)
+        width = max(len(row) for row in rows)
+        if width == shared:
+            return [0.0] * len(rows)
         self._fill(context)
-        cache, last = _fork(context.cache), context.tokens[-1]
-        base = 0.0
-        if shared:
-            head = torch.tensor([[last, *shared[:-1]]], device=self._device)
-            base = float(self._log_probs(head, cache, [shared])[0])
-            last = shared[-1]
-        tails = [row[len(shared) :] for row in rows]
-        width = max(len(tail) for tail in tails)
-        if width == 0:
-            return [base] * len(rows)
-        batch = torch.full((len(rows), width), self._pad, device=self._device)
-        for i, tail in enumerate(tails):
-            fed = [last, *tail][:width]
-            batch[i, : len(fed)] = torch.tensor(fed, device=self._device)
-        if len(rows) > 1:
-            cache.batch_repeat_interleave(len(rows))
-        return [base + score for score in self._log_probs(batch, cache, tails)]
+        fed = torch.full((len(rows), width), self._pad, device=self._device)
+        for i, row in enumerate(rows):
+            known = [context.tokens[-1], *row][:width]
+            fed[i, : len(known)] = torch.tensor(known, device=self._device)
+        cache = _fork(context.cache, len(rows))
+        hidden = self._model.model(fed, past_key_values=cache, use_cache=True).last_hidden_state
+        # The vocabulary is most of the cost: only positions that tell rows apart go through it.
+        at = [(i, j) for i, row in enumerate(rows) for j in range(shared, len(row))]
+        index = torch.tensor(at, device=self._device)
+        ids = torch.tensor([rows[i][j] for i, j in at], device=self._device)
+        logits = self._model.lm_head(hidden[index[:, 0], index[:, 1]]).float()
+        picked = logits.gather(1, ids[:, None])[:, 0] - logits.logsumexp(dim=1)
+        sums = torch.zeros(len(rows), device=self._device).index_add_(0, index[:, 0], picked)
+        scores: list[float] = sums.tolist()
+        return scores
 
     def _fill(self, context: LlmContext) -> None:
         """Bring the cache up to all context tokens but the last."""
@@ -97,31 +97,21 @@ class LlmScorer:
             self._model.model(fed, past_key_values=context.cache, use_cache=True)
             context.cached = wanted
 
-    def _log_probs(
-        self, fed: torch.Tensor, cache: DynamicCache, targets: Sequence[Sequence[int]]
-    ) -> list[float]:
-        """Sum of log P of `targets[i]`, predicted from `fed[i]`; grows `cache`."""
-        hidden = self._model.model(fed, past_key_values=cache, use_cache=True).last_hidden_state
-        row = [i for i, target in enumerate(targets) for _ in target]
-        at = [j for target in targets for j in range(len(target))]
-        ids = torch.tensor([t for target in targets for t in target], device=self._device)
-        logits = self._model.lm_head(hidden[row, at]).float()
-        picked = logits.gather(1, ids[:, None])[:, 0] - logits.logsumexp(dim=1)
-        sums = torch.zeros(len(targets), device=self._device)
-        sums.index_add_(0, torch.tensor(row, device=self._device), picked)
-        scores: list[float] = sums.tolist()
-        return scores
 
-
-def _common_prefix(rows: Sequence[Sequence[int]]) -> list[int]:
-    shared: list[int] = []
+def _common_prefix(rows: Sequence[Sequence[int]]) -> int:
+    shared = 0
     for column in zip(*rows, strict=False):
         if len(set(column)) > 1:
             break
-        shared.append(column[0])
+        shared += 1
     return shared
 
 
-def _fork(cache: DynamicCache) -> DynamicCache:
-    """A cache with the same content whose growth leaves the original alone."""
-    return DynamicCache([(layer.keys, layer.values) for layer in cache.layers])
+def _fork(cache: DynamicCache, n_rows: int) -> DynamicCache:
+    """A batch of `n_rows` copies of the cache; their growth leaves the original alone."""
+    return DynamicCache(
+        [
+            (layer.keys.expand(n_rows, -1, -1, -1), layer.values.expand(n_rows, -1, -1, -1))
+            for layer in cache.layers
+        ]
+    )

@@ -45,6 +45,9 @@ class PolicyOptions:
     """Fused rule: as `guard_ms`."""
     fused_every_steps: int = 3
     """Fused rule: steps between two commit points."""
+    prune_nats: float = 8.0
+    """Fused rule: hypotheses this much less likely than the best by the acoustics alone are not
+    shown to the LLM."""
     survive_nats: float = 4.0
     """Fused rule: hypotheses this close to the best live on."""
 
@@ -183,10 +186,14 @@ class SegmentDecoder:
                 total = _log_add(known.logprob, hypothesis.logprob)
                 best = max(known.best, hypothesis, key=lambda h: h.logprob)
                 found[text] = _Choice(known.words, total, best)
-        choices = list(found.values())
+        floor = max((c.logprob for c in found.values()), default=0.0) - self._options.prune_nats
+        choices = [choice for choice in found.values() if choice.logprob >= floor]
         if len(choices) < 2:
             return choices, [0.0] * len(choices)
-        candidates = [Candidate(text, choice.logprob) for text, choice in found.items()]
+        candidates = [
+            Candidate(" ".join(word.text for word in choice.words), choice.logprob)
+            for choice in choices
+        ]
         return choices, fusion.scores(candidates)
 
     def _prefix_ids(self) -> list[int]:
