@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.fusion import Candidate, FusionWeights, LlmFusion, opening_text
+
+
+class ScriptedScorer:
+    """Likes words by a list of prices; keeps what it was given."""
+
+    def __init__(self, prices: dict[str, float] | None = None) -> None:
+        self.prices = prices or {}
+        self.asked: list[list[str]] = []
+
+    def context(self, text: str = "") -> list[str]:
+        return [text]
+
+    def extend(self, context: list[str], text: str) -> None:
+        context.append(text)
+
+    def score(self, context: list[str], continuations: Sequence[str]) -> list[float]:
+        self.asked.append(list(continuations))
+        return [sum(self.prices.get(word, -1.0) for word in text.split()) for text in continuations]
+
+
+def fused(scorer: ScriptedScorer, llm: float, word: float, opening: str = "") -> LlmFusion:
+    return LlmFusion(scorer, FusionWeights(llm=llm, word=word), opening)  # type: ignore[arg-type]
+
+
+@given(st.lists(st.builds(Candidate, st.text("ab ", max_size=9), st.floats(-90, 0)), min_size=1))
+def test_without_weights_the_acoustics_decide(candidates: list[Candidate]) -> None:
+    scores = fused(ScriptedScorer(), 0.0, 0.0).scores(candidates)
+    assert scores == [candidate.logprob for candidate in candidates]
+
+
+def test_the_score_is_log_linear() -> None:
+    fusion = fused(ScriptedScorer({"sea": -2.0, "see": -9.0}), 0.5, 0.25)
+    scores = fusion.scores([Candidate("the sea", -4.0), Candidate("the see", -3.0)])
+    assert scores == pytest.approx([-4 - 1.5 + 0.5, -3 - 5 + 0.5])
+
+
+def test_words_carry_their_leading_space_and_nothing_stays_nothing() -> None:
+    scorer = ScriptedScorer()
+    fused(scorer, 1.0, 0.0).scores([Candidate("a b", 0.0), Candidate("", 0.0)])
+    assert scorer.asked == [[" a b", ""]]
+
+
+def test_committed_words_extend_the_context() -> None:
+    fusion = fused(ScriptedScorer(), 1.0, 0.0, "Ahoy.\n")
+    fusion.append("one two")
+    fusion.append("")
+    fusion.append("three")
+    assert fusion._context == ["Ahoy.\n", " one two", " three"]
+
+
+@pytest.mark.parametrize(
+    ("context", "hot_words", "expected"),
+    [
+        ("", (), ""),
+        ("  A talk. \n", (), "A talk.\n"),
+        ("", ("Ada", "Wernher"), "Names and terms: Ada, Wernher.\n"),
+        ("A talk.", ("Ada",), "Names and terms: Ada.\nA talk.\n"),
+    ],
+)
+def test_the_opening_text(context: str, hot_words: tuple[str, ...], expected: str) -> None:
+    assert opening_text(context, hot_words) == expected
