@@ -121,6 +121,7 @@ def draw(sessions: Mapping[str, LiveSession]) -> Figure:
     words.set_ylim(0, 1.02)
     style(words, "From a word's end to the client's screen", "seconds", "share of words")
     lag.axhline(500, color="#999999", linestyle="--", linewidth=1)
+    lag.margins(y=0.1)
     lag.set_ylim(bottom=0)
     lag.legend(frameon=False)
     style(lag, "Lag at each heartbeat", "heartbeat (about 1 s)", "ms")

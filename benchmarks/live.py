@@ -52,6 +52,11 @@ class LiveSession:
         return [r.event.lag_ms for r in self.received if isinstance(r.event, LatencyEvent)]
 
     @property
+    def drain_ms(self) -> float:
+        """From the end of the audio to the last event: what was still to be done."""
+        return 1000 * (self.received[-1].at_s - self.started_s - self.audio_s)
+
+    @property
     def llm_pauses(self) -> int:
         """How often the server went on without the LLM."""
         events = [r.event for r in self.received if isinstance(r.event, DecoderEvent)]
@@ -169,5 +174,6 @@ def delay_figures(session: LiveSession) -> dict[str, Any]:
         "commit_delay_ms": percentiles(delays.commit, wanted),
         "final_delay_ms": percentiles(delays.final, wanted),
         "capture_to_emit_ms": percentiles(ages, wanted),
+        "drain_ms": round(session.drain_ms, 1),
         "stages_ms": stage_percentiles(session),
     }

@@ -71,6 +71,7 @@ def measure(server: ServerProcess, streams: Sequence[Floats]) -> dict[str, Any]:
         "sessions": len(streams),
         "failed": len(streams) - len(sessions),
         "lag_ms": percentiles(lags, (50, 95, 99)),
+        "drain_ms_max": round(max((session.drain_ms for session in sessions), default=0.0)),
         "lost_samples": sum(session.lost_samples for session in sessions),
         "words": sum(session.words for session in sessions),
         "llm_pauses": sum(session.llm_pauses for session in sessions),
@@ -138,12 +139,13 @@ def draw(results: Mapping[str, Any], max_lag_ms: float) -> Figure:
         lag.plot(counts, [one["lag_ms"]["p95"] for one in rounds], "o-", color=colour, label=label)
         used = [one["sessions"] * (one["cpu_s_per_audio_s"] or 0) for one in rounds]
         cpu.plot(counts, used, "o-", color=colour, label=label)
+    lag.axhline(max_lag_ms, color="#999999", linestyle="--", linewidth=1)
     for axes in (lag, cpu):
         axes.set_xscale("log", base=2)
         axes.xaxis.set_major_formatter("{x:.0f}")
         axes.legend(frameon=False)
+        axes.margins(y=0.1)
         axes.set_ylim(bottom=0)
-    lag.axhline(max_lag_ms, color="#999999", linestyle="--", linewidth=1)
     style(lag, "p95 lag", "sessions at once", "ms")
     style(cpu, "CPU used by the server", "sessions at once", "CPU seconds per second of real time")
     return picture
