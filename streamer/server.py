@@ -171,6 +171,7 @@ async def serve(
     )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.create_server((host, port), family=family)
+    _drop_the_deaf(listener, server.options.send_timeout_s)
     url = f"http://{_shown(host)}:{listener.getsockname()[1]}/"
     web_server = _Uvicorn(config, server, lambda: on_ready(url))
     watcher = asyncio.create_task(_exit_on(stop, web_server)) if stop is not None else None
@@ -180,6 +181,17 @@ async def serve(
         listener.close()
         if watcher is not None:
             watcher.cancel()
+
+
+def _drop_the_deaf(listener: socket.socket, timeout_s: float) -> None:
+    """Let the system cut connections whose peer acknowledges nothing, or has its window shut.
+
+    Closing such a socket would wait for ever to deliver what is left. Its pings, which need an
+    acknowledgement, find machines that went without a word.
+    """
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; accepted sockets inherit it
+        timeout_ms = round(timeout_s * 1000)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, timeout_ms)
 
 
 def _shown(host: str) -> str:
