@@ -35,7 +35,8 @@ class MicrophoneError(RuntimeError):
 class AudioSystem(Protocol):
     """What is needed of the `sounddevice` module."""
 
-    PortAudioError: type[Exception]
+    @property
+    def PortAudioError(self) -> type[Exception]: ...  # noqa: N802  its name there
 
     def query_devices(self, device: int | None = None, kind: str | None = None) -> Any: ...
 

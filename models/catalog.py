@@ -122,7 +122,7 @@ EMOTION: Final = ModelEntry(
     files=(
         _single(
             "emotion.onnx",
-            "c7e72046587248a728e37a4e045e15a9f537229cc43b9391ad562fc5e2f7f81f",
+            "1890dc5fb0c63cdb9a077d5140595255e658866aadfc5a355cd2e7ff1dfc03b3",
             "models",
             "weights",
         ),

@@ -106,8 +106,8 @@ class CaptionView:
 def segment_line(text: str, emotion: WireEmotion | None) -> Text:
     """A segment with its emotion in front."""
     label = emotion.label if emotion is not None else "unknown"
-    line = Text(f"{label:>8}  ", style=EMOTION_STYLES.get(label, "white"))
-    return line.append(text, style="default")
+    line = Text().append(f"{label:>8}  ", EMOTION_STYLES.get(label, "white"))
+    return line.append(text)
 
 
 def meter(level_db: float) -> Text:
@@ -115,7 +115,7 @@ def meter(level_db: float) -> Text:
     share = min(1.0, max(0.0, 1 - level_db / _METER_FLOOR_DB))
     filled = round(share * _METER_WIDTH)
     style = "red" if level_db > -3 else "green"
-    return Text("█" * filled, style=style).append("░" * (_METER_WIDTH - filled), style="dim")
+    return Text().append("█" * filled, style).append("░" * (_METER_WIDTH - filled), "dim")
 
 
 class ShownCaptions:

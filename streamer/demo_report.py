@@ -54,7 +54,7 @@ def _clips_table(show: Programme, result: DemoResult) -> Table:
     total = total_errors(show, result)
     table.add_row(
         "all",
-        f"{total.errors} errors in {total.reference_words} words: {total.substitutions} wrong, "
+        f"of {total.reference_words} words {total.substitutions} wrong, "
         f"{total.deletions} missing, {total.insertions} too many",
         f"{total.rate:.1%}",
         "",

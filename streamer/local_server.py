@@ -77,7 +77,7 @@ def websocket_url(address: str) -> str:
     Raises:
         ValueError: this is no address.
     """
-    found = re.fullmatch(r"(?:(https?|wss?)://)?([^\s/]+)(/\S*)?", address.strip())
+    found = re.fullmatch(r"(?:(https?|wss?)://)?([^\s/]*[^\s/:])(/\S*)?", address.strip())
     if found is None:
         raise ValueError(f"{address!r} is no address; give something like http://localhost:8765")
     scheme, host, path = found.groups()

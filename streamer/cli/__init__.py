@@ -1,38 +1,5 @@
-"""The `streamer` command. Heavy imports happen inside the commands that need them."""
+"""The `streamer` command, one module a subcommand."""
 
-from __future__ import annotations
+from streamer.cli.app import build_app, main
 
-import typer
-
-from streamer.cli.demo import demo
-from streamer.cli.emotion import emotion
-from streamer.cli.mic import mic
-from streamer.cli.models import models_app
-from streamer.cli.serve import serve
-from streamer.cli.transcribe import transcribe
-
-_HELP = """Live captions with emotion: of a microphone, of files, or as a websocket server.
-
-Every option can also be set by the environment variable named beside it.
-"""
-
-
-def build_app() -> typer.Typer:
-    """The command line as an object."""
-    app = typer.Typer(
-        name="streamer",
-        help=_HELP,
-        no_args_is_help=True,
-        add_completion=False,
-        context_settings={"help_option_names": ["-h", "--help"]},
-        pretty_exceptions_enable=False,
-    )
-    for command in (serve, mic, transcribe, emotion, demo):
-        app.command()(command)
-    app.add_typer(models_app(), name="models")
-    return app
-
-
-def main() -> None:
-    """Entry point of the installed command."""
-    build_app()()
+__all__ = ["build_app", "main"]

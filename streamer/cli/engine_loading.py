@@ -23,6 +23,10 @@ def load_engine(device: Device, threads: int, *, llm: bool, tell: bool) -> Engin
     from models.runtime import DeviceUnavailableError
     from streamer.engine import Engine, EngineOptions
 
+    if llm:
+        from transformers.utils.logging import disable_progress_bar
+
+        disable_progress_bar()
     try:
         return Engine.load(
             EngineOptions(device=device.value, threads=threads, llm=llm),

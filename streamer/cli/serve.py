@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -77,7 +78,9 @@ def serve(
     try:
         run_server(app, host, port, on_ready=_announce)
     except OSError as error:
-        fail(f"cannot listen on {host} port {port}: {error.strerror}; choose another --port")
+        # asyncio adds the address to the text; the number has the plain words.
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        fail(f"cannot listen on {host} port {port}: {reason}; choose another --port")
     finally:
         engine.close()
 

@@ -136,7 +136,7 @@ def test_damage_in_the_middle_keeps_what_came_before(tmp_path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[len(data) // 2 :] = b"\0" * (len(data) - len(data) // 2)
     path.write_bytes(data)
-    blocks = []
+    blocks: list[npt.NDArray[np.float32]] = []
     with pytest.raises(AudioFileError, match="the audio is damaged"):
         blocks.extend(read_blocks(path))
     assert 0 < len(blocks) < 100

@@ -1,0 +1,195 @@
+"""`streamer mic`: a pretended microphone, a real server, captions in the output."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from clients.microphone import MicrophoneError
+from streamer.server_options import ServerOptions
+from tests.fakes import eventually
+from tests.serving import ServerThread
+from tests.streamer.cli.conftest import Run
+
+
+class FakePortAudioError(Exception):
+    pass
+
+
+class FakeStream:
+    """Delivers tone from a thread of its own, as a driver does, until it is unplugged."""
+
+    def __init__(self, plugged_in: threading.Event, options: dict[str, Any]) -> None:
+        self._options = options
+        self._plugged_in = plugged_in
+        self._open = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def start(self) -> None:
+        self._open.set()
+        self._thread.start()
+
+    def close(self) -> None:
+        self._open.clear()
+        self._thread.join()
+
+    def _run(self) -> None:
+        n = self._options["blocksize"]
+        frames = np.full((n, self._options["channels"]), 0.2, np.float32)
+        while self._open.is_set() and self._plugged_in.is_set():
+            times = SimpleNamespace(currentTime=1.0, inputBufferAdcTime=0.9)
+            self._options["callback"](frames, n, times, None)
+            time.sleep(0.02)
+        self._options["finished_callback"]()
+
+
+class FakeAudio:
+    PortAudioError = FakePortAudioError
+
+    def __init__(self) -> None:
+        self.devices = [{"name": "Webcam", "max_input_channels": 1, "default_samplerate": 16_000.0}]
+        self.plugged_in = threading.Event()
+        self.plugged_in.set()
+
+    def query_devices(self, device: int | None = None, kind: str | None = None) -> Any:
+        return {"index": 0} if kind == "input" else self.devices
+
+    def InputStream(self, **options: Any) -> FakeStream:
+        return FakeStream(self.plugged_in, options)
+
+
+@pytest.fixture
+def audio(monkeypatch: pytest.MonkeyPatch) -> FakeAudio:
+    fake = FakeAudio()
+    monkeypatch.setattr("clients.microphone.audio_system", lambda: fake)
+    return fake
+
+
+@pytest.fixture
+def server() -> Iterator[ServerThread]:
+    with ServerThread() as running:
+        yield running
+
+
+@contextmanager
+def once_heard(server: ServerThread, act: Any) -> Iterator[None]:
+    """Do something when the server has heard a second of the microphone."""
+
+    def wait_and_act() -> None:
+        eventually(lambda: server.engine.recognizers and server.engine.recognizers[0].steps >= 2)
+        act()
+
+    thread = threading.Thread(target=wait_and_act)
+    thread.start()
+    yield
+    thread.join()
+
+
+def press_ctrl_c() -> None:
+    # A command that has failed no longer handles the signal; the test run must survive that.
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_ctrl_c_ends_with_the_last_words(run: Run, audio: FakeAudio, server: ServerThread) -> None:
+    with once_heard(server, press_ctrl_c):
+        result = run("mic", "--url", server.http_url, "--context", "A test.", "--decoder", "draft")
+    assert result.exit_code == 0, result.output
+    assert "happy  w0 w8000" in result.stdout
+    options = server.engine.recognizers[0].options
+    assert (options.context, options.decoder) == ("A test.", "draft")
+
+
+def test_an_unplugged_microphone_is_told_after_the_last_words(
+    run: Run, audio: FakeAudio, server: ServerThread
+) -> None:
+    with once_heard(server, audio.plugged_in.clear):
+        result = run("mic", "--url", server.url)
+    assert result.exit_code == 1
+    assert "happy  w0 w8000" in result.stdout
+    assert result.stderr == "error: the microphone 'Webcam' stopped\n"
+
+
+def test_a_server_of_its_own_is_started(
+    run: Run, audio: FakeAudio, server: ServerThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+
+    @contextmanager
+    def local_server(options: Sequence[str], on_progress: Any) -> Iterator[str]:
+        seen.extend(options)
+        on_progress("loading the fake")
+        yield server.url
+
+    monkeypatch.setattr("streamer.local_server.local_server", local_server)
+    with once_heard(server, press_ctrl_c):
+        result = run("mic", "--no-llm", "--threads", "1")
+    assert result.exit_code == 0, result.output
+    assert seen == ["--threads", "1", "--no-llm"]
+    assert "loading the fake" in result.stderr
+
+
+def test_a_server_that_refuses_is_one_line(run: Run, audio: FakeAudio) -> None:
+    with ServerThread(ServerOptions(token="right")) as server:
+        result = run("mic", "--url", server.url, "--token", "wrong")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: ")
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_server_that_breaks_off_is_one_line(
+    run: Run, audio: FakeAudio, server: ServerThread
+) -> None:
+    server.engine.fail_at_step = 2
+    result = run("mic", "--url", server.url)
+    assert result.exit_code == 1
+    assert "error: internal: " in result.stderr
+
+
+def test_devices_are_listed(run: Run, audio: FakeAudio) -> None:
+    assert run("mic", "--list-devices").stdout == "*   0  Webcam  (16000 Hz)\n"
+    audio.devices.clear()
+    assert run("mic", "--list-devices").stdout == "no microphone was found\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--url", "ftp://x"], 2, "'ftp://x' is no address"),
+        (["--context", "x" * 5_000], 2, "--context: "),
+        (["--device", "7"], 1, "no microphone number 7; choose from 0"),
+        (["--url", "127.0.0.1:9"], 1, "cannot connect to ws://127.0.0.1:9/v1/stream"),
+    ],
+)
+def test_mistakes_are_one_line(
+    run: Run, audio: FakeAudio, arguments: list[str], code: int, message: str
+) -> None:
+    result = run("mic", *arguments)
+    assert result.exit_code == code
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_missing_portaudio_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing() -> None:
+        raise MicrophoneError("no microphone access; install PortAudio")
+
+    monkeypatch.setattr("clients.microphone.audio_system", missing)
+    result = run("mic")
+    assert result.exit_code == 1
+    assert result.stderr == "error: no microphone access; install PortAudio\n"
+
+
+def test_real_machine_without_microphone_has_no_traceback(run: Run) -> None:
+    result = run("mic", "--list-devices")
+    assert result.exit_code in (0, 1)
+    assert result.exception is None or isinstance(result.exception, SystemExit)

@@ -1,0 +1,85 @@
+"""`streamer models`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from models.catalog import CATALOG, SILERO
+from tests.streamer.cli.conftest import Run
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMER_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def damaged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """One file of Silero's is damaged, the other is gone."""
+    bad = tmp_path / "bad.onnx"
+    bad.write_bytes(b"damaged")
+    names = [file.name for file in SILERO.files]
+    monkeypatch.setattr(
+        "models.zoo._packaged", lambda part: bad if part.path.endswith(names[0]) else None
+    )
+    return bad
+
+
+def test_list_names_licences(run: Run) -> None:
+    lines = run("models", "list").output.splitlines()
+    assert len(lines) == len(CATALOG)
+    assert "gemma-3-270m: language model, Gemma Terms of Use." in lines[2]
+
+
+def test_list_as_json(run: Run) -> None:
+    entries = [json.loads(line) for line in run("models", "list", "--json").stdout.splitlines()]
+    assert [entry["name"] for entry in entries] == [entry.name for entry in CATALOG]
+    assert all(len(file["sha256"]) == 64 for entry in entries for file in entry["files"])
+
+
+def test_verify_one(run: Run) -> None:
+    result = run("models", "verify", "silero-vad")
+    assert result.exit_code == 0
+    assert [line.split()[0] for line in result.stdout.splitlines()] == ["ok", "ok"]
+
+
+def test_verify_all(run: Run) -> None:
+    result = run("models", "verify", "--json")
+    assert result.exit_code == 0
+    statuses = [json.loads(line) for line in result.stdout.splitlines()]
+    assert {status["model"] for status in statuses} == {entry.name for entry in CATALOG}
+    assert {status["state"] for status in statuses} == {"ok"}
+
+
+def test_verify_tells_what_to_do(run: Run, damaged: Path) -> None:
+    result = run("models", "verify", "silero-vad")
+    assert result.exit_code == 1
+    assert [line.split()[0] for line in result.stdout.splitlines()] == ["corrupt", "missing"]
+    first, second = result.stderr.splitlines()
+    assert "silero_vad_16k_op15.onnx is corrupt; pip install silero-vad" in first
+    assert "is missing" in second
+
+
+def test_path_prints_files(run: Run) -> None:
+    result = run("models", "path", "moonshine-tiny-en")
+    assert result.exit_code == 0
+    paths = [Path(line) for line in result.stdout.splitlines()]
+    assert len(paths) == 3
+    assert all(path.is_file() for path in paths)
+
+
+def test_path_of_a_damaged_model_fails_in_one_line(run: Run, damaged: Path) -> None:
+    result = run("models", "path", "silero-vad")
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"error: {damaged} of the model silero-vad is damaged")
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["verify", "path"])
+def test_an_unknown_model_is_told(run: Run, command: str) -> None:
+    result = run("models", command, "gpt-9")
+    assert result.exit_code == 1
+    assert "there is no model 'gpt-9'; choose from moonshine-tiny-en" in result.stderr

@@ -1,0 +1,107 @@
+"""`streamer serve`: options, failures, and a real process from start to stop."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streamer.server_options import ServerOptions
+from tests.fakes import FakeEngine
+from tests.streamer.cli.conftest import Run
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch, fake_engine: FakeEngine) -> list[Any]:
+    """What `run_server` was asked to run; it returns at once."""
+    calls: list[Any] = []
+
+    def run_server(app: Any, host: str, port: int, on_ready: Callable[[str], None]) -> None:
+        calls.append((app.state.server.options, host, port))
+        on_ready("http://somewhere/")
+
+    monkeypatch.setattr("streamer.server.run_server", run_server)
+    return calls
+
+
+def test_defaults(run: Run, served: list[Any], fake_engine: FakeEngine) -> None:
+    result = run("serve")
+    assert result.exit_code == 0
+    assert result.stdout == "Captions: http://somewhere/  (ctrl-C stops)\n"
+    assert served == [(ServerOptions(), "127.0.0.1", 8765)]
+    assert fake_engine.closed
+
+
+def test_options_and_environment(
+    run: Run, served: list[Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("STREAMER_PORT", "9000")
+    monkeypatch.setenv("STREAMER_TOKEN", "secret")
+    run("serve", "--host", "0.0.0.0", "--max-sessions", "3", "--allow-origin", "https://a.example")
+    ((options, host, port),) = served
+    assert (host, port) == ("0.0.0.0", 9000)
+    assert (options.token, options.max_sessions) == ("secret", 3)
+    assert options.allow_origin == ("https://a.example",)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--token", ""], "token must not be empty"),
+        (["--port", "70000"], "65535"),
+        (["--device", "abacus"], "abacus"),
+    ],
+)
+def test_settings_that_cannot_be(
+    run: Run, served: list[Any], arguments: list[str], message: str
+) -> None:
+    result = run("serve", *arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert served == []
+
+
+def test_a_trace_that_cannot_be_written(run: Run, fake_engine: FakeEngine, tmp_path: Path) -> None:
+    result = run("serve", "--trace", tmp_path / "missing" / "trace.json")
+    assert result.exit_code == 1
+    assert "the trace cannot be written to" in result.stderr
+    assert fake_engine.closed
+
+
+def test_a_port_in_use_is_one_line(run: Run, fake_engine: FakeEngine) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = run("serve", "--port", str(port))
+    assert result.exit_code == 1
+    assert result.stderr == (
+        f"error: cannot listen on 127.0.0.1 port {port}: Address already in use; "
+        "choose another --port\n"
+    )
+    assert fake_engine.closed
+
+
+@pytest.mark.slow
+def test_a_real_server_starts_answers_and_stops() -> None:
+    command = [sys.executable, "-m", "streamer", "serve", "--port", "0", "--no-llm"]
+    environment = {k: v for k, v in os.environ.items() if k != "STREAMER_TOKEN"}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().split()[1]
+        with urllib.request.urlopen(f"{url}v1/config") as answer:
+            config = json.load(answer)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert config["decoder"] == "draft"
+    assert "llm" not in config["models"]
+    assert "Traceback" not in errors

@@ -1,0 +1,182 @@
+"""`streamer transcribe`: the JSON contract, failures, exit codes; once with the real models."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from streamer.recognizer_api import SessionOptions
+from streamer.wer import word_errors
+from tests.fakes import FakeEngine, tone
+from tests.streamer.cli.conftest import Run
+
+KEYS = [
+    *("file", "duration_s", "text", "words", "segments"),
+    *("latency_ms", "compute_s", "lost_samples"),
+]
+
+
+def test_json_is_one_object_a_line(run: Run, fake_engine: FakeEngine, speech: Path) -> None:
+    result = run("transcribe", "--json", speech, speech)
+    assert result.exit_code == 0
+    first, second = (json.loads(line) for line in result.stdout.splitlines())
+    assert list(first) == KEYS
+    assert first["file"] == str(speech)
+    assert first["duration_s"] == 2.0
+    assert [word["text"] for word in first["words"]] == ["w0", "w16000"]
+    assert [segment["emotion"]["label"] for segment in first["segments"]] == ["happy", "happy"]
+    assert first["latency_ms"]["decode"] == {"p50": 2.0, "p95": 2.0, "p99": 2.0}
+    assert {**first, "compute_s": 0} == {**second, "compute_s": 0}
+    assert result.stderr == ""
+    assert fake_engine.closed
+    assert all(recognizer.closed == 1 for recognizer in fake_engine.recognizers)
+
+
+def test_text_for_people(run: Run, fake_engine: FakeEngine, speech: Path, tmp_path: Path) -> None:
+    quiet = tmp_path / "quiet.wav"
+    soundfile.write(quiet, np.zeros(16_000, np.float32), 16_000)
+    result = run("transcribe", speech, quiet)
+    assert result.stdout.splitlines() == [
+        f"{speech}:",
+        "   0.00 -    1.00  happy     w0",
+        "   1.00 -    2.00  happy     w16000",
+        f"{quiet}:",
+        "(no speech)",
+    ]
+
+
+def test_bad_files_fail_and_the_others_are_done(
+    run: Run, fake_engine: FakeEngine, speech: Path, tmp_path: Path
+) -> None:
+    empty, missing = tmp_path / "empty.wav", tmp_path / "missing.wav"
+    empty.touch()
+    result = run("transcribe", "--json", empty, speech, missing)
+    assert result.exit_code == 1
+    assert [json.loads(line)["file"] for line in result.stdout.splitlines()] == [str(speech)]
+    assert result.stderr.splitlines() == [
+        f"error: {empty}: is empty",
+        f"error: {missing}: cannot be read (No such file or directory)",
+    ]
+
+
+def test_what_was_heard_before_the_damage_is_kept(
+    run: Run, fake_engine: FakeEngine, tmp_path: Path
+) -> None:
+    sound = tone(4.0)
+    sound[48_000:] = np.nan
+    soundfile.write(tmp_path / "half.wav", sound, 16_000, subtype="FLOAT")
+    result = run("transcribe", "--json", tmp_path / "half.wav")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["text"].startswith("w0 w8000")
+    assert "holds samples that are NaN or infinite" in result.stderr
+
+
+def test_options_reach_the_session(run: Run, fake_engine: FakeEngine, speech: Path) -> None:
+    words = ("--hot-word", "Quilter", "--hot-word", "Nell")
+    run("transcribe", speech, "--decoder", "draft", "--context", "A play.", *words)
+    assert fake_engine.recognizers[0].options == SessionOptions(
+        decoder="draft", context="A play.", hot_words=("Quilter", "Nell")
+    )
+
+
+def test_the_environment_sets_options(
+    run: Run, fake_engine: FakeEngine, speech: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STREAMER_DECODER", "draft")
+    monkeypatch.setenv("STREAMER_JSON", "1")
+    result = run("transcribe", speech)
+    assert json.loads(result.stdout)["text"] == "w0 w16000"
+    assert fake_engine.recognizers[0].options.decoder == "draft"
+
+
+def test_speed_changes_only_the_time_it_takes(
+    run: Run, fake_engine: FakeEngine, speech: Path
+) -> None:
+    free, paced = (
+        json.loads(run("transcribe", "--json", "--speed", speed, speech).stdout)
+        for speed in ("0", "1")
+    )
+    assert {**free, "compute_s": 0} == {**paced, "compute_s": 0}
+
+
+def test_captions_are_saved(
+    run: Run, fake_engine: FakeEngine, speech: Path, tmp_path: Path
+) -> None:
+    assert run("transcribe", speech, "--save", tmp_path / "out").exit_code == 0
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        *("speech.srt", "speech.vtt", "speech.jsonl", "speech.txt"),
+    }
+
+
+def test_captions_that_cannot_be_saved_are_a_failure(
+    run: Run, fake_engine: FakeEngine, speech: Path
+) -> None:
+    result = run("transcribe", "--json", speech, "--save", speech.parent / "speech.wav" / "x")
+    assert result.exit_code == 1
+    assert "its captions cannot be written" in result.stderr
+    assert json.loads(result.stdout)["text"] == "w0 w16000"
+
+
+def test_the_trace_is_written(
+    run: Run, fake_engine: FakeEngine, speech: Path, tmp_path: Path
+) -> None:
+    assert run("transcribe", speech, "--trace", tmp_path / "trace.json").exit_code == 0
+    events = json.loads((tmp_path / "trace.json").read_text())
+    assert "encode" in {event["name"] for event in events}
+
+
+def test_a_trace_that_cannot_be_written_is_told(
+    run: Run, fake_engine: FakeEngine, speech: Path
+) -> None:
+    result = run("transcribe", speech, "--trace", speech / "trace.json")
+    assert result.exit_code == 1
+    assert "the trace cannot be written" in result.stderr
+
+
+def test_a_missing_model_is_one_line(
+    run: Run, speech: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("models.zoo._packaged", lambda part: None)
+    result = run("transcribe", speech, "--decoder", "draft")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: the model moonshine-tiny-en is not installed")
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_missing_device_is_one_line(run: Run, speech: Path) -> None:
+    result = run("transcribe", speech, "--decoder", "draft", "--device", "cuda")
+    if result.exit_code == 0:
+        pytest.skip("this machine has a GPU")
+    assert "use --device cpu" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_real_speech_through_the_real_command(bundled_speech: Path, tmp_path: Path) -> None:
+    """Speed 0 and 1 agree word for word; a bad file fails alone; stderr is clean."""
+    clip = bundled_speech / "1064_TIE_HAP_XX.opus"
+    arguments = ["--json", "--decoder", "draft", str(clip)]
+
+    def transcribe(*more: str) -> tuple[int, list[dict[str, Any]], str]:
+        command = [sys.executable, "-m", "streamer", "transcribe", *arguments, *more]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        return done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr
+
+    free = transcribe("--speed", "0", str(tmp_path / "missing.wav"))
+    paced = transcribe("--speed", "1")
+    assert (free[0], paced[0]) == (1, 0)
+    assert free[2].count("\n") == 1
+    assert "missing.wav: cannot be read" in free[2]
+    assert paced[2] == ""
+    for measured in ("latency_ms", "compute_s"):
+        free[1][0].pop(measured)
+        paced[1][0].pop(measured)
+    assert free[1] == paced[1]
+    assert word_errors("that is exactly what happened", free[1][0]["text"]).errors <= 1
