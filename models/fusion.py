@@ -22,6 +22,8 @@ class FusionWeights:
 
     llm: float = 0.3
     word: float = 0.6
+    emotion_in_context: bool = True
+    """Tell the LLM the emotion in the voice, as a stage direction: `(sad)`."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,9 @@ class Fusion(Protocol):
 
     def append(self, text: str) -> None:
         """Words were committed."""
+
+    def hear(self, emotion: str) -> None:
+        """The emotion in the voice, from here on."""
 
 
 def opening_text(context: str, hot_words: Sequence[str]) -> str:
@@ -58,6 +63,7 @@ class LlmFusion:
         self._scorer = scorer
         self._weights = weights
         self._context = scorer.context(opening)
+        self._emotion = ""
 
     def scores(self, candidates: Sequence[Candidate]) -> list[float]:
         """Fused score of each candidate; comparable among themselves only."""
@@ -74,3 +80,8 @@ class LlmFusion:
     def append(self, text: str) -> None:
         if text:
             self._scorer.extend(self._context, f" {text}")
+
+    def hear(self, emotion: str) -> None:
+        if self._weights.emotion_in_context and emotion != self._emotion:
+            self._scorer.extend(self._context, f" ({emotion})")
+            self._emotion = emotion

@@ -55,6 +55,12 @@ class EmotionMonitor:
         self._heard = 0
         self._pending: tuple[int, int, Future[EmotionScores]] | None = None
         self._busy_ms = 0.0
+        self._label: str | None = None
+
+    @property
+    def label(self) -> str | None:
+        """The live label, once there was one."""
+        return self._label
 
     def start(self, read: Callable[[int, int], Floats], segment_start: int, now: int) -> None:
         """Begin to classify the newest window of the open segment, if it is time to."""
@@ -72,6 +78,7 @@ class EmotionMonitor:
         start, end, future = self._pending
         self._pending = None
         live = self._track.update(future.result(), end)
+        self._label = live.label
         return EmotionUpdate(Emotion(live.label, live.probs), start, end)
 
     def segment(

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from models.emotion_track import UNKNOWN
 from models.fusion import Candidate, Fusion
 from models.moonshine import MIN_SAMPLES, AsrEncoder, Audio, DraftDecoder, Tokenizer
 from models.silero import FRAME_SAMPLES, VadModel, VadStream
@@ -219,10 +220,14 @@ class Recognizer:
                     committed = segment.commit_by_agreement(end)
                 if self._fusion is not None:
                     self._fusion.append(" ".join(word.text for word in committed))
+                self._processed = end
                 yield self._words(segment, committed)
             else:
+                # The new audio is on the screen; what follows only decides on commits.
+                self._processed = end
                 yield self._words(segment, ())
                 if segment.at_commit_point():
+                    self._tell_emotion(self._fusion)
                     with self._timed("fuse", "asr"):
                         committed = segment.commit_by_fusion(audio, end, self._fusion)
                     yield self._words(segment, committed)
@@ -249,6 +254,8 @@ class Recognizer:
         audio = self._encode(segment, end, padded=padded)
         if audio is not None:
             fusion = self._fusion if self._decoder == "fused" else None
+            if fusion is not None:
+                self._tell_emotion(fusion)
             with self._timed("fuse" if fusion else "decode", "asr"):
                 committed = segment.finish(audio, end, fusion)
             yield self._words(segment, committed)
@@ -282,6 +289,11 @@ class Recognizer:
         update = self._emotion.collect() if self._emotion is not None else None
         if update is not None:
             yield update
+
+    def _tell_emotion(self, fusion: Fusion) -> None:
+        label = self._emotion.label if self._emotion is not None else None
+        if label is not None and label != UNKNOWN:
+            fusion.hear(label)
 
     def _words(self, segment: SegmentDecoder, committed: Sequence[TimedWord]) -> WordsUpdate:
         words = self._add(committed)
@@ -336,6 +348,9 @@ class _LaneFusion:
 
     def append(self, text: str) -> None:
         self._fusion.append(text)
+
+    def hear(self, emotion: str) -> None:
+        self._fusion.hear(emotion)
 
     def _score(self, candidates: Sequence[Candidate]) -> list[float]:
         began = time.perf_counter_ns()

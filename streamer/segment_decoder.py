@@ -40,6 +40,10 @@ class PolicyOptions:
     tokens_per_second: float = 6.5
     """Token budget of fresh audio (Moonshine's own limit); more means a loop."""
     spare_tokens: int = 8
+    doubtful_words: int = 2
+    """A whole segment of so few words must be likelier than `doubtful_confidence`: breath and
+    knocks that pass for speech give a single unlikely word."""
+    doubtful_confidence: float = 0.4
     beam_width: int = 6
     fused_guard_ms: float = 800
     """Fused rule: as `guard_ms`."""
@@ -81,6 +85,7 @@ class SegmentDecoder:
         self._sound = True
         self._history: deque[list[str]] = deque(maxlen=max(1, options.agree_steps - 1))
         self._steps = 0
+        self._any_committed = False
 
     @property
     def window_start(self) -> int:
@@ -156,10 +161,16 @@ class SegmentDecoder:
             choices, scores = self._choices(audio, window_end, window_end, fusion)
             if choices:
                 self._words = choices[max(range(len(choices)), key=scores.__getitem__)].words
-        committed = self._take(self._words, [])
+        committed = self._take([] if self._is_doubtful() else self._words, [])
         if fusion is not None:
             fusion.append(" ".join(word.text for word in committed))
         return committed
+
+    def _is_doubtful(self) -> bool:
+        """Whether the segment is short and unlikely enough to be no speech at all."""
+        alone = not self._any_committed and 0 < len(self._words) <= self._options.doubtful_words
+        confidences = [word.confidence for word in self._words]
+        return alone and sum(confidences) / len(confidences) < self._options.doubtful_confidence
 
     def _choices(
         self, audio: Audio, window_end: int, newest: int, fusion: Fusion
@@ -228,6 +239,7 @@ class SegmentDecoder:
     ) -> tuple[TimedWord, ...]:
         self._prefix.extend(committed)
         if committed:
+            self._any_committed = True
             self._committed_end = committed[-1].end_sample
         self._words = list(tentative)
         for past in self._history:

@@ -23,7 +23,7 @@ class GateOptions:
     """Speech must last this long to open a segment."""
     pre_roll_ms: float = 400
     """Audio taken along from before the first speech frame."""
-    hangover_ms: float = 640
+    hangover_ms: float = 800
     """Silence that ends a segment."""
     post_roll_ms: float = 320
     """Silence kept at the end of a segment; the decoder needs some to end its sentence."""
