@@ -123,11 +123,12 @@ def measure(
 
 def summarize(heard: Sequence[Heard], seed: int) -> dict[str, Any]:
     """Figures for each group; `all` pools the groups of single clips."""
-    groups = list(dict.fromkeys(one.group for one in heard))
+    groups = list(dict.fromkeys(one.group for one in heard if one.group != LONGFORM))
     members = {group: [one for one in heard if one.group == group] for group in groups}
-    short = [one for one in heard if one.group != LONGFORM]
-    if len([group for group in groups if group != LONGFORM]) > 1:
-        members[ALL] = short
+    if len(groups) > 1:
+        members[ALL] = [one for one in heard if one.group != LONGFORM]
+    if long := [one for one in heard if one.group == LONGFORM]:
+        members[LONGFORM] = long
     return {group: _summary(some, seed) for group, some in members.items()}
 
 

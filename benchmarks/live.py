@@ -129,7 +129,7 @@ def word_delays(session: LiveSession) -> WordDelays:
                 delays.tentative.append(1000 * (_first_shown(word, shown, at_s) - spoken_s))
             ended_s = session.started_s + words[-1].end_ms / 1000
             delays.final.append(1000 * (one.at_s - ended_s))
-            shown.clear()
+            shown = [(at, word) for at, word in shown if word.end_ms > words[-1].end_ms]
     return delays
 
 
