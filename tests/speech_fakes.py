@@ -125,6 +125,7 @@ class PreferringFusion:
         self.favourite = favourite
         self.asked: list[list[str]] = []
         self.told: list[str] = []
+        self.emotions: list[str] = []
 
     def scores(self, candidates: Sequence[Candidate]) -> list[float]:
         self.asked.append([candidate.text for candidate in candidates])
@@ -136,6 +137,9 @@ class PreferringFusion:
     def append(self, text: str) -> None:
         if text:
             self.told.append(text)
+
+    def hear(self, emotion: str) -> None:
+        self.emotions.append(emotion)
 
 
 def tone_models(

@@ -57,6 +57,21 @@ def test_committed_words_extend_the_context() -> None:
     assert fusion._context == ["Ahoy.\n", " one two", " three"]
 
 
+def test_a_change_of_emotion_is_a_stage_direction() -> None:
+    fusion = fused(ScriptedScorer(), 1.0, 0.0)
+    for emotion, said in (("sad", "one"), ("sad", "two"), ("happy", "three")):
+        fusion.hear(emotion)
+        fusion.append(said)
+    assert fusion._context[1:] == [" (sad)", " one", " two", " (happy)", " three"]
+
+
+def test_emotion_can_be_kept_from_the_llm() -> None:
+    weights = FusionWeights(emotion_in_context=False)
+    fusion = LlmFusion(ScriptedScorer(), weights, "")  # type: ignore[arg-type]
+    fusion.hear("sad")
+    assert fusion._context == [""]
+
+
 @pytest.mark.parametrize(
     ("context", "hot_words", "expected"),
     [

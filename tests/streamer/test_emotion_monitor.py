@@ -75,6 +75,14 @@ def test_answers_come_at_first_and_then_every_hop(
     assert answered == [at * MS for at in (960, 1_600, 2_240, 2_880, 3_520)]
 
 
+def test_the_live_label_is_there_once_something_was_heard(
+    monitor: EmotionMonitor, listener: Listener
+) -> None:
+    assert monitor.label is None
+    listen(monitor, listener, 0, 1_000 * MS)
+    assert monitor.label == "happy"
+
+
 def test_a_window_is_three_seconds_at_most_and_starts_in_the_segment(
     monitor: EmotionMonitor, listener: Listener
 ) -> None:

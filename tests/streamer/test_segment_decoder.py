@@ -204,6 +204,23 @@ def test_without_any_finished_hypothesis_the_draft_decides() -> None:
     assert heard.count("w20") <= 1
 
 
+@pytest.mark.parametrize(
+    ("said", "likely", "heard"),
+    [
+        ([10], False, ""),
+        ([10, 11], False, ""),
+        ([10, 11, 12], False, text([10, 11, 12])),
+        ([10], True, text([10])),
+    ],
+)
+def test_a_segment_of_a_few_unlikely_words_is_no_speech(
+    said: list[int], likely: bool, heard: str
+) -> None:
+    rivals = {} if likely else {word: dict.fromkeys(range(50, 60), 9.0) for word in said}
+    stream = Stream(tone_models(ToneDecoder(rivals=rivals)))
+    assert stream.listen(tones(said, rest=0.1)) == heard
+
+
 @pytest.mark.slow
 def test_streaming_real_speech_comes_close_to_decoding_it_whole(
     speech_models: SpeechModels, clips: list[Clip]

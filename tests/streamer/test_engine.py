@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+
+import streamer.engine
+from models.fusion import FusionWeights
+from models.runtime import DeviceUnavailableError
+from models.zoo import Zoo
+from streamer.deadline_executor import EngineClosedError
+from streamer.engine import LLM_FILE, Engine, EngineOptions
+from streamer.events import EmotionUpdate, SegmentClosed, SessionEvent
+from streamer.latency import NullSpans
+from streamer.ledger import Emotion
+from streamer.recognizer import Recognizer
+from streamer.recognizer_api import SessionOptions
+from streamer.wer import word_errors
+from tests.speech_models import Clip
+
+
+@pytest.fixture(scope="module")
+def plain_engine() -> Iterator[Engine]:
+    """Without the LLM."""
+    loaded = Engine.load(EngineOptions(threads=1, llm=False))
+    yield loaded
+    loaded.close()
+
+
+def listen(recognizer: Recognizer, samples: np.ndarray) -> list[SessionEvent]:
+    events: list[SessionEvent] = []
+    for at in range(0, len(samples), 1_600):
+        events.extend(recognizer.accept(samples[at : at + 1_600]))
+        while recognizer.due():
+            events.extend(recognizer.step())
+    return [*events, *recognizer.finalize()]
+
+
+def test_what_is_loaded_is_named(plain_engine: Engine) -> None:
+    assert plain_engine.models == {
+        "asr": "moonshine-tiny-en",
+        "vad": "silero-vad",
+        "emotion": "emotion",
+    }
+    assert plain_engine.default_decoder == "draft"
+
+
+def test_progress_is_told() -> None:
+    said: list[str] = []
+    Engine.load(EngineOptions(threads=1, llm=False), progress=said.append).close()
+    assert said == ["loading speech recognition", "loading the emotion classifier"]
+
+
+@pytest.mark.slow
+def test_recognizers_caption_speech_with_emotion(plain_engine: Engine, clips: list[Clip]) -> None:
+    # Whoever asks for the LLM where there is none gets the draft decoder.
+    recognizer = plain_engine.recognizer(SessionOptions(decoder="fused"), NullSpans())
+    clip = next(clip for clip in clips if clip.name.startswith("1029_WSI"))
+    events = listen(recognizer, clip.samples)
+    (closed,) = (event for event in events if isinstance(event, SegmentClosed))
+    assert word_errors(clip.text, closed.segment.text).rate <= 0.3
+    assert isinstance(closed.segment.emotion, Emotion)
+    assert any(isinstance(event, EmotionUpdate) for event in events)
+
+
+def test_emotion_can_be_left_out(plain_engine: Engine, clips: list[Clip]) -> None:
+    recognizer = plain_engine.recognizer(SessionOptions(emotion=False), NullSpans())
+    events = listen(recognizer, clips[0].samples)
+    assert not any(isinstance(event, EmotionUpdate) for event in events)
+    assert all(segment.emotion is None for segment in recognizer.ledger.segments)
+    assert recognizer.ledger.segments
+
+
+def test_closing_stops_the_threads_and_is_harmless_twice() -> None:
+    engine = Engine.load(EngineOptions(threads=1, llm=False))
+    ran: list[int] = []
+    engine.executor.submit(0.0, lambda: ran.append(1))
+    engine.close()
+    engine.close()
+    assert ran == [1]  # what was queued is finished
+    with pytest.raises(EngineClosedError):
+        engine.executor.submit(0.0, lambda: None)
+
+
+@pytest.mark.skipif(
+    "CUDAExecutionProvider" in ort.get_available_providers() and Path("/dev/nvidia0").exists(),
+    reason="this machine has a GPU",
+)
+def test_a_missing_gpu_is_named() -> None:
+    with pytest.raises(DeviceUnavailableError, match="use --device cpu"):
+        Engine.load(EngineOptions(device="cuda", llm=False))
+
+
+class FakeScorer:
+    def __init__(self, folder: Path, *, device: str) -> None:
+        self.folder = folder
+        self.opened: list[str] = []
+
+    def context(self, text: str = "") -> list[str]:
+        self.opened.append(text)
+        return [text]
+
+    def extend(self, context: list[str], text: str) -> None:
+        context.append(text)
+
+    def score(self, context: list[str], texts: list[str]) -> list[float]:
+        return [0.0] * len(texts)
+
+
+class FakeZoo(Zoo):
+    """Everything real but the large language model."""
+
+    def join(self, name: str, file: str, target: Path) -> None:
+        target.write_bytes(b"gguf")
+
+
+def test_the_llm_is_converted_once_and_opened_with_the_context(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import models.gemma
+    import models.llm
+
+    def convert(gguf_path: Path, folder: Path) -> None:
+        assert gguf_path.read_bytes() == b"gguf"
+        (folder / "model.safetensors").write_text("converted")
+
+    monkeypatch.setattr(models.gemma, "convert", convert)
+    monkeypatch.setattr(models.llm, "LlmScorer", FakeScorer)
+    monkeypatch.setattr("torch.set_num_threads", lambda _: None)
+    zoo = FakeZoo(tmp_path)
+    said: list[str] = []
+    for _ in range(2):
+        options = EngineOptions(threads=1, weights=FusionWeights(llm=0.0))
+        engine = Engine.load(options, zoo, said.append)
+        scorer = engine._llm
+        assert isinstance(scorer, FakeScorer)
+        assert (scorer.folder / "model.safetensors").read_text() == "converted"
+        assert not (scorer.folder / LLM_FILE).exists()
+        assert engine.models["llm"] == streamer.engine.LLM_MODEL
+        assert engine.default_decoder == "fused"
+        engine.recognizer(SessionOptions(context="A talk.", hot_words=("Ada",)), NullSpans())
+        engine.recognizer(SessionOptions(decoder="draft"), NullSpans())
+        assert scorer.opened == ["Names and terms: Ada.\nA talk.\n"]
+        engine.close()
+    assert sum("converting" in line for line in said) == 1
+
+
+@pytest.mark.slow
+def test_the_llm_takes_part_in_captions(engine: Engine, clips: list[Clip]) -> None:
+    assert engine.default_decoder == "fused"
+    recognizer = engine.recognizer(SessionOptions(), NullSpans())
+    clip = clips[-1]
+    listen(recognizer, clip.samples)
+    heard = " ".join(segment.text for segment in recognizer.ledger.segments)
+    assert word_errors(clip.text, heard).rate <= 0.15
