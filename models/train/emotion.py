@@ -1,0 +1,357 @@
+"""Trains the emotion classifier that ships in `models/weights`.
+
+    python -m models.train.emotion --data ../shared/data --out models/weights
+
+Fine-tunes the lower layers of Moonshine tiny's encoder with attentive pooling on CREMA-D's acted
+labels. Speakers of train, dev and test are apart; dev speakers choose the epoch and the
+temperature, test speakers only meet `benchmarks/emotion.py`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import importlib.util
+import json
+import logging
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.tensorboard import SummaryWriter
+
+from models.emotion import LABELS
+from models.train.emotion_data import (
+    DEV_SPEAKERS,
+    TEST_SPEAKERS,
+    AugmentConfig,
+    Augmenter,
+    Clip,
+    fixed_windows,
+    load_split,
+)
+from models.train.emotion_export import export_onnx
+from models.train.emotion_net import EmotionNet, EmotionNetConfig, n_frames
+from models.train.moonshine_init import load_moonshine_encoder
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """The whole recipe; the defaults gave the shipped weights."""
+
+    net: EmotionNetConfig = field(default_factory=EmotionNetConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    epochs: int = 14
+    batch_size: int = 48
+    head_lr: float = 1e-3
+    layer_lr: float = 2e-4
+    """For the transformer layers, which start from ASR."""
+    stem_lr: float = 5e-5
+    """For the second and third convolution; the first is kept as the filter bank that it is."""
+    warmup_share: float = 0.08
+    weight_decay: float = 0.02
+    label_smoothing: float = 0.05
+    ema_decay: float = 0.995
+    """The weights judged and shipped are a running mean of the trained ones."""
+    patience: int = 5
+    """Epochs without a better dev UAR before training stops."""
+    dev_window_s: tuple[float, ...] = (1.5, 3.0)
+    """Window lengths whose mean UAR on the dev speakers picks the epoch."""
+    seed: int = 1
+    threads: int = 1
+    bfloat16: bool = True
+    """Mixed precision on the CPU; several times faster where the CPU has it."""
+    max_minutes: float = 60.0
+    """Training stops after the epoch that passes this."""
+
+
+def uar(labels: Tensor, predicted: Tensor, n_classes: int) -> float:
+    """Unweighted average recall over the classes present."""
+    recalls = [
+        (predicted[labels == c] == c).float().mean().item()
+        for c in range(n_classes)
+        if bool((labels == c).any())
+    ]
+    return sum(recalls) / len(recalls)
+
+
+def fit_temperature(logits: Tensor, labels: Tensor) -> float:
+    """The temperature that makes the dev logits [n, C] most likely (Guo et al., 2017)."""
+    log_t = torch.zeros(1, requires_grad=True)
+    optimizer = torch.optim.LBFGS([log_t], lr=0.1, max_iter=100)
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss = functional.cross_entropy(logits / log_t.exp(), labels)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss
+
+    optimizer.step(closure)  # type: ignore[no-untyped-call]
+    return float(log_t.exp().item())
+
+
+class Trainer:
+    """One run: batches, steps, dev scores, checkpoints."""
+
+    def __init__(self, config: TrainConfig, train: list[Clip], dev: list[Clip], out: Path) -> None:
+        torch.manual_seed(config.seed)
+        self.config, self._train, self._dev = config, train, dev
+        self.net = EmotionNet(config.net)
+        self.ema = copy.deepcopy(self.net).eval()
+        self._augment = Augmenter(config.augment, config.seed)
+        self._order = np.random.default_rng(config.seed)
+        self._steps = max(1, len(train) // config.batch_size)
+        counts = torch.bincount(torch.tensor([c.label for c in train]), minlength=len(LABELS))
+        self._class_weight = (len(train) / (len(LABELS) * counts.clamp(min=1))).float()
+        self._optimizer = torch.optim.AdamW(self._groups(), weight_decay=config.weight_decay)
+        self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimizer, self._rate)
+        self._checkpoint = out / "emotion.ckpt"
+        self.epoch, self.best_uar, self.best_epoch = 0, -1.0, -1
+        self.best_state = copy.deepcopy(self.ema.state_dict())
+
+    def start_from(self, encoder: dict[str, Tensor]) -> None:
+        """Takes over encoder weights, before the first epoch."""
+        self.net.encoder.load_state_dict(encoder)
+        self.ema.load_state_dict(self.net.state_dict())
+
+    def resume(self) -> bool:
+        """Goes on from the checkpoint, if there is one."""
+        if not self._checkpoint.is_file():
+            return False
+        saved = torch.load(self._checkpoint, weights_only=False)
+        self.net.load_state_dict(saved["net"])
+        self.ema.load_state_dict(saved["ema"])
+        self._optimizer.load_state_dict(saved["optimizer"])
+        self._schedule.load_state_dict(saved["schedule"])
+        self.epoch, self.best_epoch = saved["epoch"], saved["best_epoch"]
+        self.best_uar, self.best_state = saved["best_uar"], saved["best_state"]
+        self._augment, self._order = saved["augment"], saved["order"]
+        torch.set_rng_state(saved["torch_rng"])
+        return True
+
+    def run(self, writer: SummaryWriter, clock: Any) -> None:
+        """Trains until the epochs, the patience or the minutes are used up.
+
+        `clock` gives seconds, for the limit on minutes.
+        """
+        start = clock()
+        while self.epoch < self.config.epochs:
+            loss = self._one_epoch()
+            self.epoch += 1
+            scores = {s: self._dev_uar(s) for s in self.config.dev_window_s}
+            mean = sum(scores.values()) / len(scores)
+            if mean > self.best_uar:
+                self.best_uar, self.best_epoch = mean, self.epoch
+                self.best_state = copy.deepcopy(self.ema.state_dict())
+            writer.add_scalar("train/loss", loss, self.epoch)
+            for seconds, score in scores.items():
+                writer.add_scalar(f"dev/uar_{seconds:g}s", score, self.epoch)
+            minutes = (clock() - start) / 60
+            shown = " ".join(f"{s:g}s {v:.3f}" for s, v in scores.items())
+            _LOG.info("epoch %d loss %.3f dev %s (%.1f min)", self.epoch, loss, shown, minutes)
+            self._save()
+            if self.epoch - self.best_epoch >= self.config.patience:
+                _LOG.info("no better dev UAR for %d epochs", self.config.patience)
+                return
+            if minutes > self.config.max_minutes:
+                _LOG.info("time is up")
+                return
+
+    def _one_epoch(self) -> float:
+        self.net.train()
+        total = 0.0
+        for clips in self._batches():
+            samples, target = self._augment.batch(clips, len(LABELS))
+            with torch.autocast("cpu", torch.bfloat16, enabled=self.config.bfloat16):
+                frames = n_frames(samples.shape[1])
+                logits = self.net(samples, self._augment.keep_mask(len(clips), frames))
+            # With shares for targets, the class weights multiply each share's term.
+            loss = functional.cross_entropy(
+                logits.float(),
+                target,
+                weight=self._class_weight,
+                label_smoothing=self.config.label_smoothing,
+            )
+            self._optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
+            self._optimizer.step()
+            self._schedule.step()
+            self._update_mean()
+            total += loss.item()
+        return total / self._steps
+
+    def _batches(self) -> Iterator[list[Clip]]:
+        order = self._order.permutation(len(self._train))
+        size = self.config.batch_size
+        for step in range(self._steps):
+            yield [self._train[i] for i in order[step * size : (step + 1) * size]]
+
+    def _update_mean(self) -> None:
+        # A young mean forgets its start faster, or the first epochs would judge the start.
+        step = self._schedule.last_epoch
+        decay = min(self.config.ema_decay, (1 + step) / (10 + step))
+        with torch.no_grad():
+            for mean, now in zip(self.ema.parameters(), self.net.parameters(), strict=True):
+                mean.lerp_(now, 1 - decay)
+
+    def _dev_uar(self, seconds: float) -> float:
+        logits = self.logits(self.ema, fixed_windows(self._dev, seconds))
+        labels = torch.tensor([clip.label for clip in self._dev])
+        return uar(labels, logits.argmax(dim=1), len(LABELS))
+
+    def logits(self, net: EmotionNet, windows: Tensor) -> Tensor:
+        """[n, N] -> [n, C] without gradients."""
+        precision = torch.autocast("cpu", torch.bfloat16, enabled=self.config.bfloat16)
+        with torch.inference_mode(), precision:
+            return torch.cat([net(part).float() for part in torch.split(windows, 32)])
+
+    def calibrated(self) -> tuple[EmotionNet, float]:
+        """The best network and the temperature fitted on the dev speakers."""
+        net = copy.deepcopy(self.ema)
+        net.load_state_dict(self.best_state)
+        windows = [fixed_windows(self._dev, s) for s in self.config.dev_window_s]
+        logits = torch.cat([self.logits(net, w) for w in windows]).clone()
+        labels = torch.tensor([clip.label for clip in self._dev] * len(windows))
+        return net, fit_temperature(logits, labels)
+
+    def _groups(self) -> list[dict[str, Any]]:
+        stem, layers, head = [], [], []
+        for name, parameter in self.net.named_parameters():
+            if name.startswith("encoder.layers"):
+                layers.append(parameter)
+            elif name.startswith(("encoder.conv1", "encoder.norm1")):
+                parameter.requires_grad_(False)
+            elif name.startswith("encoder."):
+                stem.append(parameter)
+            else:
+                head.append(parameter)
+        c = self.config
+        return [
+            {"params": stem, "lr": c.stem_lr},
+            {"params": layers, "lr": c.layer_lr},
+            {"params": head, "lr": c.head_lr},
+        ]
+
+    def _rate(self, step: int) -> float:
+        """Linear warm-up, then half a cosine."""
+        total = self._steps * self.config.epochs
+        warm = max(1, int(total * self.config.warmup_share))
+        if step < warm:
+            return (step + 1) / warm
+        return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm) / max(1, total - warm))))
+
+    def _save(self) -> None:
+        torch.save(
+            {
+                "net": self.net.state_dict(),
+                "ema": self.ema.state_dict(),
+                "optimizer": self._optimizer.state_dict(),
+                "schedule": self._schedule.state_dict(),
+                "epoch": self.epoch,
+                "best_epoch": self.best_epoch,
+                "best_uar": self.best_uar,
+                "best_state": self.best_state,
+                "augment": self._augment,
+                "order": self._order,
+                "torch_rng": torch.get_rng_state(),
+            },
+            self._checkpoint,
+        )
+
+
+def find_encoder() -> Path:
+    """Moonshine's encoder in the installed wheel.
+
+    Raises:
+        FileNotFoundError: with the command that brings it.
+    """
+    spec = importlib.util.find_spec("moonshine_voice")
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        path = Path(folder) / "assets" / "tiny-en" / "encoder_model.ort"
+        if path.is_file():
+            return path
+    raise FileNotFoundError("no Moonshine encoder: pip install --no-deps moonshine-voice==0.1.0")
+
+
+def train(
+    config: TrainConfig,
+    data: Path,
+    out: Path,
+    work: Path,
+    *,
+    encoder: Path | None,
+    resume: bool = False,
+    dev_speakers: Sequence[str] = DEV_SPEAKERS,
+    test_speakers: Sequence[str] = TEST_SPEAKERS,
+) -> Path:
+    """Trains and exports.
+
+    Args:
+        config: the recipe.
+        data: folder with `emotion/crema_d`.
+        out: where `emotion.onnx` goes.
+        work: where checkpoints, logs and the dev report go.
+        encoder: Moonshine's `encoder_model.ort`, or None to start from random weights.
+        resume: go on from the checkpoint in `work`.
+        dev_speakers, test_speakers: kept out of training.
+
+    Returns:
+        The path of the exported model.
+    """
+    torch.set_num_threads(config.threads)
+    out.mkdir(parents=True, exist_ok=True)
+    work.mkdir(parents=True, exist_ok=True)
+    split = load_split(data, dev_speakers, test_speakers)
+    _LOG.info("%d train, %d dev clips", len(split.train), len(split.dev))
+    trainer = Trainer(config, split.train, split.dev, work)
+    if not (resume and trainer.resume()) and encoder is not None:
+        trainer.start_from(load_moonshine_encoder(encoder, config.net.n_layers))
+    with SummaryWriter(str(work / "tensorboard")) as writer:
+        trainer.run(writer, time.monotonic)
+    net, temperature = trainer.calibrated()
+    torch.save({"config": config, "state": net.state_dict()}, work / "emotion_best.pt")
+    report = {
+        "best_epoch": trainer.best_epoch,
+        "dev_uar": trainer.best_uar,
+        "temperature": temperature,
+        "config": asdict(config),
+    }
+    (work / "emotion_train.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    return export_onnx(net, temperature, out / "emotion.onnx")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description="Train the emotion classifier.")
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--out", type=Path, default=Path("models/weights"))
+    parser.add_argument("--work", type=Path, default=Path("runs/emotion"))
+    parser.add_argument("--encoder", type=Path, help="encoder_model.ort; default: the wheel's")
+    parser.add_argument("--from-scratch", action="store_true", help="random initial weights")
+    parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--epochs", type=int, default=TrainConfig.epochs)
+    parser.add_argument("--seed", type=int, default=TrainConfig.seed)
+    parser.add_argument("--threads", type=int, default=TrainConfig.threads)
+    parser.add_argument("--max-minutes", type=float, default=TrainConfig.max_minutes)
+    args = parser.parse_args(argv)
+    # `force`, since a library imported above may have set up logging already.
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", force=True)
+    config = TrainConfig(
+        epochs=args.epochs, seed=args.seed, threads=args.threads, max_minutes=args.max_minutes
+    )
+    encoder = None if args.from_scratch else args.encoder or find_encoder()
+    path = train(config, args.data, args.out, args.work, encoder=encoder, resume=args.resume)
+    _LOG.info("wrote %s", path.name)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from models.emotion import LABELS, SAMPLE_RATE, EmotionClassifier
+from models.train.emotion import TrainConfig, Trainer, fit_temperature, train, uar
+from models.train.emotion_data import AugmentConfig, Clip, load_split
+from models.train.emotion_export import export_onnx
+from models.train.emotion_net import EmotionNet, EmotionNetConfig
+
+TINY_NET = EmotionNetConfig(width=16, n_heads=2, n_layers=1, rotary_dim=4, pool_width=8)
+TINY = TrainConfig(
+    net=TINY_NET,
+    augment=AugmentConfig(min_s=0.5, max_s=0.7),
+    epochs=2,
+    batch_size=6,
+    dev_window_s=(0.6,),
+    bfloat16=False,
+)
+DEV, TEST = ("b",), ("c",)
+
+
+def tone(label: int, speaker: int, seconds: float = 0.8) -> np.ndarray:
+    at = np.arange(int(seconds * SAMPLE_RATE)) / SAMPLE_RATE
+    rng = np.random.default_rng(100 * label + speaker)
+    wave = 0.1 * np.sin(2 * np.pi * (200 + 150 * label) * at) + 0.01 * rng.standard_normal(len(at))
+    return np.asarray(wave, np.float32)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Three speakers who hum a note for each emotion, and one clip of an unknown emotion."""
+    folder = tmp_path / "data" / "emotion" / "crema_d"
+    folder.mkdir(parents=True)
+    rows = []
+    for number, speaker in enumerate("abc"):
+        for label, name in enumerate((*LABELS, "bored")):
+            path = f"{speaker}_{name}.wav"
+            soundfile.write(folder / path, tone(label, number), SAMPLE_RATE)
+            rows.append({"path": path, "label": name, "speaker": speaker})
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    (folder / "manifest.jsonl").write_text(lines, encoding="utf-8")
+    return tmp_path / "data"
+
+
+def run(data: Path, folder: Path, config: TrainConfig = TINY, **more: bool) -> Path:
+    return train(
+        config,
+        data,
+        folder / "out",
+        folder / "work",
+        encoder=None,
+        dev_speakers=DEV,
+        test_speakers=TEST,
+        **more,
+    )
+
+
+def test_the_recipe_runs_and_the_runtime_loads_what_it_wrote(data: Path, tmp_path: Path) -> None:
+    path = run(data, tmp_path)
+    scores = EmotionClassifier(path).predict(tone(0, 9))
+    assert sum(scores.probs.values()) == pytest.approx(1)
+    report = json.loads((tmp_path / "work" / "emotion_train.json").read_text(encoding="utf-8"))
+    assert report["temperature"] > 0
+    assert any((tmp_path / "work" / "tensorboard").iterdir())
+
+
+def test_the_same_seed_gives_the_same_weights(data: Path, tmp_path: Path) -> None:
+    first, second = run(data, tmp_path / "1"), run(data, tmp_path / "2")
+    window = tone(2, 9)
+    assert EmotionClassifier(first).predict(window) == EmotionClassifier(second).predict(window)
+
+
+def test_resuming_gives_what_one_run_gives(data: Path, tmp_path: Path) -> None:
+    whole = run(data, tmp_path / "whole")
+    # The same two-epoch run, stopped by its clock after the first epoch.
+    run(data, tmp_path / "parts", replace(TINY, max_minutes=0))
+    resumed = run(data, tmp_path / "parts", resume=True)
+    window = tone(2, 9)
+    one = EmotionClassifier(whole).predict(window).probs
+    two = EmotionClassifier(resumed).predict(window).probs
+    assert one == pytest.approx(two, abs=1e-5)
+
+
+def test_training_stops_when_dev_no_longer_improves(data: Path, tmp_path: Path) -> None:
+    still = replace(TINY, epochs=50, patience=2, head_lr=0.0, layer_lr=0.0, stem_lr=0.0)
+    run(data, tmp_path, still)
+    saved = torch.load(tmp_path / "work" / "emotion.ckpt", weights_only=False)
+    assert saved["epoch"] == 3
+
+
+def test_it_learns_on_clips_that_differ(tmp_path: Path) -> None:
+    clips = [Clip(tone(label, n), label, "a") for label in (0, 5) for n in range(12)]
+    plain = AugmentConfig(
+        min_s=0.6, max_s=0.61, mixup=0, noise=0, reverb=0, band_limit=0, notch=0, time_mask=0
+    )
+    config = replace(TINY, epochs=15, head_lr=1e-2, layer_lr=3e-3, augment=plain, ema_decay=0.5)
+    trainer = Trainer(config, clips, clips, tmp_path)
+    from torch.utils.tensorboard import SummaryWriter
+
+    with SummaryWriter(str(tmp_path / "log")) as writer:
+        trainer.run(writer, lambda: 0.0)
+    assert trainer.best_uar > 0.9
+
+
+@pytest.mark.parametrize(("quantize", "tolerance"), [(False, 1e-5), (True, 0.02)])
+@pytest.mark.parametrize("seconds", [0.4, 1.3])
+def test_the_exported_graph_gives_what_torch_gives(
+    tmp_path: Path, quantize: bool, tolerance: float, seconds: float
+) -> None:
+    torch.manual_seed(0)
+    net = EmotionNet(TINY_NET).eval()
+    path = export_onnx(net, 1.7, tmp_path / "emotion.onnx", quantize=quantize)
+    window = tone(3, 1, seconds)
+    with torch.inference_mode():
+        expected = (net(torch.from_numpy(window)[None]) / 1.7).softmax(dim=-1)[0]
+    found = EmotionClassifier(path).predict(window)
+    assert list(found.probs.values()) == pytest.approx(expected.tolist(), abs=tolerance)
+
+
+def test_uar_weighs_classes_alike() -> None:
+    labels = torch.tensor([0, 0, 0, 1])
+    assert uar(labels, torch.tensor([0, 0, 0, 0]), 6) == pytest.approx(0.5)
+
+
+def test_temperature_cools_what_is_too_sure() -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(4_000, 6, generator=generator)
+    labels = torch.multinomial(logits.softmax(dim=1), 1, generator=generator)[:, 0]
+    assert fit_temperature(3 * logits, labels) == pytest.approx(3, rel=0.1)
+
+
+def test_shared_speakers_are_refused(data: Path) -> None:
+    with pytest.raises(ValueError, match="both dev and test"):
+        load_split(data, ("b",), ("b",))
+    with pytest.raises(ValueError, match="no dev clips"):
+        load_split(data, ("nobody",), ("c",))
