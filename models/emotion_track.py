@@ -30,7 +30,7 @@ class TrackOptions:
     """After this much audio the older predictions weigh half."""
     unknown_below: float = 0.40
     """With the likeliest class below this the label is `unknown`."""
-    switch_margin: float = 0.08
+    switch_margin: float = 0.15
     """A new label must lead the one held by this much (hysteresis)."""
     forget_after_s: float = 8.0
     """After a gap this long (silence, a pause) smoothing starts afresh."""
