@@ -123,12 +123,12 @@ class Ledger:
         segment = self._require_open()
         added = []
         last_start = self._committed[-1].start_sample if self._committed else segment.start_sample
-        for word in words:
+        for number, word in enumerate(words, self._next_word_id):
             if word.start_sample < last_start or word.end_sample < word.start_sample:
                 raise LedgerError(f"word {word.text!r} runs backwards in time")
             last_start = word.start_sample
-            added.append(self._number(word, WordState.COMMITTED, self._next_word_id))
-            self._next_word_id += 1
+            added.append(self._number(word, WordState.COMMITTED, number))
+        self._next_word_id += len(added)
         self._committed.extend(added)
         self._tentative = ()
         return tuple(added)

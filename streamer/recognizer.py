@@ -46,7 +46,7 @@ Floats = npt.NDArray[np.float32]
 class RecognizerOptions:
     hop_ms: float = 320
     """Grid of the steps; a multiple of the detector's 32 ms frame."""
-    buffer_ms: float = 60_000
+    buffer_ms: float = 20_000
     """Audio that may wait for its step; more is an overrun and is counted as lost."""
     max_segment_ms: float = 30_000
     """A segment longer than this is closed behind its last committed word."""
@@ -126,12 +126,13 @@ class Recognizer:
             self._lost_until = oldest
             return [self._lose(lost_from, oldest - lost_from, "overrun")]
 
-    def skip(self, n_samples: int, reason: str) -> AudioLost:
+    def skip(self, n_samples: int, reason: str) -> list[AudioLost]:
         """Advance the clock over audio that never arrived; silence stands in for it."""
-        start = self._ring.end
+        skipped = self._lose(self._ring.end, n_samples, reason)
+        overruns: list[AudioLost] = []
         for at in range(0, n_samples, self._limit):
-            self.accept(np.zeros(min(self._limit, n_samples - at), np.float32))
-        return self._lose(start, n_samples, reason)
+            overruns += self.accept(np.zeros(min(self._limit, n_samples - at), np.float32))
+        return [skipped, *overruns]
 
     def due(self) -> bool:
         return self._ring.end - self._processed >= self._hop

@@ -55,8 +55,9 @@ class SpeechRecognizer(Protocol):
     def accept(self, samples: npt.NDArray[np.float32]) -> list[AudioLost]:
         """Take 16 kHz mono samples. Cheap; reports audio that an overrun pushed out unheard."""
 
-    def skip(self, n_samples: int, reason: str) -> AudioLost:
-        """Advance the clock over audio that never arrived; silence stands in for it."""
+    def skip(self, n_samples: int, reason: str) -> list[AudioLost]:
+        """Advance the clock over audio that never arrived; silence stands in for it. Gives the
+        hole itself, then audio that an overrun pushed out unheard."""
 
     def due(self) -> bool:
         """Whether enough new audio has arrived for a step."""

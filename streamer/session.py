@@ -156,7 +156,9 @@ class Session:
             async with self._stepping:  # only `accept` may run beside a step
                 if self._stopping or self._ended:
                     break
-                newest = self._recognizer.skip(piece, reason)
+                newest, *overruns = self._recognizer.skip(piece, reason)
+            for overrun in overruns:
+                self._report_loss(overrun)
             lost = newest if lost is None else replace(lost, n_samples=lost.n_samples + piece)
             n_samples -= piece
             self._wake.set()

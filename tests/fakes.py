@@ -80,14 +80,14 @@ class FakeRecognizer:
             self.lost_samples += excess
             return [lost]
 
-    def skip(self, n_samples: int, reason: str) -> AudioLost:
+    def skip(self, n_samples: int, reason: str) -> list[AudioLost]:
         assert not self.closed
         assert not self._inside.locked(), "skip beside a step"
         lost = AudioLost(self.received_samples, n_samples, reason)
         self._audio = np.concatenate([self._audio, np.zeros(n_samples, np.float32)])
         self.received_samples += n_samples
         self.lost_samples += n_samples
-        return lost
+        return [lost]
 
     def due(self) -> bool:
         assert not self.closed

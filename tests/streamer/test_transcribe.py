@@ -34,7 +34,7 @@ class FakeRecognizer:
             return [AudioLost(0, len(samples), "overrun")]
         return []
 
-    def skip(self, n_samples: int, reason: str) -> AudioLost:
+    def skip(self, n_samples: int, reason: str) -> list[AudioLost]:
         raise NotImplementedError
 
     def due(self) -> bool:
