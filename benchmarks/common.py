@@ -22,7 +22,7 @@ from typing import Annotated, Any, Final
 
 import numpy as np
 import numpy.typing as npt
-import psutil  # type: ignore[import-untyped]
+import psutil
 import typer
 from matplotlib.figure import Figure
 

@@ -116,13 +116,13 @@ GEMMA: Final = ModelEntry(
 EMOTION: Final = ModelEntry(
     name="emotion",
     kind="emotion from the voice",
-    licence="MIT; made from CREMA-D (ODbL 1.0) and LibriSpeech (CC BY 4.0)",
+    licence="MIT; trained on CREMA-D (ODbL 1.0), started from Moonshine tiny (MIT)",
     source="trained by this project, see models/weights",
     install="restore models/weights/emotion.onnx from the repository",
     files=(
         _single(
             "emotion.onnx",
-            "1890dc5fb0c63cdb9a077d5140595255e658866aadfc5a355cd2e7ff1dfc03b3",
+            "6fcf3ff46463a3d29a4ed18d10efd96195aed6fcb41713fc695d95b9db1e67af",
             "models",
             "weights",
         ),

@@ -77,7 +77,7 @@ class EmotionMonitor:
             return None
         start, end, future = self._pending
         self._pending = None
-        live = self._track.update(future.result(), end)
+        live = self._track.update(future.result(), end, start)
         self._label = live.label
         return EmotionUpdate(Emotion(live.label, live.probs), start, end)
 

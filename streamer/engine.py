@@ -7,6 +7,7 @@ activity detector run on the step's own thread, the emotion classifier and the L
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -138,6 +139,8 @@ class Engine:
 
 def _load_llm(zoo: Zoo, options: EngineOptions, say: Callable[[str], None]) -> LlmScorer:
     # torch and transformers take seconds to import: only for those who use them.
+    # OpenMP's threads would spin between passes and starve the other lanes.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import torch
 
     from models.gemma import CONVERSION_VERSION, convert
