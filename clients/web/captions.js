@@ -1,0 +1,199 @@
+// @ts-check
+/**
+ * The caption lines on the page.
+ *
+ * Committed words are appended as nodes that are never touched again; only the tentative tail of
+ * the open line is rewritten. So nothing that has been read ever moves or changes.
+ */
+
+import { joinWords } from "./transcript.js";
+
+/** @typedef {import("./client.js").WireWord} WireWord */
+/** @typedef {import("./transcript.js").Caption} Caption */
+/** @typedef {{line: HTMLElement, meta: HTMLElement, text: HTMLElement, tail: HTMLElement,
+ *   heightPx: number}} OpenLine */
+
+const ANNOUNCEMENTS_KEPT = 12;
+const FOLLOW_MARGIN_PX = 48;
+
+export class CaptionView {
+  /** @type {OpenLine | null} */
+  #open = null;
+  #following = true;
+
+  /**
+   * @param {{list: HTMLElement, scroller: HTMLElement, announcer: HTMLElement,
+   *   toLive: HTMLButtonElement}} elements
+   */
+  constructor({ list, scroller, announcer, toLive }) {
+    this.list = list;
+    this.scroller = scroller;
+    this.announcer = announcer;
+    this.toLive = toLive;
+    scroller.addEventListener("scroll", () => this.#setFollowing(this.#isAtEnd()));
+    new ResizeObserver(() => this.#follow()).observe(scroller);
+    toLive.addEventListener("click", () => {
+      this.#setFollowing(true);
+      this.#follow();
+    });
+  }
+
+  /**
+   * @param {Caption} caption the open one
+   * @param {WireWord[]} added
+   * @param {WireWord[]} tentative
+   */
+  showWords(caption, added, tentative) {
+    if (added.length === 0 && tentative.length === 0 && this.#open === null) return;
+    const open = (this.#open ??= this.#newLine(caption));
+    this.#append(open, added);
+    const tail = joinWords(tentative);
+    if (open.tail.textContent !== tail) open.tail.textContent = tail;
+    this.#holdHeight(open);
+    this.#follow();
+  }
+
+  /**
+   * @param {Caption} caption now final
+   * @param {WireWord[]} added
+   */
+  closeSegment(caption, added) {
+    if (caption.words.length === 0) {
+      this.dropTentative();
+      return;
+    }
+    const open = (this.#open ??= this.#newLine(caption));
+    this.#append(open, added);
+    this.#settle(open);
+    if (caption.emotion !== null) tint(open, caption.emotion.label);
+    this.#follow();
+  }
+
+  /** The session is over, or the segment held no words: what was only guessed goes. */
+  dropTentative() {
+    if (this.#open === null) return;
+    if (this.#open.text.childElementCount > 1) this.#settle(this.#open);
+    else this.#open.line.remove();
+    this.#open = null;
+  }
+
+  /** @returns {HTMLElement[]} the finished lines, which are off the page now */
+  clear() {
+    const lines = /** @type {HTMLElement[]} */ ([...this.list.children]);
+    const cleared = lines.filter((line) => line !== this.#open?.line);
+    for (const line of cleared) line.remove();
+    return cleared;
+  }
+
+  /** @param {HTMLElement[]} lines what `clear` returned */
+  restore(lines) {
+    this.list.prepend(...lines);
+    this.#follow();
+  }
+
+  /**
+   * @param {Caption} caption
+   * @returns {OpenLine}
+   */
+  #newLine(caption) {
+    const line = element("li", "line open");
+    const meta = element("div", "meta");
+    const time = element("span", "time", clock(caption.startMs));
+    meta.append(time);
+    const text = element("p", "text");
+    const tail = element("span", "tentative");
+    tail.setAttribute("aria-hidden", "true");
+    text.append(tail);
+    line.append(meta, text);
+    this.list.append(line);
+    return { line, meta, text, tail, heightPx: 0 };
+  }
+
+  /**
+   * @param {OpenLine} open
+   * @param {WireWord[]} words
+   */
+  #append(open, words) {
+    if (words.length === 0) return;
+    for (const word of words) {
+      const span = element("span", "word", word.text);
+      const percent = Math.round(100 * word.confidence);
+      span.title = `${clock(word.start_ms)} · ${percent} % sure`;
+      open.text.insertBefore(span, open.tail);
+      open.text.insertBefore(document.createTextNode(" "), open.tail);
+    }
+    this.#announce(joinWords(words));
+  }
+
+  /** @param {OpenLine} open */
+  #settle(open) {
+    open.tail.remove();
+    open.line.classList.remove("open");
+    open.text.style.removeProperty("min-height");
+    this.#open = null;
+  }
+
+  /**
+   * A tentative tail that shrinks must not pull the page up and push it down again.
+   *
+   * @param {OpenLine} open
+   */
+  #holdHeight(open) {
+    const heightPx = open.text.offsetHeight;
+    if (heightPx <= open.heightPx) return;
+    open.heightPx = heightPx;
+    open.text.style.setProperty("min-height", `${heightPx}px`);
+  }
+
+  /** @param {string} text */
+  #announce(text) {
+    this.announcer.append(element("p", "", text));
+    while (this.announcer.childElementCount > ANNOUNCEMENTS_KEPT) {
+      this.announcer.firstElementChild?.remove();
+    }
+  }
+
+  #isAtEnd() {
+    const { scrollHeight, scrollTop, clientHeight } = this.scroller;
+    return scrollHeight - scrollTop - clientHeight < FOLLOW_MARGIN_PX;
+  }
+
+  /** @param {boolean} following */
+  #setFollowing(following) {
+    this.#following = following;
+    this.toLive.hidden = following;
+  }
+
+  #follow() {
+    if (this.#following) this.scroller.scrollTop = this.scroller.scrollHeight;
+  }
+}
+
+/**
+ * @param {OpenLine} open
+ * @param {string} label
+ */
+function tint(open, label) {
+  open.line.dataset.emotion = label;
+  open.meta.append(element("span", "emotion", label));
+}
+
+/**
+ * @param {string} name
+ * @param {string} className
+ * @param {string} text
+ */
+function element(name, className, text = "") {
+  const node = document.createElement(name);
+  node.className = className;
+  node.textContent = text;
+  return node;
+}
+
+/** @param {number} ms */
+function clock(ms) {
+  const total = Math.floor(ms / 1000);
+  const [hours, minutes] = [Math.floor(total / 3600), Math.floor(total / 60) % 60];
+  const two = (/** @type {number} */ n) => String(n).padStart(2, "0");
+  return `${hours > 0 ? `${hours}:${two(minutes)}` : minutes}:${two(total % 60)}`;
+}

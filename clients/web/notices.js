@@ -1,0 +1,64 @@
+// @ts-check
+/** Messages above the controls: what went wrong, and what to do about it. */
+
+/** @typedef {"error" | "warning" | "info"} Severity */
+
+export class Notices {
+  /** @type {Map<string, HTMLElement>} */
+  #shown = new Map();
+
+  /** @param {HTMLElement} container */
+  constructor(container) {
+    this.container = container;
+  }
+
+  /**
+   * Shows a notice; one with the same key takes the place of the older one.
+   *
+   * @param {string} key
+   * @param {Severity} severity
+   * @param {string} message
+   * @param {{label: string, run: () => void} | null} action
+   */
+  show(key, severity, message, action = null) {
+    this.dismiss(key);
+    const notice = document.createElement("div");
+    notice.className = `notice ${severity}`;
+    notice.dataset.key = key;
+    notice.setAttribute("role", severity === "error" ? "alert" : "status");
+    const text = document.createElement("p");
+    text.textContent = message;
+    notice.append(text);
+    if (action !== null) {
+      notice.append(button(action.label, () => (this.dismiss(key), action.run())));
+    }
+    const close = button("×", () => this.dismiss(key));
+    close.setAttribute("aria-label", "Dismiss");
+    notice.append(close);
+    this.#shown.set(key, notice);
+    this.container.append(notice);
+  }
+
+  /** @param {string} key */
+  dismiss(key) {
+    this.#shown.get(key)?.remove();
+    this.#shown.delete(key);
+  }
+
+  dismissAll() {
+    for (const key of [...this.#shown.keys()]) this.dismiss(key);
+  }
+}
+
+/**
+ * @param {string} label
+ * @param {() => void} run
+ */
+function button(label, run) {
+  const node = document.createElement("button");
+  node.type = "button";
+  node.className = "quiet";
+  node.textContent = label;
+  node.addEventListener("click", run);
+  return node;
+}

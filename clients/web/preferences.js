@@ -1,0 +1,71 @@
+// @ts-check
+/** What the person chose, kept in the browser: theme, text size, settings. */
+
+const STORAGE_KEY = "streamer.preferences";
+const TEXT_SIZES_REM = [1.125, 1.375, 1.625, 2, 2.5, 3.25, 4.25];
+const THEMES = ["auto", "light", "dark"];
+
+/** @typedef {{theme: string, textSize: number, deviceId: string, echoCancellation: boolean,
+ *   noiseSuppression: boolean, autoGainControl: boolean, hotWords: string, context: string}}
+ *   Preferences */
+
+/** @type {Preferences} */
+const DEFAULTS = {
+  theme: "auto",
+  textSize: 3,
+  deviceId: "",
+  echoCancellation: true,
+  noiseSuppression: true,
+  autoGainControl: true,
+  hotWords: "",
+  context: "",
+};
+
+/** @returns {Preferences} */
+export function loadPreferences() {
+  try {
+    return { ...DEFAULTS, ...JSON.parse(localStorage.getItem(STORAGE_KEY) ?? "{}") };
+  } catch {
+    return { ...DEFAULTS }; // Storage may be forbidden, or hold something else.
+  }
+}
+
+/** @param {Preferences} preferences */
+export function savePreferences(preferences) {
+  try {
+    localStorage.setItem(STORAGE_KEY, JSON.stringify(preferences));
+  } catch {
+    // Storage may be forbidden: then the choice holds for this visit only.
+  }
+}
+
+/**
+ * Puts theme and text size into effect.
+ *
+ * @param {Preferences} preferences
+ */
+export function applyAppearance({ theme, textSize }) {
+  const root = document.documentElement;
+  root.dataset.theme = THEMES.includes(theme) ? theme : "auto";
+  const sizeRem = TEXT_SIZES_REM[textSize] ?? TEXT_SIZES_REM[DEFAULTS.textSize];
+  root.style.setProperty("--caption-size", `${sizeRem}rem`);
+}
+
+/** @param {string} theme */
+export function nextTheme(theme) {
+  return THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length];
+}
+
+/**
+ * @param {number} textSize
+ * @param {number} step
+ */
+export function steppedTextSize(textSize, step) {
+  return Math.max(0, Math.min(TEXT_SIZES_REM.length - 1, textSize + step));
+}
+
+/** @param {string} text comma-separated, as typed */
+export function parseHotWords(text) {
+  const words = text.split(",").map((word) => word.trim().slice(0, 64));
+  return words.filter((word) => word !== "").slice(0, 100);
+}
