@@ -119,20 +119,17 @@ class Recognizer:
         """Take 16 kHz mono samples; reports audio that an overrun pushed out unheard."""
         with self._accept_lock:
             end = self._ring.write(samples)
-            oldest = end - self._limit
-            lost_from = max(self._claimed, self._lost_until)
-            if oldest <= lost_from:
-                return []
-            self._lost_until = oldest
-            return [self._lose(lost_from, oldest - lost_from, "overrun")]
+            return self._overrun(end - self._limit, end)
 
     def skip(self, n_samples: int, reason: str) -> list[AudioLost]:
         """Advance the clock over audio that never arrived; silence stands in for it."""
-        skipped = self._lose(self._ring.end, n_samples, reason)
-        overruns: list[AudioLost] = []
-        for at in range(0, n_samples, self._limit):
-            overruns += self.accept(np.zeros(min(self._limit, n_samples - at), np.float32))
-        return [skipped, *overruns]
+        with self._accept_lock:
+            start = self._ring.end
+            for at in range(0, n_samples, self._limit):
+                self._ring.write(np.zeros(min(self._limit, n_samples - at), np.float32))
+            # The silence itself is counted as the hole already.
+            overrun = self._overrun(self._ring.end - self._limit, start)
+            return [self._lose(start, n_samples, reason), *overrun]
 
     def due(self) -> bool:
         return self._ring.end - self._processed >= self._hop
@@ -152,6 +149,13 @@ class Recognizer:
 
     def close(self) -> None:
         self._segment = None
+
+    def _overrun(self, oldest: int, counted_until: int) -> list[AudioLost]:
+        """Give up all unheard audio before `oldest`; what lies before `counted_until` is loss."""
+        lost_from = max(self._claimed, self._lost_until)
+        self._lost_until = max(self._lost_until, oldest)
+        lost = min(oldest, counted_until) - lost_from
+        return [self._lose(lost_from, lost, "overrun")] if lost > 0 else []
 
     def _lose(self, start: int, n_samples: int, reason: str) -> AudioLost:
         self._lost += n_samples

@@ -247,8 +247,13 @@ class SegmentDecoder:
         return tuple(committed)
 
     def _cut(self, window_end: int) -> None:
-        """Drop audio and prefix words that are no longer needed, at the longest pause."""
-        if window_end - self._window_start <= samples_from_ms(self._options.max_window_ms):
+        """Drop audio and prefix words that are no longer needed, at the longest pause.
+
+        Sound that gives no words to cut behind is dropped all the same, once the window is
+        longer than words may stay open.
+        """
+        length = window_end - self._window_start
+        if length <= samples_from_ms(self._options.max_window_ms):
             return
         latest = window_end - samples_from_ms(self._options.kept_window_ms)
         best, best_pause = None, -1
@@ -258,6 +263,11 @@ class SegmentDecoder:
             if start <= latest and pause >= best_pause:
                 best, best_pause = index, pause
         if best is None:
+            if length > samples_from_ms(self._options.max_window_ms + self._options.max_open_ms):
+                self._window_start = latest
+                self._committed_end = max(self._committed_end, latest)
+                self._prefix, self._words = [], []
+                self._history.clear()
             return
         self._window_start = (self._prefix[best].end_sample + following[best]) // 2
         del self._prefix[: best + 1]

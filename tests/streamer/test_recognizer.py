@@ -27,7 +27,6 @@ from streamer.events import (
 from streamer.latency import NullSpans, SpanSink
 from streamer.ledger import Segment, Word, WordState
 from streamer.recognizer import Recognizer, RecognizerOptions, SpeechModels
-from streamer.ring_buffer import RingBufferError
 from streamer.wer import word_errors
 from tests.speech_fakes import (
     GAP_SAMPLES,
@@ -310,11 +309,6 @@ def test_a_gap_moves_the_clock_and_is_counted() -> None:
     assert abs(after.words[0].start_sample - (at + 5 * SECOND)) < 2_560
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="the silence that stands in for the gap overruns the buffer and counts as lost again",
-)
 def test_a_gap_longer_than_the_buffer_is_counted_once() -> None:
     recognizer = make(options=RecognizerOptions(buffer_ms=4_000))
     events = feed(recognizer, spoken([10, 11, 12]))
@@ -339,11 +333,6 @@ def test_a_long_segment_is_split_behind_a_committed_word(lane: Executor) -> None
     assert all(s.emotion is not None and s.emotion.label == "happy" for s in segments)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=RingBufferError,
-    reason="the window is cut only behind committed words; the ring buffer gives up first",
-)
 def test_a_decoder_that_never_settles_does_not_grow_the_window_without_end() -> None:
     encoder = ToneEncoder()
     models = tone_models(ToneDecoder(loops_on=10), encoder)
@@ -352,11 +341,6 @@ def test_a_decoder_that_never_settles_does_not_grow_the_window_without_end() -> 
     assert encoder.longest <= 30 * SECOND
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=RingBufferError,
-    reason="the window is cut only behind committed words; the ring buffer gives up first",
-)
 def test_speech_without_words_does_not_grow_the_window_without_end() -> None:
     class Deaf(ToneDecoder):
         def attend_to(self, states: Floats) -> list[tuple[int, int]]:
