@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,8 +107,8 @@ async def play(url: str, show: Programme, console: Console) -> DemoResult:
         finally:
             if client.bye is None:
                 speaking.cancel()
-            await asyncio.wait({speaking})
-        await speaking
+            with contextlib.suppress(asyncio.CancelledError):
+                await speaking
         return DemoResult(
             client.transcript.segments, stages, lags.percentiles().get("lag"), client.lost_samples
         )
