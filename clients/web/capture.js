@@ -168,7 +168,15 @@ async function openContext() {
     await context.close();
     context = new AudioContext({ sampleRate: MAX_SAMPLE_RATE });
   }
-  await context.audioWorklet.addModule("/static/worklet.js");
+  try {
+    await context.audioWorklet.addModule("/static/worklet.js");
+  } catch {
+    await context.close();
+    throw new CaptureError(
+      `The server at ${window.location.host} cannot be reached. Check that it is running, then ` +
+        "press Start.",
+    );
+  }
   await context.resume();
   return context;
 }
