@@ -14,7 +14,7 @@ def gate(**options: float) -> VadGate:
 
 
 def test_speech_opens_with_pre_roll_and_silence_closes_with_post_roll() -> None:
-    vad = gate()
+    vad = gate(pre_roll_ms=400, hangover_ms=640, post_roll_ms=320)
     made = vad.push([0.0] * 50 + [0.9] * 20 + [0.0] * 30)
     assert made == [
         Transition(Edge.START, 50 * FRAME - 400 * MS, decided_at=53 * FRAME),
