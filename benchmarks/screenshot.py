@@ -31,8 +31,8 @@ class Shot:
 
 
 SHOTS: Final = (
-    Shot("page-light", "light", 1120, 700),
-    Shot("page-dark", "dark", 1120, 700),
+    Shot("page-light", "light", 1280, 800),
+    Shot("page-dark", "dark", 1280, 800),
     Shot("page-phone", "light", 390, 780),
 )
 

@@ -8,7 +8,7 @@ export const EMOTIONS = ["neutral", "happy", "sad", "angry", "fearful", "disgust
 const LAG_HISTORY = 90;
 const DELAY_HISTORY = 300;
 const SPARKLINE_MIN_RANGE_MS = 500;
-const STAGE_ORDER = ["receive", "dequeue", "encode", "emotion", "decode", "fuse", "llm", "emit"];
+const STAGE_ORDER = ["receive", "dequeue", "vad", "encode", "emotion", "decode", "fuse", "llm", "emit"];
 
 export class EmotionMeter {
   /**
