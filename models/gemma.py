@@ -86,7 +86,10 @@ def convert(gguf_path: Path, folder: Path) -> None:
     Raises:
         GgufFormatError: not a Gemma 3 text model.
     """
-    reader = gguf.GGUFReader(gguf_path)
+    try:
+        reader = gguf.GGUFReader(gguf_path)
+    except ValueError as error:
+        raise GgufFormatError(f"{gguf_path.name} is not a GGUF file: {error}") from error
     _config(reader).save_pretrained(folder)
     weights = {}
     for tensor in reader.tensors:

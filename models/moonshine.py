@@ -14,14 +14,6 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from models.moonshine_graph import (
-    HEAD_DIM,
-    N_HEADS,
-    build_cross_kv,
-    build_step,
-    cross_kv_names,
-    self_cache_names,
-)
 from models.runtime import open_session
 
 Floats = npt.NDArray[np.float32]
@@ -37,15 +29,19 @@ ALIGNMENT_HEADS: Final = ((3, 0), (3, 2), (3, 5), (4, 1), (4, 3), (4, 6))
 """(layer, head) whose cross-attention follows the speech: rank correlation of token order and
 attended frame above 0.995 on 40 development utterances, the six with the sharpest peaks."""
 
+N_LAYERS: Final = 6
+N_HEADS: Final = 8
+HEAD_DIM: Final = 36
+
 CROSS_KV_FILE: Final = "cross_kv.onnx"
 STEP_FILE: Final = "step.onnx"
 GRAPH_VERSION: Final = "1"
+"""Changes with what `models.moonshine_graph` writes, so that caches are built anew."""
 
 
-def build_graphs(decoder_path: Path, folder: Path) -> None:
-    """Derive the decoder's graphs from the shipped file into `folder` (about a second)."""
-    build_cross_kv(decoder_path, folder / CROSS_KV_FILE)
-    build_step(decoder_path, folder / STEP_FILE, list(ALIGNMENT_HEADS))
+def cache_names(prefix: str) -> list[str]:
+    """Names of a cache's tensors in the graphs: `past.0.key`, `past.0.value`, …"""
+    return [f"{prefix}.{layer}.{part}" for layer in range(N_LAYERS) for part in ("key", "value")]
 
 
 class Tokenizer:
@@ -140,9 +136,9 @@ class DraftDecoder:
     def __init__(self, folder: Path, *, threads: int = 1, device: str = "cpu") -> None:
         self._cross_kv = open_session(folder / CROSS_KV_FILE, threads=threads, device=device)
         self._step = open_session(folder / STEP_FILE, threads=threads, device=device)
-        self._past_names = self_cache_names("past")
-        self._cross_names = cross_kv_names()
-        self._outputs = ["logits", "alignment", *self_cache_names("present")]
+        self._past_names = cache_names("past")
+        self._cross_names = cache_names("cross")
+        self._outputs = ["logits", "alignment", *cache_names("present")]
 
     def attend_to(self, states: Floats) -> Audio:
         return Audio(self._cross_kv.run(self._cross_names, {"states": states}))

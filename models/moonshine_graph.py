@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import onnx
@@ -26,13 +26,20 @@ from onnxruntime.tools.ort_format_model.ort_flatbuffers_py.fbs.InferenceSession 
     InferenceSession as OrtFile,
 )
 
-N_LAYERS = 6
-N_HEADS = 8
-HEAD_DIM = 36
-D_MODEL = N_HEADS * HEAD_DIM
-ROTARY_DIM = 32
-ROTARY_BASE = 10_000.0
-MAX_TOKENS = 512
+from models.moonshine import (
+    ALIGNMENT_HEADS,
+    CROSS_KV_FILE,
+    HEAD_DIM,
+    N_HEADS,
+    N_LAYERS,
+    STEP_FILE,
+    cache_names,
+)
+
+D_MODEL: Final = N_HEADS * HEAD_DIM
+ROTARY_DIM: Final = 32
+ROTARY_BASE: Final = 10_000.0
+MAX_TOKENS: Final = 512
 
 _MS = "com.microsoft"
 
@@ -176,15 +183,6 @@ class _Builder:
         path.write_bytes(model.SerializeToString())
 
 
-def self_cache_names(prefix: str) -> list[str]:
-    """Names of the self-attention caches: `past.0.key`, `past.0.value`, …"""
-    return [f"{prefix}.{layer}.{part}" for layer in range(N_LAYERS) for part in ("key", "value")]
-
-
-def cross_kv_names() -> list[str]:
-    return self_cache_names("cross")
-
-
 def _tensor(name: str, dims: list[int | str], kind: int = TensorProto.FLOAT) -> Any:
     return helper.make_tensor_value_info(name, kind, dims)
 
@@ -202,7 +200,7 @@ def build_cross_kv(decoder_path: Path, target: Path) -> None:
             source = f"/model/decoder/layers.{layer}/encoder_attn/{letter}_proj/MatMul_output_0"
             flat = build.project(source, quantized, f"{layer}/{letter}")
             build.heads(flat, f"cross.{layer}.{part}")
-    build.save(target, [_tensor("states", [1, "S", D_MODEL])], cross_kv_names())
+    build.save(target, [_tensor("states", [1, "S", D_MODEL])], cache_names("cross"))
 
 
 def _rotary_tables() -> tuple[np.ndarray, np.ndarray]:
@@ -344,7 +342,17 @@ def build_step(decoder_path: Path, target: Path, alignment_heads: list[tuple[int
     audio: list[int | str] = [1, N_HEADS, "S", HEAD_DIM]
     inputs = [
         _tensor("tokens", ["B", "T"], TensorProto.INT64),
-        *(_tensor(name, cache) for name in self_cache_names("past")),
-        *(_tensor(name, audio) for name in cross_kv_names()),
+        *(_tensor(name, cache) for name in cache_names("past")),
+        *(_tensor(name, audio) for name in cache_names("cross")),
     ]
-    build.save(target, inputs, ["logits", "alignment", *self_cache_names("present")])
+    build.save(target, inputs, ["logits", "alignment", *cache_names("present")])
+
+
+def build_graphs(decoder_path: Path, folder: Path) -> None:
+    """Derive the decoder's graphs from the shipped file into `folder` (about a second).
+
+    Raises:
+        GraphFormatError: the file is not the expected decoder.
+    """
+    build_cross_kv(decoder_path, folder / CROSS_KV_FILE)
+    build_step(decoder_path, folder / STEP_FILE, list(ALIGNMENT_HEADS))

@@ -85,7 +85,9 @@ class Engine:
         encoder = zoo.path(ASR_MODEL, "encoder_model.ort")
         decoder = zoo.path(ASR_MODEL, "decoder_model_merged.ort")
         graphs = zoo.derived(
-            ASR_MODEL, lambda to: moonshine.build_graphs(decoder, to), moonshine.GRAPH_VERSION
+            ASR_MODEL,
+            lambda to: _build_graphs(decoder, to),
+            moonshine.GRAPH_VERSION,
         )
         speech = SpeechModels(
             encoder=moonshine.AsrEncoder(encoder, device=options.device),
@@ -135,6 +137,13 @@ class Engine:
         self.executor.close()
         self._emotion_lane.shutdown()
         self._llm_lane.shutdown()
+
+
+def _build_graphs(decoder: Path, folder: Path) -> None:
+    # Its imports drag torch in: only when the graphs are not in the cache yet.
+    from models.moonshine_graph import build_graphs
+
+    build_graphs(decoder, folder)
 
 
 def _load_llm(zoo: Zoo, options: EngineOptions, say: Callable[[str], None]) -> LlmScorer:

@@ -1,8 +1,8 @@
 """One session's road from samples to events: ring buffer, gate, decoders, emotion, ledger.
 
 Steps end on a fixed grid of the session clock, so the same audio gives the same events however
-it was cut into chunks and however fast it came. A step that comes late covers several grid
-points at once: cadence adapts to the machine and lag stays bounded.
+it was cut into chunks. A step that comes late covers several grid points at once: cadence adapts
+to the machine and lag stays bounded.
 """
 
 from __future__ import annotations

@@ -111,10 +111,12 @@ class SegmentDecoder:
             [token for word in self._words for token in word.token_ids],
             self._budget(window_end),
         )
-        tokens = draft.tokens
-        loop = loop_start([token.id for token in tokens])
+        tokens, prefix = draft.tokens, self._prefix_ids()
+        loop = loop_start([*prefix, *(token.id for token in tokens)])
         self._sound = loop is None and draft.ended
-        self._words = self._timed(tokens[:loop], window_end)
+        if loop is not None:
+            tokens = tokens[: max(0, loop - len(prefix))]
+        self._words = self._timed(tokens, window_end)
         self._steps += 1
 
     def commit_by_agreement(self, window_end: int) -> tuple[TimedWord, ...]:
@@ -136,6 +138,8 @@ class SegmentDecoder:
         self, audio: Audio, window_end: int, fusion: Fusion
     ) -> tuple[TimedWord, ...]:
         """Fused rule: commit what the surviving hypotheses share."""
+        if not self._sound:
+            return self.commit_by_agreement(window_end)
         newest = window_end - samples_from_ms(self._options.fused_guard_ms)
         choices, scores = self._choices(audio, window_end, newest, fusion)
         if not choices:

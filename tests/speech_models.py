@@ -11,6 +11,7 @@ import pytest
 
 from models import moonshine
 from models.moonshine import BOS, EOS, AsrEncoder, Audio, DraftDecoder, Tokenizer
+from models.moonshine_graph import build_graphs
 from models.silero import VadModel
 from models.zoo import Zoo
 from streamer.audio_file import read_samples
@@ -44,9 +45,7 @@ def moonshine_files() -> MoonshineFiles:
         zoo.path(ASR_MODEL, "encoder_model.ort"),
         decoder,
         zoo.path(ASR_MODEL, "tokenizer.bin"),
-        zoo.derived(
-            ASR_MODEL, lambda to: moonshine.build_graphs(decoder, to), moonshine.GRAPH_VERSION
-        ),
+        zoo.derived(ASR_MODEL, lambda to: build_graphs(decoder, to), moonshine.GRAPH_VERSION),
     )
 
 

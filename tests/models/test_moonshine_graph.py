@@ -8,15 +8,8 @@ import onnx
 import onnxruntime as ort
 import pytest
 
-from models.moonshine import ALIGNMENT_HEADS, BOS, EOS
-from models.moonshine_graph import (
-    HEAD_DIM,
-    N_HEADS,
-    N_LAYERS,
-    GraphFormatError,
-    build_cross_kv,
-    build_step,
-)
+from models.moonshine import ALIGNMENT_HEADS, BOS, EOS, HEAD_DIM, N_HEADS, N_LAYERS
+from models.moonshine_graph import GraphFormatError, build_cross_kv, build_step
 from models.runtime import open_session
 from streamer.recognizer import SpeechModels
 from tests.speech_models import Clip, MoonshineFiles, attend, greedy
