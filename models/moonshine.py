@@ -62,12 +62,20 @@ class Tokenizer:
         self._pieces = pieces
         self._starts_word = [piece.startswith(WORD_MARK.encode()) for piece in pieces]
         self._bytes = [_piece_bytes(piece) for piece in pieces]
+        self._spoken = [
+            any(char.isalnum() for char in raw.decode("utf-8", errors="ignore"))
+            for raw in self._bytes
+        ]
 
     def __len__(self) -> int:
         return len(self._pieces)
 
     def starts_word(self, token: int) -> bool:
         return self._starts_word[token]
+
+    def is_spoken(self, token: int) -> bool:
+        """Whether the token stands for sound: it has a letter or a digit."""
+        return self._spoken[token]
 
     def decode(self, tokens: list[int]) -> str:
         """Text of the tokens, without control tokens; words are separated by single spaces."""

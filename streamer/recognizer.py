@@ -44,7 +44,7 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class RecognizerOptions:
-    hop_ms: float = 320
+    hop_ms: float = 256
     """Grid of the steps; a multiple of the detector's 32 ms frame."""
     buffer_ms: float = 20_000
     """Audio that may wait for its step; more is an overrun and is counted as lost."""

@@ -27,7 +27,7 @@ from streamer.words import TimedWord, timed_words
 
 @dataclass(frozen=True)
 class PolicyOptions:
-    agree_steps: int = 3
+    agree_steps: int = 4
     """Draft rule: a word is committed once this many steps in a row gave it."""
     guard_ms: float = 500
     """Draft rule: words that rest on the newest audio, this much of it, are not committed."""
@@ -47,7 +47,7 @@ class PolicyOptions:
     beam_width: int = 6
     fused_guard_ms: float = 800
     """Fused rule: as `guard_ms`."""
-    fused_every_steps: int = 3
+    fused_every_steps: int = 4
     """Fused rule: steps between two commit points."""
     prune_nats: float = 8.0
     """Fused rule: hypotheses this much less likely than the best by the acoustics alone are not

@@ -12,10 +12,11 @@ from models.moonshine import FRAME_SAMPLES, Tokenizer
 from streamer.draft import Token
 from streamer.ledger import Hypothesis
 
-_LEAD_SAMPLES = 640
-_TAIL_SAMPLES = 2_560
-"""A token attends to the middle of its sound: words start a little before the first token's
-frame and end after the last token's, at the latest where the next word starts."""
+_TAIL_SAMPLES = 4_800
+"""A token attends to its sound somewhat early: a word ends this long after its last token's
+frame, at the latest where the next word starts. On 120 clips the energy of the last word faded
+(30 dB below the peak) a median 0.33 s after that frame, and that of the first word rose 0.06 s
+after its first token's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +56,15 @@ def timed_words(
         window_end: end of the encoded audio.
         earliest: no word starts before this sample (the end of the committed ones).
     """
+    # Marks that belong to the last committed word came too late for it. They stay with the next
+    # word's tokens, so that the decoder finds its own words again, but not in its text.
+    late = 0
+    while late < len(tokens) and not (
+        tokenizer.starts_word(tokens[late].id) or tokenizer.is_spoken(tokens[late].id)
+    ):
+        late += 1
     groups: list[list[Token]] = []
-    for token in tokens:
+    for token in tokens[late:]:
         if tokenizer.starts_word(token.id) or not groups:
             groups.append([])
         groups[-1].append(token)
@@ -67,13 +75,17 @@ def timed_words(
     # Attended frames may step back by a little; times may not.
     starts: list[int] = []
     for group in groups:
-        at = window_start + group[0].frame * FRAME_SAMPLES - _LEAD_SAMPLES
+        at = window_start + group[0].frame * FRAME_SAMPLES
         starts.append(min(window_end, max(at, starts[-1] if starts else earliest)))
     ends = []
     for group, (start, following) in zip(groups, pairwise([*starts, window_end]), strict=True):
-        last = max(token.frame for token in group)
+        # A closing mark attends to the pause behind the word.
+        spoken = [token for token in group if tokenizer.is_spoken(token.id)] or group
+        last = max(token.frame for token in spoken)
         at = window_start + last * FRAME_SAMPLES + _TAIL_SAMPLES
         ends.append(max(start, min(at, following, window_end)))
+    if groups:
+        groups[0] = [*tokens[:late], *groups[0]]
     return [
         TimedWord(text, tuple(group), start, end)
         for text, group, start, end in zip(texts, groups, starts, ends, strict=True)

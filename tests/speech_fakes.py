@@ -47,6 +47,9 @@ class ToneTokenizer:
     def starts_word(self, token: int) -> bool:
         return True
 
+    def is_spoken(self, token: int) -> bool:
+        return token >= FIRST_WORD
+
     def decode(self, tokens: list[int]) -> str:
         return text([token for token in tokens if token >= FIRST_WORD])
 

@@ -43,7 +43,7 @@ from tests.speech_models import Clip
 
 Floats = npt.NDArray[np.float32]
 
-HOP = 5_120
+HOP = 4_096
 SECOND = 16_000
 
 
@@ -356,7 +356,7 @@ def test_a_backlog_costs_one_window_of_bounded_length() -> None:
     encoder = ToneEncoder()
     recognizer = make(tone_models(encoder=encoder))
     said = [10 + i % 70 for i in range(115)]  # 36 s, the last 17 of them at once
-    sizes = [HOP] * 60 + [len(spoken(said))]
+    sizes = [HOP] * 75 + [len(spoken(said))]
     assert caption(recognizer, spoken(said), sizes) == text(said)
     assert encoder.longest <= 30 * SECOND
 

@@ -24,7 +24,7 @@ from tests.speech_models import Clip, attend, offline
 
 Floats = npt.NDArray[np.float32]
 
-HOP = 5_120
+HOP = 4_096
 START = 16_000_000
 """Segments begin late in a session: times must be absolute."""
 

@@ -63,7 +63,7 @@ def test_words_partition_tokens_and_advance_within_the_window(
         else:
             pytest.fail("a token came out of nowhere")
     dropped.extend(left)
-    assert all(not tokenizer.decode([token.id]) for token in dropped)
+    assert all(not words or not tokenizer.decode([token.id]) for token in dropped)
 
 
 def test_a_word_begins_at_a_piece_with_the_word_mark(tokenizer: Tokenizer) -> None:
@@ -73,9 +73,26 @@ def test_a_word_begins_at_a_piece_with_the_word_mark(tokenizer: Tokenizer) -> No
     assert (hello.text, world.text) == ("hello", "world.")
     assert world.key == "world"
     assert hello.token_ids == ids[:2]
-    assert hello.start_sample == 16_000 + 10 * FRAME_SAMPLES - 640
-    assert hello.end_sample == 16_000 + 12 * FRAME_SAMPLES + 2_560
+    assert hello.start_sample == 16_000 + 10 * FRAME_SAMPLES
+    assert hello.end_sample == 16_000 + 12 * FRAME_SAMPLES + 4_800
     assert hello.confidence == pytest.approx(math.exp(-0.5))
+
+
+def test_a_mark_that_comes_after_its_word_was_committed_is_not_a_word(
+    tokenizer: Tokenizer,
+) -> None:
+    ids = pieces(tokenizer, ",", " hot", ".")
+    (hot,) = timed_words([Token(id_, 20, -0.5) for id_ in ids], tokenizer, 0, 48_000, 0)
+    assert (hot.text, hot.token_ids) == ("hot.", ids)
+    assert timed_words([Token(ids[0], 20, -0.5)], tokenizer, 0, 48_000, 0) == []
+
+
+def test_a_closing_mark_does_not_lengthen_its_word(tokenizer: Tokenizer) -> None:
+    ids = pieces(tokenizer, " hot", ".")
+    (hot,) = timed_words(
+        [Token(ids[0], 20, -0.5), Token(ids[1], 90, -0.5)], tokenizer, 0, 48_000, 0
+    )
+    assert hot.end_sample == 20 * FRAME_SAMPLES + 4_800
 
 
 def test_a_step_back_in_attention_is_no_step_back_in_time(tokenizer: Tokenizer) -> None:
