@@ -31,7 +31,7 @@ class PolicyOptions:
     """Draft rule: a word is committed once this many steps in a row gave it."""
     guard_ms: float = 500
     """Draft rule: words that rest on the newest audio, this much of it, are not committed."""
-    max_open_ms: float = 4_000
+    max_open_ms: float = 3_000
     """A word older than this is committed as it is."""
     max_window_ms: float = 10_000
     """The window is cut when it grows beyond this."""
@@ -52,7 +52,7 @@ class PolicyOptions:
     prune_nats: float = 8.0
     """Fused rule: hypotheses this much less likely than the best by the acoustics alone are not
     shown to the LLM."""
-    survive_nats: float = 4.0
+    survive_nats: float = 2.5
     """Fused rule: hypotheses this close to the best live on."""
 
 
