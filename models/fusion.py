@@ -20,8 +20,8 @@ if TYPE_CHECKING:  # the decision itself needs no torch
 class FusionWeights:
     """Tuned on LibriSpeech dev-clean by `benchmarks/tune_fusion.py`."""
 
-    llm: float = 0.3
-    word: float = 0.6
+    llm: float = 0.2
+    word: float = 0.0
     emotion_in_context: bool = True
     """Tell the LLM the emotion in the voice, as a stage direction: `(sad)`."""
 
