@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.emotion_track import UNKNOWN
-from models.fusion import Candidate, Fusion
+from models.fusion import Fusion
 from models.moonshine import MIN_SAMPLES, AsrEncoder, Audio, DraftDecoder, Tokenizer
 from models.silero import FRAME_SAMPLES, VadModel, VadStream
 from streamer.clock import samples_from_ms
@@ -33,6 +33,7 @@ from streamer.events import (
 )
 from streamer.latency import SpanSink
 from streamer.ledger import Ledger, Word
+from streamer.llm_lane import LaneFusion
 from streamer.recognizer_api import Decoder
 from streamer.ring_buffer import RingBuffer
 from streamer.segment_decoder import PolicyOptions, SegmentDecoder
@@ -84,7 +85,7 @@ class Recognizer:
         self.ledger = Ledger()
         self._models = models
         self._options = options
-        self._fusion = _LaneFusion(fusion, llm_lane, spans) if fusion and llm_lane else None
+        self._fusion = LaneFusion(fusion, llm_lane, spans) if fusion and llm_lane else None
         self._emotion = emotion
         self._spans = spans
         self._hop = samples_from_ms(options.hop_ms)
@@ -337,30 +338,3 @@ class Recognizer:
             self._spans.add(stage, lane, began, ended)
             elapsed = (ended - began) / 1e6
             self._stages_ms[stage] = self._stages_ms.get(stage, 0.0) + elapsed
-
-
-class _LaneFusion:
-    """Fusion on the LLM's own lane; the step waits for it."""
-
-    def __init__(self, fusion: Fusion, lane: Executor, spans: SpanSink) -> None:
-        self._fusion = fusion
-        self._lane = lane
-        self._spans = spans
-        self.busy_ms = 0.0
-
-    def scores(self, candidates: Sequence[Candidate]) -> list[float]:
-        return self._lane.submit(self._score, candidates).result()
-
-    def append(self, text: str) -> None:
-        self._fusion.append(text)
-
-    def hear(self, emotion: str) -> None:
-        self._fusion.hear(emotion)
-
-    def _score(self, candidates: Sequence[Candidate]) -> list[float]:
-        began = time.perf_counter_ns()
-        scores = self._fusion.scores(candidates)
-        ended = time.perf_counter_ns()
-        self._spans.add("llm", "llm", began, ended)
-        self.busy_ms += (ended - began) / 1e6
-        return scores
