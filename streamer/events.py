@@ -20,10 +20,30 @@ class WordsUpdate:
 
 
 @dataclass(frozen=True, slots=True)
+class SpeechBegan:
+    """Speech was heard and a segment is open; `start_sample` lies a little before the speech."""
+
+    segment_id: int
+    start_sample: int
+
+
+@dataclass(frozen=True, slots=True)
 class SegmentClosed:
-    """A segment became final; one without words is reported too, as it clears tentative text."""
+    """A segment became final; one without words is reported too, as it clears tentative text.
+
+    `cause`: `silence` (the speaker paused), `finalize` (asked for, or the end of the audio),
+    `length` (speech goes on in the next segment), `loss` (audio behind it was lost).
+    """
 
     segment: Segment
+    cause: str = "silence"
+
+
+@dataclass(frozen=True, slots=True)
+class Finalized:
+    """A request to finalize is done: all audio before `end_sample` is final."""
+
+    end_sample: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,4 +86,13 @@ class StepDone:
     stages_ms: dict[str, float]
 
 
-SessionEvent = WordsUpdate | SegmentClosed | EmotionUpdate | AudioLost | DecoderChanged | StepDone
+SessionEvent = (
+    SpeechBegan
+    | WordsUpdate
+    | SegmentClosed
+    | Finalized
+    | EmotionUpdate
+    | AudioLost
+    | DecoderChanged
+    | StepDone
+)

@@ -9,7 +9,9 @@ from streamer.events import (
     AudioLost,
     DecoderChanged,
     EmotionUpdate,
+    Finalized,
     SegmentClosed,
+    SpeechBegan,
     StepDone,
     WordsUpdate,
 )
@@ -17,21 +19,35 @@ from streamer.ledger import Emotion, Word
 from streamer.protocol import (
     DecoderEvent,
     EmotionEvent,
+    FinalizedEvent,
     LossEvent,
     SegmentEvent,
+    SpeechEvent,
     WireEmotion,
     WireWord,
     WordsEvent,
 )
 from streamer.session import Report
 
-WireEvent = WordsEvent | SegmentEvent | EmotionEvent | LossEvent | DecoderEvent
+WireEvent = (
+    SpeechEvent
+    | WordsEvent
+    | SegmentEvent
+    | FinalizedEvent
+    | EmotionEvent
+    | LossEvent
+    | DecoderEvent
+)
 
 
-def wire_event(report: Report) -> WireEvent | None:
+def wire_event(report: Report) -> WireEvent | None:  # noqa: PLR0911 - one for each event
     """The event on the wire; None for a step, which shows in the heartbeat instead."""
     event = report.event
     match event:
+        case SpeechBegan():
+            return SpeechEvent(
+                segment_id=event.segment_id, start_ms=ms_from_samples(event.start_sample)
+            )
         case WordsUpdate():
             return WordsEvent(
                 segment_id=event.segment_id,
@@ -46,8 +62,11 @@ def wire_event(report: Report) -> WireEvent | None:
                 text=segment.text,
                 words=tuple(wire_word(word) for word in segment.words),
                 emotion=None if segment.emotion is None else wire_emotion(segment.emotion),
+                cause=cast(Literal["silence", "finalize", "length", "loss"], event.cause),
                 lag_ms=report.lag_ms,
             )
+        case Finalized():
+            return FinalizedEvent(end_ms=ms_from_samples(event.end_sample))
         case EmotionUpdate():
             return EmotionEvent(
                 emotion=wire_emotion(event.emotion),

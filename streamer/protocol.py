@@ -139,6 +139,14 @@ class ReadyEvent(_Wire):
     buffer_ms: float
 
 
+class SpeechEvent(_Wire):
+    """Speech was heard: a segment is open."""
+
+    type: Literal["speech"] = "speech"
+    segment_id: int
+    start_ms: float
+
+
 class WordsEvent(_Wire):
     """Words of the open segment that are new or changed.
 
@@ -153,7 +161,11 @@ class WordsEvent(_Wire):
 
 
 class SegmentEvent(_Wire):
-    """A finished segment: all its words, now final, and its emotion."""
+    """A finished segment: all its words, now final, and its emotion.
+
+    `cause`: the speaker paused, the client asked or stopped, the segment grew too long (speech
+    goes on in the next one), or the audio behind it was lost.
+    """
 
     type: Literal["segment"] = "segment"
     segment_id: int
@@ -162,7 +174,15 @@ class SegmentEvent(_Wire):
     text: str
     words: tuple[WireWord, ...]
     emotion: WireEmotion | None
+    cause: Literal["silence", "finalize", "length", "loss"] = "silence"
     lag_ms: float
+
+
+class FinalizedEvent(_Wire):
+    """The answer to `finalize`: all audio before `end_ms` is final."""
+
+    type: Literal["finalized"] = "finalized"
+    end_ms: float
 
 
 class EmotionEvent(_Wire):
@@ -228,8 +248,10 @@ class ByeEvent(_Wire):
 
 ServerEvent = Annotated[
     ReadyEvent
+    | SpeechEvent
     | WordsEvent
     | SegmentEvent
+    | FinalizedEvent
     | EmotionEvent
     | LatencyEvent
     | DecoderEvent

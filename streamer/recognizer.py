@@ -28,6 +28,7 @@ from streamer.events import (
     DecoderChanged,
     SegmentClosed,
     SessionEvent,
+    SpeechBegan,
     StepDone,
     WordsUpdate,
 )
@@ -186,14 +187,15 @@ class Recognizer:
                 return
             self._claimed = target
         if self._segment is not None:
-            yield from self._end_segment(self._segment.committed_end)
+            yield from self._end_segment(self._segment.committed_end, "loss")
         self._gate.jump(target)
         self._vad = VadStream(self._models.vad)
         self._processed = target
 
     def _apply(self, transition: Transition) -> Iterator[SessionEvent]:
         if transition.edge is Edge.START:
-            self.ledger.open(transition.sample)
+            opened = self.ledger.open(transition.sample)
+            yield SpeechBegan(opened.id, opened.start_sample)
             self._segment = SegmentDecoder(
                 self._models.decoder,
                 self._models.tokenizer,
@@ -265,9 +267,9 @@ class Recognizer:
             with self._timed("fuse" if fusion else "decode", "asr"):
                 committed = segment.finish(audio, end, fusion)
             yield self._words(segment, committed)
-        yield from self._end_segment(end)
+        yield from self._end_segment(end, "finalize" if padded else "silence")
 
-    def _end_segment(self, end: int) -> Iterator[SessionEvent]:
+    def _end_segment(self, end: int, cause: str) -> Iterator[SessionEvent]:
         emotion = None
         if self._emotion is not None and self.ledger.open_segment is not None:
             start = self._segment_start()
@@ -276,7 +278,7 @@ class Recognizer:
             else:
                 self._emotion.collect()
         self._segment = None
-        yield SegmentClosed(self.ledger.close(end, emotion))
+        yield SegmentClosed(self.ledger.close(end, emotion), cause)
 
     def _split_segment(self, segment: SegmentDecoder) -> Iterator[SessionEvent]:
         """Close the ledger's segment behind its last committed word; decoding goes on."""
@@ -287,7 +289,7 @@ class Recognizer:
         emotion = None
         if self._emotion is not None:
             emotion = self._emotion.segment(self._ring.read, open_segment.start_sample, end)
-        yield SegmentClosed(self.ledger.close(end, emotion))
+        yield SegmentClosed(self.ledger.close(end, emotion), "length")
         self.ledger.open(end)
         yield self._words(segment, ())
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from streamer.arrivals import Arrivals
 from streamer.clock import SAMPLE_RATE, ms_from_samples
 from streamer.deadline_executor import DeadlineExecutor, EngineClosedError
-from streamer.events import AudioLost, SessionEvent, StepDone
+from streamer.events import AudioLost, Finalized, SessionEvent, StepDone
 from streamer.latency import LatencyTrace
 from streamer.outbox import Outbox
 from streamer.recognizer_api import SpeechRecognizer
@@ -177,7 +177,8 @@ class Session:
                 continue
 
     async def finalize(self) -> None:
-        """Close the open segment over all audio fed so far; returns when that is done.
+        """Close the open segment over all audio fed so far; returns when that is done, with a
+        `Finalized` behind all that came of it.
 
         Returns at once if the session is ending, which finalizes anyway.
         """
@@ -212,7 +213,10 @@ class Session:
                         await self._run("step", self._recognizer.step)
                     elif waiting or self._stopping:
                         flushed = self._stopping
+                        finalized = self._recognizer.received_samples
                         await self._run("finalize", self._recognizer.finalize)
+                        for _ in waiting:
+                            self._put(Finalized(finalized))
                         _release(waiting)
                     else:
                         break
@@ -271,6 +275,9 @@ class Session:
                 if 0 <= age_ms <= _MAX_CLOCK_SKEW_MS:
                     capture_to_emit_ms = age_ms
             self._arrivals.forget_before(event.processed_sample)
+        self._put(event, capture_to_emit_ms)
+
+    def _put(self, event: SessionEvent, capture_to_emit_ms: float | None = None) -> None:
         self._outbox.put(Report(event, self.lag_ms, time.perf_counter_ns(), capture_to_emit_ms))
 
     def _report_loss(self, lost: AudioLost) -> None:
@@ -286,7 +293,7 @@ class Session:
             merged = replace(newest.event, n_samples=newest.event.n_samples + lost.n_samples)
             self._outbox.replace_newest(replace(newest, event=merged))
             return
-        self._outbox.put(Report(lost, self.lag_ms, time.perf_counter_ns()))
+        self._put(lost)
 
     def _must_hold_back(self) -> bool:
         received, processed, _ = self._snapshot()

@@ -20,6 +20,7 @@ from streamer.events import (
     EmotionUpdate,
     SegmentClosed,
     SessionEvent,
+    SpeechBegan,
     StepDone,
     WordsUpdate,
 )
@@ -112,7 +113,7 @@ class FakeRecognizer:
             self._engine.hold.wait(10)
             while len(self._audio):
                 yield from self._hear(min(BLOCK, len(self._audio)))
-            yield from self._close_segment()
+            yield from self._close_segment("finalize")
 
     def close(self) -> None:
         assert not self._inside.locked(), "closed during a step"
@@ -124,10 +125,10 @@ class FakeRecognizer:
             start = self.processed_samples
             self.processed_samples += n_samples
         if np.abs(block).max() < 0.01:
-            yield from self._close_segment()
+            yield from self._close_segment("silence")
             return
         if self.ledger.open_segment is None:
-            self.ledger.open(start)
+            yield SpeechBegan(self.ledger.open(start).id, start)
         committed = self.ledger.commit([self._tentative] if self._tentative else [])
         self._tentative = Hypothesis(f"w{start}", start, self.processed_samples, 0.9)
         tentative = self.ledger.set_tentative([self._tentative])
@@ -135,7 +136,7 @@ class FakeRecognizer:
         if self.options.emotion:
             yield EmotionUpdate(HAPPY, start, self.processed_samples)
 
-    def _close_segment(self) -> Iterator[SessionEvent]:
+    def _close_segment(self, cause: str) -> Iterator[SessionEvent]:
         segment = self.ledger.open_segment
         if segment is None:
             return
@@ -144,7 +145,7 @@ class FakeRecognizer:
             self._tentative = None
             yield WordsUpdate(segment.id, committed, ())
         emotion = HAPPY if self.options.emotion else None
-        yield SegmentClosed(self.ledger.close(self.processed_samples, emotion))
+        yield SegmentClosed(self.ledger.close(self.processed_samples, emotion), cause)
 
     def _entered(self) -> threading.Lock:
         assert not self.closed

@@ -6,8 +6,10 @@ from streamer.events import (
     AudioLost,
     DecoderChanged,
     EmotionUpdate,
+    Finalized,
     SegmentClosed,
     SessionEvent,
+    SpeechBegan,
     StepDone,
     WordsUpdate,
 )
@@ -40,8 +42,10 @@ HI = Word(3, "hi", 1600, 3200, 0.5, WordState.COMMITTED, 1)
                 "lag_ms": 7.0,
             },
         ),
+        (SpeechBegan(2, 160), {"type": "speech", "segment_id": 2, "start_ms": 10.0}),
+        (Finalized(32), {"type": "finalized", "end_ms": 2.0}),
         (
-            SegmentClosed(Segment(1, 0, 16_000, (), SAD, True)),
+            SegmentClosed(Segment(1, 0, 16_000, (), SAD, True), "length"),
             {
                 "type": "segment",
                 "segment_id": 1,
@@ -50,6 +54,7 @@ HI = Word(3, "hi", 1600, 3200, 0.5, WordState.COMMITTED, 1)
                 "text": "",
                 "words": (),
                 "emotion": {"label": "sad", "probs": {"sad": 0.75}},
+                "cause": "length",
                 "lag_ms": 7.0,
             },
         ),

@@ -9,8 +9,10 @@ import pytest
 
 from streamer.events import (
     AudioLost,
+    Finalized,
     SegmentClosed,
     SessionEvent,
+    SpeechBegan,
     StepDone,
     WordsUpdate,
 )
@@ -72,7 +74,7 @@ async def test_events_come_while_the_step_still_runs(engine: FakeEngine) -> None
     async with Session(recognizer, engine.executor) as session:
         session.feed(tone(0.5))
         report = await anext(aiter(session))
-        assert isinstance(report.event, WordsUpdate)
+        assert isinstance(report.event, SpeechBegan)
         assert recognizer.busy
         gate.set()
 
@@ -310,3 +312,16 @@ async def test_an_idle_session_costs_nothing(engine: FakeEngine) -> None:
         await asyncio.sleep(0.01)
         assert not session._wake.is_set()
     assert len(asyncio.all_tasks()) == 1
+
+
+async def test_finalized_comes_behind_all_that_came_of_it(engine: FakeEngine) -> None:
+    async with Session(recognizer_of(engine), engine.executor) as session:
+        session.feed(tone(0.7))
+        await session.finalize()
+        await session.finalize()  # nothing is open: it is answered all the same
+        session.stop()
+        events = [r.event async for r in session if not isinstance(r.event, StepDone)]
+    closed, first, second = events[-3:]
+    assert isinstance(closed, SegmentClosed)
+    assert closed.cause == "finalize"
+    assert first == second == Finalized(11_200)
