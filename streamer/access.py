@@ -8,7 +8,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 SUBPROTOCOL: Final = "streamer.v1"
-_TOKEN_PREFIX: Final = "token."
+_TOKEN_PREFIXES: Final = ("token.", "openai-insecure-api-key.")
+_SCHEMES: Final = frozenset({"bearer", "token"})
 
 
 def token_is_right(
@@ -17,17 +18,22 @@ def token_is_right(
     query: Mapping[str, str],
     subprotocols: Sequence[str],
 ) -> bool:
-    """Whether the request shows the token, in any of the three places a client can put it:
-    `Authorization: Bearer T`, `?token=T`, or the websocket subprotocol `token.T`, as browsers
-    cannot set headers. Takes the same time for every wrong token.
+    """Whether the request shows the token, in any of the places a client can put it:
+    `Authorization: Bearer T` (or `Token T`, as Deepgram's clients do), `?token=T`, or, as
+    browsers cannot set headers, the websocket subprotocol `token.T`, the subprotocols
+    `token, T` or `bearer, T` (Deepgram), or `openai-insecure-api-key.T` (OpenAI). Takes the same
+    time for every wrong token.
     """
     if expected is None:
         return True
     shown = [query.get("token", "")]
     scheme, _, credentials = headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
+    if scheme.lower() in _SCHEMES:
         shown.append(credentials.strip())
-    shown += [p.removeprefix(_TOKEN_PREFIX) for p in subprotocols if p.startswith(_TOKEN_PREFIX)]
+    for prefix in _TOKEN_PREFIXES:
+        shown += [p.removeprefix(prefix) for p in subprotocols if p.startswith(prefix)]
+    if len(subprotocols) == 2 and subprotocols[0].lower() in _SCHEMES:
+        shown.append(subprotocols[1])
     matches = [secrets.compare_digest(t.encode(), expected.encode()) for t in shown]
     return any(matches)
 

@@ -137,6 +137,7 @@ class Connection:
             context=start.context,
             hot_words=start.hot_words,
             emotion=start.emotion,
+            silence_ms=start.silence_ms,
         )
         try:
             return self._factory.recognizer(options, self._trace)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from typing import Protocol
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -23,6 +25,15 @@ from streamer.server_options import ServerOptions
 logger = logging.getLogger(__name__)
 
 
+class Served(Protocol):
+    """A client that holds a place: a native connection, or one in another dialect."""
+
+    async def run(self) -> None: ...
+
+    def shut_down(self) -> None:
+        """The server is going away: end in order, soon. Returns at once."""
+
+
 class StreamServer:
     """All sessions of one server, and what they share."""
 
@@ -32,7 +43,7 @@ class StreamServer:
         self.options = options
         self.engine = engine
         self._tracer = None if options.trace is None else TraceWriter(options.trace)
-        self._running: dict[Connection, asyncio.Task[None]] = {}
+        self._running: dict[Served, asyncio.Task[None]] = {}
         self.draining = False
 
     @property
@@ -43,33 +54,41 @@ class StreamServer:
     async def stream(self, websocket: WebSocket) -> None:
         """`/v1/stream`."""
         spoken = SUBPROTOCOL if SUBPROTOCOL in websocket.scope["subprotocols"] else None
-        refusal = self._refusal(websocket)
+        refusal = self.refusal(
+            websocket.headers, websocket.query_params, websocket.scope["subprotocols"]
+        )
         await websocket.accept(subprotocol=spoken)
         session_id = secrets.token_hex(8)
-        spans = None if self._tracer is None or refusal else self._tracer.session(session_id)
+        trace = LatencyTrace() if refusal else self.trace(session_id)
         socket = StarletteSocket(websocket)
-        connection = Connection(
-            socket, self.engine, self.options, self.metrics, session_id, LatencyTrace(spans)
-        )
+        connection = Connection(socket, self.engine, self.options, self.metrics, session_id, trace)
         if refusal is not None:
             await connection.run(refusal)
             return
-        task = asyncio.create_task(connection.run())
-        self._running[connection] = task
+        await self.hold(connection)
+
+    async def hold(self, client: Served) -> None:
+        """Run a client that was not refused, in a place of its own."""
+        task = asyncio.create_task(client.run())
+        self._running[client] = task
         try:
             await asyncio.wait({task})
         finally:
             task.cancel()
             await asyncio.wait({task})
-            del self._running[connection]
+            del self._running[client]
         if not task.cancelled():  # else it outlived the grace period
             task.result()
+
+    def trace(self, session_id: str) -> LatencyTrace:
+        """For a new session; its spans go to the trace file, if there is one."""
+        return LatencyTrace(None if self._tracer is None else self._tracer.session(session_id))
 
     async def drain(self) -> None:
         """Admit nobody any more, flush what runs; after the grace period, drop it."""
         self.draining = True
-        for connection in self._running:
-            connection.shut_down()
+        for client in self._running:
+            client.shut_down()
         if not self._running:
             return
         _, late = await asyncio.wait(self._running.values(), timeout=self.options.shutdown_grace_s)
@@ -86,18 +105,19 @@ class StreamServer:
         if self._tracer is not None:
             self._tracer.close()
 
-    def _refusal(self, websocket: WebSocket) -> ProtocolError | None:
+    def refusal(
+        self, headers: Mapping[str, str], query: Mapping[str, str], subprotocols: Sequence[str]
+    ) -> ProtocolError | None:
+        """Why whoever sent this request may not have a place; None if it may."""
         options = self.options
-        if not origin_is_allowed(options.allow_origin, websocket.headers):
-            origin = websocket.headers.get("origin", "")[:200]
+        if not origin_is_allowed(options.allow_origin, headers):
+            origin = headers.get("origin", "")[:200]
             return ProtocolError(
                 ErrorCode.UNAUTHORIZED,
                 f"pages from {origin} may not connect; start the server with "
                 "--allow-origin to let them",
             )
-        subprotocols = websocket.scope["subprotocols"]
-        query = websocket.query_params
-        if not token_is_right(options.token, websocket.headers, query, subprotocols):
+        if not token_is_right(options.token, headers, query, subprotocols):
             return ProtocolError(
                 ErrorCode.UNAUTHORIZED,
                 "token missing or wrong; send it as 'Authorization: Bearer …' or '?token=…'",

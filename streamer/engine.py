@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -118,6 +118,10 @@ class Engine:
         if options.decoder == "fused" and self._llm is not None:
             opening = opening_text(options.context, options.hot_words)
             fusion = LlmFusion(self._llm, self._options.weights, opening)
+        recognizer_options = self._options.recognizer
+        if options.silence_ms is not None:
+            gate = replace(recognizer_options.gate, hangover_ms=options.silence_ms)
+            recognizer_options = replace(recognizer_options, gate=gate)
         monitor = None
         if options.emotion:
             monitor = EmotionMonitor(
@@ -125,7 +129,7 @@ class Engine:
             )
         return Recognizer(
             self._speech,
-            self._options.recognizer,
+            recognizer_options,
             fusion=fusion,
             llm_lane=self._llm_lane,
             emotion=monitor,

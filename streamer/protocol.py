@@ -1,6 +1,6 @@
 """The native protocol, version 1, as types. `PROTOCOL.md` tells it in prose.
 
-Client to server: JSON text messages `start`, `finalize`, `stop`, and binary audio frames
+Client to server: JSON text messages `start`, `resume`, `finalize`, `stop`, and binary audio frames
 (`streamer.frames`). Server to client: JSON text events. Times are milliseconds of session
 audio unless a name says otherwise.
 """
@@ -17,6 +17,8 @@ MIN_SAMPLE_RATE: Final = 8_000
 MAX_SAMPLE_RATE: Final = 48_000
 MAX_FRAME_MS: Final = 5_000
 MAX_GAP_MS: Final = 60_000
+MIN_SILENCE_MS: Final = 300
+MAX_SILENCE_MS: Final = 5_000
 
 
 class Encoding(StrEnum):
@@ -39,6 +41,11 @@ class ErrorCode(StrEnum):
     IDLE_TIMEOUT = "idle_timeout"  # 4408
     UNAUTHORIZED = "unauthorized"  # 4401
     TOO_MANY_SESSIONS = "too_many_sessions"  # 4503
+    TOO_MANY_FOLLOWERS = "too_many_followers"  # 4503
+    SESSION_EXPIRED = "session_expired"  # 4410: it cannot be resumed
+    TAKEN_OVER = "taken_over"  # 4409: another connection resumed the session
+    UNKNOWN_SESSION = "unknown_session"  # 4404: nobody speaks under this follow id
+    SLOW_FOLLOWER = "slow_follower"  # 4413
     SHUTTING_DOWN = "shutting_down"  # 1001
     INTERNAL = "internal"  # 1011
 
@@ -53,6 +60,11 @@ CLOSE_CODES: Final[dict[ErrorCode, int]] = {
     ErrorCode.IDLE_TIMEOUT: 4408,
     ErrorCode.UNAUTHORIZED: 4401,
     ErrorCode.TOO_MANY_SESSIONS: 4503,
+    ErrorCode.TOO_MANY_FOLLOWERS: 4503,
+    ErrorCode.SESSION_EXPIRED: 4410,
+    ErrorCode.TAKEN_OVER: 4409,
+    ErrorCode.UNKNOWN_SESSION: 4404,
+    ErrorCode.SLOW_FOLLOWER: 4413,
     ErrorCode.SHUTTING_DOWN: 1001,
     ErrorCode.INTERNAL: 1011,
 }
@@ -84,8 +96,26 @@ class StartMessage(_FromClient):
         (), max_length=100
     )
     emotion: bool = True
+    silence_ms: float | None = Field(None, ge=MIN_SILENCE_MS, le=MAX_SILENCE_MS)
+    """Pause that ends a segment; None leaves it to the server."""
     live: bool = True
     """False: a recording; the server reads it as fast as it can hear it, and loses nothing."""
+    share_secret: str | None = Field(None, min_length=16, max_length=128)
+    """The same secret gives the same `follow_id` in every session."""
+
+
+class ResumeMessage(_FromClient):
+    """Goes on with a session whose connection broke, on a new connection, instead of `start`.
+
+    The server answers with `ready`, whose `acknowledged_offset` says where audio has to go on,
+    and with what happened after the event `last_seq`.
+    """
+
+    type: Literal["resume"] = "resume"
+    protocol_version: int = PROTOCOL_VERSION
+    session_id: str = Field(max_length=64)
+    resume_token: str = Field(max_length=128)
+    last_seq: int = Field(0, ge=0)
 
 
 class FinalizeMessage(_FromClient):
@@ -100,7 +130,9 @@ class StopMessage(_FromClient):
     type: Literal["stop"] = "stop"
 
 
-ClientMessage = Annotated[StartMessage | FinalizeMessage | StopMessage, Field(discriminator="type")]
+ClientMessage = Annotated[
+    StartMessage | ResumeMessage | FinalizeMessage | StopMessage, Field(discriminator="type")
+]
 
 
 class WireWord(_Wire):
@@ -124,10 +156,12 @@ class Percentiles(_Wire):
 
 
 class ReadyEvent(_Wire):
-    """The session is open.
+    """The session is open, or open again.
 
     `session_id` names it in the server's log and trace. No message may be longer than
     `max_message_bytes`; `buffer_ms` of audio may wait to be heard before live audio is lost.
+    With the `resume_token` the session can be resumed for `resume_ms` after its connection broke;
+    None means that this server does not offer that. `follow_id` lets others follow it.
     """
 
     type: Literal["ready"] = "ready"
@@ -137,9 +171,36 @@ class ReadyEvent(_Wire):
     models: dict[str, str]
     max_message_bytes: int
     buffer_ms: float
+    resumed: bool = False
+    acknowledged_offset: int = 0
+    """Samples, at the client's rate, that the server has: audio goes on here."""
+    resume_token: str | None = None
+    resume_ms: float = 0.0
+    follow_id: str | None = None
 
 
-class SpeechEvent(_Wire):
+class FollowingEvent(_Wire):
+    """A session is being followed. Its newest captions come next, then all events as they happen;
+    the first word among them has the id `first_word_id`."""
+
+    type: Literal["following"] = "following"
+    protocol_version: int = PROTOCOL_VERSION
+    follow_id: str
+    decoder: Literal["draft", "fused"]
+    first_word_id: int
+
+
+class _Numbered(_Wire):
+    """An event that is sent again if a cut swallowed it.
+
+    `seq` counts the session's events from 1; after a resume numbers may be left out, as what
+    was superseded meanwhile is not sent. 0 comes from servers that do not number.
+    """
+
+    seq: int = 0
+
+
+class SpeechEvent(_Numbered):
     """Speech was heard: a segment is open."""
 
     type: Literal["speech"] = "speech"
@@ -147,7 +208,7 @@ class SpeechEvent(_Wire):
     start_ms: float
 
 
-class WordsEvent(_Wire):
+class WordsEvent(_Numbered):
     """Words of the open segment that are new or changed.
 
     Committed words come once, in order; after them stands the whole tentative tail, which
@@ -160,7 +221,7 @@ class WordsEvent(_Wire):
     lag_ms: float
 
 
-class SegmentEvent(_Wire):
+class SegmentEvent(_Numbered):
     """A finished segment: all its words, now final, and its emotion.
 
     `cause`: the speaker paused, the client asked or stopped, the segment grew too long (speech
@@ -178,14 +239,14 @@ class SegmentEvent(_Wire):
     lag_ms: float
 
 
-class FinalizedEvent(_Wire):
+class FinalizedEvent(_Numbered):
     """The answer to `finalize`: all audio before `end_ms` is final."""
 
     type: Literal["finalized"] = "finalized"
     end_ms: float
 
 
-class EmotionEvent(_Wire):
+class EmotionEvent(_Numbered):
     type: Literal["emotion"] = "emotion"
     emotion: WireEmotion
     start_ms: float
@@ -198,7 +259,8 @@ class LatencyEvent(_Wire):
 
     `lag_ms`: age of the oldest audio that has arrived but has not been processed;
     `stages_ms`: percentiles of each stage so far; `step_ms`: the newest step, stage by stage;
-    `capture_to_emit_ms`: from the client's capture stamp to now, if the clocks allow it.
+    `capture_to_emit_ms`: from the client's capture stamp to now, if the clocks allow it;
+    `acknowledged_offset`: samples, at the client's rate, that need not be sent again after a cut.
     """
 
     type: Literal["latency"] = "latency"
@@ -208,9 +270,10 @@ class LatencyEvent(_Wire):
     step_ms: dict[str, float]
     stages_ms: dict[str, Percentiles]
     capture_to_emit_ms: float | None = None
+    acknowledged_offset: int | None = None
 
 
-class DecoderEvent(_Wire):
+class DecoderEvent(_Numbered):
     """Captions go on without the LLM, or it is back."""
 
     type: Literal["decoder"] = "decoder"
@@ -218,7 +281,7 @@ class DecoderEvent(_Wire):
     reason: str
 
 
-class LossEvent(_Wire):
+class LossEvent(_Numbered):
     """Audio that will not be transcribed."""
 
     type: Literal["loss"] = "loss"
@@ -248,6 +311,7 @@ class ByeEvent(_Wire):
 
 ServerEvent = Annotated[
     ReadyEvent
+    | FollowingEvent
     | SpeechEvent
     | WordsEvent
     | SegmentEvent
@@ -261,7 +325,7 @@ ServerEvent = Annotated[
     Field(discriminator="type"),
 ]
 
-CLIENT_MESSAGE: Final[TypeAdapter[StartMessage | FinalizeMessage | StopMessage]] = TypeAdapter(
-    ClientMessage
-)
+CLIENT_MESSAGE: Final[
+    TypeAdapter[StartMessage | ResumeMessage | FinalizeMessage | StopMessage]
+] = TypeAdapter(ClientMessage)
 SERVER_EVENT: Final[TypeAdapter[ServerEvent]] = TypeAdapter(ServerEvent)

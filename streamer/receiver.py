@@ -55,7 +55,7 @@ class Receiver:
                 if isinstance(message, bytes):
                     await self._take_audio(message, frames, intake)
                     continue
-                self._count_message()
+                self.count_message()
                 parsed = parse_text(message)
                 if isinstance(parsed, StartMessage):
                     await self._sender.send_error(
@@ -75,7 +75,7 @@ class Receiver:
     async def _take_audio(self, data: bytes, frames: FrameReader, intake: Intake) -> None:
         before = frames.end_offset
         if frames.audio_ms(data) < _FREE_FRAME_MS:
-            self._count_message()
+            self.count_message()
         for item in frames.read(data):
             if isinstance(item, ProtocolError):
                 await self._sender.send_error(item)
@@ -85,7 +85,8 @@ class Receiver:
                 intake.audio(item)
         self._metrics.audio_seconds.inc((frames.end_offset - before) / frames.rate)
 
-    def _count_message(self) -> None:
+    def count_message(self) -> None:
+        """Count a small message against the limit. Raises ProtocolError."""
         if not self._allowance.take(time.monotonic()):
             raise ProtocolError(
                 ErrorCode.RATE_LIMITED,

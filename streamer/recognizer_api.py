@@ -33,6 +33,8 @@ class SessionOptions:
     hot_words: tuple[str, ...] = ()
     """Names and terms to expect."""
     emotion: bool = True
+    silence_ms: float | None = None
+    """Pause that ends a segment; None leaves it to the engine."""
 
 
 class SpeechRecognizer(Protocol):

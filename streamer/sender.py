@@ -46,9 +46,13 @@ class Sender:
 
     async def send(self, event: BaseModel) -> None:
         """Raises SocketClosedError, also if the client does not read for too long."""
+        await self.send_text(event.model_dump_json())
+
+    async def send_text(self, text: str) -> None:
+        """As `send`, for what has been written out already."""
         try:
             async with asyncio.timeout(self._timeout_s), self._lock:
-                await self._socket.send(event.model_dump_json())
+                await self._socket.send(text)
         except TimeoutError:
             raise SocketClosedError("the client does not read") from None
 

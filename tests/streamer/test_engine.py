@@ -156,3 +156,17 @@ def test_the_llm_takes_part_in_captions(engine: Engine, clips: list[Clip]) -> No
     listen(recognizer, clip.samples)
     heard = " ".join(segment.text for segment in recognizer.ledger.segments)
     assert word_errors(clip.text, heard).rate <= 0.15
+
+
+@pytest.mark.slow
+def test_a_session_chooses_the_pause_that_ends_a_segment(
+    plain_engine: Engine, clips: list[Clip]
+) -> None:
+    def causes(silence_ms: float | None) -> list[str]:
+        options = SessionOptions(emotion=False, silence_ms=silence_ms)
+        samples = np.concatenate([clips[0].samples, np.zeros(16_000, np.float32)])
+        events = listen(plain_engine.recognizer(options, NullSpans()), samples)
+        return [event.cause for event in events if isinstance(event, SegmentClosed)]
+
+    assert causes(None) == ["silence"]
+    assert causes(3_000) == ["finalize"]
