@@ -6,7 +6,8 @@ needs only numpy and ONNX Runtime. It runs beside the ASR encoder and shares not
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -72,84 +73,37 @@ class ClipOptions:
             raise ValueError("hop_s must lie above 0 and not above window_s")
 
 
-class EmotionClassifier:
-    """One ONNX Runtime session; safe to call from several threads at once."""
+class EmotionModel(ABC):
+    """What tells an emotion from speech, whatever network is behind it."""
 
-    def __init__(
-        self,
-        model_path: Path,
-        *,
-        threads: int = 1,
-        device: str = "cpu",
-        options: ClipOptions | None = None,
-    ) -> None:
-        """Loads the model.
-
-        Args:
-            model_path: `models/weights/emotion.onnx` or one trained by the recipe.
-            threads: of one call, at least 1.
-            device: "cpu" or "cuda".
-            options: how `classify_clip` cuts.
-
-        Raises:
-            ModelMissingError: there is no such file.
-            ModelCorruptError: the file cannot be read or is another model.
-            DeviceUnavailableError: CUDA is wanted and not there.
-            ValueError: an unknown device or no threads.
-        """
-        if threads < 1:
-            raise ValueError(f"threads must be at least 1, not {threads}")
-        if device not in ("cpu", "cuda"):
-            raise ValueError(f"device must be 'cpu' or 'cuda', not {device!r}")
-        if not Path(model_path).is_file():
-            raise ModelMissingError(f"there is no emotion model at {model_path}")
-        try:
-            self._session = open_session(Path(model_path), threads=threads, device=device)
-        except (ort_state.Fail, ort_state.InvalidGraph, ort_state.InvalidProtobuf) as error:
-            raise ModelCorruptError(f"{model_path} is not a model that can be loaded") from error
-        self.metadata: Mapping[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
-        if self.metadata.get("labels", "").split(",") != list(LABELS):
-            raise ModelCorruptError(f"{model_path} is not an emotion model of this project")
+    def __init__(self, labels: Sequence[str], options: ClipOptions | None) -> None:
+        self.labels = tuple(labels)
         self._options = options or ClipOptions()
 
     @property
-    def providers(self) -> list[str]:
-        """Where it runs, as ONNX Runtime names it."""
-        return list(self._session.get_providers())
+    @abstractmethod
+    def name(self) -> str:
+        """What the model calls itself."""
 
     def predict(self, samples: Samples) -> EmotionScores:
         """Scores one window.
 
         Args:
-            samples: [N] float32 mono at 16 kHz in [-1, 1], 0.4 s or longer. Loudness does not
-                matter. More than `max_window_s` is scored by `classify_clip`.
+            samples: [N] float32 mono at 16 kHz in [-1, 1], 0.4 s or longer. More than
+                `max_window_s` is cut into windows that overlap, their log-probabilities averaged.
 
         Raises:
             ValueError: not one channel of finite numbers, or too short.
         """
         _check(samples, MIN_WINDOW_S)
-        if len(samples) > self._options.max_window_s * SAMPLE_RATE:
-            return _average(self._probabilities(self._windows(samples)))
-        return _named(self._probabilities(samples[None])[0])
-
-    def features(self, samples: Samples) -> EmotionFeatures:
-        """Scores one window and gives the network's states for a fusion.
-
-        Args:
-            samples: as for `predict`, at most `max_window_s`.
-
-        Raises:
-            ValueError: as for `predict`, or too long.
-        """
-        _check(samples, MIN_WINDOW_S)
-        if len(samples) > self._options.max_window_s * SAMPLE_RATE:
-            raise ValueError(f"a window has at most {self._options.max_window_s} s")
-        feed = {"samples": np.ascontiguousarray(samples[None], np.float32)}
-        probabilities, frames = self._session.run(["probabilities", "frames"], feed)
-        return EmotionFeatures(_named(probabilities[0]), frames[0])
+        if len(samples) <= self._options.max_window_s * SAMPLE_RATE:
+            return self._named(self._probabilities(samples))
+        rows = np.stack([self._probabilities(window) for window in self._windows(samples)])
+        logs = np.log(np.maximum(rows, 1e-8)).mean(axis=0)
+        return self._named(np.exp(logs - logs.max()))
 
     def classify_clip(self, samples: Samples) -> EmotionScores:
-        """Scores a whole clip: log-probabilities averaged over windows that overlap.
+        """Scores a whole clip.
 
         Args:
             samples: [N] float32 mono at 16 kHz, any length; short ones are padded with silence.
@@ -167,6 +121,10 @@ class EmotionClassifier:
             samples = np.pad(samples, (short // 2, short - short // 2))
         return self.predict(samples)
 
+    @abstractmethod
+    def _probabilities(self, samples: Samples) -> Samples:
+        """One window [N] -> [C], in the order of `labels`."""
+
     def _windows(self, samples: Samples) -> Samples:
         """[N] -> [windows, n]; the last one ends with the clip, silent ones are left out."""
         length = int(self._options.window_s * SAMPLE_RATE)
@@ -176,15 +134,82 @@ class EmotionClassifier:
         loud = np.max(np.abs(windows), axis=1) >= _SILENCE_PEAK
         return windows[loud] if loud.any() else windows
 
-    def _probabilities(self, windows: Samples) -> Samples:
-        """[B, N] -> [B, C]"""
-        rows = [
-            self._session.run(
-                ["probabilities"], {"samples": np.ascontiguousarray(window[None], np.float32)}
-            )[0]
-            for window in windows
-        ]
-        return np.concatenate(rows)
+    def _named(self, probabilities: Samples) -> EmotionScores:
+        # In float64 the sum is 1 to the last digits, whatever float32 left over.
+        wide = probabilities.astype(np.float64)
+        wide /= wide.sum()
+        return EmotionScores(dict(zip(self.labels, wide.tolist(), strict=True)))
+
+
+class EmotionClassifier(EmotionModel):
+    """The project's own model: one ONNX Runtime session; safe to call from several threads."""
+
+    def __init__(
+        self,
+        model_path: Path,
+        *,
+        threads: int = 1,
+        device: str = "cpu",
+        options: ClipOptions | None = None,
+    ) -> None:
+        """Loads the model.
+
+        Args:
+            model_path: `models/weights/emotion.onnx` or one trained by the recipe.
+            threads: of one call, at least 1.
+            device: "cpu" or "cuda".
+            options: how long clips are cut.
+
+        Raises:
+            ModelMissingError: there is no such file.
+            ModelCorruptError: the file cannot be read or is another model.
+            DeviceUnavailableError: CUDA is wanted and not there.
+            ValueError: an unknown device or no threads.
+        """
+        super().__init__(LABELS, options)
+        if threads < 1:
+            raise ValueError(f"threads must be at least 1, not {threads}")
+        if device not in ("cpu", "cuda"):
+            raise ValueError(f"device must be 'cpu' or 'cuda', not {device!r}")
+        if not Path(model_path).is_file():
+            raise ModelMissingError(f"there is no emotion model at {model_path}")
+        try:
+            self._session = open_session(Path(model_path), threads=threads, device=device)
+        except (ort_state.Fail, ort_state.InvalidGraph, ort_state.InvalidProtobuf) as error:
+            raise ModelCorruptError(f"{model_path} is not a model that can be loaded") from error
+        self.metadata: Mapping[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
+        if self.metadata.get("labels", "").split(",") != list(LABELS):
+            raise ModelCorruptError(f"{model_path} is not an emotion model of this project")
+
+    @property
+    def name(self) -> str:
+        return "emotion"
+
+    @property
+    def providers(self) -> list[str]:
+        """Where it runs, as ONNX Runtime names it."""
+        return list(self._session.get_providers())
+
+    def features(self, samples: Samples) -> EmotionFeatures:
+        """Scores one window and gives the network's states for a fusion.
+
+        Args:
+            samples: as for `predict`, at most `max_window_s`.
+
+        Raises:
+            ValueError: as for `predict`, or too long.
+        """
+        _check(samples, MIN_WINDOW_S)
+        if len(samples) > self._options.max_window_s * SAMPLE_RATE:
+            raise ValueError(f"a window has at most {self._options.max_window_s} s")
+        feed = {"samples": np.ascontiguousarray(samples[None], np.float32)}
+        probabilities, frames = self._session.run(["probabilities", "frames"], feed)
+        return EmotionFeatures(self._named(probabilities[0]), frames[0])
+
+    def _probabilities(self, samples: Samples) -> Samples:
+        feed = {"samples": np.ascontiguousarray(samples[None], np.float32)}
+        found: Samples = self._session.run(["probabilities"], feed)[0][0]
+        return found
 
 
 def _check(samples: Samples, min_s: float) -> None:
@@ -194,16 +219,3 @@ def _check(samples: Samples, min_s: float) -> None:
         raise ValueError(f"a window needs {min_s} s at least, not {len(samples) / SAMPLE_RATE:.3f}")
     if not np.isfinite(samples).all():
         raise ValueError("the samples hold a value that is not a finite number")
-
-
-def _average(probabilities: Samples) -> EmotionScores:
-    """Geometric mean of [B, C], made to sum to 1."""
-    logs = np.log(np.maximum(probabilities, 1e-8)).mean(axis=0)
-    return _named(np.exp(logs - logs.max()))
-
-
-def _named(probabilities: Samples) -> EmotionScores:
-    # In float64 the sum is 1 to the last digits, whatever float32 left over.
-    wide = probabilities.astype(np.float64)
-    wide /= wide.sum()
-    return EmotionScores(dict(zip(LABELS, wide.tolist(), strict=True)))

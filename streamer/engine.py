@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models import moonshine
-from models.emotion import EmotionClassifier
+from models.catalog import EMOTION
+from models.emotion import EmotionModel
+from models.emotion_loading import load_emotion_model
 from models.fusion import FusionWeights, LlmFusion, opening_text
 from models.silero import VadModel
 from models.zoo import Zoo
@@ -32,7 +34,6 @@ ASR_MODEL = "moonshine-tiny-en"
 LLM_MODEL = "gemma-3-270m"
 LLM_FILE = "gemma-3-270m-q4_k_m.gguf"
 VAD_MODEL = "silero-vad"
-EMOTION_MODEL = "emotion"
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ class EngineOptions:
     """Threads that run steps, and threads one LLM pass uses."""
     llm: bool = True
     """Load the LLM; without it every session uses the draft decoder."""
+    emotion_model: str = EMOTION.name
+    """What tells the emotion, by a name that `load_emotion_model` knows."""
     recognizer: RecognizerOptions = field(default_factory=RecognizerOptions)
     emotion: EmotionOptions = field(default_factory=EmotionOptions)
     weights: FusionWeights = field(default_factory=FusionWeights)
@@ -55,7 +58,7 @@ class Engine:
         self,
         options: EngineOptions,
         speech: SpeechModels,
-        emotion: EmotionClassifier,
+        emotion: EmotionModel,
         llm: LlmScorer | None,
     ) -> None:
         self._options = options
@@ -96,14 +99,14 @@ class Engine:
             vad=VadModel(zoo.path(VAD_MODEL, "silero_vad_16k_sequence.onnx")),
         )
         say("loading the emotion classifier")
-        emotion = EmotionClassifier(zoo.path(EMOTION_MODEL, "emotion.onnx"), device=options.device)
+        emotion = load_emotion_model(options.emotion_model, zoo, device=options.device)
         llm = _load_llm(zoo, options, say) if options.llm else None
         return cls(options, speech, emotion, llm)
 
     @property
     def models(self) -> dict[str, str]:
         """What each part runs on, by name."""
-        parts = {"asr": ASR_MODEL, "vad": VAD_MODEL, "emotion": EMOTION_MODEL}
+        parts = {"asr": ASR_MODEL, "vad": VAD_MODEL, "emotion": self._emotion.name}
         if self._llm is not None:
             parts["llm"] = LLM_MODEL
         return parts

@@ -8,28 +8,29 @@ from typing import Annotated
 
 import typer
 
+from models.catalog import EMOTION
 from models.errors import ModelError
 from streamer.cli.failures import complain, fail
-from streamer.cli.options import Device, DeviceOption, JsonOption
+from streamer.cli.options import Device, DeviceOption, EmotionModelOption, JsonOption
 
 
 def emotion(
     files: Annotated[list[Path], typer.Argument(help="Audio: wav, flac, mp3, ogg.")],
     as_json: JsonOption = False,
     device: DeviceOption = Device.CPU,
+    emotion_model: EmotionModelOption = EMOTION.name,
 ) -> None:
     """Tell the emotion in which each recording was said, as a whole.
 
     A file that cannot be used is reported and the others are still done; the exit code tells.
     """
-    from models.emotion import EmotionClassifier
+    from models.emotion_loading import load_emotion_model
     from models.runtime import DeviceUnavailableError
     from models.zoo import Zoo
     from streamer.audio_file import AudioFileError, read_samples
 
     try:
-        path = Zoo().path("emotion", "emotion.onnx")
-        classifier = EmotionClassifier(path, device=device.value)
+        classifier = load_emotion_model(emotion_model, Zoo(), device=device.value)
     except (ModelError, DeviceUnavailableError) as error:
         fail(str(error))
     failed = 0
@@ -47,13 +48,12 @@ def emotion(
             failed += 1
             continue
         probs = {label: round(float(p), 4) for label, p in scores.probs.items()}
-        label = max(scores.probs, key=scores.probs.__getitem__)
         if as_json:
-            line = {"file": str(file), "label": label, "probs": probs}
+            line = {"file": str(file), "label": scores.label, "probs": probs}
             typer.echo(json.dumps(line, ensure_ascii=False))
         else:
             ranked = sorted(probs.items(), key=lambda item: -item[1])
             shown = "  ".join(f"{name} {p:.0%}" for name, p in ranked)
-            typer.echo(f"{file}: {label}  ({shown})")
+            typer.echo(f"{file}: {scores.label}  ({shown})")
     if failed:
         raise typer.Exit(1)

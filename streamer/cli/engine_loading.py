@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from streamer.engine import Engine
 
 
-def load_engine(device: Device, threads: int, *, llm: bool, tell: bool) -> Engine:
+def load_engine(
+    device: Device, threads: int, *, llm: bool, emotion_model: str, tell: bool
+) -> Engine:
     """Takes seconds; the very first time the LLM is converted too, which takes about a minute.
 
     Args:
@@ -29,7 +31,9 @@ def load_engine(device: Device, threads: int, *, llm: bool, tell: bool) -> Engin
         disable_progress_bar()
     try:
         return Engine.load(
-            EngineOptions(device=device.value, threads=threads, llm=llm),
+            EngineOptions(
+                device=device.value, threads=threads, llm=llm, emotion_model=emotion_model
+            ),
             progress=_tell if tell else None,
         )
     except (ModelError, DeviceUnavailableError) as error:

@@ -33,6 +33,15 @@ LlmOption = Annotated[
         help="Let the language model decide about words. Off: less memory, more errors.",
     ),
 ]
+EmotionModelOption = Annotated[
+    str,
+    typer.Option(
+        envvar="STREAMER_EMOTION_MODEL",
+        help="What tells the emotion: a folder, or hub:OWNER/REPOSITORY, with an "
+        "audio-classification model of the transformers library.",
+        metavar="NAME",
+    ),
+]
 JsonOption = Annotated[
     bool,
     typer.Option("--json", envvar="STREAMER_JSON", help="Print JSON, one object a line."),

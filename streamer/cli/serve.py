@@ -8,9 +8,17 @@ from typing import Annotated
 
 import typer
 
+from models.catalog import EMOTION
 from streamer.cli.engine_loading import load_engine
 from streamer.cli.failures import EXIT_USAGE, fail
-from streamer.cli.options import Device, DeviceOption, LlmOption, ThreadsOption, TokenOption
+from streamer.cli.options import (
+    Device,
+    DeviceOption,
+    EmotionModelOption,
+    LlmOption,
+    ThreadsOption,
+    TokenOption,
+)
 from streamer.server_options import ServerOptions
 
 _DEFAULTS = ServerOptions()
@@ -45,6 +53,7 @@ def serve(
     device: DeviceOption = Device.CPU,
     threads: ThreadsOption = 2,
     llm: LlmOption = True,
+    emotion_model: EmotionModelOption = EMOTION.name,
     trace: Annotated[
         Path | None,
         typer.Option(
@@ -69,7 +78,7 @@ def serve(
         fail(str(error), EXIT_USAGE)
     from streamer.server import create_app, run_server
 
-    engine = load_engine(device, threads, llm=llm, tell=True)
+    engine = load_engine(device, threads, llm=llm, emotion_model=emotion_model, tell=True)
     try:
         app = create_app(engine, options)
     except OSError as error:

@@ -13,9 +13,17 @@ import numpy as np
 import numpy.typing as npt
 import typer
 
+from models.catalog import EMOTION
 from streamer.cli.engine_loading import load_engine
 from streamer.cli.failures import complain, fail
-from streamer.cli.options import DecoderChoice, Device, DeviceOption, JsonOption, ThreadsOption
+from streamer.cli.options import (
+    DecoderChoice,
+    Device,
+    DeviceOption,
+    EmotionModelOption,
+    JsonOption,
+    ThreadsOption,
+)
 from streamer.clock import seconds_from_samples
 from streamer.ledger import Segment
 
@@ -67,6 +75,7 @@ def transcribe(
     ] = None,
     device: DeviceOption = Device.CPU,
     threads: ThreadsOption = 2,
+    emotion_model: EmotionModelOption = EMOTION.name,
     trace: Annotated[
         Path | None,
         typer.Option(
@@ -95,7 +104,9 @@ def transcribe(
                 fail(f"the trace cannot be written to {trace}: {error.strerror}")
         fused = decoder is DecoderChoice.FUSED
         # In a script, stderr holds nothing but what went wrong.
-        engine = load_engine(device, threads, llm=fused, tell=sys.stderr.isatty())
+        engine = load_engine(
+            device, threads, llm=fused, emotion_model=emotion_model, tell=sys.stderr.isatty()
+        )
         stack.callback(engine.close)
         failed = 0
         for path in files:

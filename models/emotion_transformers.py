@@ -1,0 +1,115 @@
+"""Any audio-classification model of the transformers library as the emotion model.
+
+For people with a GPU or a favourite: wav2vec2, HuBERT, WavLM, Whisper and the like, fine-tuned on
+emotions, from a folder or from a hub. Their classes go by many names; those that mean one of
+`LABELS` are given its name, what is left (surprise, boredom, "other") counts as `unknown`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+
+from models.emotion import LABELS, SAMPLE_RATE, ClipOptions, EmotionModel, Samples
+from models.emotion_track import UNKNOWN
+from models.errors import ModelCorruptError, ModelMissingError
+from models.runtime import DeviceUnavailableError
+
+_STEMS: Final = {
+    "neu": "neutral",
+    "calm": "neutral",
+    "hap": "happy",
+    "joy": "happy",
+    "sad": "sad",
+    "ang": "angry",
+    "fea": "fearful",
+    "fearful": "fearful",
+    "dis": "disgust",
+}
+"""First letters of a class's name -> ours; hubs hold `ang`, `anger`, `angry`, `Anger`, ..."""
+_NOT_OURS: Final = ("disappoint", "dissatis", "distress")
+
+
+class TransformersEmotion(EmotionModel):
+    """One model and its feature extractor; safe to call from several threads."""
+
+    def __init__(
+        self, name: str, *, device: str = "cpu", options: ClipOptions | None = None
+    ) -> None:
+        """Loads the model.
+
+        Args:
+            name: `owner/repository` on the hub, or a folder with `config.json`.
+            device: "cpu" or "cuda".
+            options: how long clips are cut.
+
+        Raises:
+            ModelMissingError: the hub cannot be reached, or has no such model.
+            ModelCorruptError: it is no audio classifier at 16 kHz, or knows no emotion of ours.
+            DeviceUnavailableError: CUDA is wanted and not there.
+        """
+        # Seconds of imports, only for those who ask for such a model.
+        import torch
+        from transformers import AutoFeatureExtractor, AutoModelForAudioClassification
+
+        if device == "cuda" and not torch.cuda.is_available():
+            raise DeviceUnavailableError("no CUDA device was found; use --device cpu")
+        try:
+            self._extract: Any = AutoFeatureExtractor.from_pretrained(name)
+            model: Any = AutoModelForAudioClassification.from_pretrained(name)
+        except OSError as error:
+            raise ModelMissingError(
+                f"the emotion model {name} could not be fetched or read ({_first_line(error)}); "
+                "download it elsewhere and give its folder instead of the name"
+            ) from error
+        except (ValueError, KeyError) as error:
+            raise ModelCorruptError(
+                f"{name} is not a model that classifies audio ({_first_line(error)})"
+            ) from error
+        if self._extract.sampling_rate != SAMPLE_RATE:
+            raise ModelCorruptError(
+                f"{name} hears {self._extract.sampling_rate} Hz; {SAMPLE_RATE} Hz is needed"
+            )
+        self._columns = columns(model.config.id2label)
+        if not (self._columns < len(LABELS)).any():
+            classes = ", ".join(model.config.id2label.values())
+            raise ModelCorruptError(f"{name} tells {classes}: none of {', '.join(LABELS)}")
+        known = [*LABELS, UNKNOWN] if (self._columns == len(LABELS)).any() else LABELS
+        super().__init__(known, options)
+        self._name, self._device = name, device
+        self._model = model.to(device).eval()
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    def _probabilities(self, samples: Samples) -> Samples:
+        import torch
+
+        inputs = self._extract(samples, sampling_rate=SAMPLE_RATE, return_tensors="pt")
+        with torch.inference_mode():
+            logits = self._model(**inputs.to(self._device)).logits[0].float()
+            shares = logits.softmax(dim=-1).cpu().numpy()
+        summed = np.zeros(len(self.labels), np.float32)
+        np.add.at(summed, self._columns, shares)
+        return summed
+
+
+def columns(id2label: Mapping[int, str]) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Where each of the model's classes goes: an index into LABELS, or its length for `unknown`."""
+    return np.array([_column(id2label[index]) for index in sorted(id2label)], np.int64)
+
+
+def _column(name: str) -> int:
+    plain = name.strip().lower().removeprefix("emotion_").removeprefix("label_")
+    if not plain.startswith(_NOT_OURS):
+        for stem, label in _STEMS.items():
+            if plain.startswith(stem):
+                return LABELS.index(label)
+    return len(LABELS)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
