@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from models.emotion import EmotionClassifier, EmotionModel
+from models.hub import fetch_folder_from_hub
 from models.zoo import HUB_PREFIX, Zoo
 
 _FILE: Final = "emotion.onnx"
@@ -24,11 +25,13 @@ def load_emotion_model(name: str, zoo: Zoo, *, device: str = "cpu") -> EmotionMo
         models.errors.ModelError: it is missing, cannot be fetched, or is not a fitting model.
         models.runtime.DeviceUnavailableError: the device is not usable.
     """
+    on_hub = name.startswith(HUB_PREFIX)
     folder = Path(name)
-    is_transformers = folder.is_dir() and not (folder / _FILE).is_file()
-    if name.startswith(HUB_PREFIX) or is_transformers:
-        # Imports torch, which the project's own model does without.
-        from models.emotion_transformers import TransformersEmotion
+    if not on_hub and not (folder.is_dir() and not (folder / _FILE).is_file()):
+        return EmotionClassifier(zoo.path(name, _FILE), device=device)
+    if on_hub:
+        folder = fetch_folder_from_hub(name.removeprefix(HUB_PREFIX))
+    # Imports torch, which the project's own model does without.
+    from models.emotion_transformers import TransformersEmotion
 
-        return TransformersEmotion(name.removeprefix(HUB_PREFIX), device=device)
-    return EmotionClassifier(zoo.path(name, _FILE), device=device)
+    return TransformersEmotion(folder, name=name, device=device)

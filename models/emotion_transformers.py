@@ -1,13 +1,14 @@
 """Any audio-classification model of the transformers library as the emotion model.
 
 For people with a GPU or a favourite: wav2vec2, HuBERT, WavLM, Whisper and the like, fine-tuned on
-emotions, from a folder or from a hub. Their classes go by many names; those that mean one of
+emotions. Their classes go by many names; those that mean one of
 `LABELS` are given its name, what is left (surprise, boredom, "other") counts as `unknown`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -36,17 +37,23 @@ class TransformersEmotion(EmotionModel):
     """One model and its feature extractor; safe to call from several threads."""
 
     def __init__(
-        self, name: str, *, device: str = "cpu", options: ClipOptions | None = None
+        self,
+        folder: Path,
+        *,
+        name: str | None = None,
+        device: str = "cpu",
+        options: ClipOptions | None = None,
     ) -> None:
         """Loads the model.
 
         Args:
-            name: `owner/repository` on the hub, or a folder with `config.json`.
+            folder: with `config.json`, `preprocessor_config.json` and the weights.
+            name: what to call it; else the folder.
             device: "cpu" or "cuda".
             options: how long clips are cut.
 
         Raises:
-            ModelMissingError: the hub cannot be reached, or has no such model.
+            ModelMissingError: a file is not in the folder.
             ModelCorruptError: it is no audio classifier at 16 kHz, or knows no emotion of ours.
             DeviceUnavailableError: CUDA is wanted and not there.
         """
@@ -54,15 +61,15 @@ class TransformersEmotion(EmotionModel):
         import torch
         from transformers import AutoFeatureExtractor, AutoModelForAudioClassification
 
+        name = name or str(folder)
         if device == "cuda" and not torch.cuda.is_available():
             raise DeviceUnavailableError("no CUDA device was found; use --device cpu")
         try:
-            self._extract: Any = AutoFeatureExtractor.from_pretrained(name)
-            model: Any = AutoModelForAudioClassification.from_pretrained(name)
+            self._extract: Any = AutoFeatureExtractor.from_pretrained(folder)
+            model: Any = AutoModelForAudioClassification.from_pretrained(folder)
         except OSError as error:
             raise ModelMissingError(
-                f"the emotion model {name} could not be fetched or read ({_first_line(error)}); "
-                "download it elsewhere and give its folder instead of the name"
+                f"the emotion model {name} is not complete ({_first_line(error)})"
             ) from error
         except (ValueError, KeyError) as error:
             raise ModelCorruptError(
