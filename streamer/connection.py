@@ -8,32 +8,31 @@ import time
 from enum import Enum
 from typing import Final
 
+from streamer.hosted_session import Attachment, Farewell, HostedSession, Running
 from streamer.inbound import ProtocolError, parse_text
-from streamer.latency import LatencyTrace
 from streamer.metrics import ServerMetrics
-from streamer.native_view import wire_event
+from streamer.native_view import numbered_event
 from streamer.protocol import (
     CLOSE_CODES,
     ErrorCode,
     ReadyEvent,
+    ResumeMessage,
     StartMessage,
 )
 from streamer.receiver import Receiver
-from streamer.recognizer_api import (
-    RecognizerFactory,
-    SessionOptions,
-    SpeechRecognizer,
-)
+from streamer.replay import ReplayGoneError
 from streamer.sender import Sender, Socket, SocketClosedError
 from streamer.server_options import ServerOptions
-from streamer.session import Session, SessionFailedError, SessionLimits
-from streamer.tally import Tally
+from streamer.session_host import SessionHost, session_expired
 
 logger = logging.getLogger(__name__)
 
+_LAST_WORD_S: Final = 0.1
+"""Only the receiving side learns whether a client closed or was cut, just after sending failed."""
+
 
 class ConnectionState(Enum):
-    OPEN = "open"  # waiting for `start`
+    OPEN = "open"  # waiting for `start` or `resume`
     STREAMING = "streaming"  # audio flows
     FLUSHING = "flushing"  # no more audio; finals on their way
     CLOSED = "closed"
@@ -55,20 +54,12 @@ class Connection:
     """One client, from its first message to the close frame. `run` once."""
 
     def __init__(
-        self,
-        socket: Socket,
-        factory: RecognizerFactory,
-        options: ServerOptions,
-        metrics: ServerMetrics,
-        session_id: str,
-        trace: LatencyTrace,
+        self, socket: Socket, host: SessionHost, options: ServerOptions, metrics: ServerMetrics
     ) -> None:
-        self.session_id = session_id
         self.state = ConnectionState.OPEN
-        self._factory = factory
+        self._host = host
         self._options = options
         self._metrics = metrics
-        self._trace = trace
         self._sender = Sender(socket, options.send_timeout_s, metrics)
         self._receiver = Receiver(socket, self._sender, options, metrics)
 
@@ -81,21 +72,14 @@ class Connection:
             try:
                 if refusal is not None:
                     raise refusal
-                start = await self._await_start()
-                recognizer = self._recognizer(start)
+                hosted, attachment, resumed = await self._open()
             except ProtocolError as error:
-                await self._refuse(error)
+                self._metrics.rejected.labels(error.code.value).inc()
+                await self._close(error)
                 return
-            limits = SessionLimits(
-                outbox_events=self._options.outbox_events,
-                max_backlog_s=self._options.max_backlog_s,
-                recording=not start.live,
-            )
-            executor = self._factory.executor
-            async with Session(recognizer, executor, limits, self._trace) as session:
-                await self._converse(session, start)
+            await self._hold(hosted, attachment, resumed)
         except SocketClosedError:
-            logger.info("session %s: client left", self.session_id)
+            logger.info("a client left")
         except asyncio.CancelledError:  # the grace period of a shutdown is over
             await self._sender.close(CLOSE_CODES[ErrorCode.SHUTTING_DOWN], "shutdown")
             raise
@@ -106,108 +90,161 @@ class Connection:
         """The server is going away: flush, say bye, close with 1001. Returns at once."""
         self._receiver.shut_down()
 
-    async def _refuse(self, error: ProtocolError) -> None:
-        self._metrics.rejected.labels(error.code.value).inc()
+    async def _close(self, error: ProtocolError) -> None:
         await self._sender.send_error(error)
         await self._sender.close(CLOSE_CODES[error.code], error.code.value)
 
-    async def _await_start(self) -> StartMessage:
+    async def _open(self) -> tuple[HostedSession, Attachment, bool]:
+        """Raises ProtocolError, SocketClosedError."""
+        message = await self._first_message()
+        if isinstance(message, StartMessage):
+            hosted = self._host.open(message)
+            return hosted, await hosted.attach(0), False
+        hosted = self._host.find(message)
+        try:
+            attachment = await hosted.attach(message.last_seq)
+        except ReplayGoneError as error:
+            raise session_expired() from error
+        self._host.resumed(hosted)
+        return hosted, attachment, True
+
+    async def _first_message(self) -> StartMessage | ResumeMessage:
         message = await self._receiver.receive()
         if isinstance(message, bytes):
             raise ProtocolError(
                 ErrorCode.NOT_STARTED, "audio came before the settings; send a start message first"
             )
         parsed = parse_text(message)
-        if not isinstance(parsed, StartMessage):
+        if not isinstance(parsed, StartMessage | ResumeMessage):
             raise ProtocolError(
                 ErrorCode.NOT_STARTED,
                 f"{parsed.type} came before the settings; send a start message first",
             )
         return parsed
 
-    def _recognizer(self, start: StartMessage) -> SpeechRecognizer:
-        """Raises ProtocolError."""
-        if start.decoder == "fused" and self._factory.default_decoder == "draft":
-            raise ProtocolError(
-                ErrorCode.BAD_CONFIG,
-                "decoder: this server runs without an LLM; ask for 'draft' or leave it out",
-            )
-        options = SessionOptions(
-            decoder=start.decoder or self._factory.default_decoder,
-            context=start.context,
-            hot_words=start.hot_words,
-            emotion=start.emotion,
-            silence_ms=start.silence_ms,
-        )
-        try:
-            return self._factory.recognizer(options, self._trace)
-        except Exception as error:
-            logger.exception("session %s: no recognizer", self.session_id)
-            raise ProtocolError(
-                ErrorCode.INTERNAL, "the session could not be set up; try again later"
-            ) from error
+    async def _hold(self, hosted: HostedSession, attachment: Attachment, resumed: bool) -> None:
+        """Serve the session until it ends, or until another connection takes it over.
 
-    async def _converse(self, session: Session, start: StartMessage) -> None:
+        Raises:
+            SocketClosedError: the client left; the session is parked, or ended.
+        """
         self._move(ConnectionState.STREAMING)
-        await self._sender.send(
-            ReadyEvent(
-                session_id=self.session_id,
-                decoder=start.decoder or self._factory.default_decoder,
-                models=self._factory.models,
-                max_message_bytes=self._options.max_message_bytes,
-                buffer_ms=self._options.buffer_s * 1000,
-            )
-        )
-        tally = Tally(session, self._metrics)
-        reader = asyncio.create_task(self._receiver.read(session, start))
-        writer = asyncio.create_task(self._write(session, tally))
-        heartbeat = asyncio.create_task(self._beat(session, tally))
-        tasks = (reader, writer, heartbeat)
-        self._metrics.sessions.inc()
-        self._metrics.sessions_active.inc()
+        talking = asyncio.create_task(self._talk(hosted, attachment, resumed))
+        evicted = asyncio.create_task(attachment.evicted.wait())
         try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            _raise_if_unheard(writer, heartbeat)
-            error = await _outcome(reader)
+            await asyncio.wait({talking, evicted}, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            hosted.abandon("shutdown")
+            raise
+        finally:
+            # Whoever takes over waits for this, and must not wait for a dead socket.
+            for task in (talking, evicted):
+                task.cancel()
+            await asyncio.wait({talking, evicted})
+            hosted.release(attachment)
+        if talking.cancelled():
+            logger.info("session %s: taken over", hosted.id)
+            await self._close(
+                ProtocolError(
+                    ErrorCode.TAKEN_OVER, "the session goes on over another connection; close this"
+                )
+            )
+            return
+        try:
+            talking.result()
+        except SocketClosedError as closed:
+            if not attachment.evicted.is_set():
+                self._host.left(hosted, for_good=closed.for_good)
+            raise
+
+    async def _talk(self, hosted: HostedSession, attachment: Attachment, resumed: bool) -> None:
+        running = hosted.running
+        writer = asyncio.create_task(self._write(hosted, attachment, resumed))
+        tasks = [writer]
+        try:
+            if running is not None:
+                error = await self._stream(hosted, running, writer, tasks)
+                hosted.finish(error)
             self._move(ConnectionState.FLUSHING)
-            session.stop()
-            try:
-                await writer
-            except SessionFailedError as failure:
-                error = ProtocolError(ErrorCode.INTERNAL, str(failure))
-            heartbeat.cancel()
-            await self._say_goodbye(tally, error)
+            await writer
+            assert hosted.farewell is not None
+            await self._say_goodbye(hosted.farewell)
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            self._metrics.sessions_active.dec()
+        logger.info("session %s: ended (%s)", hosted.id, hosted.farewell.bye.reason)
 
-    async def _write(self, session: Session, tally: Tally) -> None:
-        async for report in session:
-            tally.count(report)
-            event = wire_event(report)
+    async def _stream(
+        self,
+        hosted: HostedSession,
+        running: Running,
+        writer: asyncio.Task[None],
+        tasks: list[asyncio.Task[None]],
+    ) -> ProtocolError | None:
+        """Until there is no more audio; gives the error that is the reason, if it is one.
+
+        Raises:
+            SocketClosedError: the client left.
+        """
+        heartbeat = asyncio.create_task(self._beat(hosted, running))
+        tasks.append(heartbeat)
+        if hosted.finishing:
+            return None
+        reader = asyncio.create_task(
+            self._receiver.read(running.session, running.frames, running.intake)
+        )
+        tasks.append(reader)
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if any(_is_unheard(task) for task in (writer, heartbeat)):
+            await asyncio.wait({reader}, timeout=_LAST_WORD_S)
+            await _outcome(reader)
+            raise SocketClosedError("the client left")
+        return await _outcome(reader)
+
+    async def _write(self, hosted: HostedSession, attachment: Attachment, resumed: bool) -> None:
+        options = self._options
+        can_resume = options.max_parked > 0
+        await self._sender.send(
+            ReadyEvent(
+                session_id=hosted.id,
+                decoder=self._host.decoder(hosted.start),
+                models=self._host.models,
+                max_message_bytes=options.max_message_bytes,
+                buffer_ms=options.buffer_s * 1000,
+                resumed=resumed,
+                acknowledged_offset=hosted.acknowledged_offset,
+                resume_token=hosted.resume_token if can_resume else None,
+                resume_ms=options.resume_s * 1000 if can_resume else 0,
+                follow_id=hosted.follow_id,
+            )
+        )
+        async for delivery in attachment.events:
+            event = numbered_event(delivery.seq, delivery.report)
             if event is not None:
                 await self._sender.send(event)
-            tally.emitted(report, time.perf_counter_ns())
+            if hosted.running is not None:
+                hosted.running.tally.emitted(delivery.report, time.perf_counter_ns())
 
-    async def _beat(self, session: Session, tally: Tally) -> None:
-        received = 0
+    async def _beat(self, hosted: HostedSession, running: Running) -> None:
+        session = running.session
+        told = (session.received_samples, session.processed_samples)
         while True:
             await asyncio.sleep(self._options.heartbeat_s)
-            if session.received_samples != received:
-                received = session.received_samples
-                await self._sender.send(tally.latency())
+            now = (session.received_samples, session.processed_samples)
+            if now != told and hosted.running is not None:
+                told = now
+                await self._sender.send(running.tally.latency(hosted.acknowledged_offset))
 
-    async def _say_goodbye(self, tally: Tally, error: ProtocolError | None) -> None:
-        await self._sender.send(tally.latency())
-        reason = "stop"
+    async def _say_goodbye(self, farewell: Farewell) -> None:
+        await self._sender.send(farewell.latency)
+        error = farewell.error
         if error is not None:
             await self._sender.send_error(error)
-            reason = "shutdown" if error.code is ErrorCode.SHUTTING_DOWN else error.code.value
-        await self._sender.send(tally.bye(reason))
-        await self._sender.close(1000 if error is None else CLOSE_CODES[error.code], reason)
-        logger.info("session %s: ended (%s)", self.session_id, reason)
+        await self._sender.send(farewell.bye)
+        await self._sender.close(
+            1000 if error is None else CLOSE_CODES[error.code], farewell.bye.reason
+        )
 
     def _move(self, state: ConnectionState) -> None:
         if state not in _TRANSITIONS[self.state]:
@@ -215,11 +252,9 @@ class Connection:
         self.state = state
 
 
-def _raise_if_unheard(*senders: asyncio.Task[None]) -> None:
-    """Raises SocketClosedError if one of the tasks that send could not."""
-    for task in senders:
-        if task.done() and isinstance(error := task.exception(), SocketClosedError):
-            raise error
+def _is_unheard(sending: asyncio.Task[None]) -> bool:
+    """Whether a task that sends could not."""
+    return sending.done() and isinstance(sending.exception(), SocketClosedError)
 
 
 async def _outcome(reader: asyncio.Task[None]) -> ProtocolError | None:

@@ -1,18 +1,19 @@
-"""The websocket endpoint: admission, the connections that run, and their orderly end."""
+"""The websocket endpoints: admission, the connections that run, and their orderly end."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Protocol
+from typing import Final, Protocol
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from streamer.access import SUBPROTOCOL, origin_is_allowed, token_is_right
-from streamer.connection import Connection
+from streamer.connection import Connection, ConnectionState
+from streamer.follower import Follower
 from streamer.inbound import ProtocolError
 from streamer.latency import LatencyTrace, TraceWriter
 from streamer.metrics import ServerMetrics
@@ -21,8 +22,12 @@ from streamer.receiver import shutting_down
 from streamer.recognizer_api import RecognizerFactory
 from streamer.sender import SocketClosedError
 from streamer.server_options import ServerOptions
+from streamer.session_host import SessionHost, too_many_sessions
 
 logger = logging.getLogger(__name__)
+
+_GOODBYES: Final = (1000, 1001)
+"""How programs close, and pages that are left. All else is an accident."""
 
 
 class Served(Protocol):
@@ -44,28 +49,61 @@ class StreamServer:
         self.engine = engine
         self._tracer = None if options.trace is None else TraceWriter(options.trace)
         self._running: dict[Served, asyncio.Task[None]] = {}
+        self._following: set[asyncio.Task[None]] = set()
+        self.host = SessionHost(engine, options, self.metrics, self._tracer, self._other_places)
         self.draining = False
 
     @property
     def connections(self) -> int:
-        """Clients that hold a place, started or not."""
+        """Clients that speak, or have not said yet what they want."""
         return len(self._running)
 
     async def stream(self, websocket: WebSocket) -> None:
         """`/v1/stream`."""
-        spoken = SUBPROTOCOL if SUBPROTOCOL in websocket.scope["subprotocols"] else None
-        refusal = self.refusal(
+        refusal = self._access_refusal(
             websocket.headers, websocket.query_params, websocket.scope["subprotocols"]
         )
-        await websocket.accept(subprotocol=spoken)
-        session_id = secrets.token_hex(8)
-        trace = LatencyTrace() if refusal else self.trace(session_id)
+        # Who has said nothing yet may want to resume a session, which has its place already.
+        undecided = sum(_is_undecided(client) for client in self._running)
+        if refusal is None and undecided >= self.options.max_sessions:
+            refusal = too_many_sessions(self.options.max_sessions)
+        await websocket.accept(subprotocol=_spoken(websocket))
         socket = StarletteSocket(websocket)
-        connection = Connection(socket, self.engine, self.options, self.metrics, session_id, trace)
+        connection = Connection(socket, self.host, self.options, self.metrics)
         if refusal is not None:
             await connection.run(refusal)
             return
         await self.hold(connection)
+
+    async def follow(self, websocket: WebSocket) -> None:
+        """`/v1/follow?session=…`. The follow id itself is the permission to follow."""
+        await websocket.accept(subprotocol=_spoken(websocket))
+        follower = Follower(StarletteSocket(websocket), self.options, self.metrics)
+        refusal = self._origin_refusal(websocket.headers)
+        if refusal is None and self.draining:
+            refusal = shutting_down()
+        if refusal is None and len(self._following) >= self.options.max_followers:
+            refusal = ProtocolError(
+                ErrorCode.TOO_MANY_FOLLOWERS,
+                f"{self.options.max_followers} clients follow already; try again later",
+            )
+        try:
+            if refusal is not None:
+                raise refusal
+            hosted = self.host.followed(websocket.query_params.get("session", ""))
+        except ProtocolError as error:
+            await follower.refuse(error)
+            return
+        task = asyncio.create_task(follower.run(hosted, self.host.decoder(hosted.start)))
+        self._following.add(task)
+        try:
+            await asyncio.wait({task})
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+            self._following.discard(task)
+        if not task.cancelled():
+            task.result()
 
     async def hold(self, client: Served) -> None:
         """Run a client that was not refused, in a place of its own."""
@@ -89,14 +127,13 @@ class StreamServer:
         self.draining = True
         for client in self._running:
             client.shut_down()
-        if not self._running:
-            return
-        _, late = await asyncio.wait(self._running.values(), timeout=self.options.shutdown_grace_s)
-        for task in late:
-            task.cancel()
+        self.host.finish(shutting_down())
+        deadline_s = time.monotonic() + self.options.shutdown_grace_s
+        late = await _ended(self._running.values(), deadline_s)
         if late:
-            logger.warning("%d sessions did not end in time", len(late))
-            await asyncio.wait(late)
+            logger.warning("%d sessions did not end in time", late)
+        await self.host.close(deadline_s - time.monotonic())
+        await _ended(self._following, deadline_s)
 
     async def close(self) -> None:
         """Drain, free the models, end the trace file."""
@@ -109,27 +146,58 @@ class StreamServer:
         self, headers: Mapping[str, str], query: Mapping[str, str], subprotocols: Sequence[str]
     ) -> ProtocolError | None:
         """Why whoever sent this request may not have a place; None if it may."""
-        options = self.options
-        if not origin_is_allowed(options.allow_origin, headers):
-            origin = headers.get("origin", "")[:200]
-            return ProtocolError(
-                ErrorCode.UNAUTHORIZED,
-                f"pages from {origin} may not connect; start the server with "
-                "--allow-origin to let them",
-            )
-        if not token_is_right(options.token, headers, query, subprotocols):
+        refusal = self._access_refusal(headers, query, subprotocols)
+        if refusal is None and self.host.places_taken >= self.options.max_sessions:
+            refusal = too_many_sessions(self.options.max_sessions)
+        return refusal
+
+    def _other_places(self) -> int:
+        """Taken by clients in other dialects."""
+        return sum(not isinstance(client, Connection) for client in self._running)
+
+    def _access_refusal(
+        self, headers: Mapping[str, str], query: Mapping[str, str], subprotocols: Sequence[str]
+    ) -> ProtocolError | None:
+        refusal = self._origin_refusal(headers)
+        if refusal is not None:
+            return refusal
+        if not token_is_right(self.options.token, headers, query, subprotocols):
             return ProtocolError(
                 ErrorCode.UNAUTHORIZED,
                 "token missing or wrong; send it as 'Authorization: Bearer …' or '?token=…'",
             )
-        if self.draining:
-            return shutting_down()
-        if len(self._running) >= options.max_sessions:
-            return ProtocolError(
-                ErrorCode.TOO_MANY_SESSIONS,
-                f"all {options.max_sessions} sessions are taken; try again later",
-            )
-        return None
+        return shutting_down() if self.draining else None
+
+    def _origin_refusal(self, headers: Mapping[str, str]) -> ProtocolError | None:
+        if origin_is_allowed(self.options.allow_origin, headers):
+            return None
+        origin = headers.get("origin", "")[:200]
+        return ProtocolError(
+            ErrorCode.UNAUTHORIZED,
+            f"pages from {origin} may not connect; start the server with "
+            "--allow-origin to let them",
+        )
+
+
+def _spoken(websocket: WebSocket) -> str | None:
+    return SUBPROTOCOL if SUBPROTOCOL in websocket.scope["subprotocols"] else None
+
+
+def _is_undecided(client: Served) -> bool:
+    return isinstance(client, Connection) and client.state is ConnectionState.OPEN
+
+
+async def _ended(tasks: Iterable[asyncio.Task[None]], deadline_s: float) -> int:
+    """Wait for tasks until a moment (monotonic), then cancel the rest; gives their number."""
+    running = set(tasks)
+    if not running:
+        return 0
+    _, late = await asyncio.wait(running, timeout=max(0.0, deadline_s - time.monotonic()))
+    for task in late:
+        task.cancel()
+    if late:
+        await asyncio.wait(late)
+    return len(late)
 
 
 class StarletteSocket:
@@ -148,7 +216,8 @@ class StarletteSocket:
         except RuntimeError as error:
             raise SocketClosedError("the client left") from error
         if message["type"] == "websocket.disconnect":
-            raise SocketClosedError("the client left")
+            for_good = message.get("code") in _GOODBYES
+            raise SocketClosedError("the client left", for_good=for_good)
         text: str | None = message.get("text")
         if text is not None:
             return text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -18,12 +19,14 @@ from streamer.protocol import (
     Encoding,
     ErrorCode,
     FinalizeMessage,
+    ResumeMessage,
     StartMessage,
     StopMessage,
 )
 
 _SEQ_MODULUS: Final = 2**32
-_TYPES: Final = "start, finalize, stop"
+_TYPES: Final = "start, finalize, stop, resume"
+_OPENINGS: Final = frozenset({"start", "resume"})
 _DISCRIMINATOR_ERRORS: Final = frozenset({"union_tag_invalid", "union_tag_not_found"})
 
 
@@ -51,11 +54,12 @@ class Hole:
 FrameItem = ProtocolError | Hole | AudioFrame
 
 
-def parse_text(text: str) -> StartMessage | FinalizeMessage | StopMessage:
+def parse_text(text: str) -> StartMessage | ResumeMessage | FinalizeMessage | StopMessage:
     """Read a JSON message.
 
     Raises:
-        ProtocolError: `bad_message`, or `bad_config` if the settings of `start` are wrong.
+        ProtocolError: `bad_message`, or `bad_config` if the fields of `start` or `resume` are
+            wrong.
     """
     try:
         raw = json.loads(text, object_pairs_hook=_without_duplicates)
@@ -73,7 +77,9 @@ def parse_text(text: str) -> StartMessage | FinalizeMessage | StopMessage:
             ErrorCode.BAD_MESSAGE, f"text message is not a JSON object with a type out of {_TYPES}"
         )
     version = raw.get("protocol_version", PROTOCOL_VERSION)
-    if raw.get("type") == "start" and version != PROTOCOL_VERSION:
+    # A type that is no text is told apart below.
+    opens = isinstance(raw.get("type"), str) and raw["type"] in _OPENINGS
+    if opens and version != PROTOCOL_VERSION:
         raise ProtocolError(
             ErrorCode.BAD_CONFIG,
             f"protocol_version {version!r:.40} is not spoken here; send {PROTOCOL_VERSION}",
@@ -81,7 +87,7 @@ def parse_text(text: str) -> StartMessage | FinalizeMessage | StopMessage:
     try:
         return CLIENT_MESSAGE.validate_python(raw)
     except ValidationError as error:
-        raise _explain(error, is_start=raw.get("type") == "start") from error
+        raise _explain(error, opens=opens) from error
 
 
 class _DuplicateKeyError(Exception):
@@ -97,7 +103,7 @@ def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return message
 
 
-def _explain(error: ValidationError, *, is_start: bool) -> ProtocolError:
+def _explain(error: ValidationError, *, opens: bool) -> ProtocolError:
     first = error.errors(include_url=False, include_context=False)[0]
     if first["type"] in _DISCRIMINATOR_ERRORS:
         return ProtocolError(
@@ -110,12 +116,15 @@ def _explain(error: ValidationError, *, is_start: bool) -> ProtocolError:
         said = "is not a setting of this protocol; remove it"
     elif "input" in first and not isinstance(first["input"], dict):
         said += f", not {first['input']!r:.40}"
-    code = ErrorCode.BAD_CONFIG if is_start else ErrorCode.BAD_MESSAGE
+    code = ErrorCode.BAD_CONFIG if opens else ErrorCode.BAD_MESSAGE
     return ProtocolError(code, f"{field[:80]}: {said}")
 
 
 class FrameReader:
-    """Checks the audio frames of one session against their order and clock."""
+    """Checks the audio frames of one session against their order and clock.
+
+    The clock lasts as long as the session; the numbers begin anew on every connection.
+    """
 
     def __init__(self, rate: int, encoding: Encoding) -> None:
         self.rate = rate
@@ -129,13 +138,20 @@ class FrameReader:
         """Client samples seen or missed so far."""
         return self._next_offset
 
+    def begin_connection(self) -> None:
+        """The next frame has number 0."""
+        self._next_seq = 0
+
     def audio_ms(self, data: bytes) -> float:
         """How much audio a frame brings, going by its length."""
         return self._samples(data) * 1000 / self.rate
 
-    def read(self, data: bytes) -> tuple[FrameItem, ...]:
+    def read(self, data: bytes) -> Iterator[FrameItem]:
         """What a binary message means, in order: errors that are not fatal, the hole before
         the frame, the audio.
+
+        The frame counts as seen when the iteration has ended: if the connection breaks while
+        its items are being dealt with, the client has to send it again.
 
         Raises:
             ProtocolError: `bad_frame`.
@@ -144,23 +160,24 @@ class FrameReader:
             seq, offset, _ = decode_header(data)
         except FrameError as error:
             raise ProtocolError(ErrorCode.BAD_FRAME, str(error)) from error
-        items: list[FrameItem] = list(self._check_order(seq, offset))
+        order = self._check_order(seq, offset)
         end_offset = offset + self._samples(data)
         if self.audio_ms(data) > MAX_FRAME_MS:
             raise ProtocolError(
                 ErrorCode.BAD_FRAME,
                 f"audio frame is longer than {MAX_FRAME_MS} ms; send chunks of 20 to 200 ms",
             )
+        content: tuple[FrameItem, ...]
         try:
-            items.append(decode_frame(data, self._encoding))
+            content = (decode_frame(data, self._encoding),)
         except FrameError as error:
             raise ProtocolError(ErrorCode.BAD_FRAME, str(error)) from error
         except SampleError as error:
-            items.append(ProtocolError(ErrorCode.BAD_SAMPLES, str(error)))
-            items.append(Hole(end_offset, "bad_samples"))
+            refused = ProtocolError(ErrorCode.BAD_SAMPLES, str(error))
+            content = (refused, Hole(end_offset, "bad_samples"))
+        yield from (*order, *content)
         self._next_seq = (seq + 1) % _SEQ_MODULUS
         self._next_offset = end_offset
-        return tuple(items)
 
     def _samples(self, data: bytes) -> int:
         return max(0, len(data) - HEADER.size) // self._width

@@ -27,6 +27,17 @@ class ServerMetrics:
         self.sessions = Counter(
             "streamer_sessions", "Sessions that were opened.", registry=self.registry
         )
+        self.sessions_parked = Gauge(
+            "streamer_sessions_parked",
+            "Open sessions whose connection broke and that may be resumed.",
+            registry=self.registry,
+        )
+        self.sessions_resumed = Counter(
+            "streamer_sessions_resumed", "Times a session was resumed.", registry=self.registry
+        )
+        self.followers = Gauge(
+            "streamer_followers", "Clients that follow a session.", registry=self.registry
+        )
         self.rejected = Counter(
             "streamer_sessions_rejected",
             "Connections turned away, by error code.",

@@ -90,6 +90,12 @@ def wire_event(report: Report) -> WireEvent | None:  # noqa: PLR0911 - one for e
             assert_never(event)
 
 
+def numbered_event(seq: int, report: Report) -> WireEvent | None:
+    """As `wire_event`, with the event's number in its session."""
+    event = wire_event(report)
+    return None if event is None else event.model_copy(update={"seq": seq})
+
+
 def wire_word(word: Word) -> WireWord:
     return WireWord(
         id=word.id,

@@ -325,7 +325,7 @@ ServerEvent = Annotated[
     Field(discriminator="type"),
 ]
 
-CLIENT_MESSAGE: Final[
-    TypeAdapter[StartMessage | ResumeMessage | FinalizeMessage | StopMessage]
-] = TypeAdapter(ClientMessage)
+CLIENT_MESSAGE: Final[TypeAdapter[StartMessage | ResumeMessage | FinalizeMessage | StopMessage]] = (
+    TypeAdapter(ClientMessage)
+)
 SERVER_EVENT: Final[TypeAdapter[ServerEvent]] = TypeAdapter(ServerEvent)

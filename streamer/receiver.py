@@ -10,7 +10,7 @@ from streamer.allowance import Allowance
 from streamer.inbound import FrameReader, Hole, ProtocolError, parse_text
 from streamer.intake import Intake
 from streamer.metrics import ServerMetrics
-from streamer.protocol import ErrorCode, FinalizeMessage, StartMessage
+from streamer.protocol import ErrorCode, FinalizeMessage, ResumeMessage, StartMessage
 from streamer.sender import Sender, Socket
 from streamer.server_options import ServerOptions
 from streamer.session import Session
@@ -38,39 +38,35 @@ class Receiver:
         if self._receiving is not None and not self._receiving.expired():
             self._receiving.reschedule(asyncio.get_running_loop().time())
 
-    async def read(self, session: Session, start: StartMessage) -> None:
-        """Take messages until `stop`.
+    async def read(self, session: Session, frames: FrameReader, intake: Intake) -> None:
+        """Take messages until `stop`. May be cancelled: what was not taken in whole does not
+        count as seen, and the client sends it again when it resumes.
 
         Raises:
             ProtocolError: a fatal one; all audio before it has been fed.
             SocketClosedError: the client left.
         """
-        intake = Intake(session, start.sample_rate)
-        frames = FrameReader(start.sample_rate, start.encoding)
-        try:
-            while True:
-                # Not reading is what slows the client down: TCP holds its messages back.
-                await session.room()
-                message = await self.receive()
-                if isinstance(message, bytes):
-                    await self._take_audio(message, frames, intake)
-                    continue
-                self.count_message()
-                parsed = parse_text(message)
-                if isinstance(parsed, StartMessage):
-                    await self._sender.send_error(
-                        ProtocolError(
-                            ErrorCode.ALREADY_STARTED,
-                            "the session has its settings already; open another to change them",
-                        )
+        while True:
+            # Not reading is what slows the client down: TCP holds its messages back.
+            await session.room()
+            message = await self.receive()
+            if isinstance(message, bytes):
+                await self._take_audio(message, frames, intake)
+                continue
+            self.count_message()
+            parsed = parse_text(message)
+            if isinstance(parsed, StartMessage | ResumeMessage):
+                await self._sender.send_error(
+                    ProtocolError(
+                        ErrorCode.ALREADY_STARTED,
+                        "the session has its settings already; open another to change them",
                     )
-                elif isinstance(parsed, FinalizeMessage):
-                    intake.flush()
-                    await session.finalize()
-                else:
-                    return
-        finally:
-            intake.flush()
+                )
+            elif isinstance(parsed, FinalizeMessage):
+                intake.flush()
+                await session.finalize()
+            else:
+                return
 
     async def _take_audio(self, data: bytes, frames: FrameReader, intake: Intake) -> None:
         before = frames.end_offset

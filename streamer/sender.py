@@ -19,7 +19,14 @@ _CLOSE_TIMEOUT_S: Final = 2.0
 
 
 class SocketClosedError(ConnectionError):
-    """The peer is gone, or does not read any more."""
+    """The peer is gone, or does not read any more.
+
+    `for_good`: it closed the connection itself, as programs and pages do that end.
+    """
+
+    def __init__(self, message: str, *, for_good: bool = False) -> None:
+        super().__init__(message)
+        self.for_good = for_good
 
 
 class Socket(Protocol):

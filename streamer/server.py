@@ -89,10 +89,16 @@ def create_app(engine: RecognizerFactory, options: ServerOptions) -> Starlette:
             }
         )
 
-    async def page(request: Request) -> Response:
-        if not (web / "index.html").is_file():
+    def page(name: str) -> Response:
+        if not (web / name).is_file():
             return PlainTextResponse("this installation has no caption page\n", status_code=404)
-        return FileResponse(web / "index.html")
+        return FileResponse(web / name)
+
+    async def index(request: Request) -> Response:
+        return page("index.html")
+
+    async def overlay(request: Request) -> Response:
+        return page("overlay.html")
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -103,12 +109,14 @@ def create_app(engine: RecognizerFactory, options: ServerOptions) -> Starlette:
 
     app = Starlette(
         routes=[
-            Route("/", page),
+            Route("/", index),
             Route("/healthz", health),
             Route("/readyz", ready),
             Route("/metrics", metrics),
             Route("/v1/config", config),
+            Route("/overlay", overlay),
             WebSocketRoute("/v1/stream", server.stream),
+            WebSocketRoute("/v1/follow", server.follow),
             Mount("/static", StaticFiles(directory=web, check_dir=False)),
         ],
         middleware=[Middleware(_SecurityHeaders)],

@@ -21,7 +21,19 @@ class ServerOptions:
     allow_origin: tuple[str, ...] = ()
     """Web pages from elsewhere that may connect (`https://captions.example`), or `*`."""
     max_sessions: int = 8
-    """Connections beyond this are refused with `too_many_sessions`."""
+    """Sessions beyond this are refused with `too_many_sessions`. A session whose connection
+    broke keeps its place as long as it can be resumed."""
+    resume_s: float = 60.0
+    """A session whose connection broke can be resumed for this long."""
+    max_parked: int = 4
+    """Sessions that may wait to be resumed; beyond, the one that waits longest is given up.
+    With 0 no session can be resumed."""
+    max_followers: int = 64
+    """Of all sessions together."""
+    follower_events: int = 256
+    """A follower that leaves more events unread is dropped."""
+    followed_segments: int = 50
+    """Finished segments that a new follower gets."""
     max_message_bytes: int = 1_048_576
     """Of one websocket message. 5 s of 48 kHz float32 are 0.96 MB."""
     max_messages_per_s: float = 500.0
@@ -48,6 +60,13 @@ class ServerOptions:
             raise ValueError("max_sessions must be at least 1")
         if self.max_message_bytes < 1024:
             raise ValueError("max_message_bytes must be at least 1024")
+        for name in ("max_parked", "max_followers"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative")
+        if self.resume_s <= 0:
+            raise ValueError("resume_s must be positive; set max_parked to 0 to resume nothing")
+        if self.follower_events < 1 or self.followed_segments < 1:
+            raise ValueError("follower_events and followed_segments must be at least 1")
         if self.token == "":
             raise ValueError("token must not be empty; leave it out to need none")
 

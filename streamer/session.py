@@ -88,6 +88,7 @@ class Session:
         self._ended = False
         self._closed = False
         self._first_audio_s: float | None = None
+        self._replay_until_ms = 0.0
         self._totals = (0, 0, 0)
         self._driver: asyncio.Task[None] | None = None
 
@@ -175,6 +176,12 @@ class Session:
                     await self._progress.wait()
             except TimeoutError:
                 continue
+
+    def expect_replay(self) -> None:
+        """A cut is over: what was spoken meanwhile comes now, all at once. It is held back like a
+        recording, for as long as it takes, and none of it is lost."""
+        if self._first_audio_s is not None:
+            self._replay_until_ms = (time.monotonic() - self._first_audio_s) * 1000
 
     async def finalize(self) -> None:
         """Close the open segment over all audio fed so far; returns when that is done, with a
@@ -301,8 +308,11 @@ class Session:
             return False
         if self._limits.recording or self._first_audio_s is None:
             return True
+        received_ms = ms_from_samples(received)
+        if received_ms < self._replay_until_ms:
+            return True
         elapsed_ms = (time.monotonic() - self._first_audio_s) * 1000
-        return ms_from_samples(received) > elapsed_ms + self._limits.live_slack_s * 1000
+        return received_ms > elapsed_ms + self._limits.live_slack_s * 1000
 
     def _snapshot(self) -> tuple[int, int, int]:
         if self._closed:

@@ -38,7 +38,7 @@ class Tally:
         emit_ms = self._session.trace.stage("emit", "emit", report.made_ns, sent_ns)
         self._metrics.observe_stages({"emit": emit_ms})
 
-    def latency(self) -> LatencyEvent:
+    def latency(self, acknowledged_offset: int | None = None) -> LatencyEvent:
         session = self._session
         return LatencyEvent(
             lag_ms=session.lag_ms,
@@ -50,6 +50,7 @@ class Tally:
                 for stage, p in session.trace.stats.percentiles().items()
             },
             capture_to_emit_ms=self._capture_to_emit_ms,
+            acknowledged_offset=acknowledged_offset,
         )
 
     def bye(self, reason: str) -> ByeEvent:

@@ -12,11 +12,11 @@ import pytest
 
 from streamer.connection import Connection, ConnectionState, IllegalTransitionError
 from streamer.frames import encode_frame
-from streamer.latency import LatencyTrace
 from streamer.metrics import ServerMetrics
 from streamer.protocol import Encoding
 from streamer.sender import SocketClosedError
 from streamer.server_options import ServerOptions
+from streamer.session_host import SessionHost
 from tests.fakes import FakeEngine, silence, tone
 
 GONE = object()
@@ -67,14 +67,18 @@ class Bench:
         self.options = ServerOptions(idle_timeout_s=20, heartbeat_s=0.02, send_timeout_s=20)
         self.socket = FakeSocket()
         self.metrics = ServerMetrics(self.engine.executor)
-        self.task: asyncio.Task[None] | None = None
+        self._host: SessionHost | None = None
         self._seq = 0
         self._offset = 0
 
+    @property
+    def host(self) -> SessionHost:
+        if self._host is None:
+            self._host = SessionHost(self.engine, self.options, self.metrics)
+        return self._host
+
     def connection(self) -> Connection:
-        return Connection(
-            self.socket, self.engine, self.options, self.metrics, "test", LatencyTrace()
-        )
+        return Connection(self.socket, self.host, self.options, self.metrics)
 
     async def run(self, *messages: object) -> Connection:
         """Everything the client sends, then wait for the server to end."""
@@ -103,6 +107,7 @@ class Bench:
 async def bench() -> AsyncIterator[Bench]:
     bench = Bench()
     yield bench
+    await bench.host.close(grace_s=0)
     assert [r.closed for r in bench.engine.recognizers] in ([], [1])
     assert bench.value("sessions_active") == 0
     await asyncio.to_thread(bench.engine.close)

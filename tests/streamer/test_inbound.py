@@ -79,16 +79,29 @@ def test_frames_in_order_are_audio() -> None:
     assert reader.audio_ms(b"") == 0.0
 
 
+def test_a_frame_that_was_not_dealt_with_is_not_seen() -> None:
+    reader = FrameReader(16_000, Encoding.PCM_S16LE)
+    items = reader.read(frame(0, 1_600))
+    assert isinstance(next(items), ProtocolError)
+    items.close()  # the connection broke here
+    assert reader.end_offset == 0
+    list(reader.read(frame(0, 1_600)))
+    assert reader.end_offset == 1_760
+    reader.begin_connection()
+    (item,) = reader.read(frame(0, 1_760))
+    assert isinstance(item, AudioFrame)
+
+
 def test_sequence_numbers_wrap() -> None:
     reader = FrameReader(16_000, Encoding.PCM_S16LE)
     reader._next_seq = 2**32 - 1
-    assert len(reader.read(frame(2**32 - 1, 0))) == 1
-    assert len(reader.read(frame(0, 160))) == 1
+    assert len(list(reader.read(frame(2**32 - 1, 0)))) == 1
+    assert len(list(reader.read(frame(0, 160)))) == 1
 
 
 def test_missing_frames_are_a_gap() -> None:
     reader = FrameReader(16_000, Encoding.PCM_S16LE)
-    reader.read(frame(0, 0))
+    list(reader.read(frame(0, 0)))
     error, hole, audio = reader.read(frame(3, 480))
     assert isinstance(error, ProtocolError)
     assert error.code is ErrorCode.SEQUENCE_GAP
@@ -96,7 +109,7 @@ def test_missing_frames_are_a_gap() -> None:
     assert "2 frames with 320 samples" in error.message
     assert hole == Hole(480, "gap")
     assert isinstance(audio, AudioFrame)
-    assert len(reader.read(frame(4, 640))) == 1
+    assert len(list(reader.read(frame(4, 640)))) == 1
 
 
 def test_a_gap_in_numbers_only_is_told_and_no_hole() -> None:
@@ -127,9 +140,9 @@ def test_samples_may_be_missing_between_consecutive_frames() -> None:
 )
 def test_frames_out_of_order_or_shape(data: bytes, says: str) -> None:
     reader = FrameReader(16_000, Encoding.PCM_S16LE)
-    reader.read(frame(0, 0))
+    list(reader.read(frame(0, 0)))
     with pytest.raises(ProtocolError, match=says) as caught:
-        reader.read(data)
+        list(reader.read(data))
     assert caught.value.code is ErrorCode.BAD_FRAME
 
 
@@ -142,4 +155,4 @@ def test_bad_samples_are_a_hole_and_the_clock_goes_on() -> None:
     assert not error.fatal
     assert hole == Hole(2, "bad_samples")
     good = encode_frame(1, 2, 0.0, np.zeros(4, np.float32), Encoding.PCM_F32LE)
-    assert len(reader.read(good)) == 1
+    assert len(list(reader.read(good))) == 1
