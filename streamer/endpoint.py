@@ -52,6 +52,8 @@ class StreamServer:
         self._following: set[asyncio.Task[None]] = set()
         self.host = SessionHost(engine, options, self.metrics, self._tracer, self._other_places)
         self.draining = False
+        self.wyoming_address: str | None = None
+        """Where Wyoming clients are served, once they are."""
 
     @property
     def connections(self) -> int:

@@ -20,6 +20,8 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from streamer.dialects.routes import dialect_routes
+from streamer.dialects.wyoming_server import listen
 from streamer.endpoint import StreamServer
 from streamer.protocol import PROTOCOL_VERSION
 from streamer.recognizer_api import RecognizerFactory
@@ -117,6 +119,7 @@ def create_app(engine: RecognizerFactory, options: ServerOptions) -> Starlette:
             Route("/overlay", overlay),
             WebSocketRoute("/v1/stream", server.stream),
             WebSocketRoute("/v1/follow", server.follow),
+            *dialect_routes(server),
             Mount("/static", StaticFiles(directory=web, check_dir=False)),
         ],
         middleware=[Middleware(_SecurityHeaders)],
@@ -177,9 +180,8 @@ async def serve(
         access_log=False,
         timeout_graceful_shutdown=2,
     )
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.create_server((host, port), family=family)
-    _drop_the_deaf(listener, server.options.send_timeout_s)
+    listener = _listener(host, port, server.options.send_timeout_s)
+    wyoming = await _serve_wyoming(server, host)
     url = f"http://{_shown(host)}:{listener.getsockname()[1]}/"
     web_server = _Uvicorn(config, server, lambda: on_ready(url))
     watcher = asyncio.create_task(_exit_on(stop, web_server)) if stop is not None else None
@@ -187,8 +189,26 @@ async def serve(
         await web_server.serve([listener])
     finally:
         listener.close()
+        if wyoming is not None:
+            wyoming.close()
         if watcher is not None:
             watcher.cancel()
+
+
+async def _serve_wyoming(server: StreamServer, host: str) -> asyncio.Server | None:
+    port = server.options.wyoming_port
+    if port is None:
+        return None
+    listener = _listener(host, port, server.options.send_timeout_s)
+    server.wyoming_address = f"tcp://{_shown(host)}:{listener.getsockname()[1]}"
+    return await listen(server, listener)
+
+
+def _listener(host: str, port: int, send_timeout_s: float) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.create_server((host, port), family=family)
+    _drop_the_deaf(listener, send_timeout_s)
+    return listener
 
 
 def _drop_the_deaf(listener: socket.socket, timeout_s: float) -> None:

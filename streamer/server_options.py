@@ -42,6 +42,10 @@ class ServerOptions:
     """A client that sends nothing for this long is told so and closed."""
     send_timeout_s: float = 20.0
     """A client that does not read for this long is dropped."""
+    max_upload_bytes: int = 104_857_600
+    """Of a recording sent to `/v1/audio/transcriptions`."""
+    wyoming_port: int | None = None
+    """Serve Wyoming clients here too; 0 takes any free port, None serves none."""
     buffer_s: float = 20.0
     """Unprocessed audio a session may hold; must not exceed the engine's ring buffers."""
     outbox_events: int = 256
@@ -69,6 +73,8 @@ class ServerOptions:
             raise ValueError("follower_events and followed_segments must be at least 1")
         if self.token == "":
             raise ValueError("token must not be empty; leave it out to need none")
+        if self.token is not None and self.wyoming_port is not None:
+            raise ValueError("Wyoming clients cannot show a token; leave out token or wyoming_port")
 
     @property
     def max_backlog_s(self) -> float:

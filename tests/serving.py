@@ -1,4 +1,5 @@
-"""A real server on a free port, in a thread of its own, with the fake engine behind it."""
+"""A real server on a free port, in a thread of its own, with the fake engine behind it, or a
+real one."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ import threading
 from types import TracebackType
 
 from streamer.endpoint import StreamServer
+from streamer.recognizer_api import RecognizerFactory
 from streamer.server import ServerOptions, create_app, serve
 from tests.fakes import FakeEngine
 
@@ -15,10 +17,14 @@ class ServerThread:
     """Use as context manager; `stop` asks for the same orderly end that SIGTERM does."""
 
     def __init__(
-        self, options: ServerOptions | None = None, engine: FakeEngine | None = None
+        self,
+        options: ServerOptions | None = None,
+        engine: FakeEngine | None = None,
+        *,
+        real_engine: RecognizerFactory | None = None,
     ) -> None:
         self.engine = engine or FakeEngine()
-        self._app = create_app(self.engine, options or ServerOptions())
+        self._app = create_app(real_engine or self.engine, options or ServerOptions())
         self.server: StreamServer = self._app.state.server
         self.http_url = ""
         self._listening = threading.Event()

@@ -50,6 +50,15 @@ def serve(
             min=1.0, envvar="STREAMER_IDLE_TIMEOUT", help="Seconds until a silent client is closed."
         ),
     ] = _DEFAULTS.idle_timeout_s,
+    wyoming_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65_535,
+            envvar="STREAMER_WYOMING_PORT",
+            help="Serve Wyoming clients (Home Assistant) here too; usually 10300.",
+        ),
+    ] = None,
     device: DeviceOption = Device.CPU,
     threads: ThreadsOption = 2,
     llm: LlmOption = True,
@@ -72,6 +81,7 @@ def serve(
             allow_origin=tuple(allow_origin or ()),
             max_sessions=max_sessions,
             idle_timeout_s=idle_timeout,
+            wyoming_port=wyoming_port,
             trace=trace,
         )
     except ValueError as error:
@@ -85,15 +95,18 @@ def serve(
         engine.close()
         fail(f"the trace cannot be written to {trace}: {error.strerror}")
     try:
-        run_server(app, host, port, on_ready=_announce)
+        run_server(app, host, port, lambda url: _announce(url, app.state.server.wyoming_address))
     except OSError as error:
         # asyncio adds the address to the text; the number has the plain words.
         reason = os.strerror(error.errno) if error.errno else str(error)
-        fail(f"cannot listen on {host} port {port}: {reason}; choose another --port")
+        ports = f"port {port}" if wyoming_port is None else f"ports {port} and {wyoming_port}"
+        fail(f"cannot listen on {host} {ports}: {reason}; choose another --port")
     finally:
         engine.close()
 
 
-def _announce(url: str) -> None:
+def _announce(url: str, wyoming_address: str | None) -> None:
+    if wyoming_address is not None:
+        typer.echo(f"Wyoming: {wyoming_address}")
     # echo flushes: whoever started us waits for this line.
     typer.echo(f"Captions: {url}  (ctrl-C stops)")

@@ -1,0 +1,92 @@
+"""An uploaded recording through a session: as fast as it can be heard, losing nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+
+from streamer.dialects.dialect import Floats
+from streamer.latency import LatencyTrace
+from streamer.metrics import ServerMetrics
+from streamer.receiver import shutting_down
+from streamer.recognizer_api import RecognizerFactory, SessionOptions
+from streamer.server_options import ServerOptions
+from streamer.session import Report, Session, SessionLimits
+from streamer.tally import Tally
+
+
+class FileSession:
+    """Holds a place on the server like any other client. `run` once."""
+
+    def __init__(
+        self,
+        blocks: Iterator[Floats],
+        factory: RecognizerFactory,
+        wanted: SessionOptions,
+        options: ServerOptions,
+        metrics: ServerMetrics,
+        trace: LatencyTrace,
+        on_report: Callable[[Report], Awaitable[None]],
+    ) -> None:
+        """`blocks`: 16 kHz mono; read on another thread."""
+        self._blocks = blocks
+        self._factory = factory
+        self._wanted = wanted
+        self._options = options
+        self._metrics = metrics
+        self._trace = trace
+        self._on_report = on_report
+        self._shutting_down = False
+        self.received_samples = 0
+
+    def shut_down(self) -> None:
+        """Let `run` fail with `shutting_down`. Returns at once."""
+        self._shutting_down = True
+
+    async def run(self) -> None:
+        """Returns when everything has been reported.
+
+        Raises:
+            SessionFailedError: the recognizer broke.
+            ProtocolError: the server shuts down.
+        And what reading the blocks raises.
+        """
+        limits = SessionLimits(
+            outbox_events=self._options.outbox_events,
+            max_backlog_s=self._options.max_backlog_s,
+            recording=True,
+        )
+        recognizer = self._factory.recognizer(self._wanted, self._trace)
+        self._metrics.sessions.inc()
+        with self._metrics.sessions_active.track_inprogress():
+            async with Session(recognizer, self._factory.executor, limits, self._trace) as session:
+                feeding = asyncio.create_task(self._feed(session))
+                try:
+                    await self._tell(session)
+                    await feeding
+                finally:
+                    feeding.cancel()
+                    await asyncio.wait({feeding})
+
+    async def _tell(self, session: Session) -> None:
+        tally = Tally(session, self._metrics)
+        async for report in session:
+            tally.count(report)
+            await self._on_report(report)
+            tally.emitted(report, time.perf_counter_ns())
+
+    async def _feed(self, session: Session) -> None:
+        try:
+            async for block in self._read():
+                await session.room()
+                if self._shutting_down:
+                    raise shutting_down()
+                session.feed(block)
+                self.received_samples += len(block)
+        finally:
+            session.stop()
+
+    async def _read(self) -> AsyncIterator[Floats]:
+        while (block := await asyncio.to_thread(next, self._blocks, None)) is not None:
+            yield block
