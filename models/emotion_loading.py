@@ -27,7 +27,8 @@ def load_emotion_model(name: str, zoo: Zoo, *, device: str = "cpu") -> EmotionMo
     """
     on_hub = name.startswith(HUB_PREFIX)
     folder = Path(name)
-    if not on_hub and not (folder.is_dir() and not (folder / _FILE).is_file()):
+    known = any(entry.name == name for entry in zoo.list())
+    if known or (not on_hub and (not folder.is_dir() or (folder / _FILE).is_file())):
         return EmotionClassifier(zoo.path(name, _FILE), device=device)
     if on_hub:
         folder = fetch_folder_from_hub(name.removeprefix(HUB_PREFIX))
