@@ -26,12 +26,17 @@ class TranscriptSegment:
 class Transcript:
     """Finished segments, then committed words, then the tentative tail."""
 
-    def __init__(self) -> None:
+    def __init__(self, first_word_id: int = 0) -> None:
+        """
+        Args:
+            first_word_id: more than 0 for who began to follow in the middle.
+        """
         self._segments: list[TranscriptSegment] = []
         self._committed: list[WireWord] = []
         self._tentative: tuple[WireWord, ...] = ()
         self._open_segment_id: int | None = None
-        self._next_word_id = 0
+        self._next_word_id = first_word_id
+        self._next_segment_id = 0
 
     @property
     def segments(self) -> tuple[TranscriptSegment, ...]:
@@ -46,6 +51,15 @@ class Transcript:
     @property
     def tentative(self) -> tuple[WireWord, ...]:
         return self._tentative
+
+    @property
+    def next_word_id(self) -> int:
+        """Of the next word that will be committed."""
+        return self._next_word_id
+
+    @property
+    def next_segment_id(self) -> int:
+        return self._next_segment_id
 
     @property
     def words(self) -> tuple[WireWord, ...]:
@@ -66,6 +80,18 @@ class Transcript:
             self._apply_words(event)
         elif isinstance(event, SegmentEvent):
             self._apply_segment(event)
+
+    def interrupt(self) -> None:
+        """The session was lost: what was committed of its open segment is all there will be."""
+        if self._committed and self._open_segment_id is not None:
+            words = tuple(word.model_copy(update={"state": "final"}) for word in self._committed)
+            text = " ".join(word.text for word in words)
+            start_ms, end_ms = words[0].start_ms, words[-1].end_ms
+            self._segments.append(
+                TranscriptSegment(self._open_segment_id, start_ms, end_ms, text, words, None)
+            )
+            self._next_segment_id = self._open_segment_id + 1
+        self._committed, self._tentative, self._open_segment_id = [], (), None
 
     def _apply_words(self, event: WordsEvent) -> None:
         committed = [word for word in event.words if word.state != "tentative"]
@@ -94,6 +120,7 @@ class Transcript:
                 f"{' '.join(word.text for word in self._committed)!r} was committed"
             )
         if event.words:
+            self._next_segment_id = event.segment_id + 1
             self._segments.append(
                 TranscriptSegment(
                     event.segment_id,

@@ -228,7 +228,7 @@ class Connection:
 
     async def _beat(self, hosted: HostedSession, running: Running) -> None:
         session = running.session
-        told = (session.received_samples, session.processed_samples)
+        told = (0, 0)
         while True:
             await asyncio.sleep(self._options.heartbeat_s)
             now = (session.received_samples, session.processed_samples)

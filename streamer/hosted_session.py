@@ -139,8 +139,7 @@ class HostedSession:
             attachment.events.close()
         else:
             self.running.frames.begin_connection()
-            if last_seq > 0:
-                self.running.session.expect_replay()
+            self.running.session.expect_replay()
         self._attached = attachment
         return attachment
 

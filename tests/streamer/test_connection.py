@@ -5,7 +5,6 @@ import json
 import logging
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,49 +13,13 @@ from streamer.connection import Connection, ConnectionState, IllegalTransitionEr
 from streamer.frames import encode_frame
 from streamer.metrics import ServerMetrics
 from streamer.protocol import Encoding
-from streamer.sender import SocketClosedError
 from streamer.server_options import ServerOptions
 from streamer.session_host import SessionHost
 from tests.fakes import FakeEngine, silence, tone
+from tests.sockets import GONE, FakeSocket
 
-GONE = object()
 START = '{"type":"start"}'
 STOP = '{"type":"stop"}'
-
-
-class FakeSocket:
-    """Both ends of a websocket in memory. `stuck`: the client does not read."""
-
-    def __init__(self) -> None:
-        self.inbox: asyncio.Queue[object] = asyncio.Queue()
-        self.sent: list[dict[str, Any]] = []
-        self.closed: tuple[int, str] | None = None
-        self.gone = False
-        self.readable = asyncio.Event()
-        self.readable.set()
-
-    async def receive(self) -> str | bytes:
-        message = await self.inbox.get()
-        if message is GONE:
-            raise SocketClosedError("gone")
-        assert isinstance(message, str | bytes)
-        return message
-
-    async def send(self, text: str) -> None:
-        await self.readable.wait()
-        if self.gone:
-            raise SocketClosedError("gone")
-        self.sent.append(json.loads(text))
-
-    async def close(self, code: int, reason: str) -> None:
-        await self.readable.wait()
-        self.closed = (code, reason)
-
-    def types(self) -> list[str]:
-        return [event["type"] for event in self.sent]
-
-    def of(self, kind: str) -> list[dict[str, Any]]:
-        return [event for event in self.sent if event["type"] == kind]
 
 
 class Bench:
