@@ -91,7 +91,7 @@ class DeepgramView:
         return self._lost_samples
 
     def _tell_words(self, lag_ms: float) -> Iterator[dict[str, Any]]:
-        if self._words:
+        if self._words and self._tentative:  # else a pause may follow, whose result wants words
             span = self._words[-1].end_sample - self._words[0].start_sample
             if ms_from_samples(span) >= _FINAL_EVERY_MS:
                 yield self._final(self._words[-1].end_sample, Flags(is_final=True), lag_ms)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Final
 
 from streamer.dialects.dialect import Floats
 from streamer.latency import LatencyTrace
@@ -14,6 +15,11 @@ from streamer.recognizer_api import RecognizerFactory, SessionOptions
 from streamer.server_options import ServerOptions
 from streamer.session import Report, Session, SessionLimits
 from streamer.tally import Tally
+
+BLOCK_SAMPLES: Final = 4_096
+_MAX_BACKLOG_S: Final = 0.3
+"""Little enough that a recording is heard step by step, as live audio is: words come out while it
+is being heard, and the LLM has its say. With more waiting it would be left out."""
 
 
 class FileSession:
@@ -54,7 +60,7 @@ class FileSession:
         """
         limits = SessionLimits(
             outbox_events=self._options.outbox_events,
-            max_backlog_s=self._options.max_backlog_s,
+            max_backlog_s=_MAX_BACKLOG_S,
             recording=True,
         )
         recognizer = self._factory.recognizer(self._wanted, self._trace)

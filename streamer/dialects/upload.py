@@ -16,9 +16,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 
 from streamer.audio_file import AudioFileError, read_blocks
-from streamer.clock import SAMPLE_RATE
 from streamer.dialects.choices import SettingError
-from streamer.dialects.file_session import FileSession
+from streamer.dialects.file_session import BLOCK_SAMPLES, FileSession
 from streamer.dialects.openai_errors import openai_refusal
 from streamer.dialects.openai_files import (
     FileSettings,
@@ -106,7 +105,7 @@ class _Transcription:
         self._said = False
         self._deltas: Outbox[str] = Outbox(server.options.outbox_events)
         self._session = FileSession(
-            read_blocks(recording.path, SAMPLE_RATE),
+            read_blocks(recording.path, BLOCK_SAMPLES),
             server.engine,
             settings.session,
             server.options,

@@ -1,0 +1,92 @@
+"""One real server with the real models for all vendors' clients, and speech to send to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import soxr
+
+from streamer.audio_file import read_samples
+from streamer.bundled_speech import bundled_speech
+from streamer.recognizer_api import Decoder, SessionOptions, SpeechRecognizer
+from streamer.server import ServerOptions
+from streamer.wer import word_errors
+from tests.serving import ServerThread
+
+if TYPE_CHECKING:
+    from streamer.deadline_executor import DeadlineExecutor
+    from streamer.engine import Engine
+    from streamer.latency import SpanSink
+
+TOKEN = "s3cret-key"
+RATE = 16_000
+
+
+class BorrowedEngine:
+    """The session's engine for one server, which must not close it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.models = engine.models
+        self.default_decoder: Decoder = engine.default_decoder
+
+    @property
+    def executor(self) -> DeadlineExecutor:
+        return self._engine.executor
+
+    def recognizer(self, options: SessionOptions, trace: SpanSink, /) -> SpeechRecognizer:
+        return self._engine.recognizer(options, trace)
+
+    def close(self) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class Speech:
+    """A bundled recording with two seconds of silence behind it."""
+
+    path: Path
+    text: str
+    samples: npt.NDArray[np.float32]
+
+    def pcm(self, rate: int = RATE) -> bytes:
+        samples = self.samples if rate == RATE else soxr.resample(self.samples, RATE, rate)
+        return (np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
+
+    def chunks(self, rate: int = RATE, ms: int = 100) -> list[bytes]:
+        """Of `pcm`, as a client that reads a microphone sends them."""
+        pcm, step = self.pcm(rate), 2 * rate * ms // 1000
+        return [pcm[at : at + step] for at in range(0, len(pcm), step)]
+
+    def errors_in(self, text: str) -> float:
+        """Word error rate."""
+        return word_errors(self.text, text).rate
+
+
+@pytest.fixture(scope="session")
+def speech() -> Speech:
+    """Some seconds, read aloud in one breath or two."""
+    clip = min((c for c in bundled_speech() if c.label is None), key=lambda c: c.duration_s)
+    samples = np.concatenate([read_samples(clip.path), np.zeros(RATE * 2, np.float32)])
+    return Speech(clip.path, clip.text, samples)
+
+
+@pytest.fixture(scope="session")
+def server(engine: Engine) -> Iterator[ServerThread]:
+    """Anybody may connect."""
+    options = ServerOptions(wyoming_port=0)
+    with ServerThread(options, real_engine=BorrowedEngine(engine)) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def locked_server() -> Iterator[ServerThread]:
+    """Wants a token; nothing gets as far as a recognizer that needs models."""
+    with ServerThread(ServerOptions(token=TOKEN)) as running:
+        yield running

@@ -1,0 +1,124 @@
+"""OpenAI's own SDK, pointed at this server: transcription of files."""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+import soundfile
+from openai import APIStatusError, AuthenticationError, BadRequestError, OpenAI
+
+from streamer.wer import normalize
+from tests.contract.conftest import TOKEN, Speech
+from tests.serving import ServerThread
+
+
+def client(server: ServerThread, key: str = "any") -> OpenAI:
+    return OpenAI(api_key=key, base_url=f"{server.http_url}v1", max_retries=0)
+
+
+@pytest.mark.slow
+def test_every_format(server: ServerThread, speech: Speech) -> None:
+    create = client(server).audio.transcriptions.create
+    whole = create(file=speech.path, model="whisper-1", language="en", prompt="A story.")
+    assert speech.errors_in(whole.text) <= 0.15
+    assert whole.usage is not None
+
+    told = create(
+        file=speech.path,
+        model="streamer-draft",
+        response_format="verbose_json",
+        timestamp_granularities=["word", "segment"],
+    )
+    assert speech.errors_in(told.text) <= 0.15
+    assert told.duration == pytest.approx(soundfile.info(speech.path).duration, abs=0.01)
+    assert told.segments is not None
+    assert told.words is not None
+    assert " ".join(word.word for word in told.words) == told.text
+    assert " ".join(segment.text for segment in told.segments) == told.text
+    assert all(0 <= word.start <= word.end <= told.duration for word in told.words)
+    assert all(segment.avg_logprob < 0 for segment in told.segments)
+    assert sum(told.segments[0].emotion["probs"].values()) == pytest.approx(1, abs=0.01)
+
+    formats: Any = {
+        name: create(file=speech.path, model="streamer-draft", response_format=name)  # type: ignore[call-overload]
+        for name in ("text", "srt", "vtt")
+    }
+    assert formats["text"] == f"{told.text}\n"
+    assert re.match(r"1\n00:00:00,\d{3} --> 00:00:0", formats["srt"])
+    assert re.match(r"WEBVTT\n\n00:00:00.\d{3} --> 00:00:0", formats["vtt"])
+    spoken = re.sub(r"\d+\n[\d:, >-]+\n", "", formats["srt"])
+    assert normalize(spoken) == normalize(told.text)
+
+
+@pytest.mark.slow
+def test_words_are_streamed(server: ServerThread, speech: Speech) -> None:
+    wav = io.BytesIO()
+    soundfile.write(wav, np.tile(speech.samples, (2, 1)).T, 16_000, format="WAV")  # stereo
+    stream = client(server).audio.transcriptions.create(
+        file=("talk.wav", wav.getvalue()), model="gpt-4o-transcribe", stream=True
+    )
+    events = list(stream)
+    *deltas, done = events
+    assert len(deltas) > 1
+    assert done.type == "transcript.text.done"
+    assert "".join(event.delta for event in deltas) == done.text
+    assert speech.errors_in(done.text) <= 0.15
+
+
+@pytest.mark.parametrize(
+    ("given", "advice", "param"),
+    [
+        ({"file": ("a.mp4", b"no audio at all")}, "a.mp4: is not audio that can be read", "file"),
+        ({"file": ("a.wav", b"")}, "a.wav: is empty", "file"),
+        ({"model": "siri"}, "use one of streamer, streamer-draft", "model"),
+        ({"language": "de"}, "only English is recognized", "language"),
+        ({"response_format": "diarized_json"}, "use one of json, text, srt", "response_format"),
+        ({"timestamp_granularities": ["word"]}, "needs response_format", "timestamp_granularities"),
+        ({"prompt": "x" * 4_001}, "longer than 4000 characters", "prompt"),
+        ({"stream": True, "response_format": "srt"}, "streams text alone", "stream"),
+    ],
+)
+def test_what_is_not_to_be_had_is_refused_with_advice(
+    locked_server: ServerThread, speech: Speech, given: dict[str, Any], advice: str, param: str
+) -> None:
+    wanted: dict[str, Any] = {"file": speech.path, "model": "whisper-1"} | given
+    with pytest.raises(BadRequestError, match=re.escape(advice)) as refused:
+        client(locked_server, TOKEN).audio.transcriptions.create(**wanted)
+    assert refused.value.param == param
+    assert "/tmp" not in refused.value.message
+
+
+def test_keys_and_forms(locked_server: ServerThread, speech: Speech) -> None:
+    with pytest.raises(AuthenticationError, match="token missing or wrong"):
+        client(locked_server, "wrong").audio.transcriptions.create(
+            file=speech.path, model="whisper-1"
+        )
+    url = f"{locked_server.http_url}v1/audio/transcriptions"
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    for kind, body, advice in (
+        ("application/json", b"{}", "send the recording as multipart/form-data"),
+        ("multipart/form-data", b"--x", "boundary"),
+        ("multipart/form-data; boundary=x", b"nothing of the sort", "cannot be read"),
+        ("multipart/form-data; boundary=x", b"--x--\r\n", "file: is missing"),
+    ):
+        answer = httpx.post(url, content=body, headers=headers | {"content-type": kind})
+        assert answer.status_code == 400, kind
+        assert advice in answer.json()["error"]["message"], kind
+
+
+def test_uploads_have_a_limit(speech: Speech) -> None:
+    from streamer.server import ServerOptions
+
+    with (
+        ServerThread(ServerOptions(max_upload_bytes=50_000)) as server,
+        pytest.raises(APIStatusError, match="larger than 50000 bytes") as refused,
+    ):
+        client(server).audio.transcriptions.create(
+            file=("a.wav", bytes(200_000)), model="whisper-1"
+        )
+    assert refused.value.status_code == 413

@@ -1,0 +1,265 @@
+"""OpenAI's own SDK, pointed at this server: the Realtime API."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import websockets
+from openai import AsyncOpenAI
+from openai.resources.beta.realtime.realtime import AsyncRealtimeConnection as BetaConnection
+from openai.resources.realtime.realtime import AsyncRealtimeConnection
+from openai.types.realtime import (
+    ConversationItemInputAudioTranscriptionCompletedEvent as Completed,
+)
+from openai.types.realtime import (
+    ConversationItemInputAudioTranscriptionDeltaEvent as Delta,
+)
+from openai.types.realtime import InputAudioBufferSpeechStartedEvent as SpeechStarted
+
+from tests.contract.conftest import TOKEN, Speech
+from tests.serving import ServerThread
+
+PACE_S = 0.02
+RATE = 24_000
+TRANSCRIPTION = "conversation.item.input_audio_transcription"
+
+
+class Live:
+    """A connection of the SDK, and what it has got so far."""
+
+    def __init__(self, connection: AsyncRealtimeConnection | BetaConnection) -> None:
+        self.connection = connection
+        self.events: list[Any] = []
+        self._reading = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        async for event in self.connection:
+            self.events.append(event)
+
+    async def say(self, chunks: list[bytes]) -> None:
+        for chunk in chunks:
+            audio = base64.b64encode(chunk).decode()
+            await self.connection.input_audio_buffer.append(audio=audio)
+            await asyncio.sleep(PACE_S)
+
+    async def until(self, condition: Callable[[Any], bool], count: int = 1) -> Any:
+        """The event that makes it so many."""
+        async with asyncio.timeout(30):
+            while len(found := [e for e in self.events if condition(e)]) < count:
+                await asyncio.sleep(0.01)
+        return found[-1]
+
+    async def until_type(self, name: str, count: int = 1) -> Any:
+        return await self.until(lambda event: event.type == name, count)
+
+    @property
+    def types(self) -> list[str]:
+        return [event.type for event in self.events]
+
+    def completed(self) -> list[Any]:
+        return [event for event in self.events if event.type == f"{TRANSCRIPTION}.completed"]
+
+    def deltas(self, item_id: str) -> str:
+        found = [e for e in self.events if e.type == f"{TRANSCRIPTION}.delta"]
+        return "".join(event.delta for event in found if event.item_id == item_id)
+
+
+def client(server: ServerThread, key: str = "any") -> AsyncOpenAI:
+    http = f"{server.http_url}v1"
+    # The beta client would use TLS if it were not told.
+    return AsyncOpenAI(api_key=key, base_url=http, websocket_base_url=http.replace("http", "ws", 1))
+
+
+@asynccontextmanager
+async def live(server: ServerThread, key: str = "any", **query: str) -> AsyncIterator[Live]:
+    connecting = client(server, key).realtime.connect(
+        extra_query={"intent": "transcription"} | query
+    )
+    async with connecting as connection:
+        session = Live(connection)
+        await session.until_type("session.created")
+        yield session
+
+
+def settings(**given: Any) -> Any:
+    """A transcription session's, in the GA shape."""
+    return {"type": "transcription", "audio": {"input": given}}
+
+
+@pytest.mark.slow
+async def test_turns_found_by_the_server(server: ServerThread, speech: Speech) -> None:
+    async with live(server) as session:
+        await session.connection.session.update(
+            session=settings(
+                format={"type": "audio/pcm", "rate": 24_000},
+                transcription={"model": "gpt-4o-transcribe", "language": "en", "prompt": "Food."},
+                turn_detection={"type": "server_vad", "silence_duration_ms": 600},
+            )
+        )
+        updated = await session.until_type("session.updated")
+        await session.say(speech.chunks(RATE))
+        done = await session.until_type(f"{TRANSCRIPTION}.completed")
+        await session.connection.close()
+
+    chosen = updated.session.audio.input
+    assert chosen.turn_detection.silence_duration_ms == 600
+    assert chosen.transcription.prompt == "Food."
+    started = next(e for e in session.events if isinstance(e, SpeechStarted))
+    assert isinstance(done, Completed)
+    assert done.item_id == started.item_id
+    assert speech.errors_in(done.transcript) <= 0.15
+    assert session.deltas(done.item_id) == done.transcript  # only ever appended to
+    assert sum(isinstance(event, Delta) for event in session.events) > 1
+    assert 0 < done.usage.seconds <= len(speech.samples) / 16_000
+    assert sum(done.emotion["probs"].values()) == pytest.approx(1, abs=0.01)
+    order = [
+        "input_audio_buffer.speech_started",
+        f"{TRANSCRIPTION}.delta",
+        "input_audio_buffer.speech_stopped",
+        "input_audio_buffer.committed",
+        "conversation.item.added",
+        "conversation.item.done",
+        f"{TRANSCRIPTION}.completed",
+    ]
+    places = [session.types.index(name) for name in order]
+    assert places == sorted(places)
+    assert len({event.event_id for event in session.events}) == len(session.events)
+
+
+@pytest.mark.slow
+async def test_turns_committed_by_the_client(server: ServerThread, speech: Speech) -> None:
+    chunks = speech.chunks(RATE)
+    half = len(chunks) // 2
+    async with live(server, model="streamer") as session:
+        buffer = session.connection.input_audio_buffer
+        await session.connection.session.update(session=settings(turn_detection=None))
+        await session.until_type("session.updated")
+        await session.say(chunks[:half])
+        await buffer.commit()
+        first = await session.until_type(f"{TRANSCRIPTION}.completed")
+        await session.say(chunks[half:])
+        await buffer.commit()
+        second = await session.until_type(f"{TRANSCRIPTION}.completed", 2)
+        await session.say(chunks[:20])
+        await buffer.clear()
+        await session.until_type("input_audio_buffer.cleared")
+        await session.say([bytes(4_800)] * 5)
+        await buffer.commit()  # only silence is left
+        third = await session.until_type(f"{TRANSCRIPTION}.completed", 3)
+        await session.connection.close()
+
+    assert speech.errors_in(f"{first.transcript} {second.transcript}") <= 0.25
+    assert third.transcript == ""
+    committed = [e for e in session.events if e.type == "input_audio_buffer.committed"]
+    assert [e.item_id for e in committed] == [first.item_id, second.item_id, third.item_id]
+    assert [e.previous_item_id for e in committed] == [None, first.item_id, second.item_id]
+    assert first.usage.seconds == pytest.approx(half * 0.1, abs=0.01)
+    assert not any("speech_st" in name for name in session.types)
+    for event in (first, second):
+        assert session.deltas(event.item_id) == event.transcript
+
+
+@pytest.mark.slow
+async def test_the_shape_before_ga(server: ServerThread, speech: Speech) -> None:
+    connecting = client(server).beta.realtime.connect(
+        model="gpt-4o-transcribe", extra_query={"intent": "transcription"}
+    )
+    async with connecting as connection:
+        session = Live(connection)
+        await connection.transcription_session.update(
+            session={
+                "input_audio_format": "pcm16",
+                "input_audio_transcription": {"model": "gpt-4o-mini-transcribe"},
+                "turn_detection": {"type": "server_vad"},
+            }
+        )
+        updated = await session.until_type("transcription_session.updated")
+        await session.say(speech.chunks(RATE))
+        done = await session.until_type(f"{TRANSCRIPTION}.completed")
+        await connection.close()
+    assert session.types[0] == "transcription_session.created"
+    assert updated.session.input_audio_format == "pcm16"
+    assert "conversation.item.created" in session.types
+    assert "conversation.item.added" not in session.types
+    assert speech.errors_in(done.transcript) <= 0.15
+
+
+async def test_what_is_wrong_is_told_and_the_session_goes_on(locked_server: ServerThread) -> None:
+    async with live(locked_server, TOKEN) as session:
+        connection = session.connection
+        await connection._connection.send("{broken")
+        await connection._connection.send(b"\x00\x01")
+        await connection.send({"type": "response.create", "event_id": "mine"})  # type: ignore[arg-type]
+        await connection.input_audio_buffer.append(audio="not base64!")
+        await connection.input_audio_buffer.commit()
+        await connection.session.update(session={"type": "realtime"})
+        await connection.session.update(session=settings(turn_detection={"type": "semantic_vad"}))
+        await connection.session.update(session=settings(transcription={"language": "de"}))
+        await connection.session.update(session=settings(format={"type": "audio/opus"}))
+        await connection.session.update(session=settings(transcription={"model": "siri"}))
+        await connection.input_audio_buffer.append(audio=base64.b64encode(bytes(4_801)).decode())
+        await connection.session.update(session=settings(transcription={"prompt": "late"}))
+        await session.until_type("error", 11)
+        await connection.session.update(session=settings(turn_detection=None))
+        await session.until_type("session.updated")
+        await connection.input_audio_buffer.append(audio=base64.b64encode(bytes(4_799)).decode())
+        await connection.input_audio_buffer.commit()
+        done = await session.until_type(f"{TRANSCRIPTION}.completed")
+        assert done.usage.seconds == pytest.approx(0.2, abs=0.001)
+    told = [(e.error.code, e.error.message) for e in session.events if e.type == "error"]
+    expected = [
+        ("invalid_json", "session.update, input_audio_buffer.append"),
+        ("invalid_event", "audio goes base64 into input_audio_buffer.append"),
+        ("unknown_event", "'response.create' is nothing this server does"),
+        ("invalid_value", "audio must be a string of base64"),
+        ("input_audio_buffer_commit_empty", "send at least 100 ms before a commit"),
+        ("invalid_value", "session.type: this server only transcribes"),
+        ("invalid_value", "use 'server_vad', or null"),
+        ("invalid_value", "only English is recognized"),
+        ("invalid_value", "use one of audio/pcm, audio/pcmu, audio/pcma"),
+        ("invalid_value", "use one of streamer, streamer-draft, streamer-fused"),
+        ("session_in_use", "open another connection to change them"),
+    ]
+    assert [code for code, _ in told] == [code for code, _ in expected]
+    for (_, message), (_, advice) in zip(told, expected, strict=True):
+        assert advice in message
+    errors = [event.error for event in session.events if event.type == "error"]
+    assert errors[2].event_id == "mine"
+    assert errors[7].param == "session.audio.input.transcription.language"
+
+
+async def test_keys(locked_server: ServerThread) -> None:
+    async with live(locked_server, TOKEN):
+        pass
+    with pytest.raises(websockets.InvalidStatus) as refused:
+        async with live(locked_server, "wrong"):
+            pass
+    assert refused.value.response.status_code == 401
+    assert b"token missing or wrong" in (refused.value.response.body or b"")
+    with pytest.raises(websockets.InvalidStatus) as refused:
+        async with live(locked_server, TOKEN, model="siri"):
+            pass
+    assert refused.value.response.status_code == 400
+    # As browsers do it, which cannot set headers.
+    url = locked_server.http_url.replace("http", "ws", 1) + "v1/realtime?intent=transcription"
+    offered = ["realtime", f"openai-insecure-api-key.{TOKEN}"]
+    subprotocols = [websockets.Subprotocol(name) for name in offered]
+    async with websockets.connect(url, subprotocols=subprotocols) as browser:
+        assert browser.subprotocol == "realtime"
+
+
+async def test_messages_have_a_limit(locked_server: ServerThread) -> None:
+    async with live(locked_server, TOKEN) as session:
+        too_much = base64.b64encode(bytes(1_000_000)).decode()
+        await session.connection.input_audio_buffer.append(audio=too_much)
+        error = await session.until_type("error")
+        assert error.error.code == "message_too_large"
+        assert "send at most 1048576 bytes at once" in error.error.message
+        async with asyncio.timeout(20):
+            await session.connection._connection.wait_closed()
+        assert session.connection._connection.close_code == 1009
