@@ -54,6 +54,9 @@ class RecognizerOptions:
     """A segment longer than this is closed behind its last committed word."""
     fused_backlog_ms: float = 960
     """With more audio than this waiting, the LLM is left out until the backlog is gone."""
+    step_silence_ms: float = 160
+    """Silence appended to the window of every step. Without it the decoder, cut off in the middle
+    of a sound, guesses wildly; with it half as many tentative words are wrong."""
     closing_silence_ms: float = 320
     """Silence appended when a segment is closed from outside; the decoder ends sentences on it."""
     policy: PolicyOptions = field(default_factory=PolicyOptions)
@@ -145,7 +148,7 @@ class Recognizer:
         received = self._ring.end
         yield from self._advance(received // FRAME_SAMPLES * FRAME_SAMPLES)
         if self._segment is not None:
-            yield from self._close_segment(received, padded=True)
+            yield from self._close_segment(received, "finalize")
             self._gate.close(received)
             yield self._done()
 
@@ -203,45 +206,75 @@ class Recognizer:
                 transition.sample,
             )
         else:
-            yield from self._close_segment(transition.sample, padded=False)
+            yield from self._close_segment(transition.sample, "silence")
 
-    def _encode(self, segment: SegmentDecoder, end: int, *, padded: bool = False) -> Audio | None:
-        samples = self._ring.read(segment.window_start, end)
-        if padded:
-            silence = samples_from_ms(self._options.closing_silence_ms)
-            samples = np.concatenate([samples, np.zeros(silence, np.float32)])
-        if len(samples) < MIN_SAMPLES:
+    def _encode(self, segment: SegmentDecoder, end: int, silence_ms: float) -> Audio | None:
+        """The segment's window up to `end` and so much silence; None if it is too short."""
+        if end - segment.window_start < MIN_SAMPLES:
             return None
+        heard = self._ring.read(segment.window_start, end)
+        samples = np.concatenate([heard, np.zeros(samples_from_ms(silence_ms), np.float32)])
         with self._timed("encode", "asr"):
             return self._models.decoder.attend_to(self._models.encoder.encode(samples))
 
     def _decode(self, segment: SegmentDecoder, end: int, backlog: int) -> Iterator[SessionEvent]:
         if self._emotion is not None:
             self._emotion.start(self._ring.read, self._segment_start(), end)
-        audio = self._encode(segment, end)
-        if audio is not None:
-            with self._timed("decode", "asr"):
-                segment.draft(audio, end)
-            yield from self._choose_decoder(backlog)
-            if self._fusion is None or self._decoder == "draft":
-                with self._timed("commit", "asr"):
-                    committed = segment.commit_by_agreement(end)
-                if self._fusion is not None:
-                    self._fusion.append(" ".join(word.text for word in committed))
-                self._processed = end
-                yield self._words(segment, committed)
-            else:
-                # The new audio is on the screen; what follows only decides on commits.
-                self._processed = end
-                yield self._words(segment, ())
-                if segment.at_commit_point():
-                    self._tell_emotion(self._fusion)
-                    with self._timed("fuse", "asr"):
-                        committed = segment.commit_by_fusion(audio, end, self._fusion)
-                    yield self._words(segment, committed)
+        pause = self._gate.pause_end
+        if pause is None:
+            yield from self._follow(segment, end, backlog)
+        elif segment.settled_at != pause:
+            yield from self._rest(segment, pause, end, backlog)
         yield from self._collect_emotion()
         if end - self._segment_start() >= samples_from_ms(self._options.max_segment_ms):
             yield from self._split_segment(segment)
+
+    def _follow(self, segment: SegmentDecoder, end: int, backlog: int) -> Iterator[SessionEvent]:
+        """A step while somebody speaks."""
+        audio = self._encode(segment, end, self._options.step_silence_ms)
+        if audio is None:
+            return
+        with self._timed("decode", "asr"):
+            segment.draft(audio, end)
+        yield from self._choose_decoder(backlog)
+        if self._fusion is None or self._decoder == "draft":
+            with self._timed("commit", "asr"):
+                committed = segment.commit_by_agreement(end)
+            if self._fusion is not None:
+                self._fusion.append(" ".join(word.text for word in committed))
+            self._processed = end
+            yield self._words(segment, committed)
+            return
+        # The new audio is on the screen; what follows only decides on commits.
+        self._processed = end
+        yield self._words(segment, ())
+        if segment.at_commit_point(end):
+            self._tell_emotion(self._fusion)
+            with self._timed("fuse", "asr"):
+                committed = segment.commit_by_fusion(audio, end, self._fusion)
+            yield self._words(segment, committed)
+
+    def _rest(
+        self, segment: SegmentDecoder, pause: int, end: int, backlog: int
+    ) -> Iterator[SessionEvent]:
+        """The first step of a pause: decode as if the segment ended there, as it may."""
+        yield from self._choose_decoder(backlog)
+        if self._settle(segment, pause, silence_ms=0):
+            committed = segment.commit_at_pause(self._fusion)
+            self._processed = end
+            yield self._words(segment, committed)
+
+    def _settle(self, segment: SegmentDecoder, end: int, silence_ms: float) -> bool:
+        """Decode up to `end` for good; whether there was enough audio to."""
+        audio = self._encode(segment, end, silence_ms)
+        if audio is None:
+            return False
+        fusion = self._fusion if self._decoder == "fused" else None
+        if fusion is not None:
+            self._tell_emotion(fusion)
+        with self._timed("fuse" if fusion else "decode", "asr"):
+            segment.settle(audio, end, fusion)
+        return True
 
     def _choose_decoder(self, backlog: int) -> Iterator[SessionEvent]:
         """The LLM is the first to go when the machine falls behind, and comes back by itself."""
@@ -255,19 +288,14 @@ class Recognizer:
             self._decoder = "fused"
             yield DecoderChanged("fused", "the machine has caught up")
 
-    def _close_segment(self, end: int, *, padded: bool) -> Iterator[SessionEvent]:
+    def _close_segment(self, end: int, cause: str) -> Iterator[SessionEvent]:
         segment = self._segment
         if segment is None:
             return
-        audio = self._encode(segment, end, padded=padded)
-        if audio is not None:
-            fusion = self._fusion if self._decoder == "fused" else None
-            if fusion is not None:
-                self._tell_emotion(fusion)
-            with self._timed("fuse" if fusion else "decode", "asr"):
-                committed = segment.finish(audio, end, fusion)
-            yield self._words(segment, committed)
-        yield from self._end_segment(end, "finalize" if padded else "silence")
+        silence_ms = self._options.closing_silence_ms if cause == "finalize" else 0
+        if segment.settled_at == end or self._settle(segment, end, silence_ms):
+            yield self._words(segment, segment.finish(self._fusion))
+        yield from self._end_segment(end, cause)
 
     def _end_segment(self, end: int, cause: str) -> Iterator[SessionEvent]:
         emotion = None

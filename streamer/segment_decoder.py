@@ -4,15 +4,18 @@ One object decodes one open segment. Its window of audio grows until it is cut b
 word; the committed words inside the window are the decoder's forced prefix. At every step the
 greedy draft gives tentative words. Words are committed by one of two rules:
 
-* draft: a word that several steps in a row gave, and that does not rest on the newest audio;
-* fused: at commit points a small beam is searched, the LLM adds its say, and the words that all
-  surviving hypotheses share are committed.
+* draft: a word that all drafts of the last half second or so gave, and that does not rest on the
+  newest audio;
+* fused: when the draft rule has something to commit, a small beam is searched, the LLM adds its
+  say, and the words that all surviving hypotheses share are committed.
+
+When speech pauses, all words but the last are committed, by the same decoding that would end the
+segment there: if it does end, nothing is left to compute.
 """
 
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -27,8 +30,8 @@ from streamer.words import TimedWord, timed_words
 
 @dataclass(frozen=True)
 class PolicyOptions:
-    agree_steps: int = 4
-    """Draft rule: a word is committed once this many steps in a row gave it."""
+    agree_ms: float = 768
+    """Draft rule: a word is committed once the drafts have given it for this much audio."""
     guard_ms: float = 500
     """Draft rule: words that rest on the newest audio, this much of it, are not committed."""
     max_open_ms: float = 3_000
@@ -47,8 +50,8 @@ class PolicyOptions:
     beam_width: int = 6
     fused_guard_ms: float = 800
     """Fused rule: as `guard_ms`."""
-    fused_every_steps: int = 4
-    """Fused rule: steps between two commit points."""
+    fused_every_ms: float = 1_000
+    """Fused rule: audio between two commit points, at least."""
     prune_nats: float = 8.0
     """Fused rule: hypotheses this much less likely than the best by the acoustics alone are not
     shown to the LLM."""
@@ -82,9 +85,10 @@ class SegmentDecoder:
         self._prefix: list[TimedWord] = []
         self._committed_end = start_sample
         self._words: list[TimedWord] = []
+        self._given_since: list[int] = []
         self._sound = True
-        self._history: deque[list[str]] = deque(maxlen=max(1, options.agree_steps - 1))
-        self._steps = 0
+        self._fused_at = start_sample
+        self._settled_at: int | None = None
         self._any_committed = False
 
     @property
@@ -98,41 +102,48 @@ class SegmentDecoder:
         return self._committed_end
 
     @property
+    def settled_at(self) -> int | None:
+        """End of the window that `settle` saw, if nothing has changed since."""
+        return self._settled_at
+
+    @property
     def tentative(self) -> tuple[TimedWord, ...]:
         """The words behind the committed ones, as of now."""
         return tuple(self._words)
 
     def draft(self, audio: Audio, window_end: int) -> None:
         """Renew the tentative words on the window `window_start … window_end`."""
+        prefix = self._prefix_ids()
         draft = verify_and_extend(
             self._decoder,
             audio,
-            self._prefix_ids(),
+            prefix,
             [token for word in self._words for token in word.token_ids],
             self._budget(window_end),
         )
-        tokens, prefix = draft.tokens, self._prefix_ids()
+        tokens = draft.tokens
         loop = loop_start([*prefix, *(token.id for token in tokens)])
         self._sound = loop is None and draft.ended
         if loop is not None:
             tokens = tokens[: max(0, loop - len(prefix))]
-        self._words = self._timed(tokens, window_end)
-        self._steps += 1
+        self._show(self._timed(tokens, window_end), window_end)
+        self._settled_at = None
 
     def commit_by_agreement(self, window_end: int) -> tuple[TimedWord, ...]:
         """Draft rule: commit the words that recent drafts agree on."""
-        count = self._agreed(window_end) if self._sound else 0
-        self._history.append([word.key for word in self._words])
-        committed = self._take(self._words[:count], self._words[count:])
+        count = self._agreed(window_end, self._options.guard_ms) if self._sound else 0
+        committed = self._take(count)
         if not self._sound:
-            self._words = []
-            self._history.clear()
+            self._show([], window_end)
         self._cut(window_end)
         return committed
 
-    def at_commit_point(self) -> bool:
-        """Whether the fused rule wants a say at this step."""
-        return self._steps % self._options.fused_every_steps == 0
+    def at_commit_point(self, window_end: int) -> bool:
+        """Whether the fused rule wants a say at this step: the drafts agree on something."""
+        if not self._sound:
+            return True
+        waited = window_end - self._fused_at >= samples_from_ms(self._options.fused_every_ms)
+        return waited and self._agreed(window_end, self._options.fused_guard_ms) > 0
 
     def commit_by_fusion(
         self, audio: Audio, window_end: int, fusion: Fusion
@@ -140,6 +151,7 @@ class SegmentDecoder:
         """Fused rule: commit what the surviving hypotheses share."""
         if not self._sound:
             return self.commit_by_agreement(window_end)
+        self._fused_at = window_end
         newest = window_end - samples_from_ms(self._options.fused_guard_ms)
         choices, scores = self._choices(audio, window_end, newest, fusion)
         if not choices:
@@ -152,23 +164,33 @@ class SegmentDecoder:
         forced = window_end - samples_from_ms(self._options.max_open_ms)
         while shared < len(words) and words[shared].end_sample <= forced:
             shared += 1
-        everything = self._timed(choices[best].best.tokens, window_end)
-        committed = self._take(words[:shared], everything[shared:])
+        self._show(self._timed(choices[best].best.tokens, window_end), window_end)
+        committed = self._take(shared)
         fusion.append(" ".join(word.text for word in committed))
         self._cut(window_end)
         return committed
 
-    def finish(self, audio: Audio, window_end: int, fusion: Fusion | None) -> tuple[TimedWord, ...]:
-        """The segment ends at `window_end`: commit all words."""
+    def settle(self, audio: Audio, window_end: int, fusion: Fusion | None) -> None:
+        """Speech pauses or ends at `window_end`: the words as they would stand for good."""
         self.draft(audio, window_end)
         if fusion is not None:
             choices, scores = self._choices(audio, window_end, window_end, fusion)
             if choices:
-                self._words = choices[max(range(len(choices)), key=scores.__getitem__)].words
-        committed = self._take([] if self._is_doubtful() else self._words, [])
-        if fusion is not None:
-            fusion.append(" ".join(word.text for word in committed))
-        return committed
+                best = max(range(len(choices)), key=scores.__getitem__)
+                self._show(choices[best].words, window_end)
+        self._settled_at = window_end
+
+    def commit_at_pause(self, fusion: Fusion | None) -> tuple[TimedWord, ...]:
+        """Commit the settled words but for the last, whose punctuation speech that goes on may
+        still change."""
+        held = not self._sound or self._is_doubtful()
+        return self._tell(self._take(0 if held else max(0, len(self._words) - 1)), fusion)
+
+    def finish(self, fusion: Fusion | None) -> tuple[TimedWord, ...]:
+        """The segment ends: commit the settled words."""
+        if self._is_doubtful():
+            self._words = []
+        return self._tell(self._take(len(self._words)), fusion)
 
     def _is_doubtful(self) -> bool:
         """Whether the segment is short and unlikely enough to be no speech at all."""
@@ -223,32 +245,42 @@ class SegmentDecoder:
             tokens, self._tokenizer, self._window_start, window_end, self._committed_end
         )
 
-    def _agreed(self, window_end: int) -> int:
+    def _show(self, words: Sequence[TimedWord], window_end: int) -> None:
+        """Make `words` the tentative ones. One that stands where it stood keeps its age."""
+        kept = [
+            since if word.key == before.key else window_end
+            for word, before, since in zip(words, self._words, self._given_since, strict=False)
+        ]
+        self._given_since = kept + [window_end] * (len(words) - len(kept))
+        self._words = list(words)
+
+    def _agreed(self, window_end: int, guard_ms: float) -> int:
         """How many of the leading tentative words the draft rule commits."""
-        newest = window_end - samples_from_ms(self._options.guard_ms)
+        given = window_end - samples_from_ms(self._options.agree_ms)
+        newest = window_end - samples_from_ms(guard_ms)
         forced = window_end - samples_from_ms(self._options.max_open_ms)
-        full = len(self._history) == self._history.maxlen
         count = 0
-        for index, word in enumerate(self._words[:-1]):
-            agreed = full and all(
-                index < len(past) and past[index] == word.key for past in self._history
-            )
-            if not (word.end_sample <= newest and agreed) and word.end_sample > forced:
+        for word, since in zip(self._words[:-1], self._given_since, strict=False):
+            if not (word.end_sample <= newest and since <= given) and word.end_sample > forced:
                 break
             count += 1
         return count
 
-    def _take(
-        self, committed: Sequence[TimedWord], tentative: Sequence[TimedWord]
-    ) -> tuple[TimedWord, ...]:
+    def _take(self, count: int) -> tuple[TimedWord, ...]:
+        """Commit the first `count` tentative words."""
+        committed = self._words[:count]
         self._prefix.extend(committed)
         if committed:
             self._any_committed = True
             self._committed_end = committed[-1].end_sample
-        self._words = list(tentative)
-        for past in self._history:
-            del past[: len(committed)]
+        del self._words[:count], self._given_since[:count]
         return tuple(committed)
+
+    @staticmethod
+    def _tell(committed: tuple[TimedWord, ...], fusion: Fusion | None) -> tuple[TimedWord, ...]:
+        if fusion is not None:
+            fusion.append(" ".join(word.text for word in committed))
+        return committed
 
     def _cut(self, window_end: int) -> None:
         """Drop audio and prefix words that are no longer needed, at the longest pause.
@@ -270,8 +302,8 @@ class SegmentDecoder:
             if length > samples_from_ms(self._options.max_window_ms + self._options.max_open_ms):
                 self._window_start = latest
                 self._committed_end = max(self._committed_end, latest)
-                self._prefix, self._words = [], []
-                self._history.clear()
+                self._prefix = []
+                self._show([], window_end)
             return
         self._window_start = (self._prefix[best].end_sample + following[best]) // 2
         del self._prefix[: best + 1]

@@ -70,6 +70,14 @@ class VadGate:
         """Whether the newest frame is silence (always so outside a segment)."""
         return not self._open or self._silent_since is not None
 
+    @property
+    def pause_end(self) -> int | None:
+        """Where the open segment will end if the silence lasts, once it was heard up to there."""
+        if not self._open or self._silent_since is None:
+            return None
+        end = self._silent_since + samples_from_ms(self._options.post_roll_ms)
+        return end if end <= self._position else None
+
     def push(self, probabilities: Sequence[float]) -> list[Transition]:
         """Take the next frames; gives the transitions they decide, in order."""
         made = []

@@ -27,7 +27,7 @@ from streamer.events import (
 from streamer.latency import NullSpans, SpanSink
 from streamer.ledger import Segment, Word, WordState
 from streamer.recognizer import Recognizer, RecognizerOptions, SpeechModels
-from streamer.wer import word_errors
+from streamer.wer import normalize, word_errors
 from tests.speech_fakes import (
     GAP_SAMPLES,
     WORD_SAMPLES,
@@ -221,6 +221,25 @@ def test_audio_that_comes_in_bursts_gives_the_same_words(sizes: list[int]) -> No
     said = list(range(10, 60))
     audio = np.concatenate([silence(3_000), spoken(said), silence(SECOND)])
     assert caption(make(), audio, itertools.cycle(sizes)) == text(said)
+
+
+def test_a_pause_is_decoded_once_and_the_final_waits_for_no_model() -> None:
+    said = list(range(10, 20))
+    recognizer = make()
+    events = feed(recognizer, np.concatenate([spoken(said), silence(SECOND)]), [HOP] * 99)
+    steps: list[list[SessionEvent]] = [[]]
+    for event in events:
+        steps[-1].append(event)
+        if isinstance(event, StepDone):
+            steps.append([])
+    (ending,) = [step for step in steps if of(SegmentClosed, step)]
+    assert of(SegmentClosed, ending)[0].segment.text == text(said)
+    assert "encode" not in of(StepDone, ending)[0].stages_ms
+    resting = steps[: steps.index(ending)]
+    updates = of(WordsUpdate, itertools.chain(*resting))
+    committed = [word.text for update in updates for word in update.committed]
+    assert committed == text(said[:-1]).split()
+    assert "encode" not in of(StepDone, resting[-1])[0].stages_ms
 
 
 def test_a_minute_of_silence_wakes_no_model_but_the_detector() -> None:
@@ -496,6 +515,26 @@ def test_a_minute_without_speech_gives_no_word(sound: Floats, speech_models: Spe
     assert of(WordsUpdate, events) == []
     assert all(set(event.stages_ms) == {"vad"} for event in of(StepDone, events))
     assert list(recognizer.ledger.words) == []
+
+
+@pytest.mark.slow
+def test_silence_behind_the_window_steadies_the_tentative_words(
+    speech_models: SpeechModels, clips: list[Clip]
+) -> None:
+    def revised(step_silence_ms: float) -> int:
+        options = RecognizerOptions(step_silence_ms=step_silence_ms)
+        count = 0
+        for clip in clips[-3:]:
+            before: list[list[str]] = []
+            for event in of(WordsUpdate, feed(make(speech_models, options), clip.samples)):
+                shown = [normalize(word.text) for word in event.tentative]
+                known = before[len(event.committed) :]
+                pairs = itertools.zip_longest(known, shown[: len(known)])
+                count += sum(old != new for old, new in pairs)
+                before = shown
+        return count
+
+    assert revised(RecognizerOptions().step_silence_ms) < revised(0)
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ from tests.speech_fakes import (
     WORD_SAMPLES,
     PreferringFusion,
     ToneDecoder,
+    ToneTokenizer,
     silence,
     spoken,
     text,
@@ -27,6 +28,7 @@ Floats = npt.NDArray[np.float32]
 HOP = 4_096
 START = 16_000_000
 """Segments begin late in a session: times must be absolute."""
+OPTIONS = PolicyOptions()
 
 
 class Stream:
@@ -50,10 +52,18 @@ class Stream:
     def listen(self, samples: Floats) -> str:
         for _ in self.hops(samples):
             pass
-        audio = self._attend(samples, START + len(samples))
-        self._take(self.segment.finish(audio, START + len(samples), self.fusion))
+        self.settle(samples, START + len(samples))
+        self._take(self.segment.finish(self.fusion))
         assert self.segment.tentative == ()
         return " ".join(word.text for word in self.committed)
+
+    def settle(self, samples: Floats, end: int) -> None:
+        self.segment.settle(self._attend(samples, end), end, self.fusion)  # type: ignore[arg-type]
+        assert self.segment.settled_at == end
+
+    def pause(self, samples: Floats, end: int) -> None:
+        self.settle(samples, end)
+        self._take(self.segment.commit_at_pause(self.fusion))
 
     def _attend(self, samples: Floats, end: int) -> object:
         window = samples[self.segment.window_start - START : end - START]
@@ -64,15 +74,15 @@ class Stream:
         audio = self._attend(samples, end)
         self.segment.draft(audio, end)  # type: ignore[arg-type]
         if self.fusion is None:
-            self._take(self.segment.commit_by_agreement(end))
+            committed = self.segment.commit_by_agreement(end)
             guard = self.options.guard_ms
-        elif self.segment.at_commit_point():
-            self._take(self.segment.commit_by_fusion(audio, end, self.fusion))  # type: ignore[arg-type]
+        elif self.segment.at_commit_point(end):
+            committed = self.segment.commit_by_fusion(audio, end, self.fusion)  # type: ignore[arg-type]
             guard = self.options.fused_guard_ms
         else:
             return
-        newest = end - guard * 16
-        assert all(word.end_sample <= newest for word in self.committed)
+        self._take(committed)
+        assert all(word.end_sample <= end - guard * 16 for word in committed)
 
     def _take(self, words: tuple[TimedWord, ...]) -> None:
         start = self.committed[-1].end_sample if self.committed else START
@@ -120,6 +130,59 @@ def test_a_cut_is_made_at_the_longest_pause() -> None:
         if stream.segment.window_start > START:
             break
     assert pause - GAP_SAMPLES <= stream.segment.window_start - START <= pause + 8_000
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_a_pause_commits_all_but_the_last_word_and_the_end_computes_nothing(fused: bool) -> None:
+    said = list(range(10, 20))
+    stream = Stream(tone_models())
+    stream.fusion = PreferringFusion("") if fused else None
+    samples = tones(said)
+    for _ in stream.hops(samples):
+        pass
+    stream.pause(samples, START + len(samples))
+    assert [word.text for word in stream.committed] == text(said[:-1]).split()
+    assert [word.text for word in stream.segment.tentative] == [f"w{said[-1]}"]
+    stream._take(stream.segment.finish(stream.fusion))  # no audio: nothing is decoded
+    assert [word.text for word in stream.committed] == text(said).split()
+    if stream.fusion is not None:
+        assert " ".join(stream.fusion.told) == text(said)
+
+
+def test_speech_may_go_on_after_a_pause() -> None:
+    first, second = list(range(10, 20)), list(range(20, 30))
+    samples = np.concatenate([tones(first), spoken(second), silence(8_000)])
+    pause = START + len(tones(first)) // HOP * HOP
+    stream = Stream(tone_models())
+    for end in stream.hops(samples):
+        if end == pause:
+            stream.pause(samples, end)
+    assert stream.segment.settled_at is None
+    assert stream.listen(samples) == text(first + second)
+
+
+def test_a_doubtful_beginning_is_not_committed_at_a_pause() -> None:
+    doubtful = ToneDecoder(rivals={word: dict.fromkeys(range(50, 60), 9.0) for word in (10, 11)})
+    stream = Stream(tone_models(doubtful))
+    samples = tones([10, 11], rest=0.1)
+    stream.pause(samples, START + len(samples))
+    assert len(stream.segment.tentative) == 2
+    assert stream.segment.finish(None) == ()
+
+
+def test_how_long_a_word_was_given_is_counted_in_audio_not_in_steps() -> None:
+    said = list(range(10, 30))
+    first_commit = {}
+    for hop in (1_024, 4_096):
+        segment = SegmentDecoder(tone_models().decoder, ToneTokenizer(), OPTIONS, START)  # type: ignore[arg-type]
+        models = tone_models()
+        for at in range(hop, len(tones(said)), hop):
+            audio = attend(models, tones(said)[:at])
+            segment.draft(audio, START + at)
+            if segment.commit_by_agreement(START + at):
+                first_commit[hop] = at
+                break
+    assert abs(first_commit[1_024] - first_commit[4_096]) <= 4_096
 
 
 def test_a_loop_is_never_committed_and_its_draft_is_dropped() -> None:

@@ -47,6 +47,21 @@ def test_a_pause_shorter_than_the_hangover_does_not_end_a_segment() -> None:
     assert ended.sample == 25 * FRAME + 320 * MS
 
 
+def test_a_pause_is_told_once_its_post_roll_was_heard_and_ends_where_the_segment_would() -> None:
+    vad = gate(hangover_ms=640, post_roll_ms=320)
+    vad.push([0.9] * 5 + [0.0] * 9)
+    assert vad.pause_end is None
+    vad.push([0.0])
+    assert vad.pause_end == 5 * FRAME + 320 * MS
+    vad.push([0.9])
+    assert vad.pause_end is None
+    vad.push([0.0] * 19)
+    expected = vad.pause_end
+    (ended,) = vad.push([0.0])
+    assert ended.sample == expected == 15 * FRAME + 5_120 + FRAME
+    assert vad.pause_end is None
+
+
 def test_between_the_thresholds_nothing_changes() -> None:
     vad = gate(speech_threshold=0.5, silence_threshold=0.35)
     assert vad.push([0.4] * 50) == []  # not enough to open
