@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
+import models
 from tests.streamer.cli.conftest import Run
 
 LABELS = {"neutral", "happy", "sad", "angry", "fearful", "disgust"}
@@ -53,3 +54,20 @@ def test_a_missing_model_is_one_line(
     result = run("emotion", bundled_speech / "1029_WSI_ANG_XX.opus")
     assert result.exit_code == 1
     assert result.stderr.startswith("error: the model emotion is not installed")
+
+
+def test_a_model_that_is_nowhere_is_one_line(run: Run, bundled_speech: Path) -> None:
+    clip = bundled_speech / "1029_WSI_ANG_XX.opus"
+    result = run("emotion", "--emotion-model", "nonesuch", clip)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: there is no model 'nonesuch'; choose from")
+
+
+def test_a_folder_of_the_recipe_can_be_the_model(
+    run: Run, bundled_speech: Path, tmp_path: Path
+) -> None:
+    shipped = Path(models.__path__[0]) / "weights" / "emotion.onnx"
+    (tmp_path / "emotion.onnx").write_bytes(shipped.read_bytes())
+    clip = bundled_speech / "1029_WSI_ANG_XX.opus"
+    named = run("emotion", "--json", "--emotion-model", tmp_path, clip)
+    assert named.stdout == run("emotion", "--json", clip).stdout
