@@ -7,7 +7,7 @@ SHELL := /bin/bash
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types system-packages clean
+.PHONY: help install demo test lint types agents system-packages clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -28,7 +28,7 @@ types: $(VENV)/installed-test  ## Types only
 	$(BIN)/mypy
 
 clean:  ## Remove .venv and everything else that make created
-	rm -rf $(VENV) build captions .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+	rm -rf $(VENV) .venv-agents build captions .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -45,6 +45,10 @@ $(VENV)/installed: pyproject.toml | $(BIN)/python
 $(VENV)/installed-test: $(VENV)/installed
 	$(BIN)/python -m pip install --progress-bar on -e '.[test]'
 	@touch $@
+
+agents:  ## Install agent frameworks in .venv-agents, for their tests
+	$(PYTHON) -m venv .venv-agents
+	.venv-agents/bin/python -m pip install -r tests/contract/agents-requirements.txt
 
 # What tests like to have from the system. Where it cannot be had, those tests skip and say why.
 system-packages:
