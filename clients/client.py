@@ -17,7 +17,6 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -27,40 +26,23 @@ from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as open_websocket
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
-from clients.kept_audio import Chunk, Command, KeptAudio
+from clients.course import Course, Gap
+from clients.kept_audio import Chunk, Command
 from clients.reconnect import ReconnectOptions, delays_s
-from clients.timeline import Timeline
 from clients.transcript import Transcript, TranscriptError
-from streamer.frames import HEADER, encode_frame
 from streamer.protocol import (
-    MAX_FRAME_MS,
     SERVER_EVENT,
     ByeEvent,
-    Encoding,
-    ErrorCode,
-    ErrorEvent,
     FinalizeMessage,
-    LatencyEvent,
-    LossEvent,
     ReadyEvent,
-    ResumeMessage,
-    SegmentEvent,
     ServerEvent,
     StartMessage,
     StopMessage,
-    WordsEvent,
 )
 
 _MAX_EVENTS: Final = 4096
 _MAX_EVENT_BYTES: Final = 16 * 2**20
 _MAX_UNSENT_S: Final = 20.0
-_MAX_CONTEXT: Final = 4_000
-_SESSION_RATE: Final = 16_000
-
-_SURVIVABLE: Final = frozenset(
-    {ErrorCode.SESSION_EXPIRED, ErrorCode.SHUTTING_DOWN, ErrorCode.TOO_MANY_SESSIONS}
-)
-"""Errors on the way back to the server after which a new session can go on."""
 
 
 class ClientError(Exception):
@@ -82,14 +64,6 @@ class ServerRefusedError(ClientError):
 
 class ConnectionLostError(ClientError):
     """The server could not be reached, or went and did not come back."""
-
-
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """Audio, in samples given to `send_audio` and `skip_audio`, that no session will caption."""
-
-    start_sample: int
-    end_sample: int
 
 
 @asynccontextmanager
@@ -132,38 +106,42 @@ class Client:
         open_timeout_s: float,
         reconnect: ReconnectOptions,
     ) -> None:
-        self.transcript = Transcript()
-        self.lost_samples = 0
-        """16 kHz samples that were not transcribed: the server said so, or they are in `gaps`."""
-        self.gaps: list[Gap] = []
-        """What was lost together with a session, beyond what could be sent again."""
-        self.ready: ReadyEvent | None = None
-        """Of the newest connection."""
-        self.bye: ByeEvent | None = None
         self.connected = False
         self._url = url
-        self._start = start
         self._token = token
         self._open_timeout_s = open_timeout_s
         self._reconnect = reconnect
-        self._kept = KeptAudio(round(reconnect.keep_s * start.sample_rate))
-        self._offset = 0
-        self._settled_ms = 0.0
-        self._timeline = Timeline()
-        self._base_offset = 0
-        self._session: ReadyEvent | None = None
-        """Of the session that can be resumed."""
-        self._readies = 0
-        self._last_seq = 0
-        self._stopping = False
+        self._course = Course(start, reconnect.keep_s)
         self._events: deque[ServerEvent] = deque()
         self._iterated = False
         self._changed = asyncio.Condition()
         self._to_send = asyncio.Event()
-        self._refusal: ErrorEvent | None = None
         self._over: ClientError | None = None
         self._ended = False
         self._runner: asyncio.Task[None] | None = None
+
+    @property
+    def transcript(self) -> Transcript:
+        return self._course.transcript
+
+    @property
+    def lost_samples(self) -> int:
+        """16 kHz samples that were not transcribed: the server said so, or they are in `gaps`."""
+        return self._course.lost_samples
+
+    @property
+    def gaps(self) -> tuple[Gap, ...]:
+        """What was lost together with a session, beyond what could be sent again."""
+        return tuple(self._course.gaps)
+
+    @property
+    def ready(self) -> ReadyEvent | None:
+        """Of the newest connection."""
+        return self._course.ready
+
+    @property
+    def bye(self) -> ByeEvent | None:
+        return self._course.bye
 
     async def open(self) -> None:
         """Connect, send the settings and wait until the server is ready. `connect` does this.
@@ -191,25 +169,14 @@ class Client:
         Raises:
             ServerRefusedError, ConnectionLostError
         """
-        rate = self._start.sample_rate
-        width = 2 if self._start.encoding is Encoding.PCM_S16LE else 4
-        longest = MAX_FRAME_MS * rate // 1000
-        if self.ready is not None:
-            longest = min(longest, (self.ready.max_message_bytes - HEADER.size) // width)
-        for at in range(0, len(samples), longest):
-            stamp = 0.0 if capture_time_ms is None else capture_time_ms + at * 1000 / rate
-            # The caller may reuse its buffer, and we may need the samples again.
-            chunk = Chunk(self._offset, samples[at : at + longest].copy(), stamp)
+        for chunk in self._course.chunks(samples, capture_time_ms):
             self._add(chunk)
-            self._offset = chunk.end
             async with self._changed:
                 await self._changed.wait_for(lambda: not self._must_wait())
-            if self._ended:
-                raise self._ending()
 
     def skip_audio(self, n_samples: int) -> None:
         """Leave out audio that was not captured; the next frame tells the server of the gap."""
-        self._offset += n_samples
+        self._course.skip(n_samples)
 
     async def finalize(self) -> None:
         """Close the open segment now.
@@ -217,9 +184,7 @@ class Client:
         Raises:
             ServerRefusedError, ConnectionLostError
         """
-        if self._ended:
-            raise self._ending()
-        self._add(Command(self._offset, FinalizeMessage()))
+        self._add(self._course.command(FinalizeMessage()))
 
     async def stop(self) -> ByeEvent:
         """End the audio and wait until everything has been transcribed and received.
@@ -228,8 +193,7 @@ class Client:
             ServerRefusedError, ConnectionLostError
         """
         if not self._ended:
-            self._stopping = True
-            self._add(Command(self._offset, StopMessage()))
+            self._add(self._course.command(StopMessage()))
         async with self._changed:
             await self._changed.wait_for(lambda: self._ended)
         if self.bye is None or self._over is not None:
@@ -251,7 +215,7 @@ class Client:
 
         Raises:
             ServerRefusedError: after the last event of a session that ended with an error.
-            ConnectionLostError: the server went without saying bye, or broke the protocol.
+            ConnectionLostError: the server went for good, or broke the protocol.
         """
         self._iterated = True
         async with self._changed:
@@ -265,40 +229,42 @@ class Client:
         raise StopAsyncIteration
 
     def _add(self, item: Chunk | Command) -> None:
-        self._kept.add(item)
+        """Raises ClientError if there is no session any more."""
+        if self._ended:
+            raise self._ending()
+        self._course.kept.add(item)
         self._to_send.set()
 
     def _must_wait(self) -> bool:
         if self._ended:
             return False
-        half = self._reconnect.keep_s / 2 * self._start.sample_rate
-        recording = not self._start.live
+        start, kept = self._course.start, self._course.kept
+        half = self._reconnect.keep_s / 2 * start.sample_rate
+        recording = not start.live
         # A recording has the time to let nothing give way that a cut would make us send again.
-        if recording and self._may_resume() and self._kept.unacknowledged_samples > half:
+        if recording and self._may_return() and kept.unacknowledged_samples > half:
             return True
-        most = min(_MAX_UNSENT_S * self._start.sample_rate, half)
-        return (self.connected or recording) and self._kept.unsent_samples > most
+        most = min(_MAX_UNSENT_S * start.sample_rate, half)
+        return (self.connected or recording) and kept.unsent_samples > most
 
-    def _may_resume(self) -> bool:
-        offered = self.ready is not None and self.ready.resume_token is not None
-        return offered and self._reconnect.give_up_s > 0
+    def _may_return(self) -> bool:
+        return self._course.may_resume and self._reconnect.give_up_s > 0
 
     async def _run(self, websocket: ClientConnection) -> None:
         """The whole session, over as many connections as it takes."""
-        cut_at_s = 0.0
-        delays: Iterator[float] = iter(())
-        recovering = False
+        course = self._course
+        cut_at_s, delays = None, delays_s(self._reconnect)
         try:
             while True:
-                readies = self._readies
+                readies = course.readies
                 trouble = await self._talk(websocket)
                 if self._is_over():
                     return
-                if not self._may_resume():
+                if not self._may_return():
                     raise self._lost(trouble)
-                if not recovering or self._readies > readies:
+                course.go_on()
+                if cut_at_s is None or course.readies > readies:
                     cut_at_s, delays = time.monotonic(), delays_s(self._reconnect)
-                recovering = True
                 websocket = await self._reopened(cut_at_s, delays, trouble)
         except ClientError as error:
             self._over = error
@@ -312,35 +278,13 @@ class Client:
                 self._changed.notify_all()
 
     def _is_over(self) -> bool:
-        """Whether the server has said its last word on the session.
-
-        Raises:
-            ServerRefusedError: it was an error.
-        """
-        refusal = self._refusal
+        """Whether the server has said its last word. Raises ServerRefusedError."""
+        refusal = self._course.refusal
         if refusal is None:
             return self.bye is not None
-        if not self._survives(refusal):
+        if not self._course.survives or not self._may_return():
             raise ServerRefusedError(refusal.code.value, refusal.message, self.transcript)
-        self._refusal = self.bye = None
-        if refusal.code is not ErrorCode.TOO_MANY_SESSIONS:
-            self._lose_session()
         return False
-
-    def _survives(self, refusal: ErrorEvent) -> bool:
-        """Whether a new session, now or later, can go on where this one ended."""
-        if refusal.code not in _SURVIVABLE or not self._may_resume():
-            return False
-        # A server that ends has still captioned all that it had.
-        return refusal.code is not ErrorCode.SHUTTING_DOWN or not (
-            self._stopping and self._kept.unacknowledged_samples == 0
-        )
-
-    def _lose_session(self) -> None:
-        """What was committed stays; the rest is said again to a new session."""
-        self._session = None
-        self._last_seq = 0
-        self.transcript.interrupt()
 
     async def _reopened(
         self, cut_at_s: float, delays: Iterator[float], trouble: str
@@ -370,8 +314,7 @@ class Client:
                 ping_timeout=None,
             )
         except (OSError, TimeoutError, InvalidHandshake, InvalidURI) as error:
-            message = f"cannot connect to {self._url}: {error}"
-            raise ConnectionLostError(message, self.transcript) from error
+            raise self._lost(f"cannot connect to {self._url}: {error}") from error
 
     async def _talk(self, websocket: ClientConnection) -> str:
         """Use one connection until it ends; gives the reason.
@@ -380,20 +323,23 @@ class Client:
             ValidationError, TranscriptError: the server breaks the protocol.
         """
         sending: asyncio.Task[None] | None = None
-        readies = self._readies
         try:
             with suppress(ConnectionClosed):  # the server has said why, and that is read below
-                await websocket.send(self._opening().model_dump_json())
+                await websocket.send(self._course.opening().model_dump_json())
             while True:
                 event = _read_event(await self._next_text(websocket))
-                if event is None:
-                    continue
-                await self._take(event)
-                if self._readies > readies and sending is None:
+                if isinstance(event, ReadyEvent):
+                    shown = self._course.begin(event)
+                    self.connected = True
                     sending = asyncio.create_task(self._send_kept(websocket))
+                else:
+                    taken = None if event is None else self._course.take(event)
+                    shown = [] if taken is None else [taken]
+                for one in shown:
+                    await self._show(one)
         except ConnectionClosed as closed:
-            normal = closed.rcvd is not None and closed.rcvd.code == 1000
-            return "" if normal else f"the connection broke: {closed}"
+            in_order = closed.rcvd is not None and closed.rcvd.code == 1000
+            return "" if in_order else f"the connection broke: {closed}"
         except TimeoutError:
             websocket.transport.abort()
             return "the server fell silent"
@@ -406,17 +352,6 @@ class Client:
             async with self._changed:
                 self._changed.notify_all()
 
-    def _opening(self) -> StartMessage | ResumeMessage:
-        """The first message on a connection."""
-        if self._session is not None:
-            return ResumeMessage(
-                session_id=self._session.session_id,
-                resume_token=self._session.resume_token or "",
-                last_seq=self._last_seq,
-            )
-        said = f"{self._start.context} {self.transcript.text}".strip()
-        return self._start.model_copy(update={"context": said[-_MAX_CONTEXT:]})
-
     async def _next_text(self, websocket: ClientConnection) -> str | bytes:
         """Raises ConnectionClosed, and TimeoutError if the server seems to be gone."""
         while True:
@@ -424,95 +359,24 @@ class Client:
                 async with asyncio.timeout(self._reconnect.stall_s):
                     return await websocket.recv()
             except TimeoutError:
-                if self._may_resume() and self._kept.unacknowledged_samples > 0:
+                if self._may_return() and self._course.kept.unacknowledged_samples > 0:
                     raise
 
     async def _send_kept(self, websocket: ClientConnection) -> None:
         seq = 0
-        try:
+        with suppress(ConnectionClosed):  # the receiving side learns why
             while True:
-                item = self._kept.take()
+                item = self._course.kept.take()
                 if item is None:
                     self._to_send.clear()
                     await self._to_send.wait()
                 elif isinstance(item, Command):
                     await websocket.send(item.message.model_dump_json())
                 else:
-                    offset = item.offset - self._base_offset
-                    await websocket.send(
-                        encode_frame(
-                            seq, offset, item.capture_time_ms, item.samples, self._start.encoding
-                        )
-                    )
+                    await websocket.send(self._course.frame(seq, item))
                     seq += 1
                 async with self._changed:
                     self._changed.notify_all()
-        except ConnectionClosed:
-            return  # the receiving side learns why
-
-    async def _take(self, event: ServerEvent) -> None:
-        """Raises TranscriptError."""
-        if isinstance(event, ReadyEvent):
-            await self._begin_connection(event)
-            return
-        seq = getattr(event, "seq", 0)
-        if 0 < seq <= self._last_seq:
-            return
-        event = self._timeline.place(event)
-        self.transcript.apply(event)
-        self._last_seq = max(self._last_seq, seq)
-        if isinstance(event, WordsEvent | SegmentEvent):
-            self._settle(event)
-        elif isinstance(event, LossEvent):
-            self.lost_samples += event.lost_samples
-        elif isinstance(event, LatencyEvent) and event.acknowledged_offset is not None:
-            self._kept.acknowledge(self._base_offset + event.acknowledged_offset)
-        elif isinstance(event, ErrorEvent) and event.fatal:
-            self._refusal = event
-        elif isinstance(event, ByeEvent):
-            self.bye = event
-        if self._refusal is None or not self._survives(self._refusal):
-            await self._show(event)
-
-    async def _begin_connection(self, ready: ReadyEvent) -> None:
-        if ready.resumed:
-            self._kept.acknowledge(self._base_offset + ready.acknowledged_offset)
-            self._kept.rewind(self._base_offset + ready.acknowledged_offset)
-        elif self._readies > 0:
-            await self._begin_anew()
-        self.ready = ready
-        self._session = ready if ready.resume_token is not None else None
-        self._readies += 1
-        self.connected = True
-        await self._show(ready)
-
-    async def _begin_anew(self) -> None:
-        """A new session is open: it gets the audio behind the last committed word."""
-        rate = self._start.sample_rate
-        settled = round(self._settled_ms * rate / 1000)
-        self._kept.rewind(settled)
-        next_offset = self._kept.next_offset
-        self._base_offset = self._offset if next_offset is None else next_offset
-        if self._base_offset > settled:
-            gap = Gap(settled, self._base_offset)
-            self.gaps.append(gap)
-            lost = round((gap.end_sample - gap.start_sample) * _SESSION_RATE / rate)
-            self.lost_samples += lost
-            start_ms = settled * 1000 / rate
-            await self._show(LossEvent(start_ms=start_ms, lost_samples=lost, reason="gap"))
-        self._timeline = Timeline(
-            ms=self._base_offset * 1000 / rate,
-            words=self.transcript.next_word_id,
-            segments=self.transcript.next_segment_id,
-            lost_samples=self.lost_samples,
-        )
-
-    def _settle(self, event: WordsEvent | SegmentEvent) -> None:
-        committed = [word.end_ms for word in event.words if word.state != "tentative"]
-        if isinstance(event, SegmentEvent):
-            committed.append(event.end_ms)
-        self._settled_ms = max(self._settled_ms, *committed, 0.0)
-        self._kept.settle(round(self._settled_ms * self._start.sample_rate / 1000))
 
     async def _show(self, event: ServerEvent) -> None:
         async with self._changed:

@@ -50,6 +50,14 @@ def serve(
             min=1.0, envvar="STREAMER_IDLE_TIMEOUT", help="Seconds until a silent client is closed."
         ),
     ] = _DEFAULTS.idle_timeout_s,
+    resume_seconds: Annotated[
+        float,
+        typer.Option(
+            min=1.0,
+            envvar="STREAMER_RESUME_SECONDS",
+            help="How long a session waits for a client whose connection broke.",
+        ),
+    ] = _DEFAULTS.resume_s,
     wyoming_port: Annotated[
         int | None,
         typer.Option(
@@ -81,6 +89,7 @@ def serve(
             allow_origin=tuple(allow_origin or ()),
             max_sessions=max_sessions,
             idle_timeout_s=idle_timeout,
+            resume_s=resume_seconds,
             wyoming_port=wyoming_port,
             trace=trace,
         )

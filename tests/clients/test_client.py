@@ -105,7 +105,7 @@ async def test_a_refused_session_says_why(server: ServerThread) -> None:
 async def test_an_error_mid_session_keeps_the_transcript(server: ServerThread) -> None:
     async with connect(server.url, StartMessage(), token="s3cret") as client:
         await client.send_audio(tone(0.7))
-        client._offset = 0  # an offset that overlaps
+        client._course._end_offset = 0  # an offset that overlaps
         await client.send_audio(tone(0.1))
         events: list[ServerEvent] = []
         with pytest.raises(ServerRefusedError, match="overlaps") as caught:

@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 import numpy as np
 import pytest
 
-from clients.client import Client, ConnectionLostError, Gap, ServerRefusedError, connect
+from clients.client import Client, ConnectionLostError, ServerRefusedError, connect
+from clients.course import Gap
 from clients.reconnect import ReconnectOptions, delays_s
 from streamer.protocol import LossEvent, StartMessage
 from streamer.server import ServerOptions
@@ -148,7 +149,7 @@ async def test_a_lost_session_is_begun_anew_and_said_so() -> None:
             proxy.refusing = False
             await until(lambda: client.connected)
             bye = await client.stop()
-            assert client.gaps == []
+            assert client.gaps == ()
             assert client.lost_samples == bye.lost_samples == 0
         assert server.engine.recognizers[1].options.context == "before w0"
     # Word 0 was committed and ended at 0.5 s; there the new session begins.
@@ -175,7 +176,7 @@ async def test_what_was_lost_with_a_session_is_told() -> None:
             bye = await client.stop()
             events = [event async for event in client]
     # The segment ended at 1.0 s of 3.5 s, and 1 s was kept.
-    assert client.gaps == [Gap(16_000, 40_000)]
+    assert client.gaps == (Gap(16_000, 40_000),)
     (loss,) = [event for event in events if isinstance(event, LossEvent)]
     assert (loss.start_ms, loss.lost_samples, loss.reason) == (1000, 24_000, "gap")
     assert client.lost_samples == bye.lost_samples == 24_000
@@ -207,7 +208,7 @@ async def test_a_server_that_stops_when_all_is_said_has_not_failed(server: Serve
         server.engine.hold.clear()
         await client.send_audio(tone(0.7))
         await until(lambda: server.engine.recognizers[0].received_samples == 11_200)
-        await until(lambda: client._kept.unacknowledged_samples == 0)
+        await until(lambda: client._course.kept.unacknowledged_samples == 0)
         server.begin_stop()
         await until(lambda: server.server.draining)
         server.engine.hold.set()
@@ -244,9 +245,9 @@ async def test_it_need_not_reconnect(server: ServerThread) -> None:
 
 async def test_who_is_taken_over_does_not_fight_back(server: ServerThread) -> None:
     async with cuttable(server) as (proxy, client):
-        session = client._session
+        session = client._course._session
         async with cuttable(server) as (other_proxy, thief):
-            thief._session = session
+            thief._course._session = session
             other_proxy.cut()
             await until(lambda: client._ended)
             with pytest.raises(ServerRefusedError, match="taken_over"):
