@@ -40,6 +40,10 @@ class PolicyOptions:
     """The window is cut when it grows beyond this."""
     kept_window_ms: float = 4_000
     """What a cut leaves at least."""
+    shown_confidence: float = 0.6
+    """Tentative words at the end that begin in the newest audio, `guess_ms` of it, and are less
+    likely than this are not shown yet: mostly words cut off, that would be taken back."""
+    guess_ms: float = 400
     tokens_per_second: float = 6.5
     """Token budget of fresh audio (Moonshine's own limit); more means a loop."""
     spare_tokens: int = 8
@@ -82,6 +86,7 @@ class SegmentDecoder:
         self._tokenizer = tokenizer
         self._options = options
         self._window_start = start_sample
+        self._window_end = start_sample
         self._prefix: list[TimedWord] = []
         self._committed_end = start_sample
         self._words: list[TimedWord] = []
@@ -108,8 +113,15 @@ class SegmentDecoder:
 
     @property
     def tentative(self) -> tuple[TimedWord, ...]:
-        """The words behind the committed ones, as of now."""
-        return tuple(self._words)
+        """The words behind the committed ones, but for newest ones that are only guessed."""
+        newest = self._window_end - samples_from_ms(self._options.guess_ms)
+        shown = len(self._words)
+        while shown:
+            word = self._words[shown - 1]
+            if word.start_sample < newest or word.confidence >= self._options.shown_confidence:
+                break
+            shown -= 1
+        return tuple(self._words[:shown])
 
     def draft(self, audio: Audio, window_end: int) -> None:
         """Renew the tentative words on the window `window_start … window_end`."""
@@ -252,6 +264,7 @@ class SegmentDecoder:
             for word, before, since in zip(words, self._words, self._given_since, strict=False)
         ]
         self._given_since = kept + [window_end] * (len(words) - len(kept))
+        self._window_end = window_end
         self._words = list(words)
 
     def _agreed(self, window_end: int, guard_ms: float) -> int:

@@ -149,6 +149,20 @@ def test_a_pause_commits_all_but_the_last_word_and_the_end_computes_nothing(fuse
         assert " ".join(stream.fusion.told) == text(said)
 
 
+def test_a_newest_word_that_is_only_guessed_is_not_shown_until_it_stands_a_while() -> None:
+    guessed = ToneDecoder(rivals={14: dict.fromkeys(range(50, 60), 9.0)})
+    stream = Stream(tone_models(guessed), PolicyOptions(guess_ms=400))
+    samples = tones(list(range(10, 20)))
+    begins = START + 4 * (WORD_SAMPLES + GAP_SAMPLES)
+    first_seen = {}
+    for end in stream.hops(samples):
+        for word in stream.segment.tentative:
+            first_seen.setdefault(word.text, end)
+    assert first_seen["w13"] - (begins - WORD_SAMPLES - GAP_SAMPLES) < WORD_SAMPLES + HOP
+    assert first_seen["w14"] - begins >= 400 * 16
+    assert first_seen["w14"] <= first_seen["w16"]  # a likely word behind it shows it
+
+
 def test_speech_may_go_on_after_a_pause() -> None:
     first, second = list(range(10, 20)), list(range(20, 30))
     samples = np.concatenate([tones(first), spoken(second), silence(8_000)])
@@ -164,7 +178,7 @@ def test_speech_may_go_on_after_a_pause() -> None:
 def test_a_doubtful_beginning_is_not_committed_at_a_pause() -> None:
     doubtful = ToneDecoder(rivals={word: dict.fromkeys(range(50, 60), 9.0) for word in (10, 11)})
     stream = Stream(tone_models(doubtful))
-    samples = tones([10, 11], rest=0.1)
+    samples = tones([10, 11], rest=0.5)
     stream.pause(samples, START + len(samples))
     assert len(stream.segment.tentative) == 2
     assert stream.segment.finish(None) == ()
