@@ -306,6 +306,8 @@ class Session:
         received, processed, _ = self._snapshot()
         if received - processed <= self._limits.max_backlog_s * SAMPLE_RATE:
             return False
+        if not self._closed and not self._recognizer.due():
+            return False  # nothing goes on until more comes
         if self._limits.recording or self._first_audio_s is None:
             return True
         received_ms = ms_from_samples(received)
