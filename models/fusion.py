@@ -72,10 +72,11 @@ class LlmFusion:
             candidate.logprob
             + self._weights.llm * llm
             + self._weights.word * len(candidate.text.split())
-            for candidate, llm in zip(
-                candidates, self._scorer.score(self._context, texts), strict=True
-            )
+            for candidate, llm in zip(candidates, self._ask(texts), strict=True)
         ]
+
+    def _ask(self, texts: Sequence[str]) -> list[float]:
+        return self._scorer.score([(self._context, texts)])[0]
 
     def append(self, text: str) -> None:
         if text:

@@ -1,7 +1,7 @@
 """The LLM decoder: scores hypotheses as continuations of the running text.
 
-The context's keys and values are cached, so the cost of a score does not grow with the
-transcript; the hypotheses go through the model as one batch behind that cache.
+The model behind it is one of two: `models.gemma` (made for this, eight bits) or, for any other
+causal model, `models.llm_transformers`.
 """
 
 from __future__ import annotations
@@ -9,40 +9,58 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Protocol
 
-import torch
 from tokenizers import Tokenizer
-from transformers import AutoModelForCausalLM, DynamicCache
 
 MAX_CONTEXT_TOKENS: Final = 256
 KEPT_CONTEXT_TOKENS: Final = 128
-"""When the running context outgrows the maximum, its newest part goes on in a fresh cache."""
+"""When the running context outgrows the maximum, its newest part goes on."""
+MAX_CONTINUATION_TOKENS: Final = 256
+"""More of a hypothesis is not scored; speech never gives so much between two commits."""
 
 
 @dataclass
 class LlmContext:
-    """One session's running text in the LLM: tokens, and the cache of all but the last."""
+    """One session's running text in the LLM, and what the model remembers of it."""
 
     tokens: list[int]
-    cached: list[int]
-    cache: DynamicCache
+    cache: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Rows of tokens that would continue a context. Their first `shared` tokens are the same
+    and are not scored."""
+
+    context: Sequence[int]
+    cache: Any
+    rows: Sequence[Sequence[int]]
+    shared: int
+
+
+class LanguageModel(Protocol):
+    """A causal language model."""
+
+    bos: int
+
+    def new_cache(self) -> Any:
+        """An empty cache for one session."""
+
+    def logprobs(self, questions: Sequence[Question]) -> list[list[float]]:
+        """For each row of each question log P(row[shared:] | context, row[:shared]) in nats.
+
+        One pass answers all questions; an answer does not depend on what shares the pass. The
+        caches are brought up to date. A cache must not be in two calls at once.
+        """
 
 
 class LlmScorer:
-    """A causal language model behind the question "how likely is this text, after that one?".
+    """Answers "how likely is this text, after that one?" for all sessions."""
 
-    Not safe for calls from several threads at once; the engine gives it a lane of its own.
-    """
-
-    def __init__(self, folder: Path, *, device: str = "cpu") -> None:
-        """Load a transformers causal LM with `tokenizer.json` from `folder`."""
-        self._device = torch.device(device)
-        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16)
-        self._model = model.to(self._device).eval()
-        self._bos = int(model.config.bos_token_id)
-        self._pad = int(model.config.pad_token_id)
+    def __init__(self, model: LanguageModel, tokenizer: Tokenizer) -> None:
+        self._model = model
+        self._tokenizer = tokenizer
 
     def tokens(self, text: str) -> list[int]:
         """Token ids of `text`, without control tokens."""
@@ -52,50 +70,56 @@ class LlmScorer:
     def context(self, text: str = "") -> LlmContext:
         """A fresh context that begins with `text` (its newest part, if it is long)."""
         ids = self.tokens(text)[-KEPT_CONTEXT_TOKENS:]
-        return LlmContext([self._bos, *ids], [], DynamicCache())
+        return LlmContext([self._model.bos, *ids], self._model.new_cache())
 
     def extend(self, context: LlmContext, text: str) -> None:
         """Append committed text. Words carry their leading space: ` word`."""
         context.tokens.extend(self.tokens(text))
         if len(context.tokens) > MAX_CONTEXT_TOKENS:
-            context.tokens = [self._bos, *context.tokens[-KEPT_CONTEXT_TOKENS:]]
-            context.cached, context.cache = [], DynamicCache()
+            context.tokens = [self._model.bos, *context.tokens[-KEPT_CONTEXT_TOKENS:]]
 
-    @torch.inference_mode()
-    def score(self, context: LlmContext, continuations: Sequence[str]) -> list[float]:
-        """Log-probability (nats) of each text as the continuation of the context, less what
-        their common beginning contributes to all of them alike.
+    def score(self, asked: Sequence[tuple[LlmContext, Sequence[str]]]) -> list[list[float]]:
+        """Log-probability (nats) of each text as the continuation of its context, less what
+        the common beginning of a context's texts contributes to all of them alike.
+
+        A context must not be in two calls at once, nor twice in one.
         """
-        rows = [self.tokens(text) for text in continuations]
-        shared = _common_prefix(rows)
-        width = max(len(row) for row in rows)
-        if width == shared:
-            return [0.0] * len(rows)
-        self._fill(context)
-        fed = torch.full((len(rows), width), self._pad, device=self._device)
-        for i, row in enumerate(rows):
-            known = [context.tokens[-1], *row][:width]
-            fed[i, : len(known)] = torch.tensor(known, device=self._device)
-        cache = _fork(context.cache, len(rows))
-        hidden = self._model.model(fed, past_key_values=cache, use_cache=True).last_hidden_state
-        # The vocabulary is most of the cost: only positions that tell rows apart go through it.
-        at = [(i, j) for i, row in enumerate(rows) for j in range(shared, len(row))]
-        index = torch.tensor(at, device=self._device)
-        ids = torch.tensor([rows[i][j] for i, j in at], device=self._device)
-        logits = self._model.lm_head(hidden[index[:, 0], index[:, 1]]).float()
-        picked = logits.gather(1, ids[:, None])[:, 0] - logits.logsumexp(dim=1)
-        sums = torch.zeros(len(rows), device=self._device).index_add_(0, index[:, 0], picked)
-        scores: list[float] = sums.tolist()
-        return scores
+        questions = []
+        for context, texts in asked:
+            rows = [self.tokens(text)[:MAX_CONTINUATION_TOKENS] for text in texts]
+            shared = _common_prefix(rows)
+            questions.append(Question(context.tokens, context.cache, rows, shared))
+        telling = [question for question in questions if _tells(question)]
+        answers = iter(self._model.logprobs(telling) if telling else ())
+        return [
+            next(answers) if _tells(question) else [0.0] * len(question.rows)
+            for question in questions
+        ]
 
-    def _fill(self, context: LlmContext) -> None:
-        """Bring the cache up to all context tokens but the last."""
-        wanted = context.tokens[:-1]
-        missing = wanted[len(context.cached) :]
-        if missing:
-            fed = torch.tensor([missing], device=self._device)
-            self._model.model(fed, past_key_values=context.cache, use_cache=True)
-            context.cached = wanted
+
+def open_llm(folder: Path, *, threads: int, device: str = "cpu") -> LlmScorer:
+    """Open the model in `folder`: graphs of `models.gemma_graph`, or any causal language model
+    in transformers' format; `tokenizer.json` in either case.
+
+    Raises:
+        models.runtime.DeviceUnavailableError: the device is not usable.
+    """
+    from models.gemma import BODY_FILE, Gemma
+
+    model: LanguageModel
+    if (folder / BODY_FILE).is_file():
+        model = Gemma(folder, threads=threads, device=device)
+    else:
+        # torch and transformers take seconds to import: only for those who use them.
+        from models.llm_transformers import TransformersModel
+
+        model = TransformersModel(folder, threads=threads, device=device)
+    return LlmScorer(model, Tokenizer.from_file(str(folder / "tokenizer.json")))
+
+
+def _tells(question: Question) -> bool:
+    """Whether any row goes on behind what all share."""
+    return any(len(row) > question.shared for row in question.rows)
 
 
 def _common_prefix(rows: Sequence[Sequence[int]]) -> int:
@@ -105,13 +129,3 @@ def _common_prefix(rows: Sequence[Sequence[int]]) -> int:
             break
         shared += 1
     return shared
-
-
-def _fork(cache: DynamicCache, n_rows: int) -> DynamicCache:
-    """A batch of `n_rows` copies of the cache; their growth leaves the original alone."""
-    return DynamicCache(
-        [
-            (layer.keys.expand(n_rows, -1, -1, -1), layer.values.expand(n_rows, -1, -1, -1))
-            for layer in cache.layers
-        ]
-    )

@@ -7,28 +7,28 @@ activity detector run on the step's own thread, the emotion classifier and the L
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from tempfile import TemporaryDirectory
 
 from models import moonshine
 from models.catalog import EMOTION
 from models.emotion import EmotionModel
 from models.emotion_loading import load_emotion_model
-from models.fusion import FusionWeights, LlmFusion, opening_text
+from models.fusion import FusionWeights, opening_text
+from models.gemma import GRAPH_VERSION
+from models.llm import LlmScorer, open_llm
 from models.silero import VadModel
 from models.zoo import Zoo
+from streamer.batcher import Batcher
 from streamer.deadline_executor import DeadlineExecutor
 from streamer.emotion_monitor import EmotionMonitor, EmotionOptions
 from streamer.latency import SpanSink
+from streamer.llm_lane import LlmLane
 from streamer.recognizer import Recognizer, RecognizerOptions, SpeechModels
 from streamer.recognizer_api import Decoder, SessionOptions
-
-if TYPE_CHECKING:
-    from models.llm import LlmScorer
 
 ASR_MODEL = "moonshine-tiny-en"
 LLM_MODEL = "gemma-3-270m"
@@ -66,7 +66,8 @@ class Engine:
         self._emotion = emotion
         self._llm = llm
         self._emotion_lane = ThreadPoolExecutor(1, thread_name_prefix="emotion")
-        self._llm_lane = ThreadPoolExecutor(1, thread_name_prefix="llm")
+        self._llm_batcher = Batcher(1, "llm")
+        self._llm_lane = LlmLane(llm, self._llm_batcher) if llm is not None else None
         self.executor = DeadlineExecutor(options.threads, "step")
 
     @classmethod
@@ -118,9 +119,10 @@ class Engine:
     def recognizer(self, options: SessionOptions, spans: SpanSink) -> Recognizer:
         """A fresh recognizer for one session. `fused` needs the LLM; without it, `draft`."""
         fusion = None
-        if options.decoder == "fused" and self._llm is not None:
+        # An LLM without weight has no say: the draft decides, to the word.
+        if options.decoder == "fused" and self._llm_lane is not None and self._options.weights.llm:
             opening = opening_text(options.context, options.hot_words)
-            fusion = LlmFusion(self._llm, self._options.weights, opening)
+            fusion = self._llm_lane.fusion(self._options.weights, opening, spans)
         recognizer_options = self._options.recognizer
         if options.silence_ms is not None:
             gate = replace(recognizer_options.gate, hangover_ms=options.silence_ms)
@@ -134,7 +136,6 @@ class Engine:
             self._speech,
             recognizer_options,
             fusion=fusion,
-            llm_lane=self._llm_lane,
             emotion=monitor,
             spans=spans,
         )
@@ -143,7 +144,7 @@ class Engine:
         """Finish running steps and stop all threads."""
         self.executor.close()
         self._emotion_lane.shutdown()
-        self._llm_lane.shutdown()
+        self._llm_batcher.close()
 
 
 def _build_graphs(decoder: Path, folder: Path) -> None:
@@ -154,22 +155,18 @@ def _build_graphs(decoder: Path, folder: Path) -> None:
 
 
 def _load_llm(zoo: Zoo, options: EngineOptions, say: Callable[[str], None]) -> LlmScorer:
-    # torch and transformers take seconds to import: only for those who use them.
-    # OpenMP's threads would spin between passes and starve the other lanes.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    import torch
-
-    from models.gemma import CONVERSION_VERSION, convert
-    from models.llm import LlmScorer
-
     def build(folder: Path) -> None:
         say("converting the LLM into the cache (once, about a minute)")
-        source = folder / LLM_FILE
-        zoo.join(LLM_MODEL, LLM_FILE, source)
-        convert(source, folder)
-        source.unlink()
+        # Its imports drag torch and transformers in: only when the graphs are not there yet.
+        from models.gemma_gguf import convert
+        from models.gemma_graph import build_graphs
 
-    torch.set_num_threads(options.threads)
-    folder = zoo.derived(LLM_MODEL, build, CONVERSION_VERSION)
+        with TemporaryDirectory(dir=zoo.cache_dir) as scratch:
+            source = Path(scratch) / LLM_FILE
+            zoo.join(LLM_MODEL, LLM_FILE, source)
+            convert(source, Path(scratch))
+            build_graphs(Path(scratch), folder)
+
+    folder = zoo.derived(LLM_MODEL, build, GRAPH_VERSION)
     say("loading the LLM")
-    return LlmScorer(folder, device=options.device)
+    return open_llm(folder, threads=options.threads, device=options.device)

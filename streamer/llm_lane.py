@@ -1,37 +1,71 @@
-"""Fusion on the LLM's own lane."""
+"""The LLM for all sessions: hypotheses that wait at the same time go through it together."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Final, Protocol
 
-from models.fusion import Candidate, Fusion
+from models.fusion import Fusion, FusionWeights, LlmFusion
+from models.llm import LlmContext, LlmScorer
+from streamer.batcher import Batcher, Lane
 from streamer.latency import SpanSink
 
+MAX_SESSIONS: Final = 8
+"""Sessions that share a pass at most: a bigger one would keep those behind it waiting."""
 
-class LaneFusion:
-    """Fusion on the LLM's own lane; the step waits for it."""
 
-    def __init__(self, fusion: Fusion, lane: Executor, spans: SpanSink) -> None:
-        self._fusion = fusion
+class TimedFusion(Fusion, Protocol):
+    """A fusion that says what it costs."""
+
+    busy_ms: float
+    """What scoring has taken since the reader set this back."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    scores: list[float]
+    start_ns: int
+    end_ns: int
+
+
+class LlmLane:
+    """Serves the sessions' questions on a batcher's threads."""
+
+    def __init__(self, scorer: LlmScorer, batcher: Batcher) -> None:
+        self._scorer = scorer
+        self._lane: Lane[tuple[LlmContext, Sequence[str]], _Scored] = batcher.lane(
+            self._serve, max_batch=MAX_SESSIONS, exclusive=True
+        )
+
+    def fusion(self, weights: FusionWeights, opening: str, spans: SpanSink) -> TimedFusion:
+        """The fusion of one session; its steps wait for their answers."""
+        return _LaneFusion(self._scorer, self._lane, weights, opening, spans)
+
+    def _serve(self, asked: Sequence[tuple[LlmContext, Sequence[str]]]) -> list[_Scored]:
+        began = time.perf_counter_ns()
+        answers = self._scorer.score(asked)
+        ended = time.perf_counter_ns()
+        return [_Scored(scores, began, ended) for scores in answers]
+
+
+class _LaneFusion(LlmFusion):
+    def __init__(
+        self,
+        scorer: LlmScorer,
+        lane: Lane[tuple[LlmContext, Sequence[str]], _Scored],
+        weights: FusionWeights,
+        opening: str,
+        spans: SpanSink,
+    ) -> None:
+        super().__init__(scorer, weights, opening)
         self._lane = lane
         self._spans = spans
         self.busy_ms = 0.0
 
-    def scores(self, candidates: Sequence[Candidate]) -> list[float]:
-        return self._lane.submit(self._score, candidates).result()
-
-    def append(self, text: str) -> None:
-        self._fusion.append(text)
-
-    def hear(self, emotion: str) -> None:
-        self._fusion.hear(emotion)
-
-    def _score(self, candidates: Sequence[Candidate]) -> list[float]:
-        began = time.perf_counter_ns()
-        scores = self._fusion.scores(candidates)
-        ended = time.perf_counter_ns()
-        self._spans.add("llm", "llm", began, ended)
-        self.busy_ms += (ended - began) / 1e6
-        return scores
+    def _ask(self, texts: Sequence[str]) -> list[float]:
+        answer = self._lane.run((self._context, texts))
+        self._spans.add("llm", "llm", answer.start_ns, answer.end_ns)
+        self.busy_ms += (answer.end_ns - answer.start_ns) / 1e6
+        return answer.scores

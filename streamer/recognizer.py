@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -34,7 +33,7 @@ from streamer.events import (
 )
 from streamer.latency import SpanSink
 from streamer.ledger import Ledger, Word
-from streamer.llm_lane import LaneFusion
+from streamer.llm_lane import TimedFusion
 from streamer.recognizer_api import Decoder
 from streamer.ring_buffer import RingBuffer
 from streamer.segment_decoder import PolicyOptions, SegmentDecoder
@@ -81,15 +80,14 @@ class Recognizer:
         models: SpeechModels,
         options: RecognizerOptions,
         *,
-        fusion: Fusion | None,
-        llm_lane: Executor | None,
+        fusion: TimedFusion | None,
         emotion: EmotionMonitor | None,
         spans: SpanSink,
     ) -> None:
         self.ledger = Ledger()
         self._models = models
         self._options = options
-        self._fusion = LaneFusion(fusion, llm_lane, spans) if fusion and llm_lane else None
+        self._fusion = fusion
         self._emotion = emotion
         self._spans = spans
         self._hop = samples_from_ms(options.hop_ms)

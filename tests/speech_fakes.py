@@ -126,6 +126,7 @@ class PreferringFusion:
 
     def __init__(self, favourite: str) -> None:
         self.favourite = favourite
+        self.busy_ms = 0.0
         self.asked: list[list[str]] = []
         self.told: list[str] = []
         self.emotions: list[str] = []

@@ -87,7 +87,6 @@ def make(
         models or tone_models(),
         options or RecognizerOptions(),
         fusion=fusion,
-        llm_lane=lane,
         emotion=emotion,
         spans=spans,
     )

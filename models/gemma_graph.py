@@ -1,0 +1,380 @@
+"""Write Gemma 3 as two small ONNX graphs with 8-bit weights, made for scoring trees of tokens.
+
+* `body.onnx`   new tokens of several sessions + their caches -> hidden states, new keys, values
+* `head.onnx`   hidden states -> log of the sum over the shortlist of exp(logit)
+
+Linear layers see the new tokens of all sessions packed, `[N, D]`; only the attention pads them,
+`[B, T, D]`. Masks and positions are inputs, so the new tokens may form a tree; the input is
+embedded tokens, so that anything else can stand where a token would. Activations are quantized
+token by token: what a token gets does not depend on what shares the pass.
+
+The architecture is that of the Gemma 3 technical report (2025): a norm before and behind each
+half of a layer, rotary positions with another base in global layers, normed queries and keys.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from models.gemma import (
+    BODY_FILE,
+    EMBEDDING_FILE,
+    HEAD_FILE,
+    SETTINGS_FILE,
+    SHORTLIST_FILE,
+    GemmaSettings,
+    cache_names,
+)
+from models.llm import MAX_CONTEXT_TOKENS, MAX_CONTINUATION_TOKENS
+
+Floats = npt.NDArray[np.float32]
+
+MAX_POSITIONS: Final = MAX_CONTEXT_TOKENS + MAX_CONTINUATION_TOKENS
+BLOCK: Final = 32
+"""Weights, and the activations they meet, that share a scale."""
+
+_MS: Final = "com.microsoft"
+_TRANSCRIPT_PIECE: Final = re.compile("[\u2581A-Za-z0-9'\u2019.,?!:;\"()$%&-]+")
+
+
+class UnsupportedGemmaError(ValueError):
+    """The model is not a Gemma 3 text model that the graphs can express."""
+
+
+@dataclass(frozen=True)
+class GemmaShape:
+    """What the graphs need to know of the model."""
+
+    n_heads: int
+    head_dim: int
+    epsilon: float
+    attention_scale: float
+    rotary_bases: tuple[float, ...]
+    """One a layer."""
+
+
+def shape_of(config: Mapping[str, Any]) -> GemmaShape:
+    """Read a transformers configuration.
+
+    Raises:
+        UnsupportedGemmaError: not a Gemma 3 text model, or one with several key heads or a
+            sliding window that a pass would not fit into.
+    """
+    if config.get("model_type") != "gemma3_text":
+        raise UnsupportedGemmaError(f"{config.get('model_type')!r} is not a Gemma 3 text model")
+    if config["num_key_value_heads"] != 1:
+        raise UnsupportedGemmaError("only models with a single key-value head are supported")
+    if config["sliding_window"] < MAX_POSITIONS:
+        raise UnsupportedGemmaError(f"the sliding window must hold {MAX_POSITIONS} tokens")
+    if config.get("attn_logit_softcapping") or config.get("final_logit_softcapping"):
+        raise UnsupportedGemmaError("soft-capped logits are not supported")
+    return GemmaShape(
+        config["num_attention_heads"],
+        config["head_dim"],
+        config["rms_norm_eps"],
+        config["query_pre_attn_scalar"] ** -0.5,
+        tuple(config["rope_parameters"][kind]["rope_theta"] for kind in config["layer_types"]),
+    )
+
+
+class _Builder:
+    """Collects nodes and the weights they use; values are named after their layer."""
+
+    def __init__(self, epsilon: float = 0.0) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.weights: dict[str, TensorProto] = {}
+        self._epsilon = epsilon
+
+    def add(self, op: str, inputs: list[str], output: str, domain: str = "", **attrs: Any) -> str:
+        self.nodes.append(helper.make_node(op, inputs, [output], domain=domain, **attrs))
+        return output
+
+    def split(self, inputs: list[str], outputs: list[str], **attrs: Any) -> list[str]:
+        self.nodes.append(helper.make_node("Split", inputs, outputs, axis=-1, **attrs))
+        return outputs
+
+    def constant(self, name: str, value: Any) -> str:
+        if name not in self.weights:
+            self.weights[name] = numpy_helper.from_array(np.asarray(value), name)
+        return name
+
+    def reshape(self, value: str, dims: Sequence[int], output: str) -> str:
+        """0 keeps a dimension, -1 takes the rest."""
+        name = self.constant(f"dims{list(dims)}", np.array(dims, np.int64))
+        return self.add("Reshape", [value, name], output)
+
+    def linear(self, value: str, weight: Floats, output: str) -> str:
+        """`value [N, in]` times the transpose of `weight [out, in]`."""
+        quantized, scales = quantize_blocks(weight)
+        parts = {"weight": quantized, "scales": scales}
+        names = [self.constant(f"{output}/{part}", value) for part, value in parts.items()]
+        n, k = weight.shape
+        # Accuracy level 4: products of 8-bit integers, activations quantized in the same blocks.
+        attrs = {"N": n, "K": k, "bits": 8, "block_size": BLOCK, "accuracy_level": 4}
+        return self.add("MatMulNBits", [value, *names], output, _MS, **attrs)
+
+    def norm(self, value: str, weight: Floats, output: str) -> str:
+        # Gemma's norms multiply by 1 + weight.
+        scale = self.constant(f"{output}/weight", weight + 1)
+        op = "SimplifiedLayerNormalization"
+        return self.add(op, [value, scale], output, axis=-1, epsilon=self._epsilon)
+
+    def add_and_norm(self, a: str, b: str, weight: Floats, output: str) -> tuple[str, str]:
+        """The norm of a + b, and a + b."""
+        total = f"{output}/sum"
+        scale = self.constant(f"{output}/weight", weight + 1)
+        node = helper.make_node(
+            "SkipSimplifiedLayerNormalization",
+            [a, b, scale],
+            [output, "", "", total],
+            domain=_MS,
+            epsilon=self._epsilon,
+        )
+        self.nodes.append(node)
+        return output, total
+
+    def save(self, path: Path, inputs: list[Any], outputs: list[str]) -> None:
+        graph = helper.make_graph(
+            self.nodes,
+            path.stem,
+            inputs,
+            [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
+            list(self.weights.values()),
+        )
+        model = helper.make_model(
+            graph,
+            opset_imports=[helper.make_opsetid("", 18), helper.make_opsetid(_MS, 1)],
+            ir_version=9,
+        )
+        path.write_bytes(model.SerializeToString())
+
+
+def quantize_blocks(weight: Floats) -> tuple[npt.NDArray[np.uint8], Floats]:
+    """`weight [out, in]` as `[out, blocks, BLOCK]` around 128, and a scale for each block."""
+    n, k = weight.shape
+    blocks = np.zeros((n, math.ceil(k / BLOCK) * BLOCK), np.float32)
+    blocks[:, :k] = weight
+    blocks = blocks.reshape(n, -1, BLOCK)
+    scales = np.maximum(np.abs(blocks).max(axis=-1) / 127, np.float32(1e-12))
+    quantized = np.rint(blocks / scales[..., None]) + 128
+    return quantized.astype(np.uint8), scales.reshape(-1)
+
+
+def build_body(weights: Mapping[str, Floats], shape: GemmaShape, target: Path) -> None:
+    """Write the graph of all layers.
+
+    Inputs: `embedded [N, D]`, `positions [1, N]`, for each session and place in its padded row
+    the packed token `slots [B, T]`, the way `back [N]` from flattened places to packed tokens,
+    `mask [B, T, 1, P + T]` to be added to the attention's scores, and
+    `past.<layer>.{key,value} [B, P, head_dim]`. Outputs: `hidden [N, D]` behind the last norm,
+    and the keys and values of the new tokens, `new.<layer>.{key,value} [N, head_dim]`.
+    """
+    build = _Builder(shape.epsilon)
+    n_layers = len(shape.rotary_bases)
+    rows = build.add("Shape", ["slots"], "slots_shape")
+    keys = build.add("Shape", ["mask"], "n_keys", start=3, end=4)
+    heads = build.constant("n_heads", np.array([shape.n_heads], np.int64))
+    build.add("Concat", [rows, heads, keys], "by_head", axis=0)
+    kept = build.constant("kept", np.array([0, -1], np.int64))
+    build.add("Concat", [kept, keys], "by_query", axis=0)
+    past = build.add("Shape", ["past.0.key"], "n_past", start=1, end=2)
+    new = build.add("Shape", ["slots"], "n_new", start=1, end=2)
+    build.add("Concat", [past, new], "past_and_new", axis=0)
+
+    x = "embedded"
+    normed = build.norm(x, weights["model.layers.0.input_layernorm.weight"], "0/in")
+    for layer in range(n_layers):
+        out = _attend(build, weights, shape, layer, normed)
+        at = f"model.layers.{layer}"
+        following = weights[f"{at}.pre_feedforward_layernorm.weight"]
+        normed, x = build.add_and_norm(out, x, following, f"{layer}/mlp/in")
+        out = _feed_forward(build, weights, layer, normed)
+        is_last = layer + 1 == n_layers
+        name = "model.norm" if is_last else f"model.layers.{layer + 1}.input_layernorm"
+        output = "hidden" if is_last else f"{layer + 1}/in"
+        normed, x = build.add_and_norm(out, x, weights[f"{name}.weight"], output)
+
+    inputs = [
+        _tensor("embedded", ["N", weights["model.norm.weight"].shape[0]]),
+        _tensor("positions", [1, "N"], TensorProto.INT64),
+        _tensor("slots", ["B", "T"], TensorProto.INT64),
+        _tensor("back", ["N"], TensorProto.INT64),
+        _tensor("mask", ["B", "T", 1, "S"]),
+        *(_tensor(name, ["B", "P", shape.head_dim]) for name in cache_names("past", n_layers)),
+    ]
+    build.save(target, inputs, ["hidden", *cache_names("new", n_layers)])
+
+
+def _attend(
+    build: _Builder, weights: Mapping[str, Floats], shape: GemmaShape, layer: int, normed: str
+) -> str:
+    """Self-attention of one layer, with the norm behind it."""
+    dim, width = shape.head_dim, shape.n_heads * shape.head_dim
+
+    def weight(name: str) -> Floats:
+        return weights[f"model.layers.{layer}.{name}.weight"]
+
+    together = np.concatenate([weight(f"self_attn.{part}_proj") for part in "qkv"])
+    mixed = build.linear(normed, together, f"{layer}/qkv")
+    sizes = build.constant("qkv_sizes", np.array([width, dim, dim], np.int64))
+    q, k, v = build.split([mixed, sizes], [f"{layer}/q", f"{layer}/k", f"new.{layer}.value"])
+    q = build.reshape(q, [-1, dim], f"{layer}/q/heads")
+    q = build.norm(q, weight("self_attn.q_norm"), f"{layer}/q/normed")
+    q = _rotate(build, q, shape.rotary_bases[layer], shape.n_heads, dim, f"{layer}/q/rotated")
+    q = build.reshape(q, [-1, width], f"{layer}/q/packed")
+    k = build.norm(k, weight("self_attn.k_norm"), f"{layer}/k/normed")
+    k = _rotate(build, k, shape.rotary_bases[layer], 1, dim, f"{layer}/k/rotated")
+    k = build.reshape(k, [-1, dim], f"new.{layer}.key")
+
+    q, k, v = (
+        build.add("Gather", [value, "slots"], f"{layer}/{letter}/padded")
+        for letter, value in (("q", q), ("k", k), ("v", v))
+    )
+    # [B, T, H * D] -> [B, T * H, D]: all heads share one key, so nothing is transposed.
+    q = build.reshape(q, [0, -1, dim], f"{layer}/q/queries")
+    scores = [
+        build.add(
+            "FusedMatMul",
+            [q, key],
+            f"{layer}/scores/{part}",
+            _MS,
+            transB=1,
+            alpha=shape.attention_scale,
+        )
+        for part, key in (("past", f"past.{layer}.key"), ("new", k))
+    ]
+    joined = build.add("Concat", scores, f"{layer}/scores", axis=-1)
+    joined = build.add("Reshape", [joined, "by_head"], f"{layer}/scores/by_head")
+    masked = build.add("Add", [joined, "mask"], f"{layer}/scores/masked")
+    attention = build.add("Softmax", [masked], f"{layer}/attention", axis=-1)
+    attention = build.add("Reshape", [attention, "by_query"], f"{layer}/attention/by_query")
+    parts = [f"{layer}/attention/past", f"{layer}/attention/new"]
+    to_past, to_new = build.split([attention, "past_and_new"], parts)
+    mixed = build.add(
+        "Add",
+        [
+            build.add("MatMul", [to_past, f"past.{layer}.value"], f"{layer}/mixed/past"),
+            build.add("MatMul", [to_new, v], f"{layer}/mixed/new"),
+        ],
+        f"{layer}/mixed",
+    )
+    mixed = build.reshape(mixed, [-1, width], f"{layer}/mixed/padded")
+    mixed = build.add("Gather", [mixed, "back"], f"{layer}/mixed/packed")
+    out = build.linear(mixed, weight("self_attn.o_proj"), f"{layer}/out")
+    return build.norm(out, weight("post_attention_layernorm"), f"{layer}/out/normed")
+
+
+def _rotate(
+    build: _Builder, value: str, base: float, n_heads: int, head_dim: int, output: str
+) -> str:
+    """Rotary positions of `value [.., D]`; gives `[1, N, H * D]`."""
+    exponents = np.arange(0, head_dim, 2, dtype=np.float64) / head_dim
+    angles = np.outer(np.arange(MAX_POSITIONS), base**-exponents)
+    tables = {"cos": np.cos(angles), "sin": np.sin(angles)}
+    names = [
+        build.constant(f"rotary/{base:g}/{name}", table.astype(np.float32))
+        for name, table in tables.items()
+    ]
+    value = build.reshape(value, [1, -1, n_heads * head_dim], f"{output}/flat")
+    attrs = {"num_heads": n_heads, "rotary_embedding_dim": head_dim}
+    return build.add("RotaryEmbedding", [value, "positions", *names], output, _MS, **attrs)
+
+
+def _feed_forward(build: _Builder, weights: Mapping[str, Floats], layer: int, normed: str) -> str:
+    """Gated feed-forward of one layer, with the norm behind it."""
+
+    def weight(name: str) -> Floats:
+        return weights[f"model.layers.{layer}.{name}.weight"]
+
+    together = np.concatenate([weight("mlp.gate_proj"), weight("mlp.up_proj")])
+    wide = build.linear(normed, together, f"{layer}/mlp/wide")
+    gate, up = build.split([wide], [f"{layer}/mlp/gate", f"{layer}/mlp/up"], num_outputs=2)
+    gate = build.add("FastGelu", [gate], f"{layer}/mlp/gelu", _MS)
+    hidden = build.add("Mul", [gate, up], f"{layer}/mlp/gated")
+    out = build.linear(hidden, weight("mlp.down_proj"), f"{layer}/mlp/out")
+    return build.norm(out, weight("post_feedforward_layernorm"), f"{layer}/mlp/normed")
+
+
+def build_head(embedding: Floats, target: Path) -> None:
+    """Write the graph `hidden [M, D]` -> `normalizers [M]` over the rows of `embedding`.
+
+    One scale for each row of the weights and for each hidden state, which a sum over the
+    vocabulary tolerates: errors of single logits average out.
+    """
+    build = _Builder()
+    last = build.constant("last", np.array([-1], np.int64))
+    peak = build.add("ReduceMax", [build.add("Abs", ["hidden"], "size"), last], "peak", keepdims=0)
+    peak = build.add("Max", [peak, build.constant("tiny", np.float32(1e-9))], "peak/safe")
+    scale = build.add("Div", [peak, build.constant("top", np.float32(127))], "scale")
+    middle = helper.make_tensor("middle", TensorProto.UINT8, [1], [128])
+    zeros = build.add(
+        "ConstantOfShape", [build.add("Shape", [scale], "n_rows")], "zeros", value=middle
+    )
+    quantized = build.add("QuantizeLinear", ["hidden", scale, zeros], "quantized", axis=0)
+
+    scales = np.maximum(np.abs(embedding).max(axis=1) / 127, np.float32(1e-12))
+    weight = np.rint(embedding / scales[:, None]).astype(np.int8)
+    inputs = [
+        quantized,
+        build.constant("weight", np.ascontiguousarray(weight.T)),
+        build.constant("unit", np.float32(1)),
+        build.constant("weight/scales", scales),
+        build.constant("weight/zero", np.uint8(128)),
+    ]
+    logits = build.add("MatMulIntegerToFloat", inputs, "logits/unscaled", _MS)
+    logits = build.add("Mul", [logits, build.add("Unsqueeze", [scale, last], "scales")], "logits")
+    build.add("ReduceLogSumExp", [logits, last], "normalizers", keepdims=0)
+    build.save(target, [_tensor("hidden", ["M", embedding.shape[1]])], ["normalizers"])
+
+
+def shortlist(vocabulary: Mapping[str, int], size: int) -> npt.NDArray[np.bool_]:
+    """Which tokens an English transcript can contain: Latin letters, digits, punctuation."""
+    chosen = np.zeros(size, np.bool_)
+    chosen[[token for piece, token in vocabulary.items() if _TRANSCRIPT_PIECE.fullmatch(piece)]] = (
+        True
+    )
+    return chosen
+
+
+def build_graphs(model: Path, folder: Path) -> None:
+    """Write graphs, embedding and tokenizer into `folder` from a Gemma 3 in transformers' format
+    (`config.json`, `model.safetensors`, `tokenizer.json`), half a minute.
+
+    Raises:
+        UnsupportedGemmaError: it is another model.
+    """
+    # torch reads bfloat16, which numpy does not know.
+    from safetensors.torch import load_file
+
+    config = json.loads((model / "config.json").read_text())
+    shape = shape_of(config)
+    weights = {
+        name: tensor.float().numpy()
+        for name, tensor in load_file(model / "model.safetensors").items()
+    }
+    build_body(weights, shape, folder / BODY_FILE)
+    embedding = weights["model.embed_tokens.weight"]
+    tokenizer = (model / "tokenizer.json").read_text()
+    chosen = shortlist(json.loads(tokenizer)["model"]["vocab"], len(embedding))
+    build_head(embedding[chosen], folder / HEAD_FILE)
+    np.save(folder / SHORTLIST_FILE, chosen)
+    scale = math.sqrt(embedding.shape[1])
+    np.save(folder / EMBEDDING_FILE, (embedding * scale).astype(np.float16))
+    settings = GemmaSettings(config["bos_token_id"], len(shape.rotary_bases), shape.head_dim, scale)
+    (folder / SETTINGS_FILE).write_text(json.dumps(asdict(settings)))
+    (folder / "tokenizer.json").write_text(tokenizer)
+
+
+def _tensor(name: str, dims: list[int | str], kind: int = TensorProto.FLOAT) -> Any:
+    return helper.make_tensor_value_info(name, kind, dims)
