@@ -24,9 +24,10 @@ def seconds(samples: int) -> float:
     return round(seconds_from_samples(samples), 3)
 
 
-def emotion_dict(emotion: Emotion | None) -> dict[str, Any] | None:
+def emotion_dict(emotion: Emotion | None) -> dict[str, Any]:
+    """`unknown` stands where none was told."""
     if emotion is None:
-        return None
+        return {"label": "unknown", "probs": {}}
     return {
         "label": emotion.label,
         "probs": {label: round(p, 4) for label, p in emotion.probs.items()},

@@ -140,7 +140,7 @@ class WyomingDialect:
             "text": text,
             "language": "en",
             # Ours; Wyoming's clients let them pass.
-            "emotion": emotion_dict(longest.emotion) if longest else None,
+            "emotion": emotion_dict(longest.emotion if longest else None),
             "segments": [segment_dict(segment) for segment in segments],
         }
         yield encode(Event("transcript", data))
