@@ -67,7 +67,8 @@ class TokenTree:
         """Which nodes each planned one attends to, `[n_planned, n_known + n_planned]`."""
         total = len(self.tokens)
         sees = np.zeros((total, total), np.bool_)
-        sees[: self.n_known, : self.n_known] = self._sees
+        known = slice(self.n_known)
+        sees[known, known] = self._sees[known, known]
         for node in self.planned:
             if self._parents[node] != ROOT:
                 sees[node] = sees[self._parents[node]]
@@ -102,7 +103,8 @@ class TokenTree:
 
     def forget_planned(self) -> None:
         """Drop the nodes whose values never came: the pass failed."""
-        self._keep(list(range(self.n_known)))
+        if self.planned:
+            self._keep(list(range(self.n_known)))
 
     def keep(self, nodes: set[int]) -> None:
         """Drop all other nodes. A node's ancestors must be kept with it."""

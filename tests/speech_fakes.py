@@ -133,6 +133,7 @@ class PreferringFusion:
 
     def scores(self, candidates: Sequence[Candidate]) -> list[float]:
         self.asked.append([candidate.text for candidate in candidates])
+        self.busy_ms += 1.5
         return [
             candidate.logprob + 100.0 * candidate.text.split().count(self.favourite)
             for candidate in candidates

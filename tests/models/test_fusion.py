@@ -22,9 +22,12 @@ class ScriptedScorer:
     def extend(self, context: list[str], text: str) -> None:
         context.append(text)
 
-    def score(self, context: list[str], continuations: Sequence[str]) -> list[float]:
-        self.asked.append(list(continuations))
-        return [sum(self.prices.get(word, -1.0) for word in text.split()) for text in continuations]
+    def score(self, asked: Sequence[tuple[list[str], Sequence[str]]]) -> list[list[float]]:
+        self.asked.extend(list(continuations) for _, continuations in asked)
+        return [
+            [sum(self.prices.get(word, -1.0) for word in text.split()) for text in continuations]
+            for _, continuations in asked
+        ]
 
 
 def fused(scorer: ScriptedScorer, llm: float, word: float, opening: str = "") -> LlmFusion:

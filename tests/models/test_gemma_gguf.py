@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
-from models.gemma import GgufFormatError, convert
+from models.gemma_gguf import GgufFormatError, convert
 
 HIDDEN, WIDE, HEADS, HEAD_DIM, LAYERS = 32, 64, 2, 16, 2
 PIECES = ["<pad>", "<eos>", "<bos>", "<unk>", "\u2581", "a", "b", "\u2581a", "ab", "\u2581ab"]

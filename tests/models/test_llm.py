@@ -6,69 +6,70 @@ from pathlib import Path
 
 import pytest
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import AutoModelForCausalLM, Gemma3ForCausalLM, Gemma3TextConfig
+from transformers import AutoModelForCausalLM
 
-from models.llm import KEPT_CONTEXT_TOKENS, MAX_CONTEXT_TOKENS, LlmContext, LlmScorer
+from models.gemma_graph import build_graphs
+from models.llm import (
+    KEPT_CONTEXT_TOKENS,
+    MAX_CONTEXT_TOKENS,
+    LlmContext,
+    LlmScorer,
+    open_llm,
+)
+from models.token_tree import TokenTree
 from models.zoo import Zoo
+from tests.models.tiny_gemma import BOS, CONTROL, WORDS, write_tiny_gemma
 
-WORDS = [f"w{i}" for i in range(60)]
-
-
-@pytest.fixture(scope="module")
-def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A random Gemma of two layers, whose window slides so soon that it matters."""
-    folder = tmp_path_factory.mktemp("tiny-gemma")
-    names = ["<pad>", "<eos>", "<bos>", "<unk>", *WORDS]
-    tokenizer = Tokenizer(models.WordLevel({n: i for i, n in enumerate(names)}, unk_token="<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.save(str(folder / "tokenizer.json"))
-    torch.manual_seed(0)
-    config = Gemma3TextConfig(
-        vocab_size=len(names),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        head_dim=16,
-        sliding_window=8,
-        layer_types=["sliding_attention", "full_attention"],
-        max_position_embeddings=512,
-        pad_token_id=0,
-        eos_token_id=1,
-        bos_token_id=2,
-        initializer_range=0.5,
-    )
-    Gemma3ForCausalLM(config).save_pretrained(folder)
-    return folder
+WITHIN = 0.35
+"""Nats between eight-bit or bfloat16 scores of the wild tiny model and its plain full pass."""
 
 
 @pytest.fixture(scope="module")
-def scorer(tiny_folder: Path) -> LlmScorer:
-    return LlmScorer(tiny_folder)
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The same tiny model, as transformers wants it and as graphs."""
+    made = {name: tmp_path_factory.mktemp(name) for name in ("transformers", "graphs")}
+    write_tiny_gemma(made["transformers"])
+    build_graphs(made["transformers"], made["graphs"])
+    return made
+
+
+@pytest.fixture(scope="module", params=["transformers", "graphs"])
+def scorer(request: pytest.FixtureRequest, folders: dict[str, Path]) -> LlmScorer:
+    return open_llm(folders[request.param], threads=1)
+
+
+@pytest.fixture
+def plain(folders: dict[str, Path]) -> Path:
+    return folders["transformers"]
 
 
 @torch.inference_mode()
-def full_pass(folder: Path, tokens: list[int], text: list[int]) -> float:
-    """log P(text | tokens) by one plain pass over everything."""
+def full_pass(folder: Path, tokens: list[int], text: list[int], without: list[int]) -> float:
+    """log P(text | tokens) by one plain pass over everything, `without` some tokens."""
     model = _plain_model(folder)
     logits = model(torch.tensor([[*tokens, *text]])).logits[0].float()
+    logits[:, without] = -torch.inf
     logprobs = logits.log_softmax(-1)
     return sum(float(logprobs[len(tokens) + i - 1, token]) for i, token in enumerate(text))
 
 
 @functools.cache
 def _plain_model(folder: Path) -> torch.nn.Module:
-    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16).eval()
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+
+
+def score(scorer: LlmScorer, context: LlmContext, texts: list[str]) -> list[float]:
+    return scorer.score([(context, texts)])[0]
 
 
 def assert_scores_agree(
     folder: Path, scorer: LlmScorer, context: LlmContext, texts: list[str], within: float
 ) -> None:
     """Scores are comparable among themselves: their differences must be the full pass's."""
-    scores = scorer.score(context, texts)
-    expected = [full_pass(folder, context.tokens, scorer.tokens(text)) for text in texts]
+    scores = score(scorer, context, texts)
+    # The graphs' vocabulary is what a transcript can contain.
+    without = list(range(len(CONTROL))) if isinstance(context.cache, TokenTree) else []
+    expected = [full_pass(folder, context.tokens, scorer.tokens(text), without) for text in texts]
     for i, j in itertools.combinations(range(len(texts)), 2):
         assert scores[i] - scores[j] == pytest.approx(expected[i] - expected[j], abs=within)
 
@@ -78,57 +79,64 @@ CASES = [
     [" w1", " w1 w2 w3 w4 w5 w6 w7 w8 w9 w10 w11 w12", " w2"],
     ["", " w5"],
     [" w1 w2", " w1", " w1 w2 w3"],
+    [" w1 w2 w3 w4", " w1 w5 w3 w4", " w1 w2 w6 w4", " w1 w2 w3 w4"],
 ]
 
 
 @pytest.mark.parametrize("texts", CASES)
 @pytest.mark.parametrize("context", ["", " w9", " " + " ".join(WORDS[:30])])
 def test_scores_are_those_of_a_plain_full_pass(
-    tiny_folder: Path, scorer: LlmScorer, context: str, texts: list[str]
+    plain: Path, scorer: LlmScorer, context: str, texts: list[str]
 ) -> None:
-    assert_scores_agree(tiny_folder, scorer, scorer.context(context), texts, within=0.35)
+    assert_scores_agree(plain, scorer, scorer.context(context), texts, WITHIN)
 
 
-def test_a_growing_cached_context_equals_one_made_anew(
-    tiny_folder: Path, scorer: LlmScorer
-) -> None:
+def test_what_was_said_before_does_not_change_a_score(plain: Path, scorer: LlmScorer) -> None:
     grown = scorer.context("")
-    texts = [" w1 w2", " w3"]
+    texts = [" w1 w2", " w3", " w1 w4 w5"]
     for i in range(25):
         scorer.extend(grown, f" w{i} w{i + 1}")
-        scorer.score(grown, texts)  # leaves the cache as it was, but for the context itself
-    fresh = LlmContext(list(grown.tokens), [], scorer.context("").cache)
-    first, second = scorer.score(grown, texts)
-    again, other = scorer.score(fresh, texts)
-    assert first - second == pytest.approx(again - other, abs=0.35)
-    assert_scores_agree(tiny_folder, scorer, grown, texts, within=0.35)
-    assert scorer.score(grown, texts) == [first, second]
+        score(scorer, grown, [f" w{i + 1} w{i + 2} w7", f" w{i + 1} w9", " w8"])
+    fresh = LlmContext(list(grown.tokens), scorer.context("").cache)
+    assert score(scorer, grown, texts) == pytest.approx(score(scorer, fresh, texts), abs=WITHIN)
+    assert_scores_agree(plain, scorer, grown, texts, WITHIN)
+    assert score(scorer, grown, texts) == pytest.approx(score(scorer, grown, texts), abs=1e-5)
+
+
+def test_sessions_that_share_a_pass_do_not_touch_each_other(scorer: LlmScorer) -> None:
+    openings = ["", " w1 w2 w3", " " + " ".join(WORDS), " w4"]
+    texts = [CASES[1], [" w7"], CASES[0], CASES[4]]
+    together = scorer.score(
+        [(scorer.context(opening), some) for opening, some in zip(openings, texts, strict=True)]
+    )
+    for opening, some, scores in zip(openings, texts, together, strict=True):
+        alone = score(scorer, scorer.context(opening), some)
+        assert scores == pytest.approx(alone, abs=1e-3)
 
 
 def test_one_text_and_equal_texts_have_nothing_to_tell_apart(scorer: LlmScorer) -> None:
     context = scorer.context("w1")
-    equal = scorer.score(context, [" w2 w3", " w2 w3"])
-    assert equal[0] == equal[1]
-    assert scorer.score(context, ["", ""]) == [0.0, 0.0]
+    assert score(scorer, context, [" w2 w3", " w2 w3"]) == [0.0, 0.0]
+    assert score(scorer, context, ["", ""]) == [0.0, 0.0]
+    assert score(scorer, context, [" w2"]) == [0.0]
 
 
-def test_a_long_context_is_trimmed_to_its_newest_part(tiny_folder: Path, scorer: LlmScorer) -> None:
+def test_a_long_context_is_trimmed_to_its_newest_part(plain: Path, scorer: LlmScorer) -> None:
     context = scorer.context("")
     n_said = 0
     while n_said <= MAX_CONTEXT_TOKENS:
         scorer.extend(context, f" w{n_said % 60}")
         n_said += 1
         if n_said == 200:
-            scorer.score(context, [" w1", " w2"])  # the cache is in use when it is trimmed
+            score(scorer, context, [" w1", " w2"])  # the cache is in use when it is trimmed
         assert len(context.tokens) <= MAX_CONTEXT_TOKENS
     assert len(context.tokens) < MAX_CONTEXT_TOKENS
     newest = [scorer.tokens(f"w{i % 60}")[0] for i in range(n_said)]
-    bos = 2
-    assert context.tokens[0] == bos
+    assert context.tokens[0] == BOS
     n_kept = len(context.tokens) - 1
     assert n_kept >= KEPT_CONTEXT_TOKENS
     assert context.tokens[1:] == newest[-n_kept:]
-    assert_scores_agree(tiny_folder, scorer, context, [" w1", " w2 w3"], within=0.35)
+    assert_scores_agree(plain, scorer, context, [" w1", " w2 w3"], WITHIN)
 
 
 def test_a_long_opening_keeps_its_newest_part(scorer: LlmScorer) -> None:
@@ -137,29 +145,28 @@ def test_a_long_opening_keeps_its_newest_part(scorer: LlmScorer) -> None:
     assert context.tokens[-1] == scorer.tokens("w59")[0]
 
 
-@pytest.fixture(scope="module")
-def gemma_folder() -> Path:
-    from models.gemma import CONVERSION_VERSION, convert
-    from streamer.engine import LLM_FILE, LLM_MODEL
-
-    zoo = Zoo()
-
-    def build(folder: Path) -> None:
-        source = folder / LLM_FILE
-        zoo.join(LLM_MODEL, LLM_FILE, source)
-        convert(source, folder)
-        source.unlink()
-
-    return zoo.derived(LLM_MODEL, build, CONVERSION_VERSION)
+def test_an_endless_hypothesis_is_scored_by_its_beginning(scorer: LlmScorer) -> None:
+    endless = " w1" + " w2" * 1000
+    first, second = score(scorer, scorer.context(" w3" * 120), [endless, endless + " w4"])
+    assert first == second
 
 
 @pytest.mark.slow
-def test_gemma_scores_as_in_a_plain_full_pass_and_prefers_sense(gemma_folder: Path) -> None:
-    scorer = LlmScorer(gemma_folder)
+def test_gemma_scores_as_in_a_plain_full_pass_and_prefers_sense(tmp_path: Path) -> None:
+    from models.gemma_gguf import convert
+    from streamer.engine import LLM_FILE, LLM_MODEL
+
+    plain, graphs = tmp_path / "plain", tmp_path / "graphs"
+    plain.mkdir()
+    graphs.mkdir()
+    Zoo().join(LLM_MODEL, LLM_FILE, plain / LLM_FILE)
+    convert(plain / LLM_FILE, plain)
+    build_graphs(plain, graphs)
+    scorer = open_llm(graphs, threads=1)
     context = scorer.context("The captain looked out over the water.\n")
     scorer.extend(context, " There was a storm coming, and he turned to face the")
-    texts = [" sea and smiled.", " see and smiled.", " sea", " C and smiled."]
-    sea, see, _, letter = scorer.score(context, texts)
+    texts = [" sea and smiled.", " see and smiled.", " sea", " C and smiled.", " Zoë and smiled."]
+    sea, see, _, letter, _ = score(scorer, context, texts)
     assert sea > see
     assert sea > letter
-    assert_scores_agree(gemma_folder, scorer, context, texts, within=0.6)
+    assert_scores_agree(plain, scorer, context, texts, within=0.6)

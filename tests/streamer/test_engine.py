@@ -17,7 +17,7 @@ from streamer.events import EmotionUpdate, SegmentClosed, SessionEvent
 from streamer.latency import NullSpans
 from streamer.ledger import Emotion
 from streamer.recognizer import Recognizer
-from streamer.recognizer_api import SessionOptions
+from streamer.recognizer_api import Decoder, SessionOptions
 from streamer.wer import word_errors
 from tests.speech_models import Clip
 
@@ -95,7 +95,7 @@ def test_a_missing_gpu_is_named() -> None:
 
 
 class FakeScorer:
-    def __init__(self, folder: Path, *, device: str) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.opened: list[str] = []
 
@@ -103,11 +103,18 @@ class FakeScorer:
         self.opened.append(text)
         return [text]
 
+
+class PunctualScorer(FakeScorer):
+    """Wants as many commas as it can get, and no full stops."""
+
+    def __init__(self) -> None:
+        super().__init__(Path())
+
     def extend(self, context: list[str], text: str) -> None:
         context.append(text)
 
-    def score(self, context: list[str], texts: list[str]) -> list[float]:
-        return [0.0] * len(texts)
+    def score(self, asked: list[tuple[list[str], list[str]]]) -> list[list[float]]:
+        return [[float(text.count(",") - text.count(".")) for text in texts] for _, texts in asked]
 
 
 class FakeZoo(Zoo):
@@ -120,25 +127,33 @@ class FakeZoo(Zoo):
 def test_the_llm_is_converted_once_and_opened_with_the_context(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import models.gemma
-    import models.llm
+    import models.gemma_gguf
+    import models.gemma_graph
 
     def convert(gguf_path: Path, folder: Path) -> None:
         assert gguf_path.read_bytes() == b"gguf"
         (folder / "model.safetensors").write_text("converted")
 
-    monkeypatch.setattr(models.gemma, "convert", convert)
-    monkeypatch.setattr(models.llm, "LlmScorer", FakeScorer)
-    monkeypatch.setattr("torch.set_num_threads", lambda _: None)
+    def build_graphs(model: Path, folder: Path) -> None:
+        assert (model / "model.safetensors").read_text() == "converted"
+        (folder / "body.onnx").write_text("built")
+
+    def open_llm(folder: Path, *, threads: int, device: str) -> FakeScorer:
+        assert (threads, device) == (1, "cpu")
+        return FakeScorer(folder)
+
+    monkeypatch.setattr(models.gemma_gguf, "convert", convert)
+    monkeypatch.setattr(models.gemma_graph, "build_graphs", build_graphs)
+    monkeypatch.setattr(streamer.engine, "open_llm", open_llm)
     zoo = FakeZoo(tmp_path)
     said: list[str] = []
     for _ in range(2):
-        options = EngineOptions(threads=1, weights=FusionWeights(llm=0.0))
-        engine = Engine.load(options, zoo, said.append)
+        engine = Engine.load(EngineOptions(threads=1), zoo, said.append)
         scorer = engine._llm
         assert isinstance(scorer, FakeScorer)
-        assert (scorer.folder / "model.safetensors").read_text() == "converted"
+        assert (scorer.folder / "body.onnx").read_text() == "built"
         assert not (scorer.folder / LLM_FILE).exists()
+        assert not (scorer.folder / "model.safetensors").exists()
         assert engine.models["llm"] == streamer.engine.LLM_MODEL
         assert engine.default_decoder == "fused"
         engine.recognizer(SessionOptions(context="A talk.", hot_words=("Ada",)), NullSpans())
@@ -146,6 +161,27 @@ def test_the_llm_is_converted_once_and_opened_with_the_context(
         assert scorer.opened == ["Names and terms: Ada.\nA talk.\n"]
         engine.close()
     assert sum("converting" in line for line in said) == 1
+
+
+def test_an_llm_without_weight_leaves_the_draft_as_it_is(
+    plain_engine: Engine, clips: list[Clip]
+) -> None:
+    def words(weight: float, decoder: Decoder) -> list[str]:
+        engine = Engine(
+            EngineOptions(threads=1, weights=FusionWeights(llm=weight, word=0.5)),
+            plain_engine._speech,
+            plain_engine._emotion,
+            PunctualScorer(),  # type: ignore[arg-type]
+        )
+        options = SessionOptions(decoder=decoder, emotion=False)
+        recognizer = engine.recognizer(options, NullSpans())
+        listen(recognizer, clips[0].samples)
+        engine.close()
+        return [word.text for segment in recognizer.ledger.segments for word in segment.words]
+
+    draft = words(0.2, "draft")
+    assert words(0.0, "fused") == draft
+    assert words(50.0, "fused") != draft
 
 
 @pytest.mark.slow

@@ -1,0 +1,41 @@
+"""A random Gemma 3 of two layers, in transformers' format, with a word-level tokenizer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import Gemma3ForCausalLM, Gemma3TextConfig
+
+WORDS = [f"w{i}" for i in range(60)]
+CONTROL = ["<pad>", "<eos>", "<bos>", "<unk>"]
+BOS = 2
+
+
+def write_tiny_gemma(folder: Path, **settings: Any) -> None:
+    """`settings` change its configuration."""
+    names = [*CONTROL, *WORDS]
+    tokenizer = Tokenizer(models.WordLevel({n: i for i, n in enumerate(names)}, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.save(str(folder / "tokenizer.json"))
+    torch.manual_seed(0)
+    shape = {
+        "vocab_size": len(names),
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 1,
+        "head_dim": 16,
+        "query_pre_attn_scalar": 16,
+        "sliding_window": 512,
+        "layer_types": ["sliding_attention", "full_attention"],
+        "max_position_embeddings": 1024,
+        "pad_token_id": 0,
+        "eos_token_id": 1,
+        "bos_token_id": BOS,
+        "initializer_range": 0.5,
+    }
+    Gemma3ForCausalLM(Gemma3TextConfig(**shape | settings)).save_pretrained(folder)
