@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 
 from benchmarks.common import Floats
-from models.moonshine import MIN_SAMPLES, Audio
-from streamer.beam import BeamHypothesis, beam_search
+from models.moonshine_encoder import MIN_SAMPLES, Audio
+from streamer.beam import BeamHypothesis, BeamRequest
 from streamer.clock import SAMPLE_RATE
-from streamer.draft import verify_and_extend
+from streamer.draft import DraftRequest, Prefix
 from streamer.engine import Engine
-from streamer.recognizer import SpeechModels
 from streamer.segment_decoder import PolicyOptions
+from streamer.speech import SpeechModels
 
 _POLICY = PolicyOptions()
 
@@ -27,7 +27,7 @@ class OfflineRecognizer:
         audio = self._encode(samples)
         if audio is None:
             return ""
-        draft = verify_and_extend(self._models.decoder, audio, [], [], _budget(samples))
+        draft = self._models.draft(DraftRequest(audio, Prefix(), (), _budget(samples)))
         return self._models.tokenizer.decode([token.id for token in draft.tokens])
 
     def alternatives(self, samples: Floats, width: int) -> dict[str, float]:
@@ -36,7 +36,8 @@ class OfflineRecognizer:
         if audio is None:
             return {"": 0.0}
         found: dict[str, float] = {}
-        for hypothesis in beam_search(self._models.decoder, audio, [], width, _budget(samples)):
+        request = BeamRequest(audio, Prefix(), width, _budget(samples))
+        for hypothesis in self._models.alternatives(request):
             text = self._text(hypothesis)
             found[text] = _log_add(found.get(text, -math.inf), hypothesis.logprob)
         return found or {self.greedy(samples): 0.0}
@@ -44,7 +45,7 @@ class OfflineRecognizer:
     def _encode(self, samples: Floats) -> Audio | None:
         if len(samples) < MIN_SAMPLES:
             return None
-        return self._models.decoder.attend_to(self._models.encoder.encode(samples))
+        return self._models.encoder.encode(samples)
 
     def _text(self, hypothesis: BeamHypothesis) -> str:
         return self._models.tokenizer.decode([token.id for token in hypothesis.tokens])

@@ -1,28 +1,17 @@
-"""Moonshine tiny: speech encoder, tokenizer and draft decoder on ONNX Runtime.
+"""Moonshine tiny: its dimensions, the names in its graphs, and its tokenizer.
 
-Encoder states come at 41.7 a second (one per 384 samples). The decoder runs on the graphs of
-`models.moonshine_graph`, which take any number of tokens and hypotheses at once and say where
-in the audio each token rests.
+Encoder states come at 41.7 a second (one per 384 samples). The graphs are those of
+`models.moonshine_graph`; `models.moonshine_encoder` and `models.moonshine_decoder` run them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-
-import numpy as np
-import numpy.typing as npt
-
-from models.runtime import open_session
-
-Floats = npt.NDArray[np.float32]
 
 BOS: Final = 1
 EOS: Final = 2
 FRAME_SAMPLES: Final = 384
-MIN_SAMPLES: Final = 1_600
-"""Shorter windows do not survive the encoder's strides."""
 WORD_MARK: Final = "\u2581"
 
 ALIGNMENT_HEADS: Final = ((3, 0), (3, 2), (3, 5), (4, 1), (4, 3), (4, 6))
@@ -33,9 +22,10 @@ N_LAYERS: Final = 6
 N_HEADS: Final = 8
 HEAD_DIM: Final = 36
 
-CROSS_KV_FILE: Final = "cross_kv.onnx"
+STEM_FILE: Final = "stem.onnx"
+ENCODE_FILE: Final = "encode.onnx"
 STEP_FILE: Final = "step.onnx"
-GRAPH_VERSION: Final = "1"
+GRAPH_VERSION: Final = "3"
 """Changes with what `models.moonshine_graph` writes, so that caches are built anew."""
 
 
@@ -90,77 +80,3 @@ def _piece_bytes(piece: bytes) -> bytes:
     if piece.startswith(b"<") and piece.endswith(b">") and len(piece) > 2:
         return b""
     return piece
-
-
-class AsrEncoder:
-    """Raw 16 kHz samples to states."""
-
-    def __init__(self, path: Path, *, threads: int = 1, device: str = "cpu") -> None:
-        self._session = open_session(path, threads=threads, device=device)
-
-    def encode(self, samples: Floats) -> Floats:
-        """`samples [N]` to states `[1, S, 288]`.
-
-        Raises:
-            ValueError: fewer than `MIN_SAMPLES` samples.
-        """
-        if len(samples) < MIN_SAMPLES:
-            raise ValueError(f"{len(samples)} samples are too few; give at least {MIN_SAMPLES}")
-        feed = {
-            "input_values": samples[None],
-            "attention_mask": np.ones((1, len(samples)), np.int64),
-        }
-        states: Floats = self._session.run(None, feed)[0]
-        return states
-
-
-@dataclass(frozen=True)
-class Audio:
-    """An encoded window, ready to be attended to: 12 tensors `[1, H, S, D]`."""
-
-    cross_kv: list[Floats]
-
-    @property
-    def n_frames(self) -> int:
-        return int(self.cross_kv[0].shape[2])
-
-
-@dataclass(frozen=True)
-class DecoderOutput:
-    """What one pass over T tokens of B hypotheses gives.
-
-    `logits [B, T, V]` for the token that follows each given one, `alignment [B, T, S]` its
-    attention to the audio, `cache` the self-attention caches grown by T.
-    """
-
-    logits: Floats
-    alignment: Floats
-    cache: list[Floats]
-
-
-class DraftDecoder:
-    """The autoregressive decoder; stateless, safe to share between threads."""
-
-    def __init__(self, folder: Path, *, threads: int = 1, device: str = "cpu") -> None:
-        self._cross_kv = open_session(folder / CROSS_KV_FILE, threads=threads, device=device)
-        self._step = open_session(folder / STEP_FILE, threads=threads, device=device)
-        self._past_names = cache_names("past")
-        self._cross_names = cache_names("cross")
-        self._outputs = ["logits", "alignment", *cache_names("present")]
-
-    def attend_to(self, states: Floats) -> Audio:
-        return Audio(self._cross_kv.run(self._cross_names, {"states": states}))
-
-    def empty_cache(self, n_hypotheses: int = 1) -> list[Floats]:
-        empty = np.zeros((n_hypotheses, N_HEADS, 0, HEAD_DIM), np.float32)
-        return [empty] * len(self._past_names)
-
-    def run(
-        self, audio: Audio, tokens: npt.NDArray[np.int64], cache: list[Floats]
-    ) -> DecoderOutput:
-        """Feed `tokens [B, T]` after what `cache` holds."""
-        feed: dict[str, npt.NDArray[np.generic]] = {"tokens": tokens}
-        feed.update(zip(self._past_names, cache, strict=True))
-        feed.update(zip(self._cross_names, audio.cross_kv, strict=True))
-        logits, alignment, *grown = self._step.run(self._outputs, feed)
-        return DecoderOutput(logits, alignment, grown)

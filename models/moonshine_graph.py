@@ -1,358 +1,337 @@
-"""Rebuild Moonshine's decoder from the ONNX Runtime files that its package ships.
+"""Rebuild Moonshine tiny from the ONNX Runtime files that its package ships.
 
-The shipped decoder is one merged graph of 1,800 nodes that hides its cross-attention and copies
-the audio's keys and values through every call. Streaming needs neither. This module reads the
-ORT flatbuffers, keeps the quantized weights to the bit, and writes two small ONNX graphs:
+The shipped encoder starts anew on every window, and the shipped decoder is one merged graph of
+1,800 nodes that hides its cross-attention and copies the audio's keys and values through every
+call. Streaming needs neither. This module reads the files, keeps the 8-bit weights to the bit, and
+writes three small ONNX graphs:
 
-* `cross_kv.onnx`   encoder states -> cross-attention keys and values, once a window
-* `step.onnx`       tokens + caches -> logits, grown self-attention caches, cross-attention
+* `stem.onnx`    new samples -> outputs of the second convolution, and the sums that normalize them
+* `encode.onnx`  those -> encoder states of the newest frames behind the kept keys and values of
+                 older ones, and the keys and values that the decoder's cross-attention wants
+* `step.onnx`    tokens + caches -> most likely next tokens, grown caches, place in the audio
 
 The architecture is that of "Moonshine: Speech Recognition for Live Transcription and Voice
-Commands" (Jeffries et al., 2024): pre-norm, rotary positions on 32 of 36 dimensions of a head,
-gated SiLU feed-forward, tied embedding.
+Commands" (Jeffries et al., 2024): three strided convolutions, a group norm over the whole window
+behind the first; pre-norm layers, rotary positions on 32 of 36 dimensions of a head; a GELU
+feed-forward in the encoder, a gated SiLU one in the decoder; tied embedding.
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
-from onnxruntime.tools.ort_format_model.ort_flatbuffers_py.fbs.InferenceSession import (
-    InferenceSession as OrtFile,
-)
+from onnx import TensorProto, helper
 
+from models.graph_builder import (
+    MICROSOFT,
+    Array,
+    GraphBuilder,
+    Products,
+    QuantizedWeight,
+    beside,
+    tensor,
+)
 from models.moonshine import (
     ALIGNMENT_HEADS,
-    CROSS_KV_FILE,
+    ENCODE_FILE,
     HEAD_DIM,
     N_HEADS,
     N_LAYERS,
+    STEM_FILE,
     STEP_FILE,
     cache_names,
 )
+from models.ort_file import ShippedGraph
 
 D_MODEL: Final = N_HEADS * HEAD_DIM
+D_STEM: Final = 576
+D_MLP: Final = 1152
 ROTARY_DIM: Final = 32
 ROTARY_BASE: Final = 10_000.0
-MAX_TOKENS: Final = 512
+MAX_POSITIONS: Final = 2_048
 
-_MS = "com.microsoft"
-
-
-class GraphFormatError(ValueError):
-    """The file is not the Moonshine decoder that this module knows how to rebuild."""
+_SCALE: Final = HEAD_DIM**-0.5
 
 
-@dataclass(frozen=True)
-class _Node:
-    op_type: str
-    inputs: list[str]
-    outputs: list[str]
+def _matrix(shipped: ShippedGraph, output: str) -> QuantizedWeight:
+    """The 8-bit weights of the product that gives `output`, as signed codes."""
+    node = shipped.node(output, "DynamicQuantizeMatMul", "MatMulIntegerToFloat")
+    at = (1, 2, 3) if node.op_type == "DynamicQuantizeMatMul" else (1, 3, 5)
+    codes, scale, zero = (shipped.weight(node.inputs[i]) for i in at)
+    return QuantizedWeight(
+        (codes.astype(np.int16) - 128).astype(np.int8),
+        np.atleast_1d(scale),
+        np.atleast_1d((zero.astype(np.int16) - 128).astype(np.int8)),
+    )
 
 
-def _text(value: bytes | str) -> str:
-    return value.decode() if isinstance(value, bytes) else value
+def _gain(shipped: ShippedGraph, output: str, index: int = 1) -> Array:
+    node = shipped.node(output, "LayerNormalization", "SkipLayerNormalization")
+    return shipped.weight(node.inputs[index])
 
 
-def _read_tensor(tensor: Any) -> TensorProto:
-    proto = TensorProto()
-    proto.name = _text(tensor.Name())
-    proto.dims.extend(tensor.Dims(i) for i in range(tensor.DimsLength()))
-    proto.data_type = tensor.DataType()
-    if tensor.RawDataLength() > 0:
-        proto.raw_data = tensor.RawDataAsNumpy().tobytes()
-    return proto
+def _bias(shipped: ShippedGraph, output: str) -> Array:
+    return shipped.weight(shipped.node(output, "DynamicQuantizeMatMul").inputs[4])
 
 
-class _Shipped:
-    """The weights of the shipped decoder, found by the name of the value each one produces."""
-
-    def __init__(self, path: Path) -> None:
-        data = bytearray(path.read_bytes())
-        if not OrtFile.InferenceSessionBufferHasIdentifier(data, 0):
-            raise GraphFormatError(f"{path} is not an ONNX Runtime format file")
-        graph = OrtFile.GetRootAs(data, 0).Model().Graph()
-        self._producer: dict[str, _Node] = {}
-        self._weights: dict[str, Any] = {}
-        self._collect(graph)
-
-    def _collect(self, graph: Any) -> None:
-        for index in range(graph.InitializersLength()):
-            tensor = graph.Initializers(index)
-            self._weights.setdefault(_text(tensor.Name()), tensor)
-        for index in range(graph.NodesLength()):
-            node = graph.Nodes(index)
-            made = _Node(
-                _text(node.OpType()),
-                [_text(node.Inputs(i)) for i in range(node.InputsLength())],
-                [_text(node.Outputs(i)) for i in range(node.OutputsLength())],
-            )
-            branches = [node.Attributes(i).G() for i in range(node.AttributesLength())]
-            for branch in filter(None, branches):
-                self._collect(branch)
-            for name in made.outputs:
-                self._producer.setdefault(name, made)
-
-    def node(self, output: str, op_types: tuple[str, ...]) -> _Node:
-        found = self._producer.get(output)
-        if found is None or found.op_type not in op_types:
-            raise GraphFormatError(f"the decoder has no {' or '.join(op_types)} giving {output!r}")
-        return found
-
-    def weight(self, name: str) -> TensorProto:
-        if name not in self._weights:
-            raise GraphFormatError(f"the decoder has no weight {name!r}")
-        return _read_tensor(self._weights[name])
-
-
-class _Builder:
-    """Collects nodes and the weights they use; names values after the layer they belong to."""
-
-    def __init__(self, shipped: _Shipped) -> None:
-        self.shipped = shipped
-        self.nodes: list[onnx.NodeProto] = []
-        self.weights: dict[str, TensorProto] = {}
-
-    def add(self, op: str, inputs: list[str], output: str, domain: str = "", **attrs: Any) -> str:
-        self.nodes.append(helper.make_node(op, inputs, [output], domain=domain, **attrs))
-        return output
-
-    def constant(self, name: str, value: Any) -> str:
-        self.weights[name] = numpy_helper.from_array(np.asarray(value), name)
-        return name
-
-    def use(self, name: str) -> str:
-        if name and name not in self.weights:
-            self.weights[name] = self.shipped.weight(name)
-        return name
-
-    def quantize(self, value: str) -> tuple[str, str, str]:
-        names = (f"{value}/q", f"{value}/scale", f"{value}/zero")
-        self.nodes.append(helper.make_node("DynamicQuantizeLinear", [value], list(names)))
-        return names
-
-    def project(self, source: str, quantized: tuple[str, str, str], output: str) -> str:
-        """A matrix product of an already quantized value; weights of shipped value `source`."""
-        weight, scale, zero = (
-            self.shipped.node(source, ("MatMulIntegerToFloat",)).inputs[i] for i in (1, 3, 5)
-        )
-        value, value_scale, value_zero = quantized
-        inputs = [value, self.use(weight), value_scale, self.use(scale), value_zero, self.use(zero)]
-        return self.add("MatMulIntegerToFloat", inputs, output, _MS)
-
-    def linear(self, source: str, value: str, output: str) -> str:
-        node = self.shipped.node(source, ("DynamicQuantizeMatMul",))
-        weights = [self.use(name) for name in node.inputs[1:]]
-        return self.add("DynamicQuantizeMatMul", [value, *weights], output, _MS)
-
-    def layer_norm(self, source: str, value: str, output: str) -> str:
-        node = self.shipped.node(source, ("LayerNormalization",))
-        weights = [self.use(name) for name in node.inputs[1:]]
-        return self.add("LayerNormalization", [value, *weights], output, axis=-1, epsilon=1e-5)
-
-    def heads(self, value: str, output: str) -> str:
-        """[B, T, H*D] -> [B, H, T, D]"""
-        shape = self.constant("heads_shape", np.array([0, 0, N_HEADS, HEAD_DIM], np.int64))
-        split = self.add("Reshape", [value, shape], f"{output}/split")
-        return self.add("Transpose", [split], output, perm=[0, 2, 1, 3])
-
-    def merge_heads(self, value: str, output: str) -> str:
-        """[B, H, T, D] -> [B, T, H*D]"""
-        shape = self.constant("merged_shape", np.array([0, 0, D_MODEL], np.int64))
-        back = self.add("Transpose", [value], f"{output}/back", perm=[0, 2, 1, 3])
-        return self.add("Reshape", [back, shape], output)
-
-    def save(self, path: Path, inputs: list[onnx.ValueInfoProto], outputs: list[str]) -> None:
-        graph = helper.make_graph(
-            self.nodes,
-            path.stem,
-            inputs,
-            [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
-            list(self.weights.values()),
-        )
-        model = helper.make_model(
-            graph,
-            opset_imports=[helper.make_opsetid("", 18), helper.make_opsetid(_MS, 1)],
-            ir_version=9,
-        )
-        path.write_bytes(model.SerializeToString())
-
-
-def _tensor(name: str, dims: list[int | str], kind: int = TensorProto.FLOAT) -> Any:
-    return helper.make_tensor_value_info(name, kind, dims)
-
-
-def build_cross_kv(decoder_path: Path, target: Path) -> None:
-    """Write the graph `states [1, S, 288]` -> `cross.<layer>.{key,value} [1, H, S, D]`.
-
-    Raises:
-        GraphFormatError: the file is not the expected decoder.
-    """
-    build = _Builder(_Shipped(decoder_path))
-    quantized = build.quantize("states")
-    for layer in range(N_LAYERS):
-        for part, letter in (("key", "k"), ("value", "v")):
-            source = f"/model/decoder/layers.{layer}/encoder_attn/{letter}_proj/MatMul_output_0"
-            flat = build.project(source, quantized, f"{layer}/{letter}")
-            build.heads(flat, f"cross.{layer}.{part}")
-    build.save(target, [_tensor("states", [1, "S", D_MODEL])], cache_names("cross"))
-
-
-def _rotary_tables() -> tuple[np.ndarray, np.ndarray]:
-    """cos and sin of every position, each [MAX_TOKENS, ROTARY_DIM / 2]."""
+def _rotary_tables(build: GraphBuilder) -> None:
+    """cos and sin of every position, each [MAX_POSITIONS, ROTARY_DIM / 2]."""
     exponents = np.arange(0, ROTARY_DIM, 2, dtype=np.float64) / ROTARY_DIM
-    angles = np.outer(np.arange(MAX_TOKENS), ROTARY_BASE**-exponents)
-    return np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)
+    angles = np.outer(np.arange(MAX_POSITIONS), ROTARY_BASE**-exponents)
+    build.constant("rotary_cos", np.cos(angles).astype(np.float32))
+    build.constant("rotary_sin", np.sin(angles).astype(np.float32))
 
 
-def _positions_and_mask(build: _Builder) -> tuple[str, str]:
-    """Position of each new token [B, T], and the causal mask [T, P + T] (0 or -inf)."""
-    zero = build.constant("zero", np.array(0, np.int64))
-    one = build.constant("one", np.array(1, np.int64))
-    past = build.add("Shape", ["past.0.key"], "past_shape", start=2, end=3)
-    past = build.add("Squeeze", [past], "past_tokens")
-    new = build.add("Shape", ["tokens"], "new_shape", start=1, end=2)
-    new = build.add("Squeeze", [new], "new_tokens")
-    total = build.add("Add", [past, new], "total_tokens")
-    position = build.add("Range", [past, total, one], "position")
-    token_shape = build.add("Shape", ["tokens"], "token_shape")
-    positions = build.add("Expand", [position, token_shape], "positions")
-    key = build.add("Range", [zero, total, one], "key_position")
+def _self_attention(
+    build: GraphBuilder, x: str, weights: list[QuantizedWeight], layer: int, mask: str | None
+) -> str:
+    """Attention of `x [B, T, D_MODEL]` to `past.<layer>` and itself; the layer's new keys and
+    values become `new.<layer>.{key,value}`. Gives the merged heads."""
+    flat = build.linear(x, beside(weights), f"{layer}/qkv")
+    heads = build.heads(flat, 3 * N_HEADS, HEAD_DIM, f"{layer}/qkv/heads")
+    build.split(heads, [f"{layer}/qk", f"new.{layer}.value"], axis=1, sizes=[2 * N_HEADS, N_HEADS])
+    rotated = build.add(
+        "RotaryEmbedding",
+        [f"{layer}/qk", "positions", "rotary_cos", "rotary_sin"],
+        f"{layer}/qk/rotated",
+        MICROSOFT,
+        interleaved=1,
+        num_heads=2 * N_HEADS,
+        rotary_embedding_dim=ROTARY_DIM,
+    )
+    build.split(rotated, [f"{layer}/q", f"new.{layer}.key"], axis=1, sizes=[N_HEADS, N_HEADS])
+    keys, values = (
+        build.add(
+            "Concat", [f"past.{layer}.{part}", f"new.{layer}.{part}"], f"{layer}/{part}s", axis=2
+        )
+        for part in ("key", "value")
+    )
+    merged, _ = build.attend(f"{layer}/q", keys, values, mask, _SCALE, f"{layer}/self")
+    return merged
+
+
+def build_stem(encoder: ShippedGraph, target: Path) -> None:
+    """Write the graph of the first two convolutions.
+
+    `samples [B, 192 (J - 1) + 511]` -> `bands [B, 576, J]`, the second convolution without what the
+    group norm contributes, and `sums`, `squares [B, 3 J + 4]`, over the channels of the first one.
+    The norm is affine and both convolutions are without padding, so it can be put in
+    behind the second: conv(g (y - m) / s + b) = conv(g y) / s - m / s conv(g) + conv(b).
+    """
+    build = GraphBuilder("float")
     axis = build.constant("axis_1", np.array([1], np.int64))
-    query = build.add("Unsqueeze", [position, axis], "query_position")
-    future = build.add("Greater", [key, query], "future")
-    closed = build.constant("closed", np.array(-math.inf, np.float32))
-    opened = build.constant("open", np.array(0, np.float32))
-    return positions, build.add("Where", [future, closed, opened], "causal_mask")
+    x = build.add("Unsqueeze", ["samples", axis], "mono")
+    first = build.constant("conv1", encoder.weight("conv1.weight_add_tensor"))
+    x = build.add("Conv", [x, first], "conv1/out", strides=[64])
+    x = build.add("Tanh", [x], "tanh")
+    build.add("ReduceSum", [x, axis], "sums", keepdims=0)
+    build.add("ReduceSumSquare", [x, axis], "squares", keepdims=0)
+    gain = encoder.weight(encoder.node("/groupnorm/Mul_output_0", "Mul").inputs[1])
+    second = build.constant("conv2", encoder.weight("conv2.weight_add_tensor") * gain)
+    build.add("Conv", [x, second], "bands", strides=[3])
+    outputs = dict.fromkeys(("bands", "sums", "squares"), TensorProto.FLOAT)
+    build.save(target, [tensor("samples", ["B", "N"])], outputs)
 
 
-def _attend(
-    build: _Builder, query: str, key: str, value: str, mask: str | None, name: str
+def _features(build: GraphBuilder, encoder: ShippedGraph) -> str:
+    """Norm, third convolution: `bands [B, 576, 2 F + 1]` -> [B, F, 288]."""
+    kernel = encoder.weight("conv2.weight_add_tensor")
+    gain = encoder.weight(encoder.node("/groupnorm/Mul_output_0", "Mul").inputs[1])
+    shift = encoder.weight(encoder.node("/groupnorm/Add_output_0", "Add").inputs[1])
+    of_gain = build.constant("conv2_of_gain", (kernel * gain).sum(axis=(1, 2))[None, :, None])
+    of_shift = (kernel * shift).sum(axis=(1, 2)) + encoder.weight("conv2.bias")
+    x = build.add("Mul", ["bands", "inverse_deviation"], "bands/scaled")
+    offset = build.add("Mul", ["mean", "inverse_deviation"], "offset")
+    offset = build.add("Mul", [of_gain, offset], "offset/of_gain")
+    x = build.add("Sub", [x, offset], "bands/centred")
+    x = build.add("Add", [x, build.constant("of_shift", of_shift[None, :, None])], "bands/normed")
+    x = build.add("Gelu", [x], "bands/gelu", MICROSOFT)
+    third = build.constant("conv3", encoder.weight("conv3.weight_add_tensor"))
+    bias = build.constant("conv3/bias", encoder.weight("conv3.bias"))
+    x = build.add("Conv", [x, third, bias], "conv3/out", strides=[2])
+    x = build.add("Gelu", [x], "conv3/gelu", MICROSOFT)
+    return build.add("Transpose", [x], "features", perm=[0, 2, 1])
+
+
+def _encoder_layer(build: GraphBuilder, encoder: ShippedGraph, layer: int, x: str) -> str:
+    at = f"/layers.{layer}"
+    gain = _gain(encoder, f"{at}/input_layernorm/LayerNormalization_output_0")
+    normed = build.layer_norm(x, gain, f"{layer}/normed")
+    weights = [_matrix(encoder, f"{at}/self_attn/{p}_proj/MatMul_output_0") for p in "qkv"]
+    mixed = _self_attention(build, normed, weights, layer, None)
+    out = build.linear(
+        mixed, _matrix(encoder, f"{at}/self_attn/o_proj/MatMul_output_0"), f"{layer}/self/out"
+    )
+    x = build.add("Add", [x, out], f"{layer}/after_self")
+    gain = _gain(encoder, f"{at}/post_attention_layernorm/LayerNormalization_output_0")
+    normed = build.layer_norm(x, gain, f"{layer}/mlp/normed")
+    wide, narrow = (f"{at}/mlp/{name}/Add_output_0" for name in ("fc1", "fc2"))
+    hidden = build.linear(normed, _matrix(encoder, wide), f"{layer}/mlp/wide", _bias(encoder, wide))
+    hidden = build.add("Gelu", [hidden], f"{layer}/mlp/gelu", MICROSOFT)
+    out = build.linear(hidden, _matrix(encoder, narrow), f"{layer}/mlp/out", _bias(encoder, narrow))
+    return build.add("Add", [x, out], f"{layer}/out")
+
+
+def build_encode(
+    encoder: ShippedGraph,
+    decoder: ShippedGraph,
+    target: Path,
+    products: Products = "pass",
+) -> None:
+    """Write the graph of the encoder's layers and the decoder's view of their output.
+
+    Inputs: `bands [B, 576, 2 F + 1]`, `mean`, `inverse_deviation [B, 1, 1]`, `positions [B, F]`
+    int64, `past.<layer>.{key,value} [B, H, P, D]`. Outputs: `states [B, F, 288]`, and `new.…` and
+    `cross.<layer>.{key,value} [B, H, F, D]`.
+    """
+    build = GraphBuilder(products)
+    _rotary_tables(build)
+    x = _features(build, encoder)
+    for layer in range(N_LAYERS):
+        x = _encoder_layer(build, encoder, layer, x)
+    gain = _gain(encoder, "last_hidden_state", 2)
+    states = build.layer_norm(x, gain, "states")
+    for layer in range(N_LAYERS):
+        at = f"/model/decoder/layers.{layer}/encoder_attn"
+        weights = [_matrix(decoder, f"{at}/{part}_proj/MatMul_output_0") for part in "kv"]
+        flat = build.linear(states, beside(weights), f"{layer}/cross")
+        heads = build.heads(flat, 2 * N_HEADS, HEAD_DIM, f"{layer}/cross/heads")
+        names = [f"cross.{layer}.{part}" for part in ("key", "value")]
+        build.split(heads, names, axis=1, sizes=[N_HEADS, N_HEADS])
+    cache: list[int | str] = ["B", N_HEADS, "P", HEAD_DIM]
+    one: list[int | str] = ["B", 1, 1]
+    inputs = [
+        tensor("bands", ["B", D_STEM, "J"]),
+        tensor("mean", one),
+        tensor("inverse_deviation", one),
+        tensor("positions", ["B", "F"], TensorProto.INT64),
+        *(tensor(name, cache) for name in cache_names("past")),
+    ]
+    names = ["states", *cache_names("new"), *cache_names("cross")]
+    build.save(target, inputs, dict.fromkeys(names, TensorProto.FLOAT))
+
+
+def _decoder_layer(
+    build: GraphBuilder, decoder: ShippedGraph, layer: int, x: str
 ) -> tuple[str, str]:
-    """Scaled dot-product attention; gives the merged output and the weights [B, H, T, S]."""
-    scores = build.add(
-        "FusedMatMul", [query, key], f"{name}/scores", _MS, transB=1, alpha=HEAD_DIM**-0.5
-    )
-    if mask is not None:
-        scores = build.add("Add", [scores, mask], f"{name}/masked")
-    weights = build.add("Softmax", [scores], f"{name}/weights", axis=-1)
-    mixed = build.add("MatMul", [weights, value], f"{name}/mixed")
-    return build.merge_heads(mixed, f"{name}/merged"), weights
-
-
-def _layer(build: _Builder, layer: int, x: str, positions: str, mask: str) -> tuple[str, str]:
-    """One decoder layer; gives its output and its cross-attention weights."""
+    """One decoder layer; gives its output and its cross-attention weights [B, H, T, S]."""
     at = f"/model/decoder/layers.{layer}"
-    normed = build.layer_norm(
-        f"{at}/input_layernorm/LayerNormalization_output_0", x, f"{layer}/normed"
+    gain = _gain(decoder, f"{at}/input_layernorm/LayerNormalization_output_0")
+    normed = build.layer_norm(x, gain, f"{layer}/normed")
+    weights = [_matrix(decoder, f"{at}/self_attn/{p}_proj/MatMul_output_0") for p in "qkv"]
+    mixed = _self_attention(build, normed, weights, layer, "self_mask")
+    out = build.linear(
+        mixed, _matrix(decoder, f"{at}/self_attn/o_proj/MatMul_output_0"), f"{layer}/self/out"
     )
-    quantized = build.quantize(normed)
-    heads = {}
-    for letter in "qkv":
-        flat = build.project(
-            f"{at}/self_attn/{letter}_proj/MatMul_output_0", quantized, f"{layer}/{letter}"
-        )
-        heads[letter] = build.heads(flat, f"{layer}/{letter}/heads")
-    for letter in "qk":
-        heads[letter] = build.add(
-            "RotaryEmbedding",
-            [heads[letter], positions, "rotary_cos", "rotary_sin"],
-            f"{layer}/{letter}/rotated",
-            _MS,
-            interleaved=1,
-            num_heads=N_HEADS,
-            rotary_embedding_dim=ROTARY_DIM,
-        )
-    keys = build.add("Concat", [f"past.{layer}.key", heads["k"]], f"present.{layer}.key", axis=2)
-    values = build.add(
-        "Concat", [f"past.{layer}.value", heads["v"]], f"present.{layer}.value", axis=2
-    )
-    mixed, _ = _attend(build, heads["q"], keys, values, mask, f"{layer}/self")
-    out = build.linear(f"{at}/self_attn/o_proj/MatMul_output_0", mixed, f"{layer}/self/out")
     x = build.add("Add", [x, out], f"{layer}/after_self")
 
-    normed = build.layer_norm(
-        f"{at}/post_attention_layernorm/LayerNormalization_output_0", x, f"{layer}/cross/normed"
+    gain = _gain(decoder, f"{at}/post_attention_layernorm/LayerNormalization_output_0")
+    normed = build.layer_norm(x, gain, f"{layer}/cross/normed")
+    query = build.linear(
+        normed, _matrix(decoder, f"{at}/encoder_attn/q_proj/MatMul_output_0"), f"{layer}/cross/q"
     )
-    query = build.linear(f"{at}/encoder_attn/q_proj/MatMul_output_0", normed, f"{layer}/cross/q")
-    query = build.heads(query, f"{layer}/cross/q/heads")
-    mixed, attention = _attend(
-        build, query, f"cross.{layer}.key", f"cross.{layer}.value", None, f"{layer}/cross"
+    query = build.heads(query, N_HEADS, HEAD_DIM, f"{layer}/cross/q/heads")
+    keys, values = (f"cross.{layer}.{part}" for part in ("key", "value"))
+    mixed, attention = build.attend(query, keys, values, "cross_mask", _SCALE, f"{layer}/cross")
+    out = build.linear(
+        mixed, _matrix(decoder, f"{at}/encoder_attn/o_proj/MatMul_output_0"), f"{layer}/cross/out"
     )
-    out = build.linear(f"{at}/encoder_attn/o_proj/MatMul_output_0", mixed, f"{layer}/cross/out")
     x = build.add("Add", [x, out], f"{layer}/after_cross")
 
-    normed = build.layer_norm(
-        f"{at}/final_layernorm/LayerNormalization_output_0", x, f"{layer}/mlp/normed"
-    )
-    wide = build.linear(f"{at}/mlp/fc1/Add_output_0", normed, f"{layer}/mlp/wide")
+    gain = _gain(decoder, f"{at}/final_layernorm/LayerNormalization_output_0")
+    normed = build.layer_norm(x, gain, f"{layer}/mlp/normed")
+    wide, narrow = (f"{at}/mlp/{name}/Add_output_0" for name in ("fc1", "fc2"))
+    flat = build.linear(normed, _matrix(decoder, wide), f"{layer}/mlp/wide", _bias(decoder, wide))
     hidden, gate = f"{layer}/mlp/hidden", f"{layer}/mlp/gate"
-    build.nodes.append(helper.make_node("Split", [wide], [hidden, gate], axis=-1, num_outputs=2))
-    gate = build.add("QuickGelu", [gate], f"{layer}/mlp/silu", _MS, alpha=1.0)
+    build.split(flat, [hidden, gate], axis=-1, sizes=[D_MLP, D_MLP])
+    gate = build.add("QuickGelu", [gate], f"{layer}/mlp/silu", MICROSOFT, alpha=1.0)
     hidden = build.add("Mul", [gate, hidden], f"{layer}/mlp/gated")
-    out = build.linear(f"{at}/mlp/fc2/Add_output_0", hidden, f"{layer}/mlp/out")
+    out = build.linear(hidden, _matrix(decoder, narrow), f"{layer}/mlp/out", _bias(decoder, narrow))
     return build.add("Add", [x, out], f"{layer}/out"), attention
 
 
-def build_step(decoder_path: Path, target: Path, alignment_heads: list[tuple[int, int]]) -> None:
-    """Write the graph of one decoder step over one or more tokens.
+def _last_tokens(build: GraphBuilder, value: str, output: str) -> str:
+    """The last `n_scored` of [B, T, …]."""
+    end = build.constant("end", np.array([np.iinfo(np.int64).max], np.int64))
+    axis = build.constant("axis_1", np.array([1], np.int64))
+    return build.add("Slice", [value, "first_scored", end, axis], output)
 
-    Inputs: `tokens [B, T]` int64, `past.<layer>.{key,value} [B, H, P, D]`,
-    `cross.<layer>.{key,value} [1, H, S, D]`. Outputs: `logits [B, T, V]`, `present.…`
-    `[B, H, P + T, D]`, and `alignment [B, T, S]`, the mean cross-attention of
-    `alignment_heads` (layer, head).
 
-    Raises:
-        GraphFormatError: the file is not the expected decoder.
+def build_step(decoder: ShippedGraph, target: Path, products: Products = "rows") -> None:
+    """Write the graph of one decoder pass over one or more tokens.
+
+    Inputs: `tokens`, `positions [B, T]` int64, `past.<layer>.{key,value} [B, H, P, D]`,
+    `self_mask [B, 1, T, P + T]`, `cross.<layer>.{key,value} [A, H, S, D]`, `cross_mask [A, 1, 1,
+    S]` with A = B or 1, `n_scored`, `n_best [1]` int64. Outputs, for the last L = `n_scored`
+    tokens: `tokens_best`, `logprobs_best [B, L, n_best]` of what follows, best first; `alignment
+    [B, L, S]`, the mean cross-attention of `ALIGNMENT_HEADS`; and `new.<layer>.{key,value}
+    [B, H, T, D]`.
     """
-    build = _Builder(_Shipped(decoder_path))
-    build.constant("rotary_cos", _rotary_tables()[0])
-    build.constant("rotary_sin", _rotary_tables()[1])
-    positions, mask = _positions_and_mask(build)
-
-    gather = build.shipped.node(
-        "/model/decoder/embed_tokens/Gather_output_0_quantized", ("Gather",)
-    )
-    dequantize = build.shipped.node(
-        "/model/decoder/embed_tokens/Gather_output_0", ("DequantizeLinear",)
-    )
-    rows = build.add("Gather", [build.use(gather.inputs[0]), "tokens"], "embedded/q", axis=0)
-    scale = [build.use(name) for name in dequantize.inputs[1:]]
+    build = GraphBuilder(products)
+    _rotary_tables(build)
+    gather = decoder.node("/model/decoder/embed_tokens/Gather_output_0_quantized", "Gather")
+    dequantize = decoder.node("/model/decoder/embed_tokens/Gather_output_0", "DequantizeLinear")
+    table = build.constant("embedding", decoder.weight(gather.inputs[0]))
+    rows = build.add("Gather", [table, "tokens"], "embedded/codes", axis=0)
+    scale = [
+        build.constant(f"embedding/{part}", decoder.weight(name))
+        for part, name in zip(("scale", "zero"), dequantize.inputs[1:], strict=True)
+    ]
     x = build.add("DequantizeLinear", [rows, *scale], "embedded")
 
     picked = []
     for layer in range(N_LAYERS):
-        x, attention = _layer(build, layer, x, positions, mask)
-        wanted = [head for at, head in alignment_heads if at == layer]
+        x, attention = _decoder_layer(build, decoder, layer, x)
+        wanted = [head for at, head in ALIGNMENT_HEADS if at == layer]
         if wanted:
-            index = build.constant(f"{layer}/heads", np.array(wanted, np.int64))
+            index = build.constant(f"{layer}/aligned", np.array(wanted, np.int64))
             picked.append(build.add("Gather", [attention, index], f"{layer}/picked", axis=1))
-    normed = build.layer_norm("/model/decoder/norm/LayerNormalization_output_0", x, "normed")
-    build.linear("logits", normed, "logits")
+    build.add("Neg", ["n_scored"], "first_scored")
+    x = _last_tokens(build, x, "scored")
+    gain = _gain(decoder, "/model/decoder/norm/LayerNormalization_output_0")
+    normed = build.layer_norm(x, gain, "normed")
+    logits = build.linear(normed, _matrix(decoder, "logits"), "logits")
+    logprobs = build.add("LogSoftmax", [logits], "logprobs", axis=-1)
+    build.nodes.append(
+        helper.make_node("TopK", [logprobs, "n_best"], ["logprobs_best", "tokens_best"], axis=-1)
+    )
     together = build.add("Concat", picked, "alignment/heads", axis=1)
-    axes = build.constant("head_axis", np.array([1], np.int64))
-    build.add("ReduceMean", [together, axes], "alignment", keepdims=0)
+    axis = build.constant("axis_1", np.array([1], np.int64))
+    mean = build.add("ReduceMean", [together, axis], "alignment/mean", keepdims=0)
+    _last_tokens(build, mean, "alignment")
 
     cache: list[int | str] = ["B", N_HEADS, "P", HEAD_DIM]
-    audio: list[int | str] = [1, N_HEADS, "S", HEAD_DIM]
+    audio: list[int | str] = ["A", N_HEADS, "S", HEAD_DIM]
     inputs = [
-        _tensor("tokens", ["B", "T"], TensorProto.INT64),
-        *(_tensor(name, cache) for name in cache_names("past")),
-        *(_tensor(name, audio) for name in cache_names("cross")),
+        tensor("tokens", ["B", "T"], TensorProto.INT64),
+        tensor("positions", ["B", "T"], TensorProto.INT64),
+        tensor("self_mask", ["B", 1, "T", "P + T"]),
+        tensor("cross_mask", ["A", 1, 1, "S"]),
+        tensor("n_scored", [1], TensorProto.INT64),
+        tensor("n_best", [1], TensorProto.INT64),
+        *(tensor(name, cache) for name in cache_names("past")),
+        *(tensor(name, audio) for name in cache_names("cross")),
     ]
-    build.save(target, inputs, ["logits", "alignment", *cache_names("present")])
+    outputs = {"tokens_best": TensorProto.INT64}
+    floats = ["logprobs_best", "alignment", *cache_names("new")]
+    build.save(target, inputs, outputs | dict.fromkeys(floats, TensorProto.FLOAT))
 
 
-def build_graphs(decoder_path: Path, folder: Path) -> None:
-    """Derive the decoder's graphs from the shipped file into `folder` (about a second).
+def build_graphs(encoder: Path, decoder: Path, folder: Path, *, integer: bool = True) -> None:
+    """Derive the graphs from the shipped files into `folder` (seconds).
+
+    Args:
+        integer: 8-bit matrix products, for CPUs; otherwise float32 ones with the same weights.
 
     Raises:
-        GraphFormatError: the file is not the expected decoder.
+        GraphFormatError: the files are not the expected ones.
     """
-    build_cross_kv(decoder_path, folder / CROSS_KV_FILE)
-    build_step(decoder_path, folder / STEP_FILE, list(ALIGNMENT_HEADS))
+    shipped_encoder, shipped_decoder = ShippedGraph(encoder), ShippedGraph(decoder)
+    build_stem(shipped_encoder, folder / STEM_FILE)
+    # The encoder sees one session at a time; the decoder must not mix those it sees together.
+    build_encode(
+        shipped_encoder, shipped_decoder, folder / ENCODE_FILE, "pass" if integer else "float"
+    )
+    build_step(shipped_decoder, folder / STEP_FILE, "rows" if integer else "float")

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
-from models.moonshine import BOS, EOS, Audio, DraftDecoder
-from streamer.draft import Token
+from models.moonshine import EOS
+from models.moonshine_decoder import DraftDecoder, together
+from models.moonshine_encoder import Audio
+from streamer.draft import Prefix, Token
 from streamer.loop_guard import loop_start
-
-Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,60 +19,68 @@ class BeamHypothesis:
     logprob: float
 
 
+@dataclass(frozen=True, eq=False)
+class BeamRequest:
+    """What to search: see `streamer.draft.DraftRequest`; `width` hypotheses are wanted."""
+
+    audio: Audio
+    prefix: Prefix
+    width: int
+    max_tokens: int
+
+
 @dataclass(frozen=True, slots=True)
 class _Living:
+    row: int
     tokens: tuple[Token, ...]
     logprob: float
 
 
-def _log_softmax(logits: Floats) -> Floats:
-    """Over the last axis of `[B, V]`."""
-    shifted = logits - logits.max(axis=-1, keepdims=True)
-    normalized: Floats = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-    return normalized
-
-
-def beam_search(
-    decoder: DraftDecoder, audio: Audio, prefix: Sequence[int], width: int, max_tokens: int
-) -> list[BeamHypothesis]:
-    """The `width` most likely continuations of `prefix`, best first by mean log-probability.
+def beam_search(decoder: DraftDecoder, request: BeamRequest) -> list[BeamHypothesis]:
+    """The most likely continuations of the prefix, best first by mean log-probability.
 
     Hypotheses that begin to loop are dropped; those that run out of budget do not finish. The
     list is empty if none finished.
     """
-    fed = np.array([[BOS, *prefix]], np.int64)
-    out = decoder.run(audio, fed, decoder.empty_cache())
-    living = [_Living((), 0.0)]
+    heard, width, prefix = together([request.audio]), request.width, request.prefix
+    n_best = 2 * width
+    out = decoder.run(heard, [prefix.waiting], [prefix.cache], n_best=n_best)
+    living = [_Living(0, (), 0.0)]
     finished: list[BeamHypothesis] = []
-    for _ in range(max_tokens + 1):
-        logprobs = _log_softmax(out.logits[:, -1])
-        frames = out.alignment[:, -1].argmax(axis=-1)
-        scores = logprobs + np.array([[h.logprob] for h in living], np.float32)
-        best = np.argpartition(scores, -2 * width, axis=None)[-2 * width :]
-        best = best[np.argsort(-scores.ravel()[best])]
-        chosen: list[tuple[int, _Living]] = []
-        for flat in best.tolist():
-            row, token = divmod(flat, scores.shape[1])
-            total = float(scores[row, token])
-            if token == EOS:
-                finished.append(BeamHypothesis(living[row].tokens, total))
-                continue
-            grown = Token(token, int(frames[row]), float(logprobs[row, token]))
-            tokens = (*living[row].tokens, grown)
-            if loop_start([t.id for t in tokens]) is None:
-                chosen.append((row, _Living(tokens, total)))
+    for _ in range(request.max_tokens + 1):
+        grown = [
+            _Living(
+                row,
+                (*hypothesis.tokens, Token(token, frame, logprob)),
+                hypothesis.logprob + logprob,
+            )
+            for row, hypothesis in enumerate(living)
+            for frame in [int(out[row].alignment[-1].argmax())]
+            for token, logprob in zip(
+                out[row].tokens[-1].tolist(), out[row].logprobs[-1].tolist(), strict=True
+            )
+        ]
+        grown.sort(key=lambda hypothesis: -hypothesis.logprob)
+        chosen: list[_Living] = []
+        for hypothesis in grown[:n_best]:
+            if hypothesis.tokens[-1].id == EOS:
+                finished.append(BeamHypothesis(hypothesis.tokens[:-1], hypothesis.logprob))
+            elif loop_start([token.id for token in hypothesis.tokens]) is None:
+                chosen.append(hypothesis)
             if len(chosen) == width:
                 break
         if len(finished) >= width:
             # Log-probabilities only fall: stop when no living hypothesis can still come in.
             worst = sorted((h.logprob for h in finished), reverse=True)[width - 1]
-            chosen = [entry for entry in chosen if entry[1].logprob > worst]
+            chosen = [hypothesis for hypothesis in chosen if hypothesis.logprob > worst]
         if not chosen:
             break
-        rows = [row for row, _ in chosen]
-        living = [hypothesis for _, hypothesis in chosen]
-        cache = [np.ascontiguousarray(part[rows]) for part in out.cache]
-        newest = np.array([[h.tokens[-1].id] for h in living], np.int64)
-        out = decoder.run(audio, newest, cache)
+        living = chosen
+        out = decoder.run(
+            heard,
+            [[hypothesis.tokens[-1].id] for hypothesis in living],
+            [out[hypothesis.row].cache for hypothesis in living],
+            n_best=n_best,
+        )
     finished.sort(key=lambda h: -h.logprob / (len(h.tokens) + 1))
     return finished[:width]

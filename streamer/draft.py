@@ -3,19 +3,21 @@
 The tokens of the last step are fed at once behind the committed ones; what the newest encoder
 output still predicts is kept, and only from the first difference on is decoding done token by
 token. This is speculative decoding with the past as the draft model (Leviathan et al., 2023,
-greedy case). It gives what decoding from scratch gives but for near ties: the decoder's 8-bit
-activations share one scale in each pass, so logits move a little with the tokens beside them.
+greedy case). Drafts of several sessions go through the decoder together.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import takewhile
 
 import numpy as np
 import numpy.typing as npt
 
-from models.moonshine import BOS, EOS, Audio, DraftDecoder
+from models.moonshine import BOS, EOS
+from models.moonshine_decoder import NO_CACHE, DraftDecoder, RowOutput, together
+from models.moonshine_encoder import Audio
 
 Floats = npt.NDArray[np.float32]
 
@@ -29,60 +31,117 @@ class Token:
     logprob: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
+class Prefix:
+    """Tokens that are given (committed), and the decoder's cache of the first of them.
+
+    The cache never holds the last one: feeding that tells what follows.
+    """
+
+    ids: tuple[int, ...] = (BOS,)
+    cache: Floats = field(default_factory=lambda: NO_CACHE)
+
+    @property
+    def waiting(self) -> tuple[int, ...]:
+        """Those not in the cache."""
+        return self.ids[self.cache.shape[2] :]
+
+    def followed_by(self, tokens: Sequence[int], seen: Seen) -> Prefix:
+        """With more tokens; what `seen` knows of them goes into the cache."""
+        ids = (*self.ids, *tokens)
+        pairs = zip(ids, seen.ids, strict=False)
+        shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+        known = min(shared, len(ids) - 1, seen.cache.shape[2])
+        if known <= self.cache.shape[2]:
+            return Prefix(ids, self.cache)
+        return Prefix(ids, seen.cache[:, :, :known].copy())
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """Tokens that went through the decoder and their cache."""
+
+    ids: tuple[int, ...]
+    cache: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class DraftRequest:
+    """What to decode.
+
+    Args:
+        audio: what the decoder attends to.
+        prefix: given tokens, neither questioned nor returned.
+        guess: tokens to verify, usually the previous step's.
+        max_tokens: budget for the tokens after the prefix.
+    """
+
+    audio: Audio
+    prefix: Prefix
+    guess: tuple[int, ...]
+    max_tokens: int
+
+
+@dataclass(frozen=True, eq=False)
 class Draft:
-    """Tokens after the forced prefix. `ended` tells that the decoder closed the sentence itself,
-    rather than the token budget."""
+    """Tokens after the prefix. `ended` tells that the decoder closed the sentence itself, rather
+    than the token budget."""
 
     tokens: tuple[Token, ...]
     ended: bool
+    seen: Seen
 
 
-def log_probability(logits: Floats, token: int) -> float:
-    """log P of `token` under `logits [V]`, in nats."""
-    peak = float(logits.max())
-    return float(logits[token]) - peak - float(np.log(np.exp(logits - peak).sum()))
+class _Row:
+    """One request on its way."""
+
+    def __init__(self, request: DraftRequest) -> None:
+        self.request = request
+        self.guess = request.guess[: request.max_tokens]
+        self.fed = [*request.prefix.waiting, *self.guess]
+        self.cache = request.prefix.cache
+        self.kept: list[Token] = []
+        self.ended: bool | None = None
+
+    def take(self, out: RowOutput) -> None:
+        """Keep what the pass confirms, and the token behind it."""
+        n_scored = min(len(self.fed), len(self.guess) + 1)
+        self.cache = out.cache
+        for at in range(len(out.tokens) - n_scored, len(out.tokens)):
+            token = int(out.tokens[at, 0])
+            if token == EOS or len(self.kept) == self.request.max_tokens:
+                self.ended = token == EOS
+                return
+            frame = int(out.alignment[at].argmax())
+            self.kept.append(Token(token, frame, float(out.logprobs[at, 0])))
+            if len(self.kept) > len(self.guess) or self.guess[len(self.kept) - 1] != token:
+                break
+        n_valid = len(self.request.prefix.ids) + len(self.kept) - 1
+        self.cache = self.cache[:, :, :n_valid]
+        self.guess = ()
+        self.fed = [self.kept[-1].id]
+
+    def draft(self) -> Draft:
+        ids = (*self.request.prefix.ids, *(token.id for token in self.kept))
+        return Draft(tuple(self.kept), bool(self.ended), Seen(ids, self.cache))
 
 
-def crop_cache(cache: Sequence[Floats], n_tokens: int) -> list[Floats]:
-    """The self-attention caches of the first `n_tokens` tokens."""
-    return [np.ascontiguousarray(part[:, :, :n_tokens]) for part in cache]
-
-
-def verify_and_extend(
-    decoder: DraftDecoder,
-    audio: Audio,
-    prefix: Sequence[int],
-    draft: Sequence[int],
-    max_tokens: int,
-) -> Draft:
-    """Decode what follows `prefix`, trusting as much of `draft` as still holds.
-
-    Args:
-        prefix: token ids that are given (committed); they are neither questioned nor returned.
-        draft: the guess to verify, usually the previous step's tokens.
-        max_tokens: budget for the tokens after the prefix.
-    """
-    fed = [BOS, *prefix, *draft[:max_tokens]]
-    out = decoder.run(audio, np.array([fed], np.int64), decoder.empty_cache())
-    kept: list[Token] = []
-    at = len(prefix)
-    while True:
-        logits = out.logits[0, at]
-        token = int(logits.argmax())
-        if token == EOS:
-            return Draft(tuple(kept), ended=True)
-        if len(kept) == max_tokens:
-            return Draft(tuple(kept), ended=False)
-        frame = int(out.alignment[0, at].argmax())
-        kept.append(Token(token, frame, log_probability(logits, token)))
-        if (
-            len(kept) <= len(draft)
-            and at + 1 < out.logits.shape[1]
-            and draft[len(kept) - 1] == token
-        ):
-            at += 1
-            continue
-        cache = crop_cache(out.cache, 1 + len(prefix) + len(kept) - 1)
-        out = decoder.run(audio, np.array([[token]], np.int64), cache)
-        at = 0
+def draft_together(decoder: DraftDecoder, requests: Sequence[DraftRequest]) -> list[Draft]:
+    """Decode what follows each prefix, trusting as much of the guess as still holds."""
+    rows = [_Row(request) for request in requests]
+    audio = together([row.request.audio for row in rows])
+    living = rows
+    while living:
+        outputs = decoder.run(
+            audio,
+            [row.fed for row in living],
+            [row.cache for row in living],
+            n_scored=max(min(len(row.fed), len(row.guess) + 1) for row in living),
+        )
+        for row, out in zip(living, outputs, strict=True):
+            row.take(out)
+        alive = [i for i, row in enumerate(living) if row.ended is None]
+        if 0 < len(alive) < len(living):
+            audio = audio.rows(alive)
+        living = [living[i] for i in alive]
+    return [row.draft() for row in rows]

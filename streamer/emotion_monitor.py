@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -23,6 +24,12 @@ from streamer.latency import SpanSink
 from streamer.ledger import Emotion
 
 Floats = npt.NDArray[np.float32]
+
+
+class EmotionLane(Protocol):
+    """Where the classifier runs."""
+
+    def submit(self, call: Callable[[], EmotionScores], /) -> Future[EmotionScores]: ...
 
 
 class Classifier(Protocol):
@@ -45,7 +52,7 @@ class EmotionMonitor:
     """One session's emotion. Used by the step's thread only."""
 
     def __init__(
-        self, classifier: Classifier, lane: Executor, options: EmotionOptions, spans: SpanSink
+        self, classifier: Classifier, lane: EmotionLane, options: EmotionOptions, spans: SpanSink
     ) -> None:
         self._classifier = classifier
         self._lane = lane
@@ -103,7 +110,7 @@ class EmotionMonitor:
         start = max(segment_start, end - samples_from_ms(self._options.window_ms))
         self._heard = end
         samples = read(start, end)
-        self._pending = (start, end, self._lane.submit(self._classify, samples))
+        self._pending = (start, end, self._lane.submit(partial(self._classify, samples)))
 
     def _classify(self, samples: Floats) -> EmotionScores:
         began = time.perf_counter_ns()

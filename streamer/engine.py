@@ -1,34 +1,39 @@
 """The process-wide engine: owns the models, knows threads and devices, serves all sessions.
 
-Steps of all sessions share one pool of threads; the encoder, the draft decoder and the voice
-activity detector run on the step's own thread, the emotion classifier and the LLM on a lane
-(one thread) each, beside it.
+Steps of the sessions wait on threads of their own, earliest deadline first; the models run on
+`threads` others, which serve whoever waits longest and batch what waits for the same model. So
+encoder and emotion classifier of one session run side by side.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeVar
 
 from models import moonshine
 from models.catalog import EMOTION
-from models.emotion import EmotionModel
+from models.emotion import EmotionModel, EmotionScores
 from models.emotion_loading import load_emotion_model
 from models.fusion import FusionWeights, opening_text
 from models.gemma import GRAPH_VERSION
 from models.llm import LlmScorer, open_llm
+from models.moonshine_decoder import DraftDecoder
+from models.moonshine_encoder import AsrEncoder
 from models.silero import VadModel
 from models.zoo import Zoo
-from streamer.batcher import Batcher
+from streamer.batcher import Batcher, Lane
 from streamer.deadline_executor import DeadlineExecutor
 from streamer.emotion_monitor import EmotionMonitor, EmotionOptions
 from streamer.latency import SpanSink
 from streamer.llm_lane import LlmLane
-from streamer.recognizer import Recognizer, RecognizerOptions, SpeechModels
+from streamer.recognizer import Recognizer, RecognizerOptions
 from streamer.recognizer_api import Decoder, SessionOptions
+from streamer.speech import SharedSpeech, SpeechModels
+
+T = TypeVar("T")
 
 ASR_MODEL = "moonshine-tiny-en"
 LLM_MODEL = "gemma-3-270m"
@@ -41,7 +46,11 @@ class EngineOptions:
     device: str = "cpu"
     """`cpu` or `cuda`."""
     threads: int = 2
-    """Threads that run steps, and threads one LLM pass uses."""
+    """Threads that run models, and threads one LLM pass uses."""
+    steps_in_flight: int = 16
+    """Steps of different sessions that may be on their way at once; they wait for the models."""
+    max_batch: int = 8
+    """Sessions whose drafts are decoded together, at most."""
     llm: bool = True
     """Load the LLM; without it every session uses the draft decoder."""
     emotion_model: str = EMOTION.name
@@ -65,10 +74,13 @@ class Engine:
         self._speech = speech
         self._emotion = emotion
         self._llm = llm
-        self._emotion_lane = ThreadPoolExecutor(1, thread_name_prefix="emotion")
-        self._llm_batcher = Batcher(1, "llm")
-        self._llm_lane = LlmLane(llm, self._llm_batcher) if llm is not None else None
-        self.executor = DeadlineExecutor(options.threads, "step")
+        self._batcher = Batcher(options.threads, "model")
+        self._shared = SharedSpeech(speech, self._batcher, max_batch=options.max_batch)
+        self._emotion_lane: Lane[Callable[[], EmotionScores], EmotionScores] = self._batcher.lane(
+            _call_each
+        )
+        self._llm_lane = LlmLane(llm, self._batcher) if llm is not None else None
+        self.executor = DeadlineExecutor(options.steps_in_flight, "step")
 
     @classmethod
     def load(
@@ -86,16 +98,18 @@ class Engine:
         zoo = zoo or Zoo()
         say = progress or (lambda _: None)
         say("loading speech recognition")
-        encoder = zoo.path(ASR_MODEL, "encoder_model.ort")
-        decoder = zoo.path(ASR_MODEL, "decoder_model_merged.ort")
         graphs = zoo.derived(
             ASR_MODEL,
-            lambda to: _build_graphs(decoder, to),
+            lambda to: _build_graphs(
+                zoo.path(ASR_MODEL, "encoder_model.ort"),
+                zoo.path(ASR_MODEL, "decoder_model_merged.ort"),
+                to,
+            ),
             moonshine.GRAPH_VERSION,
         )
         speech = SpeechModels(
-            encoder=moonshine.AsrEncoder(encoder, device=options.device),
-            decoder=moonshine.DraftDecoder(graphs, device=options.device),
+            encoder=AsrEncoder(graphs, device=options.device),
+            decoder=DraftDecoder(graphs, device=options.device),
             tokenizer=moonshine.Tokenizer(zoo.path(ASR_MODEL, "tokenizer.bin")),
             vad=VadModel(zoo.path(VAD_MODEL, "silero_vad_16k_sequence.onnx")),
         )
@@ -133,7 +147,7 @@ class Engine:
                 self._emotion, self._emotion_lane, self._options.emotion, spans
             )
         return Recognizer(
-            self._speech,
+            self._shared,
             recognizer_options,
             fusion=fusion,
             emotion=monitor,
@@ -143,15 +157,18 @@ class Engine:
     def close(self) -> None:
         """Finish running steps and stop all threads."""
         self.executor.close()
-        self._emotion_lane.shutdown()
-        self._llm_batcher.close()
+        self._batcher.close()
 
 
-def _build_graphs(decoder: Path, folder: Path) -> None:
+def _call_each(calls: Sequence[Callable[[], T]]) -> list[T]:
+    return [call() for call in calls]
+
+
+def _build_graphs(encoder: Path, decoder: Path, folder: Path) -> None:
     # Its imports drag torch in: only when the graphs are not in the cache yet.
     from models.moonshine_graph import build_graphs
 
-    build_graphs(decoder, folder)
+    build_graphs(encoder, decoder, folder)
 
 
 def _load_llm(zoo: Zoo, options: EngineOptions, say: Callable[[str], None]) -> LlmScorer:

@@ -18,8 +18,8 @@ import numpy.typing as npt
 
 from models.emotion_track import UNKNOWN
 from models.fusion import Fusion
-from models.moonshine import MIN_SAMPLES, AsrEncoder, Audio, DraftDecoder, Tokenizer
-from models.silero import FRAME_SAMPLES, VadModel, VadStream
+from models.moonshine_encoder import Audio
+from models.silero import FRAME_SAMPLES, VadStream
 from streamer.clock import samples_from_ms
 from streamer.emotion_monitor import EmotionMonitor
 from streamer.events import (
@@ -36,7 +36,9 @@ from streamer.ledger import Ledger, Word
 from streamer.llm_lane import TimedFusion
 from streamer.recognizer_api import Decoder
 from streamer.ring_buffer import RingBuffer
+from streamer.segment_audio import SegmentAudio
 from streamer.segment_decoder import PolicyOptions, SegmentDecoder
+from streamer.speech import Speech
 from streamer.vad_gate import Edge, GateOptions, Transition, VadGate
 from streamer.words import TimedWord
 
@@ -47,6 +49,9 @@ Floats = npt.NDArray[np.float32]
 class RecognizerOptions:
     hop_ms: float = 256
     """Grid of the steps; a multiple of the detector's 32 ms frame."""
+    afresh_every_ms: float = 1_000
+    """After this much audio, and when speech pauses, the whole window is encoded again; between
+    them its old part is kept as it is."""
     buffer_ms: float = 20_000
     """Audio that may wait for its step; more is an overrun and is counted as lost."""
     max_segment_ms: float = 30_000
@@ -62,22 +67,12 @@ class RecognizerOptions:
     gate: GateOptions = field(default_factory=GateOptions)
 
 
-@dataclass(frozen=True)
-class SpeechModels:
-    """What all sessions share."""
-
-    encoder: AsrEncoder
-    decoder: DraftDecoder
-    tokenizer: Tokenizer
-    vad: VadModel
-
-
 class Recognizer:
     """See `streamer.recognizer_api.SpeechRecognizer` for the contract."""
 
     def __init__(
         self,
-        models: SpeechModels,
+        speech: Speech,
         options: RecognizerOptions,
         *,
         fusion: TimedFusion | None,
@@ -85,18 +80,20 @@ class Recognizer:
         spans: SpanSink,
     ) -> None:
         self.ledger = Ledger()
-        self._models = models
+        self._speech = speech
         self._options = options
         self._fusion = fusion
         self._emotion = emotion
         self._spans = spans
         self._hop = samples_from_ms(options.hop_ms)
         self._limit = samples_from_ms(options.buffer_ms)
+        self._afresh_samples = samples_from_ms(options.afresh_every_ms)
         window = samples_from_ms(options.policy.max_window_ms + options.policy.max_open_ms)
         self._ring = RingBuffer(self._limit + 2 * window)
-        self._vad = VadStream(models.vad)
+        self._vad = VadStream(speech.vad)
         self._gate = VadGate(FRAME_SAMPLES, options.gate)
         self._segment: SegmentDecoder | None = None
+        self._audio = SegmentAudio(0)
         self._processed = 0
         self._claimed = 0
         self._lost_until = 0
@@ -190,7 +187,7 @@ class Recognizer:
         if self._segment is not None:
             yield from self._end_segment(self._segment.committed_end, "loss")
         self._gate.jump(target)
-        self._vad = VadStream(self._models.vad)
+        self._vad = VadStream(self._speech.vad)
         self._processed = target
 
     def _apply(self, transition: Transition) -> Iterator[SessionEvent]:
@@ -198,22 +195,25 @@ class Recognizer:
             opened = self.ledger.open(transition.sample)
             yield SpeechBegan(opened.id, opened.start_sample)
             self._segment = SegmentDecoder(
-                self._models.decoder,
-                self._models.tokenizer,
-                self._options.policy,
-                transition.sample,
+                self._speech, self._speech.tokenizer, self._options.policy, transition.sample
             )
+            self._audio = SegmentAudio(transition.sample)
         else:
             yield from self._close_segment(transition.sample, "silence")
 
-    def _encode(self, segment: SegmentDecoder, end: int, silence_ms: float) -> Audio | None:
+    def _encode(
+        self, segment: SegmentDecoder, end: int, silence_ms: float, *, afresh: bool
+    ) -> Audio | None:
         """The segment's window up to `end` and so much silence; None if it is too short."""
-        if end - segment.window_start < MIN_SAMPLES:
-            return None
-        heard = self._ring.read(segment.window_start, end)
-        samples = np.concatenate([heard, np.zeros(samples_from_ms(silence_ms), np.float32)])
+        request = self._audio.request(
+            self._ring.read,
+            segment.window_start,
+            end,
+            silence_samples=samples_from_ms(silence_ms),
+            afresh=afresh or self._audio.fresh_until + self._afresh_samples <= end,
+        )
         with self._timed("encode", "asr"):
-            return self._models.decoder.attend_to(self._models.encoder.encode(samples))
+            return self._speech.encode(request)
 
     def _decode(self, segment: SegmentDecoder, end: int, backlog: int) -> Iterator[SessionEvent]:
         if self._emotion is not None:
@@ -229,7 +229,7 @@ class Recognizer:
 
     def _follow(self, segment: SegmentDecoder, end: int, backlog: int) -> Iterator[SessionEvent]:
         """A step while somebody speaks."""
-        audio = self._encode(segment, end, self._options.step_silence_ms)
+        audio = self._encode(segment, end, self._options.step_silence_ms, afresh=False)
         if audio is None:
             return
         with self._timed("decode", "asr"):
@@ -264,7 +264,7 @@ class Recognizer:
 
     def _settle(self, segment: SegmentDecoder, end: int, silence_ms: float) -> bool:
         """Decode up to `end` for good; whether there was enough audio to."""
-        audio = self._encode(segment, end, silence_ms)
+        audio = self._encode(segment, end, silence_ms, afresh=True)
         if audio is None:
             return False
         fusion = self._fusion if self._decoder == "fused" else None

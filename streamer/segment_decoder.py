@@ -20,11 +20,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from models.fusion import Candidate, Fusion
-from models.moonshine import Audio, DraftDecoder, Tokenizer
-from streamer.beam import BeamHypothesis, beam_search
+from models.moonshine import BOS, FRAME_SAMPLES, Tokenizer
+from models.moonshine_encoder import Audio
+from streamer.beam import BeamHypothesis, BeamRequest
 from streamer.clock import SAMPLE_RATE, samples_from_ms
-from streamer.draft import Token, verify_and_extend
+from streamer.draft import DraftRequest, Prefix, Seen, Token
 from streamer.loop_guard import loop_start
+from streamer.speech import SpeechDecoder
 from streamer.words import TimedWord, timed_words
 
 
@@ -77,17 +79,19 @@ class SegmentDecoder:
 
     def __init__(
         self,
-        decoder: DraftDecoder,
+        speech: SpeechDecoder,
         tokenizer: Tokenizer,
         options: PolicyOptions,
         start_sample: int,
     ) -> None:
-        self._decoder = decoder
+        self._speech = speech
         self._tokenizer = tokenizer
         self._options = options
         self._window_start = start_sample
         self._window_end = start_sample
         self._prefix: list[TimedWord] = []
+        self._given = Prefix()
+        self._seen = Seen((), self._given.cache)
         self._committed_end = start_sample
         self._words: list[TimedWord] = []
         self._given_since: list[int] = []
@@ -125,15 +129,12 @@ class SegmentDecoder:
 
     def draft(self, audio: Audio, window_end: int) -> None:
         """Renew the tentative words on the window `window_start … window_end`."""
-        prefix = self._prefix_ids()
-        draft = verify_and_extend(
-            self._decoder,
-            audio,
-            prefix,
-            [token for word in self._words for token in word.token_ids],
-            self._budget(window_end),
+        guess = tuple(token.id for word in self._words for token in word.tokens)
+        draft = self._speech.draft(
+            DraftRequest(audio, self._given, guess, self._budget(window_end))
         )
-        tokens = draft.tokens
+        self._seen = draft.seen
+        tokens, prefix = draft.tokens, self._given.ids[1:]
         loop = loop_start([*prefix, *(token.id for token in tokens)])
         self._sound = loop is None and draft.ended
         if loop is not None:
@@ -216,12 +217,8 @@ class SegmentDecoder:
         """Distinct beginnings, up to sample `newest`, of the beam's hypotheses, and their fused
         scores. What follows `newest` is summed over: the probability of a beginning is that of
         all hypotheses that share it."""
-        hypotheses = beam_search(
-            self._decoder,
-            audio,
-            self._prefix_ids(),
-            self._options.beam_width,
-            self._budget(window_end),
+        hypotheses = self._speech.alternatives(
+            BeamRequest(audio, self._given, self._options.beam_width, self._budget(window_end))
         )
         found: dict[str, _Choice] = {}
         for hypothesis in hypotheses:
@@ -244,9 +241,6 @@ class SegmentDecoder:
             for choice in choices
         ]
         return choices, fusion.scores(candidates)
-
-    def _prefix_ids(self) -> list[int]:
-        return [token for word in self._prefix for token in word.token_ids]
 
     def _budget(self, window_end: int) -> int:
         fresh_s = (window_end - self._committed_end) / SAMPLE_RATE
@@ -284,6 +278,8 @@ class SegmentDecoder:
         committed = self._words[:count]
         self._prefix.extend(committed)
         if committed:
+            ids = [token.id for word in committed for token in word.tokens]
+            self._given = self._given.followed_by(ids, self._seen)
             self._any_committed = True
             self._committed_end = committed[-1].end_sample
         del self._words[:count], self._given_since[:count]
@@ -313,13 +309,18 @@ class SegmentDecoder:
                 best, best_pause = index, pause
         if best is None:
             if length > samples_from_ms(self._options.max_window_ms + self._options.max_open_ms):
-                self._window_start = latest
+                self._move_window(latest)
                 self._committed_end = max(self._committed_end, latest)
-                self._prefix = []
+                self._prefix, self._given = [], Prefix()
                 self._show([], window_end)
             return
-        self._window_start = (self._prefix[best].end_sample + following[best]) // 2
+        self._move_window((self._prefix[best].end_sample + following[best]) // 2)
         del self._prefix[: best + 1]
+        self._given = Prefix((BOS, *(token.id for word in self._prefix for token in word.tokens)))
+
+    def _move_window(self, to_sample: int) -> None:
+        """Encoder frames stay whole."""
+        self._window_start = to_sample - (to_sample - self._window_start) % FRAME_SAMPLES
 
 
 def _shared_words(alternatives: Sequence[Sequence[TimedWord]]) -> int:

@@ -14,8 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from models.fusion import Candidate
-from models.moonshine import BOS, EOS, FRAME_SAMPLES, DecoderOutput
-from streamer.recognizer import SpeechModels
+from models.moonshine import BOS, EOS, FRAME_SAMPLES
+from models.moonshine_decoder import AudioBatch, RowOutput
+from models.moonshine_encoder import MIN_SAMPLES, Audio, EncoderStream
+from streamer.speech import SpeechModels
 
 Floats = npt.NDArray[np.float32]
 
@@ -55,12 +57,25 @@ class ToneTokenizer:
 
 
 class ToneEncoder:
+    """Keeps all sound, whatever has settled."""
+
     def __init__(self) -> None:
         self.longest = 0
 
-    def encode(self, samples: Floats) -> Floats:
-        self.longest = max(self.longest, len(samples))
-        return samples
+    def listen(self, stream: EncoderStream, samples: Floats) -> None:
+        stream.waiting = np.concatenate([stream.waiting, samples])
+
+    def forget(self, stream: EncoderStream, n_frames: int) -> None:
+        stream.waiting = stream.waiting[n_frames * FRAME_SAMPLES :]
+
+    def audio(
+        self, stream: EncoderStream, n_samples: int, *, n_silent: int = 0, afresh: bool
+    ) -> Audio | None:
+        self.longest = max(self.longest, len(stream.waiting))
+        heard = np.append(stream.waiting[:n_samples], silence(n_silent))
+        if n_samples < MIN_SAMPLES:
+            return None
+        return Audio(heard[:, None], heard[None, None, :, None])
 
 
 @dataclass
@@ -72,9 +87,9 @@ class ToneDecoder:
     loops_on: int | None = None
     """After this word the decoder repeats it for ever."""
 
-    def attend_to(self, states: Floats) -> list[tuple[int, int]]:
+    def hear(self, sound: Floats) -> list[tuple[int, int]]:
         """The words in the window and the frames in their middles."""
-        levels = np.rint(states * 100).astype(int)
+        levels = np.rint(sound * 100).astype(int)
         edges = [0, *(np.flatnonzero(np.diff(levels)) + 1).tolist(), len(levels)]
         heard = []
         for start, end in pairwise(edges):
@@ -86,32 +101,58 @@ class ToneDecoder:
             heard.append((word, (start + end) // 2 // FRAME_SAMPLES))
         return heard
 
-    def empty_cache(self, n_hypotheses: int = 1) -> list[Floats]:
-        return [np.zeros((n_hypotheses, 1, 0, 1), np.float32)]
-
     def run(
-        self, audio: list[tuple[int, int]], tokens: npt.NDArray[np.int64], cache: list[Floats]
-    ) -> DecoderOutput:
-        fed = tokens[:, None, :, None].astype(np.float32)
-        grown = np.concatenate([np.repeat(cache[0], len(fed) // len(cache[0]), axis=0), fed], 2)
-        n_rows, n_new = tokens.shape
-        n_past = cache[0].shape[2]
-        n_frames = max((frame for _, frame in audio), default=0) + 1
-        logits = np.zeros((n_rows, n_new, VOCABULARY), np.float32)
-        alignment = np.zeros((n_rows, n_new, n_frames), np.float32)
-        for row in range(n_rows):
-            said = [int(token) for token in grown[row, 0, :, 0] if token != BOS]
-            for i in range(n_new):
-                position = n_past + i
-                word, frame = audio[position] if position < len(audio) else (EOS, n_frames - 1)
-                if self.loops_on is not None and self.loops_on in said[:position]:
-                    word = self.loops_on
-                    logits[row, i, EOS] = -100.0
-                logits[row, i, word] = 10.0
-                for rival, logit in self.rivals.get(word, {}).items():
-                    logits[row, i, rival] = logit
-                alignment[row, i, frame] = 1.0
-        return DecoderOutput(logits, alignment, [grown])
+        self,
+        audio: AudioBatch,
+        tokens: Sequence[Sequence[int]],
+        caches: Sequence[Floats],
+        *,
+        n_scored: int = 1,
+        n_best: int = 1,
+    ) -> list[RowOutput]:
+        """The cache of a token is its number."""
+        n_rows = audio.cross_kv.shape[1]
+        heard = [self.hear(audio.cross_kv[0, row, 0, :, 0]) for row in range(n_rows)]
+        return [
+            self._run(heard[row % n_rows], tokens[row], caches[row], n_scored, n_best)
+            for row in range(len(tokens))
+        ]
+
+    def _run(
+        self,
+        heard: list[tuple[int, int]],
+        tokens: Sequence[int],
+        cache: Floats,
+        n_scored: int,
+        n_best: int,
+    ) -> RowOutput:
+        n_past = cache.shape[2]
+        fed = np.zeros((*cache.shape[:2], len(tokens), cache.shape[3]), np.float32)
+        fed += np.array(tokens, np.float32)[:, None]
+        grown = np.concatenate([cache, fed], axis=2)
+        said = [int(token) for token in grown[0, 0, :, 0] if token != BOS]
+        n_frames = max((frame for _, frame in heard), default=0) + 1
+        logits = np.zeros((len(tokens), VOCABULARY), np.float32)
+        logits[:, EOS] = -20.0
+        alignment = np.zeros((len(tokens), n_frames), np.float32)
+        for i in range(len(tokens)):
+            position = n_past + i
+            word, frame = heard[position] if position < len(heard) else (EOS, n_frames - 1)
+            if self.loops_on is not None and self.loops_on in said[:position]:
+                word = self.loops_on
+                logits[i, EOS] = -100.0
+            logits[i, word] = 10.0
+            for rival, logit in self.rivals.get(word, {}).items():
+                logits[i, rival] = logit
+            alignment[i, frame] = 1.0
+        logprobs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+        best = np.argsort(-logprobs, axis=1, kind="stable")[:, :n_best]
+        return RowOutput(
+            best[-n_scored:],
+            np.take_along_axis(logprobs, best, axis=1)[-n_scored:],
+            alignment[-n_scored:],
+            grown,
+        )
 
 
 class LevelVad:

@@ -10,14 +10,16 @@ import numpy.typing as npt
 import pytest
 
 from models import moonshine
-from models.moonshine import BOS, EOS, AsrEncoder, Audio, DraftDecoder, Tokenizer
+from models.moonshine import BOS, EOS, Tokenizer
+from models.moonshine_decoder import NO_CACHE, DraftDecoder, together
+from models.moonshine_encoder import AsrEncoder, Audio, EncoderStream
 from models.moonshine_graph import build_graphs
 from models.silero import VadModel
 from models.zoo import Zoo
 from streamer.audio_file import read_samples
 from streamer.bundled_speech import bundled_speech
 from streamer.engine import ASR_MODEL, VAD_MODEL
-from streamer.recognizer import SpeechModels
+from streamer.speech import SpeechModels
 
 Floats = npt.NDArray[np.float32]
 
@@ -40,19 +42,22 @@ class Clip:
 @pytest.fixture(scope="session")
 def moonshine_files() -> MoonshineFiles:
     zoo = Zoo()
+    encoder = zoo.path(ASR_MODEL, "encoder_model.ort")
     decoder = zoo.path(ASR_MODEL, "decoder_model_merged.ort")
     return MoonshineFiles(
-        zoo.path(ASR_MODEL, "encoder_model.ort"),
+        encoder,
         decoder,
         zoo.path(ASR_MODEL, "tokenizer.bin"),
-        zoo.derived(ASR_MODEL, lambda to: build_graphs(decoder, to), moonshine.GRAPH_VERSION),
+        zoo.derived(
+            ASR_MODEL, lambda to: build_graphs(encoder, decoder, to), moonshine.GRAPH_VERSION
+        ),
     )
 
 
 @pytest.fixture(scope="session")
 def speech_models(moonshine_files: MoonshineFiles) -> SpeechModels:
     return SpeechModels(
-        AsrEncoder(moonshine_files.encoder),
+        AsrEncoder(moonshine_files.graphs),
         DraftDecoder(moonshine_files.graphs),
         Tokenizer(moonshine_files.tokenizer),
         VadModel(Zoo().path(VAD_MODEL, "silero_vad_16k_sequence.onnx")),
@@ -67,16 +72,21 @@ def clips() -> list[Clip]:
 
 
 def attend(models: SpeechModels, samples: Floats) -> Audio:
-    return models.decoder.attend_to(models.encoder.encode(samples))
+    """The whole of the samples, encoded at once."""
+    stream = EncoderStream()
+    models.encoder.listen(stream, samples)
+    audio = models.encoder.audio(stream, len(samples), afresh=True)
+    assert audio is not None
+    return audio
 
 
 def greedy(models: SpeechModels, audio: Audio, max_tokens: int = 80) -> list[int]:
     """Token by token from nothing; the end token is left out."""
     found: list[int] = []
-    fed, cache = BOS, models.decoder.empty_cache()
+    fed, cache = BOS, NO_CACHE
     while len(found) < max_tokens:
-        out = models.decoder.run(audio, np.array([[fed]], np.int64), cache)
-        fed, cache = int(out.logits[0, -1].argmax()), out.cache
+        (out,) = models.decoder.run(together([audio]), [[fed]], [cache])
+        fed, cache = int(out.tokens[0, 0]), out.cache
         if fed == EOS:
             break
         found.append(fed)

@@ -2,11 +2,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from models.moonshine import BOS, EOS, FRAME_SAMPLES, MIN_SAMPLES, Tokenizer
-from streamer.recognizer import SpeechModels
+from models.moonshine import BOS, EOS, Tokenizer
+from streamer.speech import SpeechModels
 from streamer.wer import word_errors
 from tests.speech_models import Clip, attend, greedy, offline
 
@@ -42,41 +41,6 @@ def test_pieces_may_be_long_control_tokens_or_single_bytes(tmp_path: Path) -> No
     assert tokenizer.decode([2]) == "\ufffd"  # half a character
     assert tokenizer.decode([5, 6]) == "<><"
     assert [tokenizer.starts_word(i) for i in range(3)] == [False, True, False]
-
-
-def test_too_little_audio_is_refused(speech_models: SpeechModels) -> None:
-    with pytest.raises(ValueError, match="1599 samples are too few"):
-        speech_models.encoder.encode(np.zeros(MIN_SAMPLES - 1, np.float32))
-    assert speech_models.encoder.encode(np.zeros(MIN_SAMPLES, np.float32)).shape[2] == 288
-
-
-def test_alignment_follows_the_speech(speech_models: SpeechModels, clips: list[Clip]) -> None:
-    clip = clips[-1]
-    audio = attend(speech_models, clip.samples)
-    tokens = greedy(speech_models, audio)
-    out = speech_models.decoder.run(
-        audio, np.array([[BOS, *tokens]], np.int64), speech_models.decoder.empty_cache()
-    )
-    # The attention with which a token was predicted stands at the position before it.
-    frames = out.alignment[0, :-1].argmax(-1)
-    ranks = np.argsort(np.argsort(frames, kind="stable"))
-    assert np.corrcoef(np.arange(len(frames)), ranks)[0, 1] > 0.99
-    assert audio.n_frames == pytest.approx(len(clip.samples) / FRAME_SAMPLES, abs=3)
-    assert frames[-1] > 0.8 * audio.n_frames
-
-
-def test_hypotheses_in_a_batch_do_not_touch_each_other(
-    speech_models: SpeechModels, clips: list[Clip]
-) -> None:
-    audio = attend(speech_models, clips[0].samples)
-    decoder = speech_models.decoder
-    rows = [[BOS, 100, 200], [BOS, 300, 400]]
-    together = decoder.run(audio, np.array(rows, np.int64), decoder.empty_cache(2))
-    for i, row in enumerate(rows):
-        alone = decoder.run(audio, np.array([row], np.int64), decoder.empty_cache())
-        # Activations are quantized over the whole batch, so not to the last bit.
-        apart = np.abs(together.logits[i] - alone.logits[0]).mean()
-        assert apart < 0.05 * np.abs(alone.logits[0]).mean() + 0.1
 
 
 @pytest.mark.slow

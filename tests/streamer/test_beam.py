@@ -1,14 +1,15 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.beam import BeamHypothesis, beam_search
-from streamer.draft import verify_and_extend
+from streamer.beam import BeamHypothesis, BeamRequest
+from streamer.draft import DraftRequest, Prefix
 from streamer.loop_guard import loop_start
-from streamer.recognizer import SpeechModels
-from tests.speech_fakes import ToneDecoder, spoken
+from streamer.speech import SpeechModels
+from tests.speech_fakes import ToneDecoder, silence, spoken, tone_models
 from tests.speech_models import Clip, attend
 
 
@@ -21,8 +22,9 @@ def mean(hypothesis: BeamHypothesis) -> float:
 
 
 def search(decoder: ToneDecoder, said: list[int], width: int = 4, budget: int = 20) -> list:
-    audio = decoder.attend_to(spoken(said))
-    return beam_search(decoder, audio, [], width, budget)  # type: ignore[arg-type]
+    models = tone_models(decoder)
+    audio = attend(models, np.append(spoken(said), silence(2_000)))
+    return models.alternatives(BeamRequest(audio, Prefix(), width, budget))
 
 
 def test_rivals_come_in_the_order_of_their_likelihood() -> None:
@@ -65,8 +67,8 @@ def test_on_speech_a_beam_finds_the_greedy_text_or_a_likelier_one(
 ) -> None:
     for clip in clips[:5]:
         audio = attend(speech_models, clip.samples)
-        draft = verify_and_extend(speech_models.decoder, audio, [], [], 60)
-        found = beam_search(speech_models.decoder, audio, [], 6, 60)
+        draft = speech_models.draft(DraftRequest(audio, Prefix(), (), 60))
+        found = speech_models.alternatives(BeamRequest(audio, Prefix(), 6, 60))
         assert 1 <= len(found) <= 6
         greedy = [token.id for token in draft.tokens]
         likeliest = max(h.logprob for h in found)

@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.draft import Draft, crop_cache, log_probability, verify_and_extend
-from streamer.recognizer import SpeechModels
+from models.moonshine import BOS
+from models.moonshine_encoder import Audio
+from streamer.draft import Draft, DraftRequest, Prefix, draft_together
+from streamer.speech import SpeechModels
 from streamer.wer import WordErrors, word_errors
-from tests.speech_fakes import FIRST_GUESS, FIRST_WORD, ToneDecoder, spoken
+from tests.speech_fakes import FIRST_GUESS, FIRST_WORD, silence, spoken, tone_models
 from tests.speech_models import Clip, attend, greedy
 
 HARD = ("1064", "1995", "4446")
@@ -21,19 +23,45 @@ def ids(draft: Draft) -> list[int]:
     return [token.id for token in draft.tokens]
 
 
+def decode(
+    models: SpeechModels, audio: Audio, prefix: list[int], guess: list[int], budget: int = 80
+) -> Draft:
+    return models.draft(
+        DraftRequest(audio, Prefix((BOS, *prefix)), tuple(guess), max_tokens=budget)
+    )
+
+
 @given(WORDS, st.integers(0, 8), WORDS, st.integers(0, 12))
 def test_any_draft_gives_what_decoding_from_nothing_gives(
-    said: list[int], n_committed: int, draft: list[int], budget: int
+    said: list[int], n_committed: int, guess: list[int], budget: int
 ) -> None:
-    decoder = ToneDecoder()
-    audio = decoder.attend_to(spoken(said))
-    prefix = said[:n_committed]
-    found = verify_and_extend(decoder, audio, prefix, draft, budget)  # type: ignore[arg-type]
+    models = tone_models()
+    audio = attend(models, np.append(spoken(said), silence(2_000)))
+    found = decode(models, audio, said[:n_committed], guess, budget)
     rest = said[n_committed:]
     assert ids(found) == rest[:budget]
     assert found.ended == (len(rest) <= budget)
-    frames = [frame for _, frame in audio][n_committed:]
-    assert [token.frame for token in found.tokens] == frames[:budget]
+
+
+@given(st.lists(st.tuples(WORDS, st.integers(0, 8), WORDS, st.integers(0, 12)), min_size=1))
+def test_drafts_of_several_sessions_do_not_touch_each_other(
+    asked: list[tuple[list[int], int, list[int], int]],
+) -> None:
+    models = tone_models()
+    requests = [
+        DraftRequest(
+            attend(models, np.append(spoken(said), silence(2_000))),
+            Prefix((BOS, *said[:n_committed])),
+            tuple(guess),
+            budget,
+        )
+        for said, n_committed, guess, budget in asked
+    ]
+    found = draft_together(models.decoder, requests)
+    alone = [models.draft(request) for request in requests]
+    assert [(ids(draft), draft.ended) for draft in found] == [
+        (ids(draft), draft.ended) for draft in alone
+    ]
 
 
 def drafts_for(right: list[int]) -> dict[str, list[int]]:
@@ -60,7 +88,7 @@ def test_real_speech_is_decoded_alike_whatever_the_draft(
         right = greedy(speech_models, audio)
         expected = speech_models.tokenizer.decode(right)
         for draft in drafts_for(right).values():
-            found = verify_and_extend(speech_models.decoder, audio, [], draft, 80)
+            found = decode(speech_models, audio, [], draft)
             assert found.ended
             errors += word_errors(expected, speech_models.tokenizer.decode(ids(found)))
     assert errors.rate <= 0.01
@@ -71,7 +99,7 @@ def test_a_real_prefix_is_neither_questioned_nor_returned(
 ) -> None:
     audio = attend(speech_models, clips[0].samples)
     right = greedy(speech_models, audio)
-    found = verify_and_extend(speech_models.decoder, audio, right[:3], right[3:5], 80)
+    found = decode(speech_models, audio, right[:3], right[3:5])
     assert ids(found) == right[3:]
     assert all(token.logprob <= 0 for token in found.tokens)
 
@@ -82,22 +110,40 @@ def test_running_out_of_budget_is_not_an_end(
     audio = attend(speech_models, clips[0].samples)
     right = greedy(speech_models, audio)
     for draft in ([], right):
-        short = verify_and_extend(speech_models.decoder, audio, [], draft, len(right) - 1)
+        short = decode(speech_models, audio, [], draft, len(right) - 1)
         assert (ids(short), short.ended) == (right[:-1], False)
-        enough = verify_and_extend(speech_models.decoder, audio, [], draft, len(right))
+        enough = decode(speech_models, audio, [], draft, len(right))
         assert (ids(enough), enough.ended) == (right, True)
 
 
-def test_log_probabilities_are_normalized_and_safe_from_overflow() -> None:
-    logits = np.array([1_000.0, 1_000.0, -1_000.0], np.float32)
-    assert log_probability(logits, 0) == pytest.approx(np.log(0.5))
-    assert log_probability(logits, 2) == pytest.approx(-2_000, abs=1)
+def test_committed_tokens_are_not_decoded_again(
+    speech_models: SpeechModels, clips: list[Clip]
+) -> None:
+    audio = attend(speech_models, clips[0].samples)
+    first = decode(speech_models, audio, [], [])
+    right = ids(first)
+    prefix = Prefix().followed_by(right[:4], first.seen)
+    assert prefix.ids == (BOS, *right[:4])
+    assert prefix.waiting == (right[3],)
+    rest = speech_models.draft(DraftRequest(audio, prefix, (), 80))
+    assert ids(rest) == right[4:]
+    # What was decoded but not committed does not get in.
+    other = Prefix().followed_by([right[0], 4_321], first.seen)
+    assert other.waiting == (4_321,)
 
 
-@settings(max_examples=20)
-@given(st.integers(0, 6))
-def test_a_cropped_cache_is_contiguous(n_tokens: int) -> None:
-    cache = [np.arange(48, dtype=np.float32).reshape(1, 2, 6, 4)]
-    (cropped,) = crop_cache(cache, n_tokens)
-    assert cropped.flags.c_contiguous
-    np.testing.assert_array_equal(cropped, cache[0][:, :, :n_tokens])
+@pytest.mark.slow
+def test_real_sessions_together_say_what_each_says_alone(
+    speech_models: SpeechModels, clips: list[Clip]
+) -> None:
+    requests = [
+        DraftRequest(attend(speech_models, clip.samples), Prefix(), (), 80) for clip in clips
+    ]
+    found = draft_together(speech_models.decoder, requests)
+    errors = WordErrors()
+    for draft, request in zip(found, requests, strict=True):
+        alone, beside = (
+            speech_models.tokenizer.decode(ids(d)) for d in (speech_models.draft(request), draft)
+        )
+        errors += word_errors(alone, beside)
+    assert errors.rate <= 0.02

@@ -26,7 +26,8 @@ from streamer.events import (
 )
 from streamer.latency import NullSpans, SpanSink
 from streamer.ledger import Segment, Word, WordState
-from streamer.recognizer import Recognizer, RecognizerOptions, SpeechModels
+from streamer.recognizer import Recognizer, RecognizerOptions
+from streamer.speech import SpeechModels
 from streamer.wer import normalize, word_errors
 from tests.speech_fakes import (
     GAP_SAMPLES,
@@ -271,7 +272,7 @@ def test_a_session_goes_on_after_finalize() -> None:
 
 def test_a_speech_too_short_to_encode_leaves_no_trace() -> None:
     recognizer = make(options=RecognizerOptions(hop_ms=32))
-    events = feed(recognizer, np.full(1_536, 0.5, np.float32), [1_536])
+    events = feed(recognizer, np.full(512, 0.5, np.float32), [512])
     assert of(WordsUpdate, events) == []
     recognizer.close()
     assert list(recognizer.finalize()) == []
@@ -361,7 +362,7 @@ def test_a_decoder_that_never_settles_does_not_grow_the_window_without_end() -> 
 
 def test_speech_without_words_does_not_grow_the_window_without_end() -> None:
     class Deaf(ToneDecoder):
-        def attend_to(self, states: Floats) -> list[tuple[int, int]]:
+        def hear(self, sound: Floats) -> list[tuple[int, int]]:
             return []
 
     encoder = ToneEncoder()
@@ -522,7 +523,7 @@ def test_silence_behind_the_window_steadies_the_tentative_words(
     def revised(step_silence_ms: float) -> int:
         options = RecognizerOptions(step_silence_ms=step_silence_ms)
         count = 0
-        for clip in clips[-3:]:
+        for clip in clips:
             before: list[list[str]] = []
             for event in of(WordsUpdate, feed(make(speech_models, options), clip.samples)):
                 shown = [normalize(word.text) for word in event.tentative]

@@ -6,8 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from streamer.recognizer import SpeechModels
+from models.moonshine_encoder import Audio
 from streamer.segment_decoder import PolicyOptions, SegmentDecoder
+from streamer.speech import SpeechModels
 from streamer.wer import word_errors
 from streamer.words import TimedWord
 from tests.speech_fakes import (
@@ -37,7 +38,7 @@ class Stream:
     def __init__(self, models: SpeechModels, options: PolicyOptions | None = None) -> None:
         self.models = models
         self.options = options or PolicyOptions()
-        self.segment = SegmentDecoder(models.decoder, models.tokenizer, self.options, START)
+        self.segment = SegmentDecoder(models, models.tokenizer, self.options, START)
         self.committed: list[TimedWord] = []
         self.longest_window = 0
         self.fusion: PreferringFusion | None = None
@@ -58,26 +59,26 @@ class Stream:
         return " ".join(word.text for word in self.committed)
 
     def settle(self, samples: Floats, end: int) -> None:
-        self.segment.settle(self._attend(samples, end), end, self.fusion)  # type: ignore[arg-type]
+        self.segment.settle(self._attend(samples, end), end, self.fusion)
         assert self.segment.settled_at == end
 
     def pause(self, samples: Floats, end: int) -> None:
         self.settle(samples, end)
         self._take(self.segment.commit_at_pause(self.fusion))
 
-    def _attend(self, samples: Floats, end: int) -> object:
+    def _attend(self, samples: Floats, end: int) -> Audio:
         window = samples[self.segment.window_start - START : end - START]
         self.longest_window = max(self.longest_window, len(window))
-        return attend(self.models, window)
+        return attend(self.models, np.append(window, silence(max(0, 1_600 - len(window)))))
 
     def _step(self, samples: Floats, end: int) -> None:
         audio = self._attend(samples, end)
-        self.segment.draft(audio, end)  # type: ignore[arg-type]
+        self.segment.draft(audio, end)
         if self.fusion is None:
             committed = self.segment.commit_by_agreement(end)
             guard = self.options.guard_ms
         elif self.segment.at_commit_point(end):
-            committed = self.segment.commit_by_fusion(audio, end, self.fusion)  # type: ignore[arg-type]
+            committed = self.segment.commit_by_fusion(audio, end, self.fusion)
             guard = self.options.fused_guard_ms
         else:
             return
@@ -188,7 +189,7 @@ def test_how_long_a_word_was_given_is_counted_in_audio_not_in_steps() -> None:
     said = list(range(10, 30))
     first_commit = {}
     for hop in (1_024, 4_096):
-        segment = SegmentDecoder(tone_models().decoder, ToneTokenizer(), OPTIONS, START)  # type: ignore[arg-type]
+        segment = SegmentDecoder(tone_models(), ToneTokenizer(), OPTIONS, START)
         models = tone_models()
         for at in range(hop, len(tones(said)), hop):
             audio = attend(models, tones(said)[:at])
@@ -214,12 +215,10 @@ def test_a_word_that_never_settles_is_committed_when_it_is_old() -> None:
     class Fickle(ToneDecoder):
         """Changes its mind about word 12 at every look."""
 
-        looks = 0
-
-        def attend_to(self, states: Floats) -> list[tuple[int, int]]:
-            self.looks += 1
-            heard = super().attend_to(states)
-            return [(40 + self.looks % 2 if word == 12 else word, at) for word, at in heard]
+        def hear(self, sound: Floats) -> list[tuple[int, int]]:
+            mood = len(sound) // HOP % 2
+            heard = super().hear(sound)
+            return [(40 + mood if word == 12 else word, at) for word, at in heard]
 
     said = list(range(10, 40))
     stream = Stream(tone_models(Fickle()), PolicyOptions(max_open_ms=2_000))

@@ -1,0 +1,105 @@
+"""The speech models that all sessions share, and how sessions reach them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from models.moonshine import Tokenizer
+from models.moonshine_decoder import DraftDecoder
+from models.moonshine_encoder import AsrEncoder, Audio, EncoderStream
+from models.silero import VadModel
+from streamer.batcher import Batcher, Lane
+from streamer.beam import BeamHypothesis, BeamRequest, beam_search
+from streamer.draft import Draft, DraftRequest, draft_together
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class EncodeRequest:
+    """Old frames to forget, new samples to hear, and what to encode then; see `AsrEncoder`."""
+
+    stream: EncoderStream
+    n_forgotten: int
+    samples: Floats
+    n_samples: int
+    n_silent: int
+    afresh: bool
+
+
+class SpeechDecoder(Protocol):
+    """What a segment asks of the models."""
+
+    def draft(self, request: DraftRequest) -> Draft: ...
+
+    def alternatives(self, request: BeamRequest) -> list[BeamHypothesis]: ...
+
+
+class Speech(SpeechDecoder, Protocol):
+    """What a session asks of the models."""
+
+    @property
+    def tokenizer(self) -> Tokenizer: ...
+
+    @property
+    def vad(self) -> VadModel: ...
+
+    def encode(self, request: EncodeRequest) -> Audio | None: ...
+
+
+@dataclass(frozen=True)
+class SpeechModels:
+    """The models themselves, on the caller's thread."""
+
+    encoder: AsrEncoder
+    decoder: DraftDecoder
+    tokenizer: Tokenizer
+    vad: VadModel
+
+    def encode(self, request: EncodeRequest) -> Audio | None:
+        if request.n_forgotten:
+            self.encoder.forget(request.stream, request.n_forgotten)
+        self.encoder.listen(request.stream, request.samples)
+        return self.encoder.audio(
+            request.stream, request.n_samples, n_silent=request.n_silent, afresh=request.afresh
+        )
+
+    def draft(self, request: DraftRequest) -> Draft:
+        return draft_together(self.decoder, [request])[0]
+
+    def alternatives(self, request: BeamRequest) -> list[BeamHypothesis]:
+        return beam_search(self.decoder, request)
+
+
+class SharedSpeech:
+    """The models behind lanes; drafts of several sessions are decoded together.
+
+    Encodings are not: each fills the CPU's units alone, and eight at once take as long as one
+    after the other. Nor are beams, which are batches already.
+    """
+
+    def __init__(self, models: SpeechModels, batcher: Batcher, *, max_batch: int) -> None:
+        self.tokenizer = models.tokenizer
+        self.vad = models.vad
+        self._encodings: Lane[EncodeRequest, Audio | None] = batcher.lane(
+            lambda requests: [models.encode(request) for request in requests]
+        )
+        self._beams: Lane[BeamRequest, list[BeamHypothesis]] = batcher.lane(
+            lambda requests: [models.alternatives(request) for request in requests]
+        )
+        self._drafts: Lane[DraftRequest, Draft] = batcher.lane(
+            lambda requests: draft_together(models.decoder, requests), max_batch=max_batch
+        )
+
+    def encode(self, request: EncodeRequest) -> Audio | None:
+        return self._encodings.run(request)
+
+    def draft(self, request: DraftRequest) -> Draft:
+        return self._drafts.run(request)
+
+    def alternatives(self, request: BeamRequest) -> list[BeamHypothesis]:
+        return self._beams.run(request)
