@@ -26,8 +26,9 @@ SILENCE_S: Final = 2.0
 _SHORTEST_S: Final = 10.0
 _LONGEST_S: Final = 30.0
 _FRAME_SAMPLES: Final = 160
-_SPEECH_DB: Final = -30.0
-"""Of a frame's energy, below the loud ones (95th percentile): where the last word has faded."""
+_SILENT_DB: Final = -100.0
+_SPEECH_LEVEL: Final = 0.4
+"""A sound is speech if it is so far between quiet and loud frames (10th, 95th percentile, dB)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +81,15 @@ def alignment_error(clips: Sequence[Clip], whisper: PeerProcess) -> dict[str, An
 
 
 def energy_end_s(samples: Floats) -> float:
-    """When the last sound that is as loud as speech ends, within 10 ms."""
+    """When the last sound that is as loud as speech ends, within 10 ms.
+
+    A breath or a click behind the last word is taken for speech.
+    """
     frames = samples[: len(samples) // _FRAME_SAMPLES * _FRAME_SAMPLES].reshape(-1, _FRAME_SAMPLES)
     energy_db = 10 * np.log10(np.mean(frames.astype(np.float64) ** 2, axis=1) + 1e-12)
-    loud = np.flatnonzero(energy_db > np.percentile(energy_db, 95) + _SPEECH_DB)
-    return float(loud[-1] + 1) * _FRAME_SAMPLES / SAMPLE_RATE
+    quiet, loud = np.percentile(energy_db[energy_db > _SILENT_DB], (10, 95))
+    speech = np.flatnonzero(energy_db >= quiet + _SPEECH_LEVEL * (loud - quiet))
+    return float(speech[-1] + 1) * _FRAME_SAMPLES / SAMPLE_RATE
 
 
 def _speakers_in_turn(clips: Sequence[Recording], seed: str) -> Iterator[Recording]:

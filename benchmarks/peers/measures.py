@@ -43,6 +43,8 @@ class SessionFigures:
     updates: int = 0
     """Updates that changed a word on the screen."""
     final_words: int = 0
+    tentative: bool = False
+    """Whether any text was shown that was not yet committed."""
 
 
 def session_figures(heard: Heard, words: Sequence[str], spans: Sequence[Span]) -> SessionFigures:
@@ -70,6 +72,7 @@ def session_figures(heard: Heard, words: Sequence[str], spans: Sequence[Span]) -
         broken_words=sum(changes(a, b)[0] for a, b in pairwise(committed)),
         updates=sum(a != b for a, b in pairwise([[], *displayed])),
         final_words=len(last),
+        tentative=any(normalize(shot.tentative) for shot in heard.snapshots),
     )
 
 

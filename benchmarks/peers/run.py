@@ -49,6 +49,8 @@ from streamer.wer import WordErrors
 
 SETS: Final = "librispeech_dev_clean_mp3,librispeech_test_clean_opus,librispeech_test_other"
 MAX_ADDED_LAG_MS: Final = 1000.0
+ALIGNMENT_CHECKED_ON: Final = 24
+"""Clips, those that are heard and more."""
 _MAX_LOST_SHARE: Final = 0.05
 _CAREFUL: Final = 4
 """The first count of sessions is so many times below what the CPU of one session suggests."""
@@ -215,10 +217,12 @@ def main(
     with tempfile.TemporaryDirectory() as folder, Bench(work, console) as bench:
         with Bench(work, console) as aligners:
             aligner = aligners.start("aligner", "align_pocketsphinx.py", "pocketsphinx", {})
-            chosen = choose_clips(load_sets(speech, data), clips, seed, Path(folder), aligner)
-            checked = {"model": "base"}
-            whisper = aligners.start("check", "align_whisper.py", "whisperlivekit", checked)
-            alignment = alignment_error(chosen, whisper)
+            count = max(clips, ALIGNMENT_CHECKED_ON)
+            aligned = choose_clips(load_sets(speech, data), count, seed, Path(folder), aligner)
+            model = {"model": "base"}
+            whisper = aligners.start("check", "align_whisper.py", "whisperlivekit", model)
+            alignment = alignment_error(aligned, whisper)
+            chosen = aligned[:clips]
         console.log({"clips": [clip.recording.id for clip in chosen], **alignment})
         ready: dict[str, PeerProcess] = {}
         for one in peers:

@@ -67,8 +67,9 @@ def test_a_committed_word_that_changes_is_counted() -> None:
 
 
 def test_the_end_of_speech_by_energy() -> None:
-    sound = np.zeros(48000, np.float32)
-    sound[8000:32000] = 0.1 * np.sin(np.arange(24000))
+    sound = np.random.default_rng(0).normal(0, 0.001, 64000).astype(np.float32)
+    sound[8000:32000] += 0.1 * np.sin(np.arange(24000)).astype(np.float32)
+    sound[48000:] = 0
     assert energy_end_s(sound) == pytest.approx(2.0, abs=0.02)
 
 
