@@ -84,6 +84,8 @@ class EncoderStream:
         """Running sum and sum of squares of the first convolution's outputs, from the first kept
         frame on; a leading 0."""
         self.n_settled = 0
+        self.first_position = 0
+        """Position of the first kept frame, as the keys of the settled frames know it."""
         self.settled = _no_frames()
         """Own keys and values of the settled frames."""
         self.output = Audio(np.zeros((0, N_CHANNELS), np.float32), _no_frames())
@@ -146,7 +148,7 @@ class AsrEncoder:
             sums = np.concatenate([sums, more_sums], axis=1)
         n_frames = max(0, (bands.shape[1] - FRAME_REACH_BANDS) // BANDS_PER_FRAME + 1)
         if afresh or n_frames < stream.n_settled:
-            stream.n_settled = 0
+            stream.n_settled = stream.first_position = 0
         kept = stream.n_settled
         if n_frames <= kept:
             return stream.output.part(0, n_frames) if n_frames > 0 else None
@@ -169,6 +171,7 @@ class AsrEncoder:
         stream.settled = stream.settled[:, :, n_frames:].copy()
         stream.output = stream.output.part(n_frames, stream.output.n_frames)
         stream.n_settled = max(0, stream.n_settled - n_frames)
+        stream.first_position += n_frames
 
     def encode(self, samples: Floats) -> Audio:
         """A whole recording at once.
@@ -209,7 +212,7 @@ class AsrEncoder:
             "bands": np.ascontiguousarray(bands[None, :, BANDS_PER_FRAME * kept : n_bands]),
             "mean": np.full((1, 1, 1), mean, np.float32),
             "inverse_deviation": np.full((1, 1, 1), 1 / deviation, np.float32),
-            "positions": np.arange(kept, n_frames, dtype=np.int64)[None],
+            "positions": stream.first_position + np.arange(kept, n_frames, dtype=np.int64)[None],
         }
         past = np.ascontiguousarray(stream.settled[:, None, :, :kept])
         feed.update(zip(cache_names("past"), past, strict=True))
