@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 
 from benchmarks.common import Floats
+from models.fusion import Candidate
 from models.moonshine_encoder import MIN_SAMPLES, Audio
 from streamer.beam import BeamHypothesis, BeamRequest
 from streamer.clock import SAMPLE_RATE
 from streamer.draft import DraftRequest, Prefix
 from streamer.engine import Engine
+from streamer.latency import NullSpans
 from streamer.segment_decoder import PolicyOptions
 from streamer.speech import SpeechModels
 
@@ -17,9 +19,10 @@ _POLICY = PolicyOptions()
 
 
 class OfflineRecognizer:
-    """The models of an engine, on whole clips: no gate, no windows, no padding, no LLM."""
+    """The models of an engine, on whole clips: no gate, no windows, no padding."""
 
     def __init__(self, engine: Engine) -> None:
+        self._engine = engine
         self._models: SpeechModels = engine._speech
 
     def greedy(self, samples: Floats) -> str:
@@ -41,6 +44,21 @@ class OfflineRecognizer:
             text = self._text(hypothesis)
             found[text] = _log_add(found.get(text, -math.inf), hypothesis.logprob)
         return found or {self.greedy(samples): 0.0}
+
+    def fused(self, samples: Floats) -> str:
+        """One beam search over one encoding; the LLM chooses, as in streaming.
+
+        Raises:
+            ValueError: the engine was loaded without its LLM.
+        """
+        if self._engine._llm_lane is None:
+            raise ValueError("the engine was loaded without its LLM")
+        found = self.alternatives(samples, _POLICY.beam_width)
+        floor = max(found.values()) - _POLICY.prune_nats
+        likely = [Candidate(text, logprob) for text, logprob in found.items() if logprob >= floor]
+        weights = self._engine._options.weights
+        scores = self._engine._llm_lane.fusion(weights, "", NullSpans()).scores(likely)
+        return likely[max(range(len(likely)), key=scores.__getitem__)].text
 
     def _encode(self, samples: Floats) -> Audio | None:
         if len(samples) < MIN_SAMPLES:
