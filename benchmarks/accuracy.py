@@ -23,23 +23,16 @@ from rich.table import Table
 
 from benchmarks.common import (
     COLOURS,
-    RESULTS,
-    DataOption,
     Floats,
-    LlmOption,
-    OutOption,
     Recording,
-    SeedOption,
-    SpeechOption,
-    ThreadsOption,
+    Setup,
     choose,
     figure,
     load_longform,
     load_sets,
     percentiles,
-    run,
+    run_speech,
     style,
-    write_result,
 )
 from benchmarks.offline import OfflineRecognizer
 from benchmarks.streaming import stream
@@ -257,54 +250,46 @@ def write_transcripts(path: Path, heard: Sequence[Heard]) -> None:
 
 
 def main(
-    speech: SpeechOption = DEFAULT_SETS,
-    data: DataOption = Path("data"),
+    setup: Setup,
     clips: Annotated[int, typer.Option(min=0, help="Clips in all; 0 takes every one.")] = 200,
     longform: Annotated[int, typer.Option(min=0, help="Also this many recordings of minutes.")] = 0,
-    llm: LlmOption = True,
     emotion: Annotated[
         bool, typer.Option("--emotion/--no-emotion", help="Run the emotion classifier beside.")
     ] = True,
-    threads: ThreadsOption = 2,
-    seed: SeedOption = 0,
     transcripts: Annotated[
         Path | None, typer.Option(help="Also write what was heard, as JSON lines.")
     ] = None,
-    out: OutOption = RESULTS,
 ) -> None:
-    recordings = choose(load_sets(speech, data), clips, seed)
+    recordings = choose(load_sets(setup.speech, setup.data), clips, setup.seed)
     if longform:
-        long = {s: load_longform(s.strip(), data) for s in speech.split(",")}
-        chosen = choose({s: some for s, some in long.items() if some}, longform, seed)
+        long = {s: load_longform(s.strip(), setup.data) for s in setup.speech.split(",")}
+        chosen = choose({s: some for s, some in long.items() if some}, longform, setup.seed)
         recordings[LONGFORM] = [recording for some in chosen.values() for recording in some]
     recordings = {group: some for group, some in recordings.items() if some}
-    engine = Engine.load(EngineOptions(threads=threads, llm=llm))
+    engine = Engine.load(EngineOptions(threads=setup.threads, llm=setup.llm))
     try:
-        heard = measure(systems(engine, fused=llm, emotion=emotion), recordings)
+        heard = measure(systems(engine, fused=setup.llm, emotion=emotion), recordings)
     finally:
         engine.close()
-    results = summarize(heard, seed)
+    results = summarize(heard, setup.seed)
     parameters = {
         "sets": list(recordings),
         "clips": clips,
         "longform": longform,
-        "llm": llm,
+        "llm": setup.llm,
         "emotion": emotion,
-        "threads": threads,
-        "seed": seed,
-        "notes": [
-            "offline hears longform recordings clip by clip, cut where the clips were",
-            "commit delays do not contain compute; words that the end of a recording commits "
-            "are counted, which shortens the tail for short clips",
-        ],
     }
-    write_result("accuracy", out, parameters, results, draw(results, heard))
+    notes = [
+        "offline hears longform recordings clip by clip, cut where the clips were",
+        "commit delays do not contain compute; words that the end of a recording commits "
+        "are counted, which shortens the tail for short clips",
+    ]
+    setup.publish("accuracy", parameters, results, draw(results, heard), table(results), notes)
     if transcripts is not None:
         write_transcripts(transcripts, heard)
-    Console(width=120).print(table(results))
 
 
-app = run(main)
+app = run_speech(main, DEFAULT_SETS)
 
 if __name__ == "__main__":
     app()

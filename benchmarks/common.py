@@ -7,6 +7,7 @@ path of its manifest, or by its folder's name under `asr/` in the data folder.
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import platform
@@ -25,10 +26,13 @@ import numpy.typing as npt
 import psutil
 import typer
 from matplotlib.figure import Figure
+from rich.console import Console
+from rich.table import Table
 
 from streamer.audio_file import DEFAULT_BLOCK_SAMPLES, read_samples
 from streamer.bundled_speech import bundled_speech
 from streamer.clock import SAMPLE_RATE
+from streamer.recognizer_api import Decoder
 
 Floats = npt.NDArray[np.float32]
 
@@ -52,6 +56,7 @@ SpeechOption = Annotated[
 OutOption = Annotated[Path, typer.Option(help="Where the JSON and the picture go.")]
 SeedOption = Annotated[int, typer.Option(help="Of every random choice.")]
 ThreadsOption = Annotated[int, typer.Option(min=1, help="Threads of the engine.")]
+DecoderOption = Annotated[Decoder, typer.Option(help="With the LLM (fused) or without (draft).")]
 LlmOption = Annotated[bool, typer.Option("--llm/--no-llm", help="Also measure with the LLM.")]
 
 
@@ -68,6 +73,36 @@ class Recording:
     def pieces(self) -> list[Floats]:
         """The samples of each clip."""
         return [read_samples(path) for path in self.paths]
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """The options that the benchmarks of speech share."""
+
+    speech: str
+    data: Path
+    llm: bool
+    threads: int
+    seed: int
+    out: Path
+
+    def clips(self) -> list[Recording]:
+        """All clips of all sets."""
+        return [clip for some in load_sets(self.speech, self.data).values() for clip in some]
+
+    def publish(
+        self,
+        name: str,
+        parameters: Mapping[str, Any],
+        results: Mapping[str, Any],
+        picture: Figure,
+        table: Table,
+        notes: Sequence[str],
+    ) -> None:
+        """Write JSON and picture, and show the table. `notes` tell how to read the figures."""
+        shared = {"threads": self.threads, "seed": self.seed, "notes": list(notes)}
+        write_result(name, self.out, {**parameters, **shared}, results, picture)
+        Console(width=120).print(table)
 
 
 def load_clips(source: str, data: Path) -> list[Recording]:
@@ -206,6 +241,19 @@ def write_result(
     picture: Figure,
 ) -> Path:
     """Write `NAME.json` and `NAME.png` into `out`; gives the JSON file's path."""
+    path = write_json(name, out, parameters, results)
+    picture.savefig(out / f"{name}.png", dpi=150)
+    return path
+
+
+def write_json(
+    name: str,
+    out: Path,
+    parameters: Mapping[str, Any],
+    results: Mapping[str, Any],
+    file: str | None = None,
+) -> Path:
+    """Write what the script `benchmarks.NAME` found to `FILE.json` (default: `NAME.json`)."""
     out.mkdir(parents=True, exist_ok=True)
     document = {
         "benchmark": name,
@@ -216,9 +264,8 @@ def write_result(
         "parameters": dict(parameters),
         "results": dict(results),
     }
-    path = out / f"{name}.json"
+    path = out / f"{file or name}.json"
     path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    picture.savefig(out / f"{name}.png", dpi=150)
     return path
 
 
@@ -242,6 +289,28 @@ def run(function: Callable[..., None]) -> typer.Typer:
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command(help=sys.modules[function.__module__].__doc__)(function)
     return app
+
+
+def run_speech(function: Callable[..., None], speech: str = BUNDLED) -> typer.Typer:
+    """As `run`, for a function whose first argument is a `Setup`: the shared options stand
+    before its own. `speech` is the default set."""
+
+    def command(
+        speech: SpeechOption = speech,
+        data: DataOption = Path("data"),
+        llm: LlmOption = True,
+        threads: ThreadsOption = 2,
+        seed: SeedOption = 0,
+        out: OutOption = RESULTS,
+        **own: Any,
+    ) -> None:
+        function(Setup(speech, data, llm, threads, seed, out), **own)
+
+    *shared, _ = inspect.signature(command, eval_str=True).parameters.values()
+    _, *own = inspect.signature(function, eval_str=True).parameters.values()
+    command.__signature__ = inspect.Signature([*shared, *own])  # type: ignore[attr-defined]
+    command.__module__ = function.__module__
+    return run(command)
 
 
 def _manifest(source: str, data: Path) -> Path:

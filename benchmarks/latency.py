@@ -11,31 +11,20 @@ import asyncio
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 from matplotlib.figure import Figure
-from rich.console import Console
 from rich.table import Table
 
 from benchmarks.common import (
-    BUNDLED,
     COLOURS,
-    RESULTS,
-    DataOption,
     Floats,
-    LlmOption,
-    OutOption,
-    SeedOption,
-    SpeechOption,
-    ThreadsOption,
+    Setup,
     figure,
-    load_sets,
-    run,
+    run_speech,
     speech_stream,
     style,
-    write_result,
 )
 from benchmarks.live import CHUNK_MS, LiveSession, delay_figures, live_session, word_delays
 from streamer.engine import Engine, EngineOptions
@@ -129,23 +118,19 @@ def draw(sessions: Mapping[str, LiveSession]) -> Figure:
 
 
 def main(
-    speech: SpeechOption = BUNDLED,
-    data: DataOption = Path("data"),
+    setup: Setup,
     seconds: Annotated[float, typer.Option(min=1, help="Of speech for each decoder.")] = 120,
     pause_ms: Annotated[float, typer.Option(min=0, help="Silence between clips.")] = 800,
     chunk_ms: Annotated[float, typer.Option(min=1, help="Audio in one message.")] = CHUNK_MS,
-    llm: LlmOption = True,
-    threads: ThreadsOption = 2,
-    seed: SeedOption = 0,
-    out: OutOption = RESULTS,
 ) -> None:
-    clips = [clip for some in load_sets(speech, data).values() for clip in some]
-    samples = speech_stream(clips, seconds, pause_ms / 1000, seed)
-    decoders: tuple[Decoder, ...] = ("draft", "fused") if llm else ("draft",)
+    clips = setup.clips()
+    samples = speech_stream(clips, seconds, pause_ms / 1000, setup.seed)
+    decoders: tuple[Decoder, ...] = ("draft", "fused") if setup.llm else ("draft",)
     sessions: dict[str, LiveSession] = {}
-    with server_thread(Engine.load(EngineOptions(threads=threads, llm=llm))) as url:
+    options = EngineOptions(threads=setup.threads, llm=setup.llm)
+    with server_thread(Engine.load(options)) as url:
         for decoder in decoders:
-            warm_up = speech_stream(clips, min(seconds, WARM_UP_S), 0, seed)
+            warm_up = speech_stream(clips, min(seconds, WARM_UP_S), 0, setup.seed)
             measure(url, warm_up, decoder, chunk_ms)
             sessions[decoder] = measure(url, samples, decoder, chunk_ms)
     results = {decoder: delay_figures(session) for decoder, session in sessions.items()}
@@ -154,15 +139,12 @@ def main(
         "seconds": seconds,
         "pause_ms": pause_ms,
         "chunk_ms": chunk_ms,
-        "threads": threads,
-        "seed": seed,
-        "notes": ["server and client share one process; lag is sampled by the heartbeats"],
     }
-    write_result("latency", out, parameters, results, draw(sessions))
-    Console(width=100).print(table(results))
+    notes = ["server and client share one process; lag is sampled by the heartbeats"]
+    setup.publish("latency", parameters, results, draw(sessions), table(results), notes)
 
 
-app = run(main)
+app = run_speech(main)
 
 if __name__ == "__main__":
     app()

@@ -8,36 +8,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 from matplotlib.figure import Figure
-from rich.console import Console
 from rich.table import Table
 
 from benchmarks.common import (
-    BUNDLED,
     COLOURS,
-    RESULTS,
-    DataOption,
     Floats,
-    LlmOption,
-    OutOption,
     Recording,
-    SeedOption,
-    SpeechOption,
-    ThreadsOption,
+    Setup,
     figure,
-    load_sets,
     percentiles,
-    run,
+    run_speech,
     speech_stream,
     style,
-    write_result,
 )
 from benchmarks.live import LiveSession, live_session
-from benchmarks.server_process import ServerProcess, server_process
+from benchmarks.server_process import LABELS, ServerProcess, kinds, server_process
 from clients.client import ClientError
 from streamer.protocol import StartMessage
 
@@ -135,7 +124,7 @@ def draw(results: Mapping[str, Any], max_lag_ms: float) -> Figure:
         rounds = [one for one in outcome["rounds"] if one["lag_ms"]]
         counts = [one["sessions"] for one in rounds]
         colour = COLOURS["fused" if server == "llm" else "draft"]
-        label = "with the LLM" if server == "llm" else "without the LLM"
+        label = LABELS[server]
         lag.plot(counts, [one["lag_ms"]["p95"] for one in rounds], "o-", color=colour, label=label)
         used = [one["sessions"] * (one["cpu_s_per_audio_s"] or 0) for one in rounds]
         cpu.plot(counts, used, "o-", color=colour, label=label)
@@ -152,43 +141,31 @@ def draw(results: Mapping[str, Any], max_lag_ms: float) -> Figure:
 
 
 def main(
-    speech: SpeechOption = BUNDLED,
-    data: DataOption = Path("data"),
+    setup: Setup,
     seconds: Annotated[float, typer.Option(min=1, help="Of speech for each session.")] = 40,
     max_sessions: Annotated[int, typer.Option(min=1, help="Go no further than this.")] = 64,
     max_lag_ms: Annotated[float, typer.Option(help="p95 lag at which to stop.")] = 1000,
-    llm: LlmOption = True,
-    threads: ThreadsOption = 2,
-    seed: SeedOption = 0,
-    out: OutOption = RESULTS,
 ) -> None:
-    clips = [clip for some in load_sets(speech, data).values() for clip in some]
+    clips = setup.clips()
     counts = [2**i for i in range(max_sessions.bit_length())]
     results = {}
-    for with_llm in (True, False) if llm else (False,):
-        with server_process(llm=with_llm, threads=threads, max_sessions=max_sessions) as server:
-            rounds = climb(server, clips, counts, seconds, max_lag_ms, seed)
+    for kind, llm in kinds(setup.llm).items():
+        with server_process(llm=llm, threads=setup.threads, max_sessions=max_sessions) as server:
+            rounds = climb(server, clips, counts, seconds, max_lag_ms, setup.seed)
         good = [one["sessions"] for one in rounds if carried(one, max_lag_ms)]
-        results["llm" if with_llm else "no_llm"] = {
-            "sessions_carried": max(good, default=0),
-            "rounds": rounds,
-        }
+        results[kind] = {"sessions_carried": max(good, default=0), "rounds": rounds}
     parameters = {
         "speech": sorted({clip.set_name for clip in clips}),
         "seconds": seconds,
         "max_sessions": max_sessions,
         "max_lag_ms": max_lag_ms,
-        "threads": threads,
-        "seed": seed,
-        "notes": [
-            "clients run on the same machine; the peak of memory is that since the server began"
-        ],
     }
-    write_result("load", out, parameters, results, draw(results, max_lag_ms))
-    Console(width=110).print(table(results))
+    notes = ["clients run on the same machine; the peak of memory is that since the server began"]
+    picture = draw(results, max_lag_ms)
+    setup.publish("load", parameters, results, picture, table(results), notes)
 
 
-app = run(main)
+app = run_speech(main)
 
 if __name__ == "__main__":
     app()

@@ -4,34 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 from matplotlib.figure import Figure
-from rich.console import Console
 from rich.table import Table
 
 from benchmarks.common import (
-    BUNDLED,
     COLOURS,
-    RESULTS,
-    DataOption,
     Floats,
-    LlmOption,
-    OutOption,
-    SeedOption,
-    SpeechOption,
-    ThreadsOption,
+    Setup,
     figure,
-    load_sets,
-    run,
+    run_speech,
     speech_stream,
     style,
-    write_result,
 )
 from benchmarks.live import live_session
-from benchmarks.server_process import server_process
+from benchmarks.server_process import LABELS, kinds, server_process
 from streamer.protocol import StartMessage
 
 TARGETS_MB: Final = {"llm": 2500, "no_llm": 1000}
@@ -77,40 +66,28 @@ def draw(results: Mapping[str, Any]) -> Figure:
         axes.bar_label(ready, fmt="ready\n%.0f", fontsize=8)
         axes.bar_label(peak, fmt="peak\n%.0f", fontsize=8)
         axes.hlines(figures["target_mb"], i - 0.45, i + 0.45, color="#999999", linestyle="--")
-    labels = ["with the LLM" if server == "llm" else "without the LLM" for server in results]
-    axes.set_xticks(range(len(labels)), labels)
+    axes.set_xticks(range(len(results)), [LABELS[server] for server in results])
     axes.margins(y=0.15)
     style(axes, "Resident memory (dashed: at most)", "", "MB")
     return picture
 
 
 def main(
-    speech: SpeechOption = BUNDLED,
-    data: DataOption = Path("data"),
+    setup: Setup,
     seconds: Annotated[float, typer.Option(min=1, help="Of speech.")] = 60,
-    llm: LlmOption = True,
-    threads: ThreadsOption = 2,
-    seed: SeedOption = 0,
-    out: OutOption = RESULTS,
 ) -> None:
-    clips = [clip for some in load_sets(speech, data).values() for clip in some]
-    samples = speech_stream(clips, seconds, PAUSE_S, seed)
+    clips = setup.clips()
+    samples = speech_stream(clips, seconds, PAUSE_S, setup.seed)
     results = {
-        "llm" if with_llm else "no_llm": measure(samples, llm=with_llm, threads=threads)
-        for with_llm in ((True, False) if llm else (False,))
+        kind: measure(samples, llm=llm, threads=setup.threads)
+        for kind, llm in kinds(setup.llm).items()
     }
-    parameters = {
-        "speech": sorted({clip.set_name for clip in clips}),
-        "seconds": seconds,
-        "threads": threads,
-        "seed": seed,
-        "notes": ["MB are 10^6 bytes; resident memory includes shared libraries"],
-    }
-    write_result("memory", out, parameters, results, draw(results))
-    Console(width=100).print(table(results))
+    parameters = {"speech": sorted({clip.set_name for clip in clips}), "seconds": seconds}
+    notes = ["MB are 10^6 bytes; resident memory includes shared libraries"]
+    setup.publish("memory", parameters, results, draw(results), table(results), notes)
 
 
-app = run(main)
+app = run_speech(main)
 
 if __name__ == "__main__":
     app()

@@ -6,10 +6,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import psutil
 
 from streamer.local_server import local_server
+
+LABELS: Final = {"llm": "with the LLM", "no_llm": "without the LLM"}
+"""The two kinds of server, as results and pictures name them."""
+
+
+def kinds(llm: bool) -> dict[str, bool]:
+    """The kinds to measure, and whether each has the LLM."""
+    return {"llm": True, "no_llm": False} if llm else {"no_llm": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +32,11 @@ class ServerProcess:
         """CPU seconds used so far, of all threads."""
         times = self.process.cpu_times()
         return float(times.user + times.system)
+
+    def main_thread_cpu_s(self) -> float:
+        """CPU seconds used so far by the event loop: sockets, resampling, JSON."""
+        (main,) = (one for one in self.process.threads() if one.id == self.process.pid)
+        return float(main.user_time + main.system_time)
 
     def rss_mb(self) -> float:
         """Resident memory now, in 10^6 bytes."""
