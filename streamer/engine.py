@@ -128,7 +128,7 @@ class Engine:
 
     @property
     def default_decoder(self) -> Decoder:
-        return "fused" if self._llm is not None else "draft"
+        return "fused" if self._llm is not None and self._options.weights.llm else "draft"
 
     def recognizer(self, options: SessionOptions, spans: SpanSink) -> Recognizer:
         """A fresh recognizer for one session. `fused` needs the LLM; without it, `draft`."""

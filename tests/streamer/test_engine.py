@@ -173,6 +173,7 @@ def test_an_llm_without_weight_leaves_the_draft_as_it_is(
             plain_engine._emotion,
             PunctualScorer(),  # type: ignore[arg-type]
         )
+        assert engine.default_decoder == ("fused" if weight else "draft")
         options = SessionOptions(decoder=decoder, emotion=False)
         recognizer = engine.recognizer(options, NullSpans())
         listen(recognizer, clips[0].samples)
