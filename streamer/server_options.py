@@ -23,6 +23,8 @@ class ServerOptions:
     max_sessions: int = 8
     """Sessions beyond this are refused with `too_many_sessions`. A session whose connection
     broke keeps its place as long as it can be resumed."""
+    refuse_lag_ms: float = 2_000.0
+    """New sessions are refused, too, while half of the running ones lag by more than this."""
     resume_s: float = 60.0
     """A session whose connection broke can be resumed for this long."""
     max_parked: int = 4
@@ -62,6 +64,8 @@ class ServerOptions:
             raise ValueError(f"buffer_s must be at least {2 * MAX_FRAME_MS / 1000:g} seconds")
         if self.max_sessions < 1:
             raise ValueError("max_sessions must be at least 1")
+        if self.refuse_lag_ms <= 0:
+            raise ValueError("refuse_lag_ms must be positive")
         if self.max_message_bytes < 1024:
             raise ValueError("max_message_bytes must be at least 1024")
         for name in ("max_parked", "max_followers"):

@@ -129,6 +129,11 @@ class Session:
         """Age of the oldest audio that has arrived but has not been processed."""
         return self._arrivals.age_ms(time.monotonic())
 
+    @property
+    def overdue_ms(self) -> float:
+        """`lag_ms` while a step is due; what is left over for the next step is no one's fault."""
+        return self.lag_ms if not self._closed and self._recognizer.due() else 0.0
+
     def feed(self, samples: npt.NDArray[np.float32], capture_time_ms: float = 0.0) -> None:
         """Take 16 kHz samples; never blocks. Ignored once the session is ending.
 

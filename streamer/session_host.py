@@ -8,6 +8,7 @@ import hashlib
 import logging
 import secrets
 from collections.abc import Callable
+from statistics import median
 
 from streamer.hosted_session import HostedSession
 from streamer.inbound import ProtocolError
@@ -73,6 +74,11 @@ class SessionHost:
         """Raises ProtocolError: no place is free, or the settings are not to be had here."""
         if self.places_taken >= self._options.max_sessions:
             raise too_many_sessions(self._options.max_sessions)
+        if self._overdue_ms() > self._options.refuse_lag_ms:
+            raise ProtocolError(
+                ErrorCode.TOO_MANY_SESSIONS,
+                "the machine is behind with the sessions it has; try again later",
+            )
         session_id = secrets.token_hex(8)
         spans = None if self._tracer is None else self._tracer.session(session_id)
         trace = LatencyTrace(spans)
@@ -91,6 +97,15 @@ class SessionHost:
             replaced.dismiss_followers()
         self._by_follow_id[follow_id] = hosted
         return hosted
+
+    def _overdue_ms(self) -> float:
+        """Median over the sessions with live audio; a recording may lie there for long."""
+        lags = [
+            hosted.running.session.overdue_ms
+            for hosted in self._open.values()
+            if hosted.running is not None and hosted.start.live
+        ]
+        return median(lags) if lags else 0.0
 
     def find(self, message: ResumeMessage) -> HostedSession:
         """The session to be resumed.

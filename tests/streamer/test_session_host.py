@@ -331,6 +331,25 @@ async def test_few_sessions_are_parked_and_keep_their_places() -> None:
     await bench.close()
 
 
+async def test_nobody_is_let_in_while_the_machine_is_behind() -> None:
+    bench = Bench(ServerOptions(refuse_lag_ms=50))
+    socket, _ = await bench.opened(START)
+    _, ready = await bench.opened(START)
+    assert ready["type"] == "ready"
+    bench.engine.hold.clear()
+    for parts in (socket, (await bench.opened(START))[0]):
+        send(parts, frame(0, 0, tone(0.6)))
+    await until(lambda: bench.host._overdue_ms() > 50)
+    _, answer = await bench.opened(START)
+    assert (answer["type"], answer["code"]) == ("error", "too_many_sessions")
+    assert "behind" in answer["message"]
+    bench.engine.hold.set()
+    await bench.idle()
+    _, answer = await bench.opened(START)
+    assert answer["type"] == "ready"
+    await bench.close()
+
+
 async def test_a_server_may_offer_no_resume() -> None:
     bench = Bench(ServerOptions(max_parked=0))
     socket, ready = await bench.opened(START)
