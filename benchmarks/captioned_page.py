@@ -54,11 +54,11 @@ class _SharedEngine:
 
 
 @asynccontextmanager
-async def serve_page(engine: Engine) -> AsyncIterator[str]:
+async def serve_page(engine: Engine, options: ServerOptions | None = None) -> AsyncIterator[str]:
     """Serve the page on a free local port and give its URL; the engine stays open."""
     url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     stop = asyncio.Event()
-    app = create_app(_SharedEngine(engine), ServerOptions())
+    app = create_app(_SharedEngine(engine), options or ServerOptions())
     serving = asyncio.create_task(serve(app, "127.0.0.1", 0, url.set_result, stop))
     either: set[asyncio.Future[Any]] = {serving, url}
     await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)

@@ -156,6 +156,9 @@ class Connection:
             if not attachment.evicted.is_set():
                 self._host.left(hosted, for_good=closed.for_good)
             raise
+        except Exception:
+            hosted.abandon("internal")
+            raise
 
     async def _talk(self, hosted: HostedSession, attachment: Attachment, resumed: bool) -> None:
         running = hosted.running

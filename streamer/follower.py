@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import Final
 
 from streamer.hosted_session import Following, HostedSession, SlowFollowerError
 from streamer.inbound import ProtocolError
@@ -15,6 +16,9 @@ from streamer.sender import Sender, Socket, SocketClosedError
 from streamer.server_options import ServerOptions
 
 logger = logging.getLogger(__name__)
+
+_BEAT_S: Final = 10.0
+"""Where nothing is said for longer, the connection is dead."""
 
 
 class Follower:
@@ -55,13 +59,15 @@ class Follower:
     async def _follow(self, hosted: HostedSession, following: Following, decoder: Decoder) -> None:
         listening = asyncio.create_task(self._listen())
         writing = asyncio.create_task(self._write(hosted, following, decoder))
+        beating = asyncio.create_task(self._beat(hosted))
+        tasks = (writing, listening, beating)
         try:
-            await asyncio.wait({listening, writing}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (listening, writing):
+            for task in tasks:
                 task.cancel()
-            await asyncio.wait({listening, writing})
-        for task in (writing, listening):
+            await asyncio.wait(tasks)
+        for task in tasks:
             if not task.cancelled():
                 task.result()
 
@@ -71,6 +77,12 @@ class Follower:
         raise ProtocolError(
             ErrorCode.BAD_MESSAGE, "whoever follows only listens; send nothing on this connection"
         )
+
+    async def _beat(self, hosted: HostedSession) -> None:
+        while True:
+            await asyncio.sleep(_BEAT_S)
+            if hosted.running is not None:
+                await self._sender.send(hosted.running.tally.latency())
 
     async def _write(self, hosted: HostedSession, following: Following, decoder: Decoder) -> None:
         await self._sender.send(

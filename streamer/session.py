@@ -88,6 +88,7 @@ class Session:
         self._ended = False
         self._closed = False
         self._first_audio_s: float | None = None
+        self._newest_audio_s = 0.0
         self._replay_until_ms = 0.0
         self._totals = (0, 0, 0)
         self._driver: asyncio.Task[None] | None = None
@@ -146,6 +147,7 @@ class Session:
         now_s = time.monotonic()
         if self._first_audio_s is None:
             self._first_audio_s = now_s
+        self._newest_audio_s = now_s
         start_sample = self._recognizer.received_samples
         for lost in self._recognizer.accept(samples):
             self._arrivals.forget_before(lost.start_sample + lost.n_samples)
@@ -186,7 +188,8 @@ class Session:
         """A cut is over: what was spoken meanwhile comes now, all at once. It is held back like a
         recording, for as long as it takes, and none of it is lost."""
         if self._first_audio_s is not None:
-            self._replay_until_ms = (time.monotonic() - self._first_audio_s) * 1000
+            missed_ms = (time.monotonic() - self._newest_audio_s) * 1000
+            self._replay_until_ms = ms_from_samples(self.received_samples) + missed_ms
 
     async def finalize(self) -> None:
         """Close the open segment over all audio fed so far; returns when that is done, with a

@@ -67,11 +67,16 @@ class CuttingProxy:
         self._writers: set[asyncio.StreamWriter] = set()
         self._flowing = asyncio.Event()
         self._flowing.set()
+        self._halving = False
 
     def cut(self) -> None:
         """Reset every connection: nothing in flight arrives, and nobody says goodbye."""
         for writer in self._writers:
             writer.transport.abort()
+
+    def cut_while_sending(self) -> None:
+        """Let half of the next that the server says through, then cut."""
+        self._halving = True
 
     def stall(self) -> None:
         """Let nothing through any more on the connections there are; they stay open."""
@@ -88,16 +93,30 @@ class CuttingProxy:
         flowing = self._flowing
         onward_reader, onward_writer = await asyncio.open_connection("127.0.0.1", self._port)
         self._writers |= {writer, onward_writer}
-        ways = [(reader, onward_writer), (onward_reader, writer)]
-        await asyncio.gather(*(self._forward(*way, flowing) for way in ways))
+        await asyncio.gather(
+            self._forward(reader, onward_writer, flowing),
+            self._forward(onward_reader, writer, flowing, from_server=True),
+        )
         self._writers -= {writer, onward_writer}
 
     async def _forward(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, flowing: asyncio.Event
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        flowing: asyncio.Event,
+        *,
+        from_server: bool = False,
     ) -> None:
         try:
             while data := await reader.read(65_536):
                 await flowing.wait()
+                if from_server and self._halving:
+                    self._halving = False
+                    writer.write(data[: len(data) // 2])
+                    await writer.drain()
+                    await asyncio.sleep(0.01)  # a reset would overtake it
+                    self.cut()
+                    return
                 writer.write(data)
                 await writer.drain()
             writer.close()
@@ -107,12 +126,12 @@ class CuttingProxy:
 
 @asynccontextmanager
 async def cutting_proxy(url: str) -> AsyncIterator[CuttingProxy]:
-    """In front of the server at a websocket `url`."""
+    """In front of the server at a `url`."""
     address = urlsplit(url)
     assert address.port is not None
     proxy = CuttingProxy(address.port)
     async with await asyncio.start_server(proxy.serve, "127.0.0.1", 0) as listener:
         port = listener.sockets[0].getsockname()[1]
-        proxy.url = f"ws://127.0.0.1:{port}{address.path}"
+        proxy.url = f"{address.scheme}://127.0.0.1:{port}{address.path}"
         yield proxy
         proxy.cut()

@@ -74,7 +74,7 @@ class CaptionPage {
   #capturedSamples = 0;
   #sampleRate = 1;
   #silentMs = 0;
-  #droppedMs = 0;
+  #begun = false;
   #lostMs = 0;
   #lastShownId = -1;
   #behind = false;
@@ -239,15 +239,16 @@ class CaptionPage {
     // The first chunks arrive from here on; the client keeps them until the server is ready.
     this.#sampleRate = this.#capture.sampleRate;
     const { context, hotWords } = this.preferences;
-    this.#client = new StreamClient(
-      streamAddress(window.location),
-      { sampleRate: this.#sampleRate, context, hotWords: parseHotWords(hotWords) },
-      {
-        onEvent: (event) => this.#handle(event),
-        onClosed: (closing) => void this.#closed(closing),
-        onDropped: (droppedMs) => this.#dropped(droppedMs),
-      },
-    );
+    const client = new StreamClient(streamAddress(window.location), {
+      sampleRate: this.#sampleRate,
+      context,
+      hotWords: parseHotWords(hotWords),
+    });
+    client.addEventListener("event", ({ detail }) => this.#handle(detail));
+    client.addEventListener("state", () => this.#showStatus());
+    client.addEventListener("restart", () => this.#restarted());
+    client.addEventListener("closed", ({ detail }) => void this.#closed(detail));
+    this.#client = client;
     this.#setState("live");
   }
 
@@ -269,7 +270,7 @@ class CaptionPage {
     this.#newestChunk = null;
     this.#capturedSamples = 0;
     this.#silentMs = 0;
-    this.#droppedMs = 0;
+    this.#begun = false;
     this.#lostMs = 0;
     this.#lastShownId = -1;
     this.#behind = false;
@@ -294,10 +295,12 @@ class CaptionPage {
   }
 
   #showStatus() {
-    const connecting = this.#state === "live" && this.#client?.ready === false;
+    const clientState = this.#client?.state;
+    const connecting = clientState === "connecting" || clientState === "reconnecting";
     const behind = this.#state === "live" && this.#behind;
     this.status.dataset.state = behind ? "behind" : this.#state;
-    const text = connecting ? "Listening, connecting" : STATUS_TEXTS[this.#state];
+    const listening = this.#state === "live" && connecting;
+    const text = listening ? `Listening, ${clientState}` : STATUS_TEXTS[this.#state];
     const shown = behind ? "Captions lag behind" : text;
     // The status is a live region: writing the same text again would have it read out again.
     if (this.statusText.textContent !== shown) this.statusText.textContent = shown;
@@ -354,7 +357,8 @@ class CaptionPage {
   #handle(event) {
     switch (event.type) {
       case "ready":
-        this.transcript.beginSession(event.session_id);
+        if (!this.#begun) this.transcript.beginSession(event.session_id);
+        this.#begun = true;
         this.decoder.textContent = event.decoder === "fused" ? "draft + LLM" : "draft";
         this.decoder.title = Object.values(event.models).join(", ");
         this.#showStatus();
@@ -433,11 +437,10 @@ class CaptionPage {
     this.notices.show("loss", "warning", `${total} of sound will not be captioned: ${cause}.`);
   }
 
-  /** @param {number} droppedMs */
-  #dropped(droppedMs) {
-    this.#droppedMs += droppedMs;
-    const total = duration(this.#droppedMs);
-    this.notices.show("dropped", "warning", `The network is too slow: ${total} of sound was not sent.`);
+  /** The server had lost the session: what was committed stays, what was guessed is said again. */
+  #restarted() {
+    this.captions.dropTentative();
+    this.transcript.interrupt();
   }
 
   /** @param {Closing} closing */

@@ -1,51 +1,40 @@
 // @ts-check
-/** The native protocol, version 1, from the browser's side: frames, events, one session. */
+/**
+ * The native protocol, version 1, from the browser's side: one session, over as many connections
+ * as it takes. `client.d.ts` has the types and tells how to use it.
+ */
 
-/** @typedef {{id: number, text: string, start_ms: number, end_ms: number, confidence: number,
- *   state: "tentative" | "committed" | "final"}} WireWord */
-/** @typedef {{label: string, probs: Record<string, number>}} WireEmotion */
-/** @typedef {{p50: number, p95: number, p99: number}} Percentiles */
+import { KeptAudio, isChunk } from "./kept-audio.js";
 
-/** @typedef {{type: "ready", session_id: string, decoder: "draft" | "fused",
- *   models: Record<string, string>, max_message_bytes: number, buffer_ms: number}} ReadyEvent */
-/** @typedef {{type: "words", segment_id: number, words: WireWord[], lag_ms: number}} WordsEvent */
-/** @typedef {{type: "segment", segment_id: number, start_ms: number, end_ms: number, text: string,
- *   words: WireWord[], emotion: WireEmotion | null, lag_ms: number}} SegmentEvent */
-/** @typedef {{type: "emotion", emotion: WireEmotion, start_ms: number, end_ms: number,
- *   lag_ms: number}} EmotionEvent */
-/** @typedef {{type: "latency", lag_ms: number, received_ms: number, processed_ms: number,
- *   step_ms: Record<string, number>, stages_ms: Record<string, Percentiles>,
- *   capture_to_emit_ms: number | null}} LatencyEvent */
-/** @typedef {{type: "decoder", decoder: "draft" | "fused", reason: string}} DecoderEvent */
-/** @typedef {{type: "loss", start_ms: number, lost_samples: number, reason: string}} LossEvent */
-/** @typedef {{type: "error", code: string, message: string, fatal: boolean}} ErrorEvent */
-/** @typedef {{type: "bye", reason: string, received_ms: number, processed_ms: number,
- *   lost_samples: number, segments: number, words: number}} ByeEvent */
-/** @typedef {ReadyEvent | WordsEvent | SegmentEvent | EmotionEvent | LatencyEvent | DecoderEvent
- *   | LossEvent | ErrorEvent | ByeEvent} ServerEvent */
-
-/** @typedef {{sampleOffset: number, captureTimeMs: number, samples: Float32Array}} Chunk */
-/** @typedef {{sampleRate: number, context: string, hotWords: string[]}} StartOptions */
-/** @typedef {{code: number, reason: string, wasReady: boolean, saidBye: boolean,
- *   timedOut: boolean}} Closing */
-/** @typedef {{onEvent: (event: ServerEvent) => void, onClosed: (closing: Closing) => void,
- *   onDropped: (droppedMs: number) => void}} Handlers */
+/** @typedef {import("./client.js").Address} Address */
+/** @typedef {import("./client.js").Chunk} Chunk */
+/** @typedef {import("./client.js").ClientState} ClientState */
+/** @typedef {import("./client.js").ErrorEvent} FatalError */
+/** @typedef {import("./client.js").ReadyEvent} ReadyEvent */
+/** @typedef {import("./client.js").ServerEvent} ServerEvent */
+/** @typedef {import("./client.js").StartOptions} StartOptions */
 
 export const PROTOCOL_VERSION = 1;
 const SUBPROTOCOL = "streamer.v1";
 const HEADER_BYTES = 24;
+const SESSION_RATE = 16_000;
 const CONNECT_TIMEOUT_MS = 10_000;
 const STOP_TIMEOUT_MS = 20_000;
-const MAX_QUEUED_MS = 60_000;
+const STALL_MS = 15_000;
+const GIVE_UP_MS = 120_000;
+const FIRST_DELAY_MS = 250;
+const MAX_DELAY_MS = 5_000;
+const KEPT_S = 120;
+const MAX_CONTEXT = 4_000;
 const MAX_SOCKET_BACKLOG_BYTES = 256 * 1024;
 const RETRY_MS = 25;
 
+/** Errors on the way back to the server after which a new session can go on. */
+const SURVIVABLE = ["session_expired", "shutting_down", "too_many_sessions"];
+
 /**
- * A binary audio frame: the 24-byte header and 16-bit samples, all little-endian.
- *
  * @param {number} seq
  * @param {Chunk} chunk
- * @returns {ArrayBuffer}
  */
 export function encodeFrame(seq, { sampleOffset, captureTimeMs, samples }) {
   const frame = new ArrayBuffer(HEADER_BYTES + 2 * samples.length);
@@ -65,8 +54,8 @@ export function encodeFrame(seq, { sampleOffset, captureTimeMs, samples }) {
 }
 
 /**
- * @param {unknown} data a websocket message
- * @returns {ServerEvent | null} null for what this page does not understand
+ * @param {unknown} data
+ * @returns {ServerEvent | null}
  */
 export function parseEvent(data) {
   if (typeof data !== "string") return null;
@@ -78,165 +67,389 @@ export function parseEvent(data) {
   }
 }
 
-/**
- * @param {Location} location of the page
- * @returns {{url: string, protocols: string[]}} what to give to `new WebSocket`
- */
+/** @param {Location} location */
 export function streamAddress(location) {
-  const scheme = location.protocol === "https:" ? "wss:" : "ws:";
   const token = new URLSearchParams(location.search).get("token");
   const protocols = token ? [SUBPROTOCOL, `token.${token}`] : [SUBPROTOCOL];
-  return { url: `${scheme}//${location.host}/v1/stream`, protocols };
+  return { url: `${websocketOrigin(location)}/v1/stream`, protocols };
 }
 
 /**
- * One session on one socket.
- *
- * Audio pushed before the server is ready, or faster than the network takes it, waits in a
- * bounded queue; when that overflows the oldest audio goes, `onDropped` says so, and the server
- * sees the gap in the sequence.
+ * @param {Location} location
+ * @param {string} followId
  */
-export class StreamClient {
-  /** @type {Chunk[]} */
-  #queue = [];
-  #seq = 0;
+export function followAddress(location, followId) {
+  const query = new URLSearchParams({ session: followId });
+  return { url: `${websocketOrigin(location)}/v1/follow?${query}`, protocols: [SUBPROTOCOL] };
+}
+
+/** @param {Location} location */
+function websocketOrigin(location) {
+  return `${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}`;
+}
+
+/**
+ * Random, between half of the nominal delay and all of it: clients that were cut together must
+ * not come back together. The first is shorter still, as most cuts are short.
+ *
+ * @param {number} attempt
+ */
+export function retryDelayMs(attempt) {
+  if (attempt === 0) return Math.random() * FIRST_DELAY_MS;
+  return Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** attempt) * (0.5 + 0.5 * Math.random());
+}
+
+export class StreamClient extends EventTarget {
+  /** @type {Address} */
+  #address;
+  /** @type {StartOptions} */
+  #options;
+  /** @type {KeptAudio} */
+  #kept;
+  /** @type {ClientState} */
+  #state = "connecting";
+  /** @type {WebSocket | null} */
+  #socket = null;
+  /** @type {ReadyEvent | null} of the session that can be resumed */
+  #session = null;
+  /** @type {FatalError | null} */
+  #refusal = null;
+  #wasReady = false;
+  #mayResume = false;
+  #isOpen = false;
+  #stopping = false;
+  #saidBye = false;
+
+  // The connection.
+  #frameSeq = 0;
   #readyAtMs = 0;
+  #heardAtMs = 0;
   #sentMs = 0;
   #bufferMs = 0;
-  #stopping = false;
-  #stopSent = false;
-  #saidBye = false;
-  #timedOut = false;
+  #cutAtMs = 0;
+  #attempt = 0;
+
+  // The session, and its place in all that was pushed.
+  #lastSeq = 0;
+  #endOffset = 0;
+  #baseOffset = 0;
+  #settledMs = 0;
+  #text = "";
+  #nextWordId = 0;
+  #nextSegmentId = 0;
+  #base = { ms: 0, words: 0, segments: 0 };
+
   #deadline = 0;
-  #retry = 0;
+  #pumping = 0;
+  #retrying = 0;
+  #watching = 0;
+  #stopDeadline = 0;
 
   /**
-   * @param {{url: string, protocols: string[]}} address
+   * @param {Address} address
    * @param {StartOptions} options
-   * @param {Handlers} handlers
    */
-  constructor(address, options, handlers) {
+  constructor(address, options) {
+    super();
+    this.#address = address;
+    this.#options = options;
     this.sampleRate = options.sampleRate;
-    this.handlers = handlers;
-    this.socket = new WebSocket(address.url, address.protocols);
-    this.socket.binaryType = "arraybuffer";
-    this.socket.onopen = () => this.socket.send(JSON.stringify(startMessage(options)));
-    this.socket.onmessage = (message) => this.#receive(message.data);
-    this.socket.onclose = (close) => this.#closed(close);
-    this.#armDeadline(CONNECT_TIMEOUT_MS);
+    this.#kept = new KeptAudio(KEPT_S * options.sampleRate);
+    this.#watching = setInterval(() => this.#watch(), 1000);
+    this.#connect();
   }
 
-  get ready() {
-    return this.#readyAtMs > 0;
+  get state() {
+    return this.#state;
   }
 
-  /** @param {Chunk} chunk the next audio; offsets must follow one another */
+  /** @param {Chunk} chunk */
   push(chunk) {
-    this.#queue.push(chunk);
-    this.#limitQueue();
+    if (this.#state === "closed") return;
+    this.#kept.add(chunk);
+    this.#endOffset = chunk.sampleOffset + chunk.samples.length;
     this.#pump();
   }
 
-  /** No more audio will come: sends what is queued, then asks the server for its finals. */
-  stop() {
-    this.#stopping = true;
-    if (this.ready) this.#armDeadline(STOP_TIMEOUT_MS);
+  finalize() {
+    this.#kept.add({ endOffset: this.#endOffset, message: { type: "finalize" } });
     this.#pump();
+  }
+
+  stop() {
+    if (this.#stopping || this.#state === "closed") return;
+    this.#stopping = true;
+    this.#kept.add({ endOffset: this.#endOffset, message: { type: "stop" } });
+    if (this.#wasReady) this.#armStopDeadline();
+    this.#pump();
+  }
+
+  #connect() {
+    const socket = new WebSocket(this.#address.url, this.#address.protocols);
+    socket.binaryType = "arraybuffer";
+    socket.onopen = () => socket.send(JSON.stringify(this.#opening()));
+    socket.onmessage = (message) => this.#receive(message.data);
+    socket.onclose = ({ code, reason }) => this.#cut(code, reason, false);
+    this.#socket = socket;
+    this.#deadline = setTimeout(() => this.#cut(1006, "", true), CONNECT_TIMEOUT_MS);
+  }
+
+  #opening() {
+    if (this.#session !== null) {
+      const { session_id, resume_token } = this.#session;
+      return { type: "resume", session_id, resume_token, last_seq: this.#lastSeq };
+    }
+    const { sampleRate, context = "", hotWords = [], shareSecret } = this.#options;
+    return {
+      type: "start",
+      protocol_version: PROTOCOL_VERSION,
+      sample_rate: sampleRate,
+      encoding: "pcm_s16le",
+      context: `${context} ${this.#text}`.trim().slice(-MAX_CONTEXT),
+      hot_words: hotWords,
+      emotion: true,
+      ...(shareSecret === undefined ? {} : { share_secret: shareSecret }),
+    };
   }
 
   /** @param {unknown} data */
   #receive(data) {
     const event = parseEvent(data);
     if (event === null) return;
+    this.#heardAtMs = performance.now();
     if (event.type === "ready") {
-      this.#readyAtMs = performance.now();
-      this.#bufferMs = event.buffer_ms;
-      clearTimeout(this.#deadline);
-      if (this.#stopping) this.#armDeadline(STOP_TIMEOUT_MS);
+      this.#begin(event);
+      return;
     }
+    const seq = "seq" in event ? (event.seq ?? 0) : 0;
+    if (seq > 0 && seq <= this.#lastSeq) return;
+    this.#lastSeq = Math.max(this.#lastSeq, seq);
+    this.#place(event);
+    if (event.type === "words" || event.type === "segment") this.#settle(event);
+    if (event.type === "latency" && typeof event.acknowledged_offset === "number") {
+      this.#kept.acknowledge(this.#baseOffset + event.acknowledged_offset);
+    }
+    if (event.type === "error" && event.fatal) this.#refusal = event;
     if (event.type === "bye") this.#saidBye = true;
-    this.handlers.onEvent(event);
+    if (!this.#survives()) this.#dispatch("event", event);
     this.#pump();
   }
 
-  #pump() {
-    clearTimeout(this.#retry);
-    if (!this.ready || this.socket.readyState !== WebSocket.OPEN) return;
-    while (this.#queue.length > 0 && this.#maySend()) this.#sendNext();
-    if (this.#queue.length > 0) {
-      this.#retry = setTimeout(() => this.#pump(), RETRY_MS);
-    } else if (this.#stopping && !this.#stopSent) {
-      this.#stopSent = true;
-      this.socket.send(JSON.stringify({ type: "stop" }));
+  /** @param {ReadyEvent} ready */
+  #begin(ready) {
+    clearTimeout(this.#deadline);
+    if (ready.resumed) {
+      const offset = this.#baseOffset + (ready.acknowledged_offset ?? 0);
+      this.#kept.acknowledge(offset);
+      this.#kept.rewind(offset);
+    } else if (this.#wasReady) {
+      this.#beginAnew();
+    }
+    this.#mayResume = typeof ready.resume_token === "string";
+    this.#session = this.#mayResume ? ready : null;
+    this.#isOpen = true;
+    this.#frameSeq = 0;
+    this.#sentMs = 0;
+    this.#readyAtMs = performance.now();
+    this.#bufferMs = ready.buffer_ms;
+    this.#cutAtMs = 0;
+    if (this.#stopping && !this.#wasReady) this.#armStopDeadline();
+    this.#wasReady = true;
+    this.#dispatch("event", ready);
+    this.#setState("live");
+    this.#pump();
+  }
+
+  /** A new session gets the audio behind the last committed word. */
+  #beginAnew() {
+    const settled = Math.round((this.#settledMs * this.sampleRate) / 1000);
+    this.#kept.rewind(settled);
+    this.#baseOffset = this.#kept.nextOffset ?? this.#endOffset;
+    const startMs = this.#ms(this.#baseOffset);
+    const lostMs = Math.max(0, this.#ms(this.#baseOffset - settled));
+    this.#base = { ms: startMs, words: this.#nextWordId, segments: this.#nextSegmentId };
+    this.#dispatch("restart", { startMs, lostMs });
+    if (lostMs > 0) {
+      const lost_samples = Math.round((lostMs * SESSION_RATE) / 1000);
+      this.#dispatch("event", { type: "loss", start_ms: startMs - lostMs, lost_samples, reason: "gap" });
     }
   }
 
-  /** Audio kept while connecting must not overrun the server's buffer when it is sent at once. */
-  #maySend() {
+  #pump() {
+    clearTimeout(this.#pumping);
+    const socket = this.#socket;
+    if (!this.#isOpen || socket === null || socket.readyState !== WebSocket.OPEN) return;
+    while (!this.#kept.isAllSent && this.#maySend(socket)) this.#sendNext(socket);
+    if (!this.#kept.isAllSent) this.#pumping = setTimeout(() => this.#pump(), RETRY_MS);
+  }
+
+  /**
+   * Audio kept while connecting must not overrun the server's buffer when it is sent at once.
+   *
+   * @param {WebSocket} socket
+   */
+  #maySend(socket) {
     const elapsedMs = performance.now() - this.#readyAtMs;
     const allowedMs = this.#bufferMs / 2 + 2 * elapsedMs;
-    return this.#sentMs < allowedMs && this.socket.bufferedAmount < MAX_SOCKET_BACKLOG_BYTES;
+    return this.#sentMs < allowedMs && socket.bufferedAmount < MAX_SOCKET_BACKLOG_BYTES;
   }
 
-  #sendNext() {
-    const chunk = /** @type {Chunk} */ (this.#queue.shift());
-    this.socket.send(encodeFrame(this.#seq, chunk));
-    this.#seq += 1;
-    this.#sentMs += this.#durationMs(chunk);
+  /** @param {WebSocket} socket */
+  #sendNext(socket) {
+    const item = this.#kept.take();
+    if (item === undefined) return;
+    if (!isChunk(item)) {
+      socket.send(JSON.stringify(item.message));
+      return;
+    }
+    const sampleOffset = item.sampleOffset - this.#baseOffset;
+    socket.send(encodeFrame(this.#frameSeq, { ...item, sampleOffset }));
+    this.#frameSeq += 1;
+    this.#sentMs += this.#ms(item.samples.length);
   }
 
-  #limitQueue() {
-    let queuedMs = this.#queue.reduce((sum, chunk) => sum + this.#durationMs(chunk), 0);
-    while (queuedMs > MAX_QUEUED_MS) {
-      const droppedMs = this.#durationMs(/** @type {Chunk} */ (this.#queue.shift()));
-      this.#seq += 1;
-      queuedMs -= droppedMs;
-      this.handlers.onDropped(droppedMs);
+  /** A server that says nothing while audio is on its way is gone, whatever the socket says. */
+  #watch() {
+    const silentMs = performance.now() - this.#heardAtMs;
+    if (this.#isOpen && this.#mayResume && silentMs > STALL_MS && !this.#kept.isAllAcknowledged) {
+      this.#cut(1006, "", false);
     }
   }
 
-  /** @param {Chunk} chunk */
-  #durationMs(chunk) {
-    return (1000 * chunk.samples.length) / this.sampleRate;
-  }
-
-  /** @param {number} timeoutMs */
-  #armDeadline(timeoutMs) {
+  /**
+   * The connection is over: go back, or end.
+   *
+   * @param {number} code
+   * @param {string} reason
+   * @param {boolean} timedOut
+   */
+  #cut(code, reason, timedOut) {
     clearTimeout(this.#deadline);
-    this.#deadline = setTimeout(() => {
-      this.#timedOut = true;
-      // A socket that does not answer may also not confirm its close: do not wait for it.
-      this.#closed({ code: 1006, reason: "" });
-      this.socket.close();
-    }, timeoutMs);
+    clearTimeout(this.#pumping);
+    this.#drop();
+    const nowMs = performance.now();
+    const survives = this.#survives();
+    if (this.#cutAtMs === 0) {
+      this.#cutAtMs = nowMs;
+      this.#attempt = 0;
+    }
+    const ended = this.#refusal !== null || this.#saidBye;
+    const tooLate = nowMs - this.#cutAtMs > GIVE_UP_MS;
+    if (!this.#mayResume || tooLate || (ended && !survives)) {
+      this.#close(code, reason, timedOut);
+      return;
+    }
+    if (this.#refusal !== null && this.#refusal.code !== "too_many_sessions") {
+      this.#session = null;
+      this.#lastSeq = 0;
+    }
+    this.#refusal = null;
+    this.#saidBye = false;
+    this.#setState("reconnecting");
+    this.#retrying = setTimeout(this.#retry, retryDelayMs(this.#attempt));
+    window.addEventListener("online", this.#retry);
+    this.#attempt += 1;
   }
 
-  /** @param {{code: number, reason: string}} close */
-  #closed({ code, reason }) {
-    clearTimeout(this.#deadline);
-    clearTimeout(this.#retry);
-    this.socket.onclose = null;
-    this.socket.onmessage = null;
-    this.#queue = [];
-    this.handlers.onClosed({
-      code,
-      reason,
-      wasReady: this.ready,
-      saidBye: this.#saidBye,
-      timedOut: this.#timedOut,
-    });
-  }
-}
-
-/** @param {StartOptions} options */
-function startMessage({ sampleRate, context, hotWords }) {
-  return {
-    type: "start",
-    protocol_version: PROTOCOL_VERSION,
-    sample_rate: sampleRate,
-    encoding: "pcm_s16le",
-    context,
-    hot_words: hotWords,
-    emotion: true,
+  #retry = () => {
+    clearTimeout(this.#retrying);
+    window.removeEventListener("online", this.#retry);
+    this.#connect();
   };
+
+  /** Whether a new session, now or later, can go on where this one ended. */
+  #survives() {
+    if (this.#refusal === null || !this.#mayResume) return false;
+    if (!SURVIVABLE.includes(this.#refusal.code)) return false;
+    // A server that ends has still captioned all that it had.
+    return !(this.#refusal.code === "shutting_down" && this.#stopping && this.#kept.isAllAcknowledged);
+  }
+
+  /** Forget the socket; one that does not answer may not confirm its close either. */
+  #drop() {
+    const socket = this.#socket;
+    this.#socket = null;
+    this.#isOpen = false;
+    if (socket === null) return;
+    socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.close();
+  }
+
+  #armStopDeadline() {
+    this.#stopDeadline = setTimeout(() => {
+      this.#drop();
+      this.#close(1006, "", true);
+    }, STOP_TIMEOUT_MS);
+  }
+
+  /**
+   * @param {number} code
+   * @param {string} reason
+   * @param {boolean} timedOut
+   */
+  #close(code, reason, timedOut) {
+    if (this.#state === "closed") return;
+    clearInterval(this.#watching);
+    for (const timer of [this.#deadline, this.#pumping, this.#retrying, this.#stopDeadline]) {
+      clearTimeout(timer);
+    }
+    window.removeEventListener("online", this.#retry);
+    this.#setState("closed");
+    const [wasReady, saidBye] = [this.#wasReady, this.#saidBye];
+    this.#dispatch("closed", { code, reason, wasReady, saidBye, timedOut });
+  }
+
+  /**
+   * Continues the ids and times of the sessions before.
+   *
+   * @param {ServerEvent} event
+   */
+  #place(event) {
+    const { ms, words, segments } = this.#base;
+    if ("start_ms" in event) event.start_ms += ms;
+    if ("end_ms" in event) event.end_ms += ms;
+    if ("segment_id" in event) event.segment_id += segments;
+    if ("received_ms" in event) event.received_ms += ms;
+    if ("processed_ms" in event) event.processed_ms += ms;
+    if (event.type === "words" || event.type === "segment") {
+      for (const word of event.words) {
+        word.id += words;
+        word.start_ms += ms;
+        word.end_ms += ms;
+      }
+    }
+  }
+
+  /** @param {import("./client.js").WordsEvent | import("./client.js").SegmentEvent} event */
+  #settle(event) {
+    for (const word of event.words) {
+      if (word.state === "tentative" || word.id < this.#nextWordId) continue;
+      this.#nextWordId = word.id + 1;
+      this.#nextSegmentId = event.segment_id + 1;
+      this.#settledMs = Math.max(this.#settledMs, word.end_ms);
+      this.#text = `${this.#text} ${word.text}`.slice(-MAX_CONTEXT);
+    }
+    if (event.type === "segment") this.#settledMs = Math.max(this.#settledMs, event.end_ms);
+    this.#kept.settle(Math.round((this.#settledMs * this.sampleRate) / 1000));
+  }
+
+  /** @param {number} samples */
+  #ms(samples) {
+    return (1000 * samples) / this.sampleRate;
+  }
+
+  /** @param {ClientState} state */
+  #setState(state) {
+    if (this.#state === state) return;
+    this.#state = state;
+    this.#dispatch("state", state);
+  }
+
+  /**
+   * @param {string} type
+   * @param {unknown} detail
+   */
+  #dispatch(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
 }

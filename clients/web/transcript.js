@@ -42,10 +42,15 @@ export class Transcript {
    * @param {number} durationMs
    */
   endSession(durationMs) {
+    this.interrupt();
+    this.#endMs = Math.max(this.#endMs, this.#baseMs + durationMs);
+  }
+
+  /** The open segment will not be finished: what was committed of it stays as it is. */
+  interrupt() {
     this.tentative = [];
     if (this.open !== null && this.open.words.length > 0) this.captions.push(this.open);
     this.open = null;
-    this.#endMs = Math.max(this.#endMs, this.#baseMs + durationMs);
   }
 
   /**

@@ -1,0 +1,119 @@
+// @ts-check
+/** What may have to be said again after a cut: audio, and commands between it. */
+
+/** @typedef {import("./client.js").Chunk} Chunk */
+/** @typedef {{endOffset: number, message: {type: "finalize"} | {type: "stop"}}} Command */
+/** @typedef {Chunk | Command} Item */
+
+/**
+ * Audio on its way, oldest first: sent items, then unsent ones. Sent audio is kept until the
+ * server has it and its words are committed. If all that exceeds `limit` samples, the oldest goes.
+ */
+export class KeptAudio {
+  /** @type {Item[]} */
+  #sent = [];
+  /** @type {Item[]} */
+  #unsent = [];
+  #keptSamples = 0;
+  #acknowledged = 0;
+  #settled = 0;
+
+  /** @param {number} limit samples */
+  constructor(limit) {
+    this.limit = limit;
+  }
+
+  get isAllSent() {
+    return this.#unsent.length === 0;
+  }
+
+  /** Whether the server has confirmed all audio. */
+  get isAllAcknowledged() {
+    const newest = [...this.#sent, ...this.#unsent].findLast(isChunk);
+    return newest === undefined || endOf(newest) <= this.#acknowledged;
+  }
+
+  /** @returns {number | undefined} offset of the audio to be sent next */
+  get nextOffset() {
+    return this.#unsent.find(isChunk)?.sampleOffset;
+  }
+
+  /** @param {Item} item */
+  add(item) {
+    this.#unsent.push(item);
+    this.#keptSamples += samplesIn(item);
+    this.#trim();
+  }
+
+  /** @returns {Item | undefined} the next item, which counts as sent now */
+  take() {
+    const item = this.#unsent.shift();
+    if (item !== undefined) this.#sent.push(item);
+    return item;
+  }
+
+  /** @param {number} offset the server has all audio before */
+  acknowledge(offset) {
+    this.#acknowledged = Math.max(this.#acknowledged, offset);
+    this.#trim();
+  }
+
+  /** @param {number} offset what was said before is committed */
+  settle(offset) {
+    this.#settled = Math.max(this.#settled, offset);
+    this.#trim();
+  }
+
+  /** @param {number} offset send again from here, or from the oldest audio that is kept */
+  rewind(offset) {
+    const all = [...this.#sent, ...this.#unsent];
+    this.#sent = [];
+    this.#unsent = [];
+    for (const item of all) {
+      if (!isChunk(item)) {
+        (item.endOffset < offset ? this.#sent : this.#unsent).push(item);
+      } else if (endOf(item) <= offset) {
+        this.#sent.push(item);
+      } else if (item.sampleOffset >= offset) {
+        this.#unsent.push(item);
+      } else {
+        const done = offset - item.sampleOffset;
+        this.#sent.push({ ...item, samples: item.samples.subarray(0, done) });
+        // The stamp belongs to the first sample; unknown is truer than wrong.
+        this.#unsent.push({ sampleOffset: offset, captureTimeMs: 0, samples: item.samples.subarray(done) });
+      }
+    }
+  }
+
+  #trim() {
+    const done = Math.min(this.#acknowledged, this.#settled);
+    while (this.#sent.length > 0) {
+      const oldest = this.#sent[0];
+      const needed = isChunk(oldest) ? endOf(oldest) > done : oldest.endOffset >= done;
+      if (needed && this.#keptSamples <= this.limit) return;
+      this.#keptSamples -= samplesIn(oldest);
+      this.#sent.shift();
+    }
+    while (this.#keptSamples > this.limit && this.#unsent.length > 0) {
+      this.#keptSamples -= samplesIn(/** @type {Item} */ (this.#unsent.shift()));
+    }
+  }
+}
+
+/**
+ * @param {Item} item
+ * @returns {item is Chunk}
+ */
+export function isChunk(item) {
+  return "samples" in item;
+}
+
+/** @param {Chunk} chunk */
+function endOf(chunk) {
+  return chunk.sampleOffset + chunk.samples.length;
+}
+
+/** @param {Item} item */
+function samplesIn(item) {
+  return isChunk(item) ? item.samples.length : 0;
+}

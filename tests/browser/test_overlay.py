@@ -1,0 +1,139 @@
+"""The overlay page in a real browser, following a session on a real server with fake models."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import matplotlib.image
+import numpy as np
+import pytest
+import pytest_asyncio
+
+from benchmarks.chromium import Page
+from clients.client import Client, connect
+from streamer.protocol import StartMessage
+from streamer.server import ServerOptions
+from tests.fakes import silence, tone
+from tests.serving import ServerThread
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+SECRET = "the speaker's own secret"
+WORDS = "[...document.querySelectorAll('.word')].map(node => node.textContent).join(' ')"
+TENTATIVE = "(document.querySelector('.tentative')?.textContent ?? '')"
+
+
+@pytest.fixture
+def server() -> Iterator[ServerThread]:
+    with ServerThread(ServerOptions(heartbeat_s=0.02)) as server:
+        yield server
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def page(tab: Page, server: ServerThread) -> AsyncIterator[Page]:
+    """The tab, which leaves the server before that ends."""
+    tab.problems.clear()
+    yield tab
+    await tab.goto("about:blank")
+    assert tab.problems == []
+
+
+@asynccontextmanager
+async def speaker(server: ServerThread) -> AsyncIterator[tuple[Client, str]]:
+    """A session, and the address of its overlay."""
+    start = StartMessage(share_secret=SECRET)
+    async with connect(server.url, start) as client:
+        assert client.ready is not None
+        yield client, f"{server.http_url}overlay?session={client.ready.follow_id}"
+
+
+async def test_it_shows_what_was_said_and_what_comes(page: Page, server: ServerThread) -> None:
+    async with speaker(server) as (client, overlay):
+        await client.send_audio(np.concatenate([tone(1.0), silence(0.5), tone(1.0)]))
+        while len(client.transcript.words) < 4:
+            await asyncio.sleep(0.01)
+        await page.goto(overlay)
+        await page.wait_for(f"{WORDS} === 'w0 w8000 w24000'")
+        assert await page.evaluate(TENTATIVE) == "w32000"
+        await client.send_audio(tone(0.5))
+        await page.wait_for(f"{WORDS} === 'w0 w8000 w24000 w32000'")
+        await page.wait_for("document.querySelector('.line').dataset.emotion === 'happy'")
+        color = "getComputedStyle(document.querySelector('.word')).color"
+        assert await page.evaluate(color) == "rgb(255, 215, 106)"
+        tail = "getComputedStyle(document.querySelector('.tentative')).opacity"
+        assert float(await page.evaluate(tail)) < 1
+        await client.stop()
+        await page.wait_for(f"{TENTATIVE} === '' && {WORDS}.endsWith('w40000')")
+    # The next session of the same speaker takes the page's place by itself.
+    async with speaker(server) as (client, again):
+        assert again == overlay
+        await page.wait_for(f"{WORDS} === ''")
+        await client.send_audio(tone(1.0))
+        await page.wait_for(f"{WORDS} === 'w0'")
+
+
+async def test_it_is_large_transparent_and_without_controls(
+    page: Page, server: ServerThread, tmp_path: Path
+) -> None:
+    async with speaker(server) as (client, overlay):
+        await page.resize(1280, 720)
+        await page.call(
+            "Emulation.setDefaultBackgroundColorOverride", color={"r": 0, "g": 0, "b": 0, "a": 0}
+        )
+        await page.goto(f"{overlay}&size=60&lines=2")
+        await client.send_audio(tone(20.0))
+        await page.wait_for("document.querySelectorAll('.word').length > 30")
+        await page.screenshot(tmp_path / "overlay.png")
+        await page.call("Emulation.setDefaultBackgroundColorOverride")
+        assert await page.evaluate("document.querySelectorAll('button, a, input').length") == 0
+        size = "getComputedStyle(document.querySelector('.word')).fontSize"
+        assert await page.evaluate(size) == "60px"
+        box = "document.querySelector('#captions').getBoundingClientRect()"
+        assert await page.evaluate(f"{box}.height") == pytest.approx(2 * 60 * 1.3, abs=1)
+        # The newest words are those in sight.
+        tail = "document.querySelector('.tentative').getBoundingClientRect()"
+        assert await page.evaluate(f"{tail}.bottom <= {box}.bottom + 1 && {tail}.top >= {box}.top")
+    picture = matplotlib.image.imread(io.BytesIO((tmp_path / "overlay.png").read_bytes()))
+    alpha = picture[:, :, 3]
+    assert alpha[:400].max() == 0
+    assert alpha[500:].max() == 1
+    await page.resize(1280, 800)
+
+
+async def test_captions_go_when_nobody_speaks(page: Page, server: ServerThread) -> None:
+    async with speaker(server) as (client, overlay):
+        await page.goto(f"{overlay}&hold=0.3")
+        await client.send_audio(tone(1.0))
+        await page.wait_for(f"{WORDS} === 'w0'")
+        await page.wait_for("document.body.classList.contains('quiet')")
+        await client.send_audio(tone(0.5))
+        await page.wait_for("!document.body.classList.contains('quiet')")
+
+
+async def test_it_waits_for_a_speaker_and_stays_small(page: Page, server: ServerThread) -> None:
+    async with speaker(server) as (client, overlay):
+        await client.stop()
+    await page.goto(overlay)
+    await asyncio.sleep(0.5)
+    assert await page.evaluate("document.querySelector('#problem').hidden")
+    async with speaker(server) as (client, _):
+        for _ in range(20):
+            await client.send_audio(np.concatenate([tone(0.5), silence(0.5)]))
+        await page.wait_for(f"{WORDS}.endsWith('w304000')")
+        assert await page.evaluate("document.querySelectorAll('.line').length") <= 9
+
+
+async def test_an_address_without_session_explains_itself(page: Page, server: ServerThread) -> None:
+    await page.goto(f"{server.http_url}overlay")
+    text = await page.wait_for("document.querySelector('#problem').textContent")
+    assert "/overlay?session=" in text
+
+
+async def test_the_page_has_the_same_policy(server: ServerThread) -> None:
+    overlay = httpx.get(f"{server.http_url}overlay")
+    assert overlay.headers["content-security-policy"].startswith("default-src 'none'")

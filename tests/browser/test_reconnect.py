@@ -1,0 +1,140 @@
+"""The caption page over a network that breaks: real browser, real server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from benchmarks.captioned_page import microphone_file, serve_page
+from benchmarks.chromium import BrowserOptions, Page, open_page
+from streamer.bundled_speech import bundled_speech
+from streamer.engine import Engine
+from streamer.server import ServerOptions
+from streamer.wer import word_errors
+from tests.browser.test_page import COMMITTED, IDLE, NOTICES
+from tests.serving import ServerThread
+from tests.sockets import CuttingProxy, cutting_proxy
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+STATUS = "document.querySelector('#status-text').textContent"
+LOST = "document.querySelector('#lost').textContent"
+
+
+@pytest.fixture
+def server() -> Iterator[ServerThread]:
+    with ServerThread(ServerOptions(heartbeat_s=0.1, resume_s=2.0)) as server:
+        yield server
+
+
+@asynccontextmanager
+async def listening(page: Page, url: str) -> AsyncIterator[CuttingProxy]:
+    """The page, which hears its microphone through a proxy."""
+    async with cutting_proxy(url) as proxy:
+        await page.goto(proxy.url)
+        await page.click("#toggle")
+        await page.wait_for(f"{STATUS} === 'Listening'")
+        yield proxy
+        # Failed connections are problems of the network that the test made.
+        assert all("WebSocket" in problem for problem in page.problems), page.problems
+        page.problems.clear()
+
+
+async def reconnected(page: Page, proxy: CuttingProxy, server: ServerThread) -> None:
+    resumed = server.sample("streamer_sessions_resumed_total")
+    proxy.cut()
+    async with asyncio.timeout(20):
+        while server.sample("streamer_sessions_resumed_total") == resumed:
+            await asyncio.sleep(0.02)
+    await page.wait_for(f"{STATUS} === 'Listening'")
+
+
+async def test_cuts_cost_no_word(page: Page, server: ServerThread) -> None:
+    async with listening(page, server.http_url) as proxy:
+        for n_words in (2, 4, 6):
+            await page.wait_for(f"{COMMITTED}.split(' ').length >= {n_words}")
+            await reconnected(page, proxy, server)
+        proxy.refusing = True
+        proxy.cut()
+        await page.wait_for(f"{STATUS} === 'Listening, reconnecting'")
+        await asyncio.sleep(1.0)
+        proxy.refusing = False
+        await page.wait_for(f"{STATUS} === 'Listening'")
+        await page.click("#toggle")
+        await page.wait_for(IDLE)
+        shown = (await page.evaluate(COMMITTED)).split()
+        assert await page.evaluate(LOST) == "none"
+        assert await page.evaluate(NOTICES) == ""
+    (recognizer,) = server.engine.recognizers
+    assert recognizer.lost_samples == 0
+    assert shown == [word.text for word in recognizer.ledger.words]
+    assert len(shown) > 8
+    assert recognizer.processed_samples == recognizer.received_samples
+
+
+async def test_a_lost_session_goes_on_as_a_new_one(page: Page, server: ServerThread) -> None:
+    async with listening(page, server.http_url) as proxy:
+        await page.wait_for(f"{COMMITTED}.split(' ').length >= 2")
+        proxy.refusing = True
+        proxy.cut()
+        async with asyncio.timeout(20):
+            while server.server.host.places_taken > 0:
+                await asyncio.sleep(0.05)
+        before = (await page.evaluate(COMMITTED)).split()
+        proxy.refusing = False
+        await page.wait_for(f"{STATUS} === 'Listening'")
+        await page.click("#toggle")
+        await page.wait_for(IDLE)
+        shown = (await page.evaluate(COMMITTED)).split()
+        assert await page.evaluate(LOST) == "none"
+    old, new = server.engine.recognizers
+    kept = [word.text for word in old.ledger.words if word.state != "tentative"]
+    assert before == kept
+    assert shown == [*kept, *(word.text for word in new.ledger.words)]
+    # The new session began where the last committed word ended.
+    assert new.received_samples > 2 * 16_000
+
+
+async def test_whoever_stops_during_a_cut_gets_the_last_words(
+    page: Page, server: ServerThread
+) -> None:
+    async with listening(page, server.http_url) as proxy:
+        await page.wait_for(f"{COMMITTED}.split(' ').length >= 2")
+        proxy.refusing = True
+        proxy.cut()
+        await page.wait_for(f"{STATUS} === 'Listening, reconnecting'")
+        await page.click("#toggle")
+        proxy.refusing = False
+        await page.wait_for(IDLE)
+        shown = (await page.evaluate(COMMITTED)).split()
+        assert await page.evaluate(NOTICES) == ""
+    (recognizer,) = server.engine.recognizers
+    assert shown == [word.text for word in recognizer.ledger.words]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("chromium")
+async def test_speech_is_captioned_over_a_network_that_breaks(
+    engine: Engine, tmp_path: Path
+) -> None:
+    clip = next(clip for clip in bundled_speech() if clip.label is None)
+    microphone = microphone_file([clip], tmp_path / "microphone.wav")
+    async with (
+        serve_page(engine) as url,
+        open_page(BrowserOptions(microphone=microphone)) as page,
+        listening(page, url) as proxy,
+    ):
+        for _ in range(int(clip.duration_s / 2)):
+            await asyncio.sleep(2.0)
+            proxy.cut()
+        await page.wait_for("document.querySelector('.line .emotion') !== null", timeout_s=60)
+        await page.click("#toggle")
+        await page.wait_for(IDLE, timeout_s=30)
+        assert proxy.connections > int(clip.duration_s / 2)
+        shown = await page.evaluate(COMMITTED)
+        assert word_errors(clip.text, shown).rate <= 0.2, shown
+        assert await page.evaluate(LOST) == "none"
