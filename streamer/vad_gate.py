@@ -54,21 +54,10 @@ class VadGate:
         self._last_end = 0
         self._open = False
         self._silent_since: int | None = None
-        self._last_speech = 0
 
     @property
     def is_open(self) -> bool:
         return self._open
-
-    @property
-    def last_speech_sample(self) -> int:
-        """End of the newest speech frame."""
-        return self._last_speech
-
-    @property
-    def is_silent(self) -> bool:
-        """Whether the newest frame is silence (always so outside a segment)."""
-        return not self._open or self._silent_since is not None
 
     @property
     def pause_end(self) -> int | None:
@@ -108,15 +97,12 @@ class VadGate:
         onset = self._position - self._speech_frames * self._frame
         begin = max(self._last_end, onset - samples_from_ms(self._options.pre_roll_ms), 0)
         self._open, self._silent_since = True, None
-        self._last_speech = self._position
         return Transition(Edge.START, begin, self._position)
 
     def _inside(self, probability: float, start: int) -> Transition | None:
         if probability >= self._options.silence_threshold:
             if probability >= self._options.speech_threshold:
                 self._silent_since = None
-            if self._silent_since is None:
-                self._last_speech = self._position
             return None
         if self._silent_since is None:
             self._silent_since = start
