@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -129,6 +130,13 @@ def create_app(engine: RecognizerFactory, options: ServerOptions) -> Starlette:
     return app
 
 
+class _AnsweredHandshakes(logging.Filter):
+    """Uvicorn logs an error for every websocket that was turned away with an HTTP answer."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return "without completing handshake" not in record.getMessage()
+
+
 class _Uvicorn(uvicorn.Server):
     """Lets sessions end before it closes their sockets."""
 
@@ -180,6 +188,7 @@ async def serve(
         access_log=False,
         timeout_graceful_shutdown=2,
     )
+    logging.getLogger("uvicorn.error").addFilter(_AnsweredHandshakes())
     listener = _listener(host, port, server.options.send_timeout_s)
     wyoming = await _serve_wyoming(server, host)
     url = f"http://{_shown(host)}:{listener.getsockname()[1]}/"

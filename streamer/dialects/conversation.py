@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from streamer.dialects.dialect import Action, Audio, Begin, Dialect, End, Floats, Flush, HangUp, Say
+from streamer.dialects.opening import open_recognizer
 from streamer.frames import AudioFrame
 from streamer.inbound import ProtocolError
 from streamer.intake import Intake
@@ -16,7 +17,7 @@ from streamer.latency import LatencyTrace
 from streamer.metrics import ServerMetrics
 from streamer.protocol import CLOSE_CODES, ErrorCode
 from streamer.receiver import Receiver
-from streamer.recognizer_api import RecognizerFactory, SessionOptions, SpeechRecognizer
+from streamer.recognizer_api import RecognizerFactory
 from streamer.sender import Sender, Socket, SocketClosedError
 from streamer.server_options import ServerOptions
 from streamer.session import Session, SessionFailedError, SessionLimits
@@ -132,7 +133,7 @@ class Conversation:
 
     async def _begin(self, begin: Begin) -> None:
         await self._end()
-        recognizer = self._recognizer(begin.options)
+        recognizer = open_recognizer(self._factory, begin.options, self._trace)
         limits = SessionLimits(
             outbox_events=self._options.outbox_events, max_backlog_s=self._options.max_backlog_s
         )
@@ -144,16 +145,6 @@ class Conversation:
         self._metrics.sessions_active.inc()
         telling.add_done_callback(lambda _: self._metrics.sessions_active.dec())
 
-    def _recognizer(self, options: SessionOptions) -> SpeechRecognizer:
-        """Raises ProtocolError."""
-        try:
-            return self._factory.recognizer(options, self._trace)
-        except Exception as error:
-            logger.exception("session %s: no recognizer", self._session_id)
-            raise ProtocolError(
-                ErrorCode.INTERNAL, "the session could not be set up; try again later"
-            ) from error
-
     async def _end(self) -> None:
         """Raises SessionFailedError."""
         speech, self._speech = self._speech, None
@@ -162,13 +153,17 @@ class Conversation:
 
     async def _tell(self, session: Session) -> None:
         tally = Tally(session, self._metrics)
-        async for report in session:
-            tally.count(report)
-            for text in self._dialect.tell(report):
+        try:
+            async for report in session:
+                tally.count(report)
+                for text in self._dialect.tell(report):
+                    await self._sender.send_text(text)
+                tally.emitted(report, time.perf_counter_ns())
+            for text in self._dialect.conclude(session.received_samples):
                 await self._sender.send_text(text)
-            tally.emitted(report, time.perf_counter_ns())
-        for text in self._dialect.conclude(session.received_samples):
-            await self._sender.send_text(text)
+        except Exception:
+            await session.abort()  # nobody must wait for room in it any more
+            raise
 
 
 def _internal(failure: SessionFailedError) -> ProtocolError:

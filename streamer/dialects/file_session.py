@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Final
 
 from streamer.dialects.dialect import Floats
+from streamer.dialects.opening import open_recognizer
 from streamer.latency import LatencyTrace
 from streamer.metrics import ServerMetrics
 from streamer.receiver import shutting_down
@@ -55,7 +56,7 @@ class FileSession:
 
         Raises:
             SessionFailedError: the recognizer broke.
-            ProtocolError: the server shuts down.
+            ProtocolError: there is no recognizer, or the server shuts down.
         And what reading the blocks raises.
         """
         limits = SessionLimits(
@@ -63,7 +64,7 @@ class FileSession:
             max_backlog_s=_MAX_BACKLOG_S,
             recording=True,
         )
-        recognizer = self._factory.recognizer(self._wanted, self._trace)
+        recognizer = open_recognizer(self._factory, self._wanted, self._trace)
         self._metrics.sessions.inc()
         with self._metrics.sessions_active.track_inprogress():
             async with Session(recognizer, self._factory.executor, limits, self._trace) as session:

@@ -14,7 +14,14 @@ from typing import Any, Final, Literal
 
 from streamer.clock import ms_from_samples
 from streamer.dialects.wording import emotion_dict, seconds, text_of
-from streamer.events import AudioLost, Finalized, SegmentClosed, SpeechBegan, WordsUpdate
+from streamer.events import (
+    AudioLost,
+    Finalized,
+    SegmentClosed,
+    SessionEvent,
+    SpeechBegan,
+    WordsUpdate,
+)
 from streamer.exports import segment_dict
 from streamer.ledger import Emotion, Segment, Word
 from streamer.session import Report
@@ -51,7 +58,12 @@ class RealtimeView:
         self._requests.append(request)
 
     def tell(self, report: Report) -> Iterator[Message]:
-        event = report.event
+        for message in self._tell(report.event):
+            if message["type"].startswith(_TRANSCRIPTION):
+                message["lag_ms"] = round(report.lag_ms, 1)  # ours
+            yield message
+
+    def _tell(self, event: SessionEvent) -> Iterator[Message]:
         match event:
             case SpeechBegan() if self.turns:
                 yield from self._begin(event)

@@ -47,24 +47,26 @@ class Uploads:
 
     async def transcribe(self, request: Request) -> Response:
         try:
-            refusal = self._server.refusal(request.headers, request.query_params, ())
-            if refusal is not None:
-                raise refusal
+            self._admit(request)
             form = await self._form(request)
-            upload = form.get("file")
-            if not isinstance(upload, UploadFile):
-                raise SettingError("file", "is missing; send the recording as a file")
-            fields = {name: [v for v in form.getlist(name) if isinstance(v, str)] for name in form}
-            settings = read_form(fields, self._server.engine.default_decoder)
+            try:
+                recording, settings = await self._read(form)
+            finally:
+                await form.close()
+            self._admit(request)  # others may have come during the upload
         except ProtocolError as error:
             self._server.metrics.rejected.labels(error.code.value).inc()
             return openai_refusal(error)
-        recording = await asyncio.to_thread(_Recording, upload.file, upload.filename or "upload")
-        await form.close()
         transcription = _Transcription(self._server, recording, settings)
         if settings.stream:
             return StreamingResponse(transcription.stream(), media_type="text/event-stream")
         return await transcription.answer(request)
+
+    def _admit(self, request: Request) -> None:
+        """Raises ProtocolError."""
+        refusal = self._server.refusal(request.headers, request.query_params, ())
+        if refusal is not None:
+            raise refusal
 
     async def _form(self, request: Request) -> FormData:
         """Raises SettingError, ProtocolError."""
@@ -79,13 +81,23 @@ class Uploads:
         except (KeyError, ClientDisconnect) as error:
             raise SettingError("file", "the form has no boundary, or was cut short") from error
 
+    async def _read(self, form: FormData) -> tuple[_Recording, FileSettings]:
+        """Raises SettingError."""
+        upload = form.get("file")
+        if not isinstance(upload, UploadFile):
+            raise SettingError("file", "is missing; send the recording as a file")
+        fields = {name: [v for v in form.getlist(name) if isinstance(v, str)] for name in form}
+        settings = read_form(fields, self._server.engine.default_decoder)
+        name = upload.filename or "upload"
+        return await asyncio.to_thread(_Recording, upload.file, name), settings
+
 
 class _Recording:
-    """The upload in a file of its own, as long as it is needed."""
+    """The upload in a file of its own, as long as it is needed. What is in it tells its format."""
 
     def __init__(self, upload: IO[bytes], name: str) -> None:
         self.name = name
-        self._file = tempfile.NamedTemporaryFile(suffix=Path(name).suffix)  # noqa: SIM115
+        self._file = tempfile.NamedTemporaryFile()  # noqa: SIM115
         shutil.copyfileobj(upload, self._file)
         self._file.flush()
         self.path = Path(self._file.name)

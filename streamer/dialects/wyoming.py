@@ -126,7 +126,8 @@ class WyomingDialect:
             else:
                 text = " " + text
             self._text += text
-            yield encode(Event("transcript-chunk", {"text": text}))
+            lag_ms = round(report.lag_ms, 1)  # ours, as emotion and segments below
+            yield encode(Event("transcript-chunk", {"text": text, "lag_ms": lag_ms}))
         elif isinstance(event, SegmentClosed) and event.segment.words:
             self._segments.append(event.segment)
 

@@ -76,6 +76,7 @@ async def listen(server: StreamServer, listener: socket.socket) -> asyncio.Serve
         refusal = server.refusal({}, {}, ())
         try:
             if refusal is not None:
+                server.metrics.rejected.labels(refusal.code.value).inc()
                 for text in dialect.apologize(refusal):
                     await socket_.send(text)
                 return

@@ -98,7 +98,7 @@ async def test_turns_found_by_the_server(server: ServerThread, speech: Speech) -
             session=settings(
                 format={"type": "audio/pcm", "rate": 24_000},
                 transcription={"model": "gpt-4o-transcribe", "language": "en", "prompt": "Food."},
-                turn_detection={"type": "server_vad", "silence_duration_ms": 600},
+                turn_detection={"type": "server_vad", "silence_duration_ms": 100},
             )
         )
         updated = await session.until_type("session.updated")
@@ -107,7 +107,7 @@ async def test_turns_found_by_the_server(server: ServerThread, speech: Speech) -
         await session.connection.close()
 
     chosen = updated.session.audio.input
-    assert chosen.turn_detection.silence_duration_ms == 600
+    assert chosen.turn_detection.silence_duration_ms == 500  # what is in force
     assert chosen.transcription.prompt == "Food."
     started = next(e for e in session.events if isinstance(e, SpeechStarted))
     assert isinstance(done, Completed)

@@ -13,6 +13,7 @@ from tests.fakes import eventually
 from tests.serving import ServerThread
 
 TEXT = 1
+BINARY = 2
 
 
 def message(opcode: int, payload: bytes) -> bytes:
@@ -29,8 +30,9 @@ def open_websocket(url: str) -> socket.socket:
     raw.settimeout(30)
     raw.connect((address.hostname, address.port))
     raw.sendall(
-        f"GET {address.path} HTTP/1.1\r\nHost: {address.netloc}\r\nUpgrade: websocket\r\n"
-        "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        f"GET {address.path}?{address.query} HTTP/1.1\r\nHost: {address.netloc}\r\n"
+        "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
         "Sec-WebSocket-Version: 13\r\n\r\n".encode()
     )
     assert raw.recv(12) == b"HTTP/1.1 101"
@@ -48,6 +50,23 @@ def test_it_is_held_back_then_dropped_then_cut() -> None:
             # Every start but the first is answered by an error event; none is ever read.
             with pytest.raises(ConnectionError):
                 send_for_ever(raw, start * 1000)
+        eventually(lambda: server.server.connections == 0)
+        eventually(lambda: server.sample("streamer_sessions_active") == 0)
+        assert [recognizer.closed for recognizer in server.engine.recognizers] == [1]
+
+
+@pytest.mark.skipif(
+    not hasattr(socket, "TCP_USER_TIMEOUT"), reason="the system cannot cut such connections"
+)
+def test_another_dialect_drops_it_too() -> None:
+    options = ServerOptions(send_timeout_s=0.3, outbox_events=4, max_messages_per_s=1e9)
+    with ServerThread(options) as server:
+        path = "v1/listen?encoding=linear16&sample_rate=16000&interim_results=true"
+        with open_websocket(server.http_url.replace("http", "ws", 1) + path) as raw:
+            # Every half second of tone makes a result; none is ever read.
+            audio = message(BINARY, (b"\x00\x40" * 8_000 + b"\x00\xc0" * 8_000))
+            with pytest.raises(ConnectionError):
+                send_for_ever(raw, audio)
         eventually(lambda: server.server.connections == 0)
         eventually(lambda: server.sample("streamer_sessions_active") == 0)
         assert [recognizer.closed for recognizer in server.engine.recognizers] == [1]

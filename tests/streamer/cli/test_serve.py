@@ -57,6 +57,7 @@ def test_options_and_environment(
     ("arguments", "message"),
     [
         (["--token", ""], "token must not be empty"),
+        (["--token", "x", "--wyoming-port", "0"], "Wyoming clients cannot show a token"),
         (["--port", "70000"], "65535"),
         (["--device", "abacus"], "abacus"),
     ],
@@ -75,6 +76,14 @@ def test_a_trace_that_cannot_be_written(run: Run, fake_engine: FakeEngine, tmp_p
     assert result.exit_code == 1
     assert "the trace cannot be written to" in result.stderr
     assert fake_engine.closed
+
+
+def test_the_wyoming_port_may_be_in_use_too(run: Run, fake_engine: FakeEngine) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = run("serve", "--port", "0", "--wyoming-port", str(port))
+    assert result.exit_code == 1
+    assert f"cannot listen on 127.0.0.1 ports 0 and {port}: Address already in use" in result.stderr
 
 
 def test_a_port_in_use_is_one_line(run: Run, fake_engine: FakeEngine) -> None:

@@ -43,6 +43,7 @@ def test_a_turn() -> None:
         COMPLETED,
     ]
     assert texts(messages) == ["Hello,", " world.", "Hello, world."]
+    assert [message.get("lag_ms") for message in messages if "delta" in message] == [5.0, 5.0]
     assert messages[0]["audio_start_ms"] == 0
     assert messages[3]["audio_end_ms"] == 1500
     done = messages[-1]

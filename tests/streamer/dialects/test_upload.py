@@ -86,6 +86,15 @@ def test_a_recognizer_that_breaks_is_told() -> None:
         assert json.loads(streamed.text.removeprefix("data: "))["error"]["code"] == "internal"
 
 
+def test_without_a_recognizer_there_is_an_error() -> None:
+    engine = FakeEngine()
+    engine.broken = True
+    with ServerThread(engine=engine) as server:
+        answer = post(server, 1.0)
+    assert answer.status_code == 500
+    assert "could not be set up" in answer.json()["error"]["message"]
+
+
 def test_without_a_place_there_is_no_upload() -> None:
     with ServerThread(ServerOptions(token="s3cret")) as server:
         assert post(server, 1.0).status_code == 401
