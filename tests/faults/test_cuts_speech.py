@@ -114,27 +114,35 @@ def never(talk: Talk, sent_ms: float) -> bool:
     return False
 
 
-whole: dict[Decoder, Transcript] = {}
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def draft(url: str, speech: Speech) -> Transcript:
+    """What comes of the speech without cuts."""
+    return await uncut(url, speech, "draft")
 
 
-async def assert_same(
-    url: str, speech: Speech, decoder: Decoder, breaks: Callable[[Talk, float], bool], cuts: int
-) -> None:
-    if decoder not in whole:
-        whole[decoder], connections = await transcribed(url, speech, decoder, never)
-        assert connections == 1
-        assert word_errors(speech.text, whole[decoder].text).rate <= 0.2
-    transcript, connections = await transcribed(url, speech, decoder, breaks)
-    assert connections == 1 + cuts
-    assert transcript.words == whole[decoder].words
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def fused(url: str, speech: Speech) -> Transcript:
+    return await uncut(url, speech, "fused")
+
+
+async def uncut(url: str, speech: Speech, decoder: Decoder) -> Transcript:
+    transcript, connections = await transcribed(url, speech, decoder, never)
+    assert connections == 1
+    assert word_errors(speech.text, transcript.text).rate <= 0.2
     assert [word.id for word in transcript.words] == list(range(len(transcript.words)))
     assert {word.state for word in transcript.words} == {"final"}
-    assert transcript.segments == whole[decoder].segments
+    return transcript
 
 
-async def test_cut_in_the_middle_of_a_word(url: str, speech: Speech) -> None:
+def assert_same(cut: Transcript, whole: Transcript) -> None:
+    """Ids, texts, times, confidences and states; and the segments."""
+    assert cut.words == whole.words
+    assert cut.segments == whole.segments
+
+
+async def test_cut_in_the_middle_of_a_word(url: str, speech: Speech, draft: Transcript) -> None:
     def breaks(talk: Talk, sent_ms: float) -> bool:
-        word = next((w for w in whole["draft"].words if w.end_ms - w.start_ms > 2 * 256), None)
+        word = next((w for w in draft.words if w.end_ms - w.start_ms > 2 * 256), None)
         assert word is not None
         inside = word.start_ms + 100 < sent_ms < word.end_ms - 100
         if inside and talk.cuts == 0:
@@ -142,22 +150,26 @@ async def test_cut_in_the_middle_of_a_word(url: str, speech: Speech) -> None:
             return True
         return False
 
-    await assert_same(url, speech, "draft", breaks, cuts=1)
+    transcript, connections = await transcribed(url, speech, "draft", breaks)
+    assert connections == 1 + 1
+    assert_same(transcript, draft)
 
 
-async def test_cut_in_silence(url: str, speech: Speech) -> None:
+async def test_cut_in_silence(url: str, speech: Speech, draft: Transcript) -> None:
     def breaks(talk: Talk, sent_ms: float) -> bool:
-        first, second = whole["draft"].segments[:2]
+        first, second = draft.segments[:2]
         quiet = sent_ms < 300 or first.end_ms < sent_ms < second.start_ms
         if quiet and talk.cuts < 2 and (talk.cuts == 0 or sent_ms > 300):
             talk.cut()
             return True
         return False
 
-    await assert_same(url, speech, "draft", breaks, cuts=2)
+    transcript, connections = await transcribed(url, speech, "draft", breaks)
+    assert connections == 1 + 2
+    assert_same(transcript, draft)
 
 
-async def test_cut_between_commit_and_final(url: str, speech: Speech) -> None:
+async def test_cut_between_commit_and_final(url: str, speech: Speech, draft: Transcript) -> None:
     def breaks(talk: Talk, sent_ms: float) -> bool:
         committed = [w for w in talk.client.transcript.words if w.state == "committed"]
         if len(committed) >= 2 and talk.cuts == len(talk.client.transcript.segments):
@@ -165,10 +177,12 @@ async def test_cut_between_commit_and_final(url: str, speech: Speech) -> None:
             return True
         return False
 
-    await assert_same(url, speech, "draft", breaks, cuts=2)
+    transcript, connections = await transcribed(url, speech, "draft", breaks)
+    assert connections == 1 + 2
+    assert_same(transcript, draft)
 
 
-async def test_cut_twice_in_a_row(url: str, speech: Speech) -> None:
+async def test_cut_twice_in_a_row(url: str, speech: Speech, draft: Transcript) -> None:
     connections_at_cut: list[int] = []
 
     def breaks(talk: Talk, sent_ms: float) -> bool:
@@ -185,10 +199,12 @@ async def test_cut_twice_in_a_row(url: str, speech: Speech) -> None:
             await asyncio.sleep(0.0005)
         talk.cut()  # before or just after `ready`
 
-    await assert_same(url, speech, "draft", breaks, cuts=2)
+    transcript, connections = await transcribed(url, speech, "draft", breaks)
+    assert connections == 1 + 2
+    assert_same(transcript, draft)
 
 
-async def test_cut_while_the_server_is_sending(url: str, speech: Speech) -> None:
+async def test_cut_while_the_server_is_sending(url: str, speech: Speech, draft: Transcript) -> None:
     def breaks(talk: Talk, sent_ms: float) -> bool:
         if sent_ms > 2000 * (talk.cuts + 1) and talk.cuts < 4:
             talk.cuts += 1
@@ -196,10 +212,14 @@ async def test_cut_while_the_server_is_sending(url: str, speech: Speech) -> None
             return True
         return False
 
-    await assert_same(url, speech, "draft", breaks, cuts=4)
+    transcript, connections = await transcribed(url, speech, "draft", breaks)
+    assert connections == 1 + 4
+    assert_same(transcript, draft)
 
 
-async def test_cut_again_and_again_with_the_llm(url: str, speech: Speech) -> None:
+async def test_cut_again_and_again_with_the_llm(
+    url: str, speech: Speech, fused: Transcript
+) -> None:
     def breaks(talk: Talk, sent_ms: float) -> bool:
         if sent_ms > 1500 * (talk.cuts + 1):
             talk.cut()
@@ -207,4 +227,6 @@ async def test_cut_again_and_again_with_the_llm(url: str, speech: Speech) -> Non
         return False
 
     seconds = len(speech.samples) / SAMPLE_RATE
-    await assert_same(url, speech, "fused", breaks, cuts=int(seconds / 1.5))
+    transcript, connections = await transcribed(url, speech, "fused", breaks)
+    assert connections == 1 + int(seconds / 1.5)
+    assert_same(transcript, fused)
