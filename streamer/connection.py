@@ -90,6 +90,11 @@ class Connection:
         """The server is going away: flush, say bye, close with 1001. Returns at once."""
         self._receiver.shut_down()
 
+    @property
+    def overdue_ms(self) -> None:
+        """The session tells, which may outlive this connection."""
+        return None
+
     async def _close(self, error: ProtocolError) -> None:
         await self._sender.send_error(error)
         await self._sender.close(CLOSE_CODES[error.code], error.code.value)

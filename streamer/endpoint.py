@@ -38,6 +38,10 @@ class Served(Protocol):
     def shut_down(self) -> None:
         """The server is going away: end in order, soon. Returns at once."""
 
+    @property
+    def overdue_ms(self) -> float | None:
+        """Of a guest, see `Guest`; a native connection's session tells for itself."""
+
 
 class StreamServer:
     """All sessions of one server, and what they share."""
@@ -50,7 +54,7 @@ class StreamServer:
         self._tracer = None if options.trace is None else TraceWriter(options.trace)
         self._running: dict[Served, asyncio.Task[None]] = {}
         self._following: set[asyncio.Task[None]] = set()
-        self.host = SessionHost(engine, options, self.metrics, self._tracer, self._other_places)
+        self.host = SessionHost(engine, options, self.metrics, self._tracer, self._guests)
         self.draining = False
         self.wyoming_address: str | None = None
         """Where Wyoming clients are served, once they are."""
@@ -149,13 +153,16 @@ class StreamServer:
     ) -> ProtocolError | None:
         """Why whoever sent this request may not have a place; None if it may."""
         refusal = self._access_refusal(headers, query, subprotocols)
-        if refusal is None and self.host.places_taken >= self.options.max_sessions:
-            refusal = too_many_sessions(self.options.max_sessions)
-        return refusal
+        if refusal is not None:
+            return refusal
+        try:
+            self.host.check_room()
+        except ProtocolError as error:
+            return error
+        return None
 
-    def _other_places(self) -> int:
-        """Taken by clients in other dialects."""
-        return sum(not isinstance(client, Connection) for client in self._running)
+    def _guests(self) -> list[Served]:
+        return [client for client in self._running if not isinstance(client, Connection)]
 
     def _access_refusal(
         self, headers: Mapping[str, str], query: Mapping[str, str], subprotocols: Sequence[str]

@@ -7,8 +7,9 @@ import base64
 import hashlib
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from statistics import median
+from typing import Protocol
 
 from streamer.hosted_session import HostedSession
 from streamer.inbound import ProtocolError
@@ -27,6 +28,14 @@ from streamer.session import Session, SessionLimits
 logger = logging.getLogger(__name__)
 
 
+class Guest(Protocol):
+    """A client in another dialect."""
+
+    @property
+    def overdue_ms(self) -> float | None:
+        """See `Session.overdue_ms`; None without live audio."""
+
+
 class SessionHost:
     """Opens sessions, and finds them again for those who come back or follow.
 
@@ -41,17 +50,17 @@ class SessionHost:
         options: ServerOptions,
         metrics: ServerMetrics,
         tracer: TraceWriter | None = None,
-        other_places: Callable[[], int] = lambda: 0,
+        guests: Callable[[], Sequence[Guest]] = tuple,
     ) -> None:
         """
         Args:
-            other_places: places that are taken otherwise.
+            guests: clients with places of their own, which are no sessions of this host.
         """
         self._engine = engine
         self._options = options
         self._metrics = metrics
         self._tracer = tracer
-        self._other_places = other_places
+        self._guests = guests
         self._open: dict[str, HostedSession] = {}
         self._by_follow_id: dict[str, HostedSession] = {}
         self._parked: dict[str, asyncio.TimerHandle] = {}
@@ -65,20 +74,14 @@ class SessionHost:
     @property
     def places_taken(self) -> int:
         """By sessions that have not ended, parked ones too."""
-        return len(self._open) + self._other_places()
+        return len(self._open) + len(self._guests())
 
     def decoder(self, start: StartMessage) -> Decoder:
         return start.decoder or self._engine.default_decoder
 
     def open(self, start: StartMessage) -> HostedSession:
-        """Raises ProtocolError: no place is free, or the settings are not to be had here."""
-        if self.places_taken >= self._options.max_sessions:
-            raise too_many_sessions(self._options.max_sessions)
-        if self._overdue_ms() > self._options.refuse_lag_ms:
-            raise ProtocolError(
-                ErrorCode.TOO_MANY_SESSIONS,
-                "the machine is behind with the sessions it has; try again later",
-            )
+        """Raises ProtocolError: no room, or the settings are not to be had here."""
+        self.check_room()
         session_id = secrets.token_hex(8)
         spans = None if self._tracer is None else self._tracer.session(session_id)
         trace = LatencyTrace(spans)
@@ -98,9 +101,20 @@ class SessionHost:
         self._by_follow_id[follow_id] = hosted
         return hosted
 
+    def check_room(self) -> None:
+        """Raises ProtocolError: no place is free, or the machine is behind."""
+        if self.places_taken >= self._options.max_sessions:
+            raise too_many_sessions(self._options.max_sessions)
+        if self._overdue_ms() > self._options.refuse_lag_ms:
+            raise ProtocolError(
+                ErrorCode.TOO_MANY_SESSIONS,
+                "the machine is behind with the sessions it has; try again later",
+            )
+
     def _overdue_ms(self) -> float:
         """Median over the sessions with live audio; a recording may lie there for long."""
-        lags = [
+        lags = [guest.overdue_ms for guest in self._guests() if guest.overdue_ms is not None]
+        lags += [
             hosted.running.session.overdue_ms
             for hosted in self._open.values()
             if hosted.running is not None and hosted.start.live

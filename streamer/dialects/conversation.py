@@ -57,6 +57,10 @@ class Conversation:
         """The server is going away: say what is left, then close. Returns at once."""
         self._receiver.shut_down()
 
+    @property
+    def overdue_ms(self) -> float | None:
+        return None if self._speech is None else self._speech.session.overdue_ms
+
     async def run(self) -> None:
         """Serve the client until it hangs up, errs, leaves, or the server shuts down."""
         try:

@@ -51,6 +51,11 @@ class FileSession:
         """Let `run` fail with `shutting_down`. Returns at once."""
         self._shutting_down = True
 
+    @property
+    def overdue_ms(self) -> None:
+        """A recording is never late."""
+        return None
+
     async def run(self) -> None:
         """Returns when everything has been reported.
 

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import io
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from itertools import pairwise
 from typing import Any
 from urllib.parse import urlencode
@@ -204,6 +204,25 @@ async def test_what_is_not_understood_is_told_and_the_stream_goes_on(
         assert (await connection.recv()).from_finalize
         await connection._websocket.send(b"")  # the end, as older clients put it
         assert isinstance(await connection.recv(), ListenV1Metadata)
+
+
+async def test_messages_have_a_limit(locked_server: ServerThread) -> None:
+    client = AsyncDeepgramClient(api_key=TOKEN, environment=environment(locked_server))
+    async with client.listen.v1.connect(**LINEAR16) as connection:
+        await connection.send_media(bytes(32_000))
+        await connection.send_media(bytes(1_100_000))
+        *results, metadata, error = [message async for message in _until_closed(connection)]
+    assert all(isinstance(result, ListenV1Results) for result in results)
+    assert metadata.duration == 1.0  # what came before is heard to the end
+    assert error.variant == "MESSAGE_TOO_LARGE"
+    assert "send at most 1048576 bytes at once" in error.description
+    assert connection._websocket.close_code == 1009
+
+
+async def _until_closed(connection: AsyncV1SocketClient) -> AsyncIterator[Any]:
+    with suppress(websockets.ConnectionClosedError):
+        async for message in connection:
+            yield message
 
 
 async def test_keys(locked_server: ServerThread) -> None:

@@ -20,7 +20,7 @@ from wyoming.ping import Ping, Pong
 
 from streamer.server import ServerOptions
 from tests.contract.conftest import RATE, Speech
-from tests.fakes import FakeEngine, eventually
+from tests.fakes import FakeEngine, eventually, tone
 from tests.serving import ServerThread
 
 
@@ -92,6 +92,16 @@ async def test_silence_gives_an_empty_transcript(fake_server: ServerThread) -> N
         start, whole, _ = await heard(client)
         assert TranscriptStart.is_type(start.type)
         assert Transcript.from_event(whole).text == ""
+
+
+async def test_audio_may_come_without_its_start(fake_server: ServerThread) -> None:
+    loud = (tone(1.0) * 32_767).astype("<i2").tobytes()
+    async with connected(fake_server) as client:
+        chunk = AudioChunk(rate=RATE, width=2, channels=1, audio=loud)
+        await client.write_event(chunk.event())
+        await client.write_event(AudioStop().event())
+        *_, whole, _ = await heard(client)
+        assert Transcript.from_event(whole).text == "w0 w8000"
 
 
 @pytest.mark.parametrize(

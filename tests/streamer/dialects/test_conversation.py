@@ -171,6 +171,21 @@ async def test_places_are_shared_among_the_dialects() -> None:
                 assert json.loads(await native.recv())["code"] == "too_many_sessions"
 
 
+async def test_nobody_is_let_in_while_the_machine_is_behind() -> None:
+    with ServerThread(ServerOptions(refuse_lag_ms=50)) as server:
+        async with connect(address(server, LISTEN)) as late:
+            server.engine.hold.clear()
+            await late.send(pcm(tone(0.7)))
+            await asyncio.to_thread(eventually, lambda: server.server.host._overdue_ms() > 50)
+            with pytest.raises(websockets.InvalidStatus) as refused:
+                await connect(address(server, LISTEN))
+            assert "the machine is behind" in refused.value.response.headers["dg-error"]
+            async with connect(server.url) as native:
+                await native.send('{"type": "start"}')
+                assert "the machine is behind" in json.loads(await native.recv())["message"]
+            server.engine.hold.set()
+
+
 async def test_pages_from_elsewhere_may_not_connect(server: ServerThread) -> None:
     with pytest.raises(websockets.InvalidStatus) as refused:
         await connect(address(server, LISTEN), origin=websockets.Origin("http://evil.example"))
