@@ -16,6 +16,7 @@ from clients.transcript import Transcript
 from streamer.frames import HEADER, encode_frame
 from streamer.protocol import (
     MAX_FRAME_MS,
+    MAX_GAP_MS,
     ByeEvent,
     Encoding,
     ErrorCode,
@@ -109,6 +110,8 @@ class Course:
 
     def opening(self) -> StartMessage | ResumeMessage:
         """The first message on the next connection."""
+        if self.kept.forgotten_samples * 1000 > MAX_GAP_MS * self.start.sample_rate:
+            self._lose_session()  # it would not bear the jump
         if self._session is not None:
             return ResumeMessage(
                 session_id=self._session.session_id,
@@ -169,11 +172,14 @@ class Course:
     def go_on(self) -> None:
         """The connection is over, the next one may come."""
         if self.refusal is not None and self.refusal.code is not ErrorCode.TOO_MANY_SESSIONS:
-            # What was committed stays; the rest will be said again to a new session.
-            self._session = None
-            self._last_seq = 0
-            self.transcript.interrupt()
+            self._lose_session()
         self.refusal = self.bye = None
+
+    def _lose_session(self) -> None:
+        """What was committed stays; the rest will be said again to a new session."""
+        self._session = None
+        self._last_seq = 0
+        self.transcript.interrupt()
 
     def _begin_anew(self) -> list[ServerEvent]:
         """A new session gets the audio behind the last committed word."""

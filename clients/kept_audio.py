@@ -71,6 +71,12 @@ class KeptAudio:
         )
 
     @property
+    def forgotten_samples(self) -> int:
+        """How much audio behind the acknowledged is not kept any more, or never was there."""
+        kept = (item.offset for item in (*self._sent, *self._unsent) if isinstance(item, Chunk))
+        return max(0, next(kept, self._acknowledged) - self._acknowledged)
+
+    @property
     def next_offset(self) -> int | None:
         """Of the audio to be sent next; None if there is none."""
         return next((item.offset for item in self._unsent if isinstance(item, Chunk)), None)

@@ -52,7 +52,7 @@ def test_beyond_the_limit_the_oldest_goes() -> None:
     kept = KeptAudio(25)
     for at in (0, 10, 20, 30):
         kept.add(chunk(at, 10))
-    assert kept.kept_samples == kept.unsent_samples == 20
+    assert kept.kept_samples == kept.unsent_samples == kept.forgotten_samples == 20
     assert unsent(kept) == [*range(20, 40)]
     assert KeptAudio(10).next_offset is None
 

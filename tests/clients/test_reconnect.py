@@ -184,6 +184,24 @@ async def test_what_was_lost_with_a_session_is_told() -> None:
     assert client.transcript.words[1].start_ms == 2500
 
 
+async def test_a_gap_that_no_session_bears_begins_a_new_one(server: ServerThread) -> None:
+    small = ReconnectOptions(first_delay_s=0.01, max_delay_s=0.02, keep_s=1.0)
+    async with cuttable(server, StartMessage(sample_rate=8_000), small) as (proxy, client):
+        await client.send_audio(tone(1.1, 8_000))
+        await until(lambda: client.transcript.text)
+        proxy.refusing = True
+        proxy.cut()
+        await until(lambda: not client.connected)
+        for _ in range(62):
+            await client.send_audio(tone(1.0, 8_000))
+        proxy.refusing = False
+        await until(lambda: client.connected)
+        bye = await client.stop()
+    assert client.gaps == (Gap(4_000, 8_800 + 61 * 8_000),)
+    assert bye.received_ms == pytest.approx(63_100, abs=0.2)
+    assert client.transcript.text.split()[:2] == ["w0", "w0"]
+
+
 async def test_a_server_that_restarts() -> None:
     with ServerThread(ServerOptions(heartbeat_s=0.02)) as old, ServerThread() as new:
         async with cuttable(old) as (proxy, client):
