@@ -187,7 +187,8 @@ async def test_what_was_lost_with_a_session_is_told() -> None:
 async def test_a_gap_that_no_session_bears_begins_a_new_one(server: ServerThread) -> None:
     small = ReconnectOptions(first_delay_s=0.01, max_delay_s=0.02, keep_s=1.0)
     async with cuttable(server, StartMessage(sample_rate=8_000), small) as (proxy, client):
-        await client.send_audio(tone(1.1, 8_000))
+        for _ in range(11):
+            await client.send_audio(tone(0.1, 8_000))
         await until(lambda: client.transcript.text)
         proxy.refusing = True
         proxy.cut()
