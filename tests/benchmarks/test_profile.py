@@ -37,7 +37,7 @@ def test_a_part_leaves_out_what_runs_inside_it() -> None:
 
 def test_threads_do_not_hold_each_others_spans() -> None:
     spans = CpuSpans()
-    other = threading.Thread(target=lambda: spans.add("llm", "llm", 2, 3))
+    other = threading.Thread(target=lambda: spans.add("emotion", "emotion", 2, 3))
     other.start()
     other.join()
     spans.add("fuse", "asr", 1, 4)
