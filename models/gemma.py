@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from models.llm import Question
 from models.runtime import open_session
-from models.token_tree import TokenTree
+from models.token_tree import TokenTree, align
 
 Floats = npt.NDArray[np.float32]
 
@@ -26,7 +26,7 @@ HEAD_FILE: Final = "head.onnx"
 EMBEDDING_FILE: Final = "embedding.npy"
 SHORTLIST_FILE: Final = "shortlist.npy"
 SETTINGS_FILE: Final = "gemma.json"
-GRAPH_VERSION: Final = "graphs-2"
+GRAPH_VERSION: Final = "graphs-3"
 """Changes with what `models.gemma_graph` writes, so that caches are built anew."""
 
 _HEAD_ROWS: Final = 32
@@ -97,9 +97,12 @@ class Gemma:
         """Run the planned nodes of all trees through the body."""
         sizes = [len(tree.planned) for tree in trees]
         starts = np.cumsum([0, *sizes])
-        n_past, n_new = max(tree.n_known for tree in trees), max(sizes)
-        slots = np.zeros((len(trees), n_new), np.int64)
-        mask = np.full((len(trees), n_new, 1, n_past + n_new), _CLOSED, np.float32)
+        # Sums over more keys round otherwise, unless the additional ones are zeros in whole
+        # blocks of the kernels: so what shares the pass changes no bit of a session's values.
+        n_past = align(max(tree.n_known for tree in trees))
+        n_new = max(sizes)
+        slots = np.zeros((len(trees), align(n_new)), np.int64)
+        mask = np.full((len(trees), n_new, 1, n_past + align(n_new)), _CLOSED, np.float32)
         for row, tree in enumerate(trees):
             slots[row, : sizes[row]] = np.arange(starts[row], starts[row + 1])
             sight = np.where(tree.sight(), np.float32(0), _CLOSED)
@@ -111,7 +114,8 @@ class Gemma:
         feed: dict[str, Any] = {
             "embedded": self._embedding[tokens].astype(np.float32),
             "positions": np.array([depths], np.int64),
-            "slots": slots,
+            "slots": slots[:, :n_new],
+            "key_slots": slots,
             "back": np.array(back, np.int64),
             "mask": mask,
             **dict(zip(self._past_names, _together(trees, n_past), strict=True)),
@@ -167,12 +171,16 @@ def _plan(question: Question) -> _Planned:
     return _Planned(question, tree, predicting, used)
 
 
-def _together(trees: Sequence[TokenTree], n_past: int) -> Floats | list[Floats]:
-    """States of all trees, `[n_states, B, n_past, size]`."""
+def _together(trees: Sequence[TokenTree], n_past: int) -> list[Floats]:
+    """The states of all trees, each `[B, n_past, size]`."""
     if len(trees) == 1:
-        return [state[None] for state in trees[0].states]
+        return [state[None] for state in trees[0].aligned_states]
     n_states, _, size = trees[0].states.shape
-    together = np.zeros((n_states, len(trees), n_past, size), np.float32)
-    for row, tree in enumerate(trees):
-        together[:, row, : tree.n_known] = tree.states
+    together = []
+    for state in range(n_states):
+        rows = np.empty((len(trees), n_past, size), np.float32)
+        for row, tree in zip(rows, trees, strict=True):
+            row[: tree.n_known] = tree.states[state]
+            row[tree.n_known :] = 0
+        together.append(rows)
     return together

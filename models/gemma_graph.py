@@ -175,10 +175,11 @@ def build_body(weights: Mapping[str, Floats], shape: GemmaShape, target: Path) -
     """Write the graph of all layers.
 
     Inputs: `embedded [N, D]`, `positions [1, N]`, for each session and place in its padded row
-    the packed token `slots [B, T]`, the way `back [N]` from flattened places to packed tokens,
-    `mask [B, T, 1, P + T]` to be added to the attention's scores, and
-    `past.<layer>.{key,value} [B, P, head_dim]`. Outputs: `hidden [N, D]` behind the last norm,
-    and the keys and values of the new tokens, `new.<layer>.{key,value} [N, head_dim]`.
+    the packed token, as query `slots [B, T]` and as key `key_slots [B, K]`, the way `back [N]`
+    from flattened places to packed tokens, `mask [B, T, 1, P + K]` to be added to the
+    attention's scores, and `past.<layer>.{key,value} [B, P, head_dim]`. Outputs:
+    `hidden [N, D]` behind the last norm, and the keys and values of the new tokens,
+    `new.<layer>.{key,value} [N, head_dim]`.
     """
     build = _Builder(shape.epsilon)
     n_layers = len(shape.rotary_bases)
@@ -189,7 +190,7 @@ def build_body(weights: Mapping[str, Floats], shape: GemmaShape, target: Path) -
     kept = build.constant("kept", np.array([0, -1], np.int64))
     build.add("Concat", [kept, keys], "by_query", axis=0)
     past = build.add("Shape", ["past.0.key"], "n_past", start=1, end=2)
-    new = build.add("Shape", ["slots"], "n_new", start=1, end=2)
+    new = build.add("Shape", ["key_slots"], "n_new", start=1, end=2)
     build.add("Concat", [past, new], "past_and_new", axis=0)
 
     x = "embedded"
@@ -209,6 +210,7 @@ def build_body(weights: Mapping[str, Floats], shape: GemmaShape, target: Path) -
         _tensor("embedded", ["N", weights["model.norm.weight"].shape[0]]),
         _tensor("positions", [1, "N"], TensorProto.INT64),
         _tensor("slots", ["B", "T"], TensorProto.INT64),
+        _tensor("key_slots", ["B", "K"], TensorProto.INT64),
         _tensor("back", ["N"], TensorProto.INT64),
         _tensor("mask", ["B", "T", 1, "S"]),
         *(_tensor(name, ["B", "P", shape.head_dim]) for name in cache_names("past", n_layers)),
@@ -237,10 +239,9 @@ def _attend(
     k = _rotate(build, k, shape.rotary_bases[layer], 1, dim, f"{layer}/k/rotated")
     k = build.reshape(k, [-1, dim], f"new.{layer}.key")
 
-    q, k, v = (
-        build.add("Gather", [value, "slots"], f"{layer}/{letter}/padded")
-        for letter, value in (("q", q), ("k", k), ("v", v))
-    )
+    q = build.add("Gather", [q, "slots"], f"{layer}/q/padded")
+    k = build.add("Gather", [k, "key_slots"], f"{layer}/k/padded")
+    v = build.add("Gather", [v, "key_slots"], f"{layer}/v/padded")
     # [B, T, H * D] -> [B, T * H, D]: all heads share one key, so nothing is transposed.
     q = build.reshape(q, [0, -1, dim], f"{layer}/q/queries")
     scores = [

@@ -7,14 +7,22 @@ that is committed later; in the tree each such token is one node, computed once.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
 
-ROOT = -1
+ROOT: Final = -1
 """The parent of the first token."""
+ALIGNMENT: Final = 128
+"""States can be had in multiples of this, with zeros or forgotten values behind the known ones."""
+
+
+def align(n_nodes: int) -> int:
+    """The next multiple of `ALIGNMENT`."""
+    return -(-n_nodes // ALIGNMENT) * ALIGNMENT
 
 
 class TokenTree:
@@ -33,7 +41,7 @@ class TokenTree:
         """Tokens before the node: its position."""
         self._parents: list[int] = []
         self._children: dict[tuple[int, int], int] = {}
-        self._states = np.empty((n_states, 0, state_size), np.float32)
+        self._states = np.zeros((n_states, 0, state_size), np.float32)
         self._sees = np.empty((0, 0), np.bool_)
         self._hidden = np.empty((0, hidden_size), np.float32)
         self._normalizers = np.empty(0, np.float32)
@@ -46,6 +54,11 @@ class TokenTree:
     def states(self) -> Floats:
         """Keys and values of the known nodes, `[n_states, n_known, state_size]`."""
         return self._states[:, : self.n_known]
+
+    @property
+    def aligned_states(self) -> Floats:
+        """As `states`, but longer: `[n_states, align(n_known), state_size]`."""
+        return self._states[:, : align(self.n_known)]
 
     def plan(self, tokens: Sequence[int]) -> list[int]:
         """The nodes of a path from the root; those that are missing are planned."""
@@ -81,7 +94,7 @@ class TokenTree:
         total = len(self.tokens)
         if total > self._states.shape[1]:
             n_states, capacity, size = self._states.shape
-            grown = np.empty((n_states, max(total, 2 * capacity), size), np.float32)
+            grown = np.zeros((n_states, align(max(total, 2 * capacity)), size), np.float32)
             grown[:, : self.n_known] = self.states
             self._states = grown
         self._states[:, self.n_known : total] = states
