@@ -7,6 +7,7 @@ words final and fixes its emotion. Every protocol and every export is a view of 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -72,8 +73,14 @@ class Segment:
 class Ledger:
     """The words and segments of one session."""
 
-    def __init__(self) -> None:
-        self._segments: list[Segment] = []
+    def __init__(self, max_final_segments: int | None = None) -> None:
+        """
+        Args:
+            max_final_segments: of those that are final only the newest are kept; None keeps all.
+        """
+        self._segments: deque[Segment] = deque(maxlen=max_final_segments)
+        self._next_segment_id = 0
+        self._last_end = 0
         self._open: Segment | None = None
         self._committed: list[Word] = []
         self._tentative: tuple[Word, ...] = ()
@@ -81,7 +88,7 @@ class Ledger:
 
     @property
     def segments(self) -> tuple[Segment, ...]:
-        """The final segments, oldest first."""
+        """The final segments that are kept, oldest first."""
         return tuple(self._segments)
 
     @property
@@ -97,7 +104,7 @@ class Ledger:
 
     @property
     def words(self) -> tuple[Word, ...]:
-        """All words in order: final, committed, tentative."""
+        """All words that are kept, in order: final, committed, tentative."""
         final = (word for segment in self._segments for word in segment.words)
         return (*final, *self._committed, *self._tentative)
 
@@ -109,9 +116,9 @@ class Ledger:
         """
         if self._open is not None:
             raise LedgerError(f"segment {self._open.id} is still open")
-        if self._segments and start_sample < self._segments[-1].end_sample:
+        if start_sample < self._last_end:
             raise LedgerError("a segment cannot start before the previous one ended")
-        self._open = Segment(len(self._segments), start_sample, start_sample)
+        self._open = Segment(self._next_segment_id, start_sample, start_sample)
         return self._open
 
     def commit(self, words: Sequence[Hypothesis]) -> tuple[Word, ...]:
@@ -168,6 +175,8 @@ class Ledger:
         )
         if final.words:
             self._segments.append(final)
+            self._next_segment_id += 1
+            self._last_end = end_sample
         self._open, self._committed, self._tentative = None, [], ()
         return final
 

@@ -56,6 +56,8 @@ class RecognizerOptions:
     """Audio that may wait for its step; more is an overrun and is counted as lost."""
     max_segment_ms: float = 30_000
     """A segment longer than this is closed behind its last committed word."""
+    kept_segments: int = 100
+    """Final segments that the ledger keeps; a session of hours must not grow."""
     fused_backlog_ms: float = 960
     """With more audio than this waiting, the LLM is left out until the backlog is gone."""
     step_silence_ms: float = 160
@@ -79,7 +81,7 @@ class Recognizer:
         emotion: EmotionMonitor | None,
         spans: SpanSink,
     ) -> None:
-        self.ledger = Ledger()
+        self.ledger = Ledger(options.kept_segments)
         self._speech = speech
         self._options = options
         self._fusion = fusion

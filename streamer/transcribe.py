@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamer.clock import seconds_from_samples
-from streamer.events import SessionEvent, StepDone
+from streamer.events import SegmentClosed, SessionEvent, StepDone
 from streamer.exports import segment_dict, word_dict
 from streamer.latency import StagePercentiles, StageStats
 from streamer.ledger import Segment
@@ -86,6 +86,7 @@ def transcribe(
     started = pacing.now()
     n_samples = 0
     compute_s = 0.0
+    segments: list[Segment] = []
 
     def run(events: Iterator[SessionEvent]) -> None:
         nonlocal compute_s
@@ -93,6 +94,8 @@ def transcribe(
         for event in events:
             if isinstance(event, StepDone):
                 stats.record_all(event.stages_ms)
+            elif isinstance(event, SegmentClosed) and event.segment.words:
+                segments.append(event.segment)
             if on_event is not None:
                 on_event(event)
         compute_s += pacing.now() - began
@@ -110,7 +113,7 @@ def transcribe(
     run(recognizer.finalize())
     return Transcription(
         n_samples,
-        recognizer.ledger.segments,
+        tuple(segments),
         stats.percentiles(),
         compute_s,
         recognizer.lost_samples,

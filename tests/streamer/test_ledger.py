@@ -44,6 +44,18 @@ def test_a_segment_without_words_leaves_no_trace() -> None:
     assert ledger.open(0).id == 0
 
 
+def test_a_bounded_ledger_forgets_the_oldest_segments_and_goes_on_counting() -> None:
+    ledger = Ledger(max_final_segments=2)
+    for i in range(5):
+        assert ledger.open(i * 100).id == i
+        ledger.commit([word(f"w{i}", i * 100, i * 100 + 50)])
+        ledger.close(i * 100 + 60, None)
+    assert [segment.text for segment in ledger.segments] == ["w3", "w4"]
+    assert [w.id for w in ledger.words] == [3, 4]
+    with pytest.raises(LedgerError, match="before the previous one ended"):
+        ledger.open(400)
+
+
 @pytest.mark.parametrize(
     "misuse",
     [
