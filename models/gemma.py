@@ -171,16 +171,12 @@ def _plan(question: Question) -> _Planned:
     return _Planned(question, tree, predicting, used)
 
 
-def _together(trees: Sequence[TokenTree], n_past: int) -> list[Floats]:
+def _together(trees: Sequence[TokenTree], n_past: int) -> Sequence[Floats]:
     """The states of all trees, each `[B, n_past, size]`."""
     if len(trees) == 1:
         return [state[None] for state in trees[0].aligned_states]
     n_states, _, size = trees[0].states.shape
-    together = []
-    for state in range(n_states):
-        rows = np.empty((len(trees), n_past, size), np.float32)
-        for row, tree in zip(rows, trees, strict=True):
-            row[: tree.n_known] = tree.states[state]
-            row[tree.n_known :] = 0
-        together.append(rows)
-    return together
+    together = np.zeros((n_states, len(trees), n_past, size), np.float32)
+    for row, tree in enumerate(trees):
+        together[:, row, : tree.n_known] = tree.states
+    return list(together)
