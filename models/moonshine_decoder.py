@@ -102,7 +102,7 @@ class DraftDecoder:
         fed = np.zeros((len(tokens), width), np.int64)
         positions = np.zeros((len(tokens), width), np.int64)
         mask = np.full((len(tokens), 1, width, depth + width), MASKED, np.float32)
-        later = np.triu(np.full((width, width), MASKED, np.float32), 1)
+        later = MASKED * (np.arange(width)[:, None] < np.arange(width))
         past = np.zeros((2 * N_LAYERS, len(tokens), N_HEADS, depth, HEAD_DIM), np.float32)
         for row, (new, old) in enumerate(zip(n_new, n_past, strict=True)):
             fed[row, width - new :] = tokens[row]

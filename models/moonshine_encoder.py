@@ -62,8 +62,8 @@ class Audio:
         return len(self.states)
 
     def part(self, start: int, end: int) -> Audio:
-        """A copy of the frames `start … end`."""
-        return Audio(self.states[start:end].copy(), self.cross_kv[:, :, start:end].copy())
+        """The frames `start … end`."""
+        return Audio(self.states[start:end], self.cross_kv[:, :, start:end])
 
     def followed_by(self, more: Audio) -> Audio:
         return Audio(
@@ -153,7 +153,7 @@ class AsrEncoder:
         if n_frames <= kept:
             return stream.output.part(0, n_frames) if n_frames > 0 else None
         new, output = self._run(stream, bands, sums, n_frames)
-        audio = stream.output.part(0, kept).followed_by(output)
+        audio = stream.output.part(0, kept).followed_by(output) if kept else output
         settled = max(kept, n_frames - self._unsettled_frames)
         if settled > kept:
             parts = [stream.settled[:, :, :kept], new[:, :, : settled - kept]]
