@@ -76,7 +76,7 @@ def alignment_error(clips: Sequence[Clip], whisper: PeerProcess) -> dict[str, An
         against_whisper += [1000 * (clip.spans[j][1] - parts[i][1]) for i, j in pairs]
     return {
         "ends_of_clips_against_energy_ms": _differences(against_energy),
-        "word_ends_against_whisper_base_ms": _differences(against_whisper),
+        "word_ends_against_whisper_tiny_en_ms": _differences(against_whisper),
     }
 
 

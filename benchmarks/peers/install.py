@@ -74,8 +74,9 @@ PEERS: Final = (
         "moonshine 0.3 s",
         "moonshine.py",
         "moonshine",
-        "Moonshine tiny-en, update_interval 0.256 s, which chunks of 0.1 s make 0.3 s",
-        {"update_interval_s": 0.256},
+        "Moonshine tiny-en, update_interval and transcription_interval 0.256 s, which chunks of "
+        "0.1 s make 0.3 s; threads by default",
+        {"update_interval_s": 0.256, "options": {"transcription_interval": "0.256"}},
         load=False,
     ),
     Peer(

@@ -152,7 +152,7 @@ class PeerProcess:
             self._in.write(json.dumps(message) + "\n")
             self._in.flush()
         except BrokenPipeError:
-            raise PeerError(f"{self.name} ended; see {self._log.name}") from None
+            raise PeerError(f"{self.name} ended; see logs/{Path(self._log.name).name}") from None
 
     def _next(self, timeout_s: float) -> dict[str, Any]:
         try:
@@ -160,7 +160,7 @@ class PeerProcess:
         except queue.Empty:
             raise PeerError(f"{self.name} said nothing for {timeout_s:.0f} s") from None
         if line is None:
-            raise PeerError(f"{self.name} ended; see {self._log.name}")
+            raise PeerError(f"{self.name} ended; see logs/{Path(self._log.name).name}")
         return dict(json.loads(line))
 
     def _read(self, output: IO[str]) -> None:

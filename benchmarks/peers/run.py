@@ -219,7 +219,7 @@ def main(
             aligner = aligners.start("aligner", "align_pocketsphinx.py", "pocketsphinx", {})
             count = max(clips, ALIGNMENT_CHECKED_ON)
             aligned = choose_clips(load_sets(speech, data), count, seed, Path(folder), aligner)
-            model = {"model": "base"}
+            model = {"model": "tiny.en"}
             whisper = aligners.start("check", "align_whisper.py", "whisperlivekit", model)
             alignment = alignment_error(aligned, whisper)
             chosen = aligned[:clips]

@@ -17,10 +17,14 @@ from whisper_weights import whisper_folder
 
 def main() -> None:
     protocol, wanted = Protocol(), options()
-    model = WhisperModel(str(whisper_folder(wanted["model"], Path(wanted["cache"]))), device="cpu")
+    model = WhisperModel(
+        str(whisper_folder(wanted["model"], Path(wanted["cache"]))),
+        device="cpu",
+        compute_type="auto",
+    )
     for line in sys.stdin:
         audio = np.fromfile(json.loads(line)["audio"], np.float32)
-        segments, _ = model.transcribe(audio, language="en", word_timestamps=True)
+        segments, _ = model.transcribe(audio, language="en", beam_size=1, word_timestamps=True)
         words = [word for segment in segments for word in segment.words or ()]
         protocol.say({"words": [[word.word, word.start, word.end] for word in words]})
 

@@ -30,7 +30,10 @@ class Listener:
 
 def main() -> None:
     protocol, wanted = Protocol(), options()
-    transcriber = Transcriber(f"{get_assets_path()}/tiny-en", ModelArch.TINY)
+    # Its library does not look at the audio again within its own interval of 0.5 s, however often
+    # it is asked; `transcription_interval` among the options changes that.
+    settings = wanted.get("options", {})
+    transcriber = Transcriber(f"{get_assets_path()}/tiny-en", ModelArch.TINY, options=settings)
 
     def hear(samples: Floats, screen: Screen) -> Times:
         listener = Listener(screen)
