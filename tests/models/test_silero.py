@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from models.silero import FRAME_SAMPLES, VadStream
-from streamer.recognizer import SpeechModels
+from streamer.speech import SpeechModels
 from tests.speech_models import Clip
 
 
