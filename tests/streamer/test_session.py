@@ -332,14 +332,14 @@ async def test_what_was_spoken_during_a_cut_is_held_back_not_lost(engine: FakeEn
     limits = SessionLimits(max_backlog_s=0.1, live_slack_s=0.0)
     async with Session(recognizer_of(engine), engine.executor, limits) as session:
         session.expect_replay()  # nothing was spoken before
-        session.feed(tone(0.3))
-        await asyncio.sleep(0.5)
+        session.feed(tone(0.6))
+        await asyncio.sleep(0.8)
         await session.room()  # time has passed: live audio would be lost from here on
         session.expect_replay()
         session.feed(tone(0.1))
         held = asyncio.create_task(session.room())
         await asyncio.sleep(0.15)
         assert not held.done()
-        session.feed(tone(0.6))  # has caught up: captions must keep up again
+        session.feed(tone(0.9))  # has caught up: captions must keep up again
         await held
         engine.hold.set()
