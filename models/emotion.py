@@ -91,11 +91,14 @@ class EmotionModel(ABC):
         Args:
             samples: [N] float32 mono at 16 kHz in [-1, 1], 0.4 s or longer. More than
                 `max_window_s` is cut into windows that overlap, their log-probabilities averaged.
+                Silence gives every class the same share.
 
         Raises:
             ValueError: not one channel of finite numbers, or too short.
         """
         _check(samples, MIN_WINDOW_S)
+        if float(np.max(np.abs(samples))) < _SILENCE_PEAK:
+            return self._named(np.ones(len(self.labels), np.float32))
         if len(samples) <= self._options.max_window_s * SAMPLE_RATE:
             return self._named(self._probabilities(samples))
         rows = np.stack([self._probabilities(window) for window in self._windows(samples)])

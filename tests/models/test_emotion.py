@@ -17,6 +17,7 @@ from models.emotion import (
     EmotionScores,
     Samples,
 )
+from models.emotion_track import UNKNOWN, EmotionTrack
 from models.errors import ModelCorruptError, ModelMissingError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -95,6 +96,12 @@ def test_a_short_clip_is_padded(model: EmotionClassifier) -> None:
 def test_nothing_to_hear_is_said(model: EmotionClassifier, samples: Samples, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         model.classify_clip(samples)
+
+
+def test_silence_favours_no_class(model: EmotionClassifier) -> None:
+    scores = model.predict(np.full(2 * SAMPLE_RATE, 5e-5, np.float32))
+    assert list(scores.probs.values()) == pytest.approx([1 / 6] * 6)
+    assert EmotionTrack().update(scores, 2 * SAMPLE_RATE).label == UNKNOWN
 
 
 def test_a_long_clip_is_the_mean_of_its_windows(model: EmotionClassifier) -> None:
