@@ -2,9 +2,10 @@
 
     python -m models.train.emotion --data ../shared/data --out models/weights
 
-Fine-tunes the lower layers of Moonshine tiny's encoder with attentive pooling on CREMA-D's acted
-labels. Speakers of train, dev and test are apart; dev speakers choose the epoch and the
-temperature, test speakers only meet `benchmarks/emotion.py`.
+Fine-tunes the lower layers of Moonshine tiny's encoder with attentive pooling: first on CREMA-D's
+acted labels, then beside read speech that nobody acted and noise in which nobody speaks. Speakers
+of train, dev and test are apart; dev speakers choose the epoch and the temperature, test speakers
+only meet `benchmarks/emotion.py`.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ import json
 import logging
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -34,10 +35,12 @@ from models.train.emotion_data import (
     AugmentConfig,
     Augmenter,
     Clip,
+    Split,
     fixed_windows,
     load_split,
+    opening_windows,
 )
-from models.train.emotion_export import export_onnx
+from models.train.emotion_export import Temperature, export_onnx
 from models.train.emotion_net import EmotionNet, EmotionNetConfig, n_frames
 from models.train.moonshine_init import load_moonshine_encoder
 
@@ -45,33 +48,68 @@ _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
+class Stage:
+    """One stage of training, with a schedule of its own."""
+
+    name: str
+    epochs: int
+    batch_size: int
+    head_lr: float
+    layer_lr: float
+    """For the transformer layers, which start from ASR."""
+    stem_lr: float
+    """For the second and third convolution; the first is kept as the filter bank that it is."""
+    augment: AugmentConfig
+    dev_window_s: tuple[float, ...]
+    """Window lengths whose mean UAR on the dev speakers picks the epoch."""
+    read_share: float = 0.0
+    """Share of each batch that was read, not acted."""
+
+
+ACTED: Final = Stage(
+    name="acted",
+    epochs=14,
+    batch_size=48,
+    head_lr=1e-3,
+    layer_lr=2e-4,
+    stem_lr=5e-5,
+    augment=AugmentConfig(codec=0.0, noise_only=0.0),
+    dev_window_s=(1.5, 3.0),
+)
+SOBERED: Final = Stage(
+    name="sobered",
+    epochs=3,
+    batch_size=32,
+    head_lr=3e-4,
+    layer_lr=1e-4,
+    stem_lr=2e-5,
+    augment=AugmentConfig(max_s=2.8),
+    dev_window_s=(2.0,),
+    read_share=0.125,
+)
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """The whole recipe; the defaults gave the shipped weights."""
 
     net: EmotionNetConfig = field(default_factory=EmotionNetConfig)
-    augment: AugmentConfig = field(default_factory=AugmentConfig)
-    epochs: int = 14
-    batch_size: int = 48
-    head_lr: float = 1e-3
-    layer_lr: float = 2e-4
-    """For the transformer layers, which start from ASR."""
-    stem_lr: float = 5e-5
-    """For the second and third convolution; the first is kept as the filter bank that it is."""
+    stages: tuple[Stage, ...] = (ACTED, SOBERED)
     warmup_share: float = 0.08
     weight_decay: float = 0.02
     label_smoothing: float = 0.05
     ema_decay: float = 0.995
     """The weights judged and shipped are a running mean of the trained ones."""
     patience: int = 5
-    """Epochs without a better dev UAR before training stops."""
-    dev_window_s: tuple[float, ...] = (1.5, 3.0)
-    """Window lengths whose mean UAR on the dev speakers picks the epoch."""
+    """Epochs without a better dev UAR before a stage stops."""
+    calibration_window_s: tuple[float, ...] = (1.0, 2.0, 3.0)
+    """Lengths of the windows of the dev speakers that the temperature is fitted on."""
     seed: int = 1
     threads: int = 1
     bfloat16: bool = True
     """Mixed precision on the CPU; several times faster where the CPU has it."""
-    max_minutes: float = 60.0
-    """Training stops after the epoch that passes this."""
+    max_minutes: float = 150.0
+    """Training stops after the epoch that passes this; `resume` goes on from there."""
 
 
 def uar(labels: Tensor, predicted: Tensor, n_classes: int) -> float:
@@ -84,43 +122,53 @@ def uar(labels: Tensor, predicted: Tensor, n_classes: int) -> float:
     return sum(recalls) / len(recalls)
 
 
-def fit_temperature(logits: Tensor, labels: Tensor) -> float:
-    """The temperature that makes the dev logits [n, C] most likely (Guo et al., 2017)."""
-    log_t = torch.zeros(1, requires_grad=True)
-    optimizer = torch.optim.LBFGS([log_t], lr=0.1, max_iter=100)
+def fit_temperature(logits: Tensor, labels: Tensor, seconds: Tensor) -> Temperature:
+    """The temperature that makes the dev logits [n, C] most likely (Guo et al., 2017).
+
+    Args:
+        logits, labels: of windows of the dev speakers.
+        seconds: their lengths [n], since a short window knows less.
+    """
+    logs = torch.tensor([0.0, -2.0], requires_grad=True)
+    optimizer = torch.optim.LBFGS([logs], lr=0.1, max_iter=200)
 
     def closure() -> Tensor:
         optimizer.zero_grad()
-        loss = functional.cross_entropy(logits / log_t.exp(), labels)
+        base, short = logs.exp()
+        loss = functional.cross_entropy(logits / (base + short / seconds).unsqueeze(1), labels)
         loss.backward()  # type: ignore[no-untyped-call]
         return loss
 
     optimizer.step(closure)  # type: ignore[no-untyped-call]
-    return float(log_t.exp().item())
+    base, short = logs.exp().tolist()
+    return Temperature(base, short)
 
 
 class Trainer:
-    """One run: batches, steps, dev scores, checkpoints."""
+    """One stage: batches, steps, dev scores, checkpoints."""
 
-    def __init__(self, config: TrainConfig, train: list[Clip], dev: list[Clip], out: Path) -> None:
+    def __init__(self, config: TrainConfig, stage: Stage, split: Split, work: Path) -> None:
         torch.manual_seed(config.seed)
-        self.config, self._train, self._dev = config, train, dev
+        self.config, self.stage, self._split = config, stage, split
+        self._n_read = round(stage.batch_size * stage.read_share)
+        self._n_acted = stage.batch_size - self._n_read
         self.net = EmotionNet(config.net)
         self.ema = copy.deepcopy(self.net).eval()
-        self._augment = Augmenter(config.augment, config.seed)
+        self._augment = Augmenter(stage.augment, config.seed)
         self._order = np.random.default_rng(config.seed)
-        self._steps = max(1, len(train) // config.batch_size)
-        counts = torch.bincount(torch.tensor([c.label for c in train]), minlength=len(LABELS))
-        self._class_weight = (len(train) / (len(LABELS) * counts.clamp(min=1))).float()
+        self._steps = max(1, len(split.train) // self._n_acted)
+        labels = torch.tensor([clip.label for clip in split.train])
+        counts = torch.bincount(labels, minlength=len(LABELS))
+        self._class_weight = (len(labels) / (len(LABELS) * counts.clamp(min=1))).float()
         self._optimizer = torch.optim.AdamW(self._groups(), weight_decay=config.weight_decay)
         self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimizer, self._rate)
-        self._checkpoint = out / "emotion.ckpt"
+        self._checkpoint = work / f"emotion_{stage.name}.ckpt"
         self.epoch, self.best_uar, self.best_epoch = 0, -1.0, -1
         self.best_state = copy.deepcopy(self.ema.state_dict())
 
-    def start_from(self, encoder: dict[str, Tensor]) -> None:
-        """Takes over encoder weights, before the first epoch."""
-        self.net.encoder.load_state_dict(encoder)
+    def start_from(self, state: Mapping[str, Tensor]) -> None:
+        """Takes over weights, of the whole network or of its encoder, before the first epoch."""
+        self.net.load_state_dict(state, strict=False)
         self.ema.load_state_dict(self.net.state_dict())
 
     def resume(self) -> bool:
@@ -138,39 +186,44 @@ class Trainer:
         torch.set_rng_state(saved["torch_rng"])
         return True
 
-    def run(self, writer: SummaryWriter, clock: Any) -> None:
-        """Trains until the epochs, the patience or the minutes are used up.
+    def run(self, writer: SummaryWriter, clock: Callable[[], float], until_s: float) -> bool:
+        """Trains until the epochs, the patience or the time are used up.
 
-        `clock` gives seconds, for the limit on minutes.
+        Args:
+            writer: of the curves.
+            clock: gives seconds.
+            until_s: when `clock` has passed this, the epoch begun is the last.
+
+        Returns:
+            Whether the stage has come to its end; False if it was the time that ran out.
         """
         start = clock()
-        while self.epoch < self.config.epochs:
+        while self.epoch < self.stage.epochs:
+            if self.epoch - self.best_epoch >= self.config.patience and self.epoch > 0:
+                _LOG.info("no better dev UAR for %d epochs", self.config.patience)
+                return True
+            if clock() > until_s:
+                _LOG.info("time is up")
+                return False
             loss = self._one_epoch()
             self.epoch += 1
-            scores = {s: self._dev_uar(s) for s in self.config.dev_window_s}
-            mean = sum(scores.values()) / len(scores)
-            if mean > self.best_uar:
-                self.best_uar, self.best_epoch = mean, self.epoch
+            lengths = self.stage.dev_window_s
+            score = sum(self._dev_uar(seconds) for seconds in lengths) / len(lengths)
+            if score > self.best_uar:
+                self.best_uar, self.best_epoch = score, self.epoch
                 self.best_state = copy.deepcopy(self.ema.state_dict())
-            writer.add_scalar("train/loss", loss, self.epoch)
-            for seconds, score in scores.items():
-                writer.add_scalar(f"dev/uar_{seconds:g}s", score, self.epoch)
-            minutes = (clock() - start) / 60
-            shown = " ".join(f"{s:g}s {v:.3f}" for s, v in scores.items())
-            _LOG.info("epoch %d loss %.3f dev %s (%.1f min)", self.epoch, loss, shown, minutes)
+            writer.add_scalar(f"{self.stage.name}/loss", loss, self.epoch)
+            writer.add_scalar(f"{self.stage.name}/dev_uar", score, self.epoch)
+            shown = (self.stage.name, self.epoch, loss, score, (clock() - start) / 60)
+            _LOG.info("%s epoch %d loss %.3f dev %.3f (%.1f min)", *shown)
             self._save()
-            if self.epoch - self.best_epoch >= self.config.patience:
-                _LOG.info("no better dev UAR for %d epochs", self.config.patience)
-                return
-            if minutes > self.config.max_minutes:
-                _LOG.info("time is up")
-                return
+        return True
 
     def _one_epoch(self) -> float:
         self.net.train()
         total = 0.0
         for clips in self._batches():
-            samples, target = self._augment.batch(clips, len(LABELS))
+            samples, target = self._augment.batch(clips)
             with torch.autocast("cpu", torch.bfloat16, enabled=self.config.bfloat16):
                 frames = n_frames(samples.shape[1])
                 logits = self.net(samples, self._augment.keep_mask(len(clips), frames))
@@ -191,10 +244,12 @@ class Trainer:
         return total / self._steps
 
     def _batches(self) -> Iterator[list[Clip]]:
-        order = self._order.permutation(len(self._train))
-        size = self.config.batch_size
+        train, read = self._split.train, self._split.read
+        order = self._order.permutation(len(train))
         for step in range(self._steps):
-            yield [self._train[i] for i in order[step * size : (step + 1) * size]]
+            acted = order[step * self._n_acted : (step + 1) * self._n_acted]
+            others = self._order.integers(0, len(read), self._n_read) if self._n_read else ()
+            yield [train[i] for i in acted] + [read[i] for i in others]
 
     def _update_mean(self) -> None:
         # A young mean forgets its start faster, or the first epochs would judge the start.
@@ -205,8 +260,8 @@ class Trainer:
                 mean.lerp_(now, 1 - decay)
 
     def _dev_uar(self, seconds: float) -> float:
-        logits = self.logits(self.ema, fixed_windows(self._dev, seconds))
-        labels = torch.tensor([clip.label for clip in self._dev])
+        logits = self.logits(self.ema, fixed_windows(self._split.dev, seconds))
+        labels = torch.tensor([clip.label for clip in self._split.dev])
         return uar(labels, logits.argmax(dim=1), len(LABELS))
 
     def logits(self, net: EmotionNet, windows: Tensor) -> Tensor:
@@ -215,14 +270,16 @@ class Trainer:
         with torch.inference_mode(), precision:
             return torch.cat([net(part).float() for part in torch.split(windows, 32)])
 
-    def calibrated(self) -> tuple[EmotionNet, float]:
+    def calibrated(self) -> tuple[EmotionNet, Temperature]:
         """The best network and the temperature fitted on the dev speakers."""
         net = copy.deepcopy(self.ema)
         net.load_state_dict(self.best_state)
-        windows = [fixed_windows(self._dev, s) for s in self.config.dev_window_s]
+        lengths = self.config.calibration_window_s
+        windows = [opening_windows(self._split.dev, seconds) for seconds in lengths]
         logits = torch.cat([self.logits(net, w) for w in windows]).clone()
-        labels = torch.tensor([clip.label for clip in self._dev] * len(windows))
-        return net, fit_temperature(logits, labels)
+        labels = torch.tensor([clip.label for clip in self._split.dev] * len(lengths))
+        seconds = torch.tensor(lengths).repeat_interleave(len(self._split.dev))
+        return net, fit_temperature(logits, labels, seconds)
 
     def _groups(self) -> list[dict[str, Any]]:
         stem, layers, head = [], [], []
@@ -235,7 +292,7 @@ class Trainer:
                 stem.append(parameter)
             else:
                 head.append(parameter)
-        c = self.config
+        c = self.stage
         return [
             {"params": stem, "lr": c.stem_lr},
             {"params": layers, "lr": c.layer_lr},
@@ -244,7 +301,7 @@ class Trainer:
 
     def _rate(self, step: int) -> float:
         """Linear warm-up, then half a cosine."""
-        total = self._steps * self.config.epochs
+        total = self._steps * self.stage.epochs
         warm = max(1, int(total * self.config.warmup_share))
         if step < warm:
             return (step + 1) / warm
@@ -293,17 +350,19 @@ def train(
     resume: bool = False,
     dev_speakers: Sequence[str] = DEV_SPEAKERS,
     test_speakers: Sequence[str] = TEST_SPEAKERS,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Path:
     """Trains and exports.
 
     Args:
         config: the recipe.
-        data: folder with `emotion/crema_d`.
+        data: folder with `emotion/crema_d` and the read speech.
         out: where `emotion.onnx` goes.
         work: where checkpoints, logs and the dev report go.
         encoder: Moonshine's `encoder_model.ort`, or None to start from random weights.
-        resume: go on from the checkpoint in `work`.
+        resume: go on from the checkpoints in `work`.
         dev_speakers, test_speakers: kept out of training.
+        clock: gives seconds, for the limit on minutes.
 
     Returns:
         The path of the exported model.
@@ -312,18 +371,29 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
     work.mkdir(parents=True, exist_ok=True)
     split = load_split(data, dev_speakers, test_speakers)
-    _LOG.info("%d train, %d dev clips", len(split.train), len(split.dev))
-    trainer = Trainer(config, split.train, split.dev, work)
-    if not (resume and trainer.resume()) and encoder is not None:
-        trainer.start_from(load_moonshine_encoder(encoder, config.net.n_layers))
+    counts = len(split.train), len(split.dev), len(split.read)
+    _LOG.info("%d train, %d dev, %d read clips", *counts)
+    trainers: list[Trainer] = []
+    until_s = clock() + 60 * config.max_minutes
     with SummaryWriter(str(work / "tensorboard")) as writer:
-        trainer.run(writer, time.monotonic)
-    net, temperature = trainer.calibrated()
+        for stage in config.stages:
+            trainer = Trainer(config, stage, split, work)
+            if not (resume and trainer.resume()):
+                if trainers:
+                    trainer.start_from(trainers[-1].best_state)
+                elif encoder is not None:
+                    weights = load_moonshine_encoder(encoder, config.net.n_layers)
+                    trainer.start_from({f"encoder.{name}": w for name, w in weights.items()})
+            trainers.append(trainer)
+            if not trainer.run(writer, clock, until_s):
+                break
+    net, temperature = trainers[-1].calibrated()
     torch.save({"config": config, "state": net.state_dict()}, work / "emotion_best.pt")
     report = {
-        "best_epoch": trainer.best_epoch,
-        "dev_uar": trainer.best_uar,
-        "temperature": temperature,
+        "stages": {
+            t.stage.name: {"best_epoch": t.best_epoch, "dev_uar": t.best_uar} for t in trainers
+        },
+        "temperature": asdict(temperature),
         "config": asdict(config),
     }
     (work / "emotion_train.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
@@ -338,16 +408,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--encoder", type=Path, help="encoder_model.ort; default: the wheel's")
     parser.add_argument("--from-scratch", action="store_true", help="random initial weights")
     parser.add_argument("--resume", action="store_true")
-    parser.add_argument("--epochs", type=int, default=TrainConfig.epochs)
     parser.add_argument("--seed", type=int, default=TrainConfig.seed)
     parser.add_argument("--threads", type=int, default=TrainConfig.threads)
     parser.add_argument("--max-minutes", type=float, default=TrainConfig.max_minutes)
     args = parser.parse_args(argv)
     # `force`, since a library imported above may have set up logging already.
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", force=True)
-    config = TrainConfig(
-        epochs=args.epochs, seed=args.seed, threads=args.threads, max_minutes=args.max_minutes
-    )
+    config = TrainConfig(seed=args.seed, threads=args.threads, max_minutes=args.max_minutes)
     encoder = None if args.from_scratch else args.encoder or find_encoder()
     path = train(config, args.data, args.out, args.work, encoder=encoder, resume=args.resume)
     _LOG.info("wrote %s", path.name)

@@ -1,11 +1,13 @@
 """Clips, the speaker split and the augmentation for the emotion recipe.
 
-Only CREMA-D (ODbL 1.0, Cao et al., 2014) is trained on, with the emotion the actor was asked
-for (`label` in its manifest). No speaker is shared between train, dev and test.
+Acted speech comes from CREMA-D (ODbL 1.0, Cao et al., 2014), with the emotion the actor was asked
+for (`label` in its manifest). No speaker is shared between train, dev and test. Read speech
+(LibriSpeech dev-clean and speechocean762, CC BY 4.0) stands for all that nobody acted.
 """
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -21,6 +23,10 @@ from torch import Tensor
 from models.emotion import LABELS, SAMPLE_RATE
 
 CREMA_D: Final = "emotion/crema_d"
+READ_SPEECH: Final = ("asr/librispeech_dev_clean_mp3", "asr/speechocean762_train")
+READ: Final = -1
+"""Label of a clip that was read, not acted."""
+_PIECE_S: Final = 5.0
 SPLIT_SEED: Final = 25
 # `split_speakers` over the 74 speakers present gives these; they are written out so that a
 # figure quoted for "the test speakers" stays about the same people.
@@ -52,7 +58,10 @@ TEST_SPEAKERS: Final[tuple[str, ...]] = (
 
 @dataclass(frozen=True)
 class Clip:
-    """One recording: mono float32 samples at 16 kHz and the index of its label in LABELS."""
+    """One recording: mono float32 samples at 16 kHz and the index of its label in LABELS.
+
+    The label of speech that was read is READ.
+    """
 
     samples: npt.NDArray[np.float32]
     label: int
@@ -61,11 +70,12 @@ class Clip:
 
 @dataclass(frozen=True)
 class Split:
-    """Clips by role; no speaker is in two of them."""
+    """Clips by role; no speaker is in two of them. `read` is for training too."""
 
     train: list[Clip]
     dev: list[Clip]
     test: list[Clip]
+    read: list[Clip]
 
 
 def split_speakers(
@@ -111,18 +121,43 @@ def load_clips(
         if limit_per_speaker is not None and taken.get(speaker, 0) >= limit_per_speaker:
             continue
         taken[speaker] = taken.get(speaker, 0) + 1
-        samples, rate = soundfile.read(folder / row["path"], dtype="float32")
-        if rate != SAMPLE_RATE or samples.ndim != 1:
-            raise ValueError(f"{row['path']} is not mono at {SAMPLE_RATE} Hz")
-        clips.append(Clip(samples, LABELS.index(row["label"]), speaker))
+        clips.append(Clip(_samples(folder / row["path"]), LABELS.index(row["label"]), speaker))
     return clips
 
 
-def load_split(data: Path, dev: Sequence[str], test: Sequence[str]) -> Split:
-    """CREMA-D by speaker.
+def load_read_speech(folder: Path, limit_per_speaker: int | None = None) -> list[Clip]:
+    """Decodes read speech, cut into pieces of at most 5 s.
 
     Args:
-        data: the folder that holds `emotion/crema_d`.
+        folder: a data set with `manifest.jsonl`.
+        limit_per_speaker: the first so many pieces of each speaker.
+    """
+    clips: list[Clip] = []
+    taken: dict[str, int] = {}
+    length = int(_PIECE_S * SAMPLE_RATE)
+    for row in read_manifest(folder):
+        speaker = str(row["speaker"])
+        if limit_per_speaker is not None and taken.get(speaker, 0) >= limit_per_speaker:
+            continue
+        samples = _samples(folder / row["path"])
+        for start in range(0, max(1, len(samples) - length // 2), length):
+            clips.append(Clip(samples[start : start + length], READ, speaker))
+            taken[speaker] = taken.get(speaker, 0) + 1
+    return clips
+
+
+def _samples(path: Path) -> npt.NDArray[np.float32]:
+    samples, rate = soundfile.read(path, dtype="float32")
+    if rate != SAMPLE_RATE or samples.ndim != 1:
+        raise ValueError(f"{path.name} is not mono at {SAMPLE_RATE} Hz")
+    return np.asarray(samples, np.float32)
+
+
+def load_split(data: Path, dev: Sequence[str], test: Sequence[str]) -> Split:
+    """CREMA-D by speaker, and read speech.
+
+    Args:
+        data: the folder that holds `emotion/crema_d` and the sets of READ_SPEECH.
         dev, test: speakers; the remaining ones are for training.
     """
     if overlap := set(dev) & set(test):
@@ -135,7 +170,8 @@ def load_split(data: Path, dev: Sequence[str], test: Sequence[str]) -> Split:
     for role, members in roles.items():
         if not members:
             raise ValueError(f"no {role} clips: are these speakers in the data?")
-    return Split(**roles)
+    read = [clip for folder in READ_SPEECH for clip in load_read_speech(data / folder)]
+    return Split(**roles, read=read)
 
 
 @dataclass(frozen=True)
@@ -156,13 +192,20 @@ class AugmentConfig:
     notch: float = 0.4
     """Share of clips with one band of up to 600 Hz removed (frequency masking)."""
     reverb: float = 0.2
+    codec: float = 0.1
+    """Share of clips sent through MP3 at 16 to 40 kbit/s."""
     noise: float = 0.5
     snr_db: tuple[float, float] = (5.0, 35.0)
+    noise_only: float = 0.03
+    """Share of clips replaced by noise or hum, which is taught as no emotion at all."""
     mixup: float = 0.3
     """Share of batches mixed pairwise (mixup: Zhang et al., 2018)."""
     mixup_alpha: float = 0.4
     time_mask: float = 0.15
     """Two spans of up to this share of the frames are blanked (SpecAugment)."""
+    read_target: tuple[float, ...] = (0.5, 0.1, 0.1, 0.1, 0.1, 0.1)
+    """What read speech is taught as: rather neutral, and unsure (outlier exposure: Hendrycks et
+    al., 2019). A target that were all neutral would teach that new sentences are neutral."""
 
 
 class Augmenter:
@@ -172,15 +215,20 @@ class Augmenter:
         self._config = config
         self._rng = np.random.default_rng(seed)
 
-    def batch(self, clips: Sequence[Clip], n_classes: int) -> tuple[Tensor, Tensor]:
+    def batch(self, clips: Sequence[Clip]) -> tuple[Tensor, Tensor]:
         """Samples [B, N] and target shares [B, C]."""
         c, rng = self._config, self._rng
         length = int(rng.uniform(c.min_s, c.max_s) * SAMPLE_RATE)
-        samples = np.stack([self._cut(clip.samples, length) for clip in clips])
+        samples = np.stack([self._coded(self._cut(clip.samples, length)) for clip in clips])
+        nothing = rng.random(len(clips)) < c.noise_only
+        samples[nothing] = self._noise(int(nothing.sum()), length)
         samples /= np.sqrt(np.mean(samples**2, axis=1, keepdims=True)) + 1e-5
         samples = self._filter(samples)
         samples = self._add_noise(samples)
-        target = np.eye(n_classes, dtype=np.float32)[[clip.label for clip in clips]]
+        # READ, -1, takes the last row.
+        rows = np.vstack((np.eye(len(LABELS)), c.read_target))
+        target = rows[[clip.label for clip in clips]]
+        target[nothing] = 1 / len(LABELS)
         if rng.random() < c.mixup:
             share = rng.beta(c.mixup_alpha, c.mixup_alpha)
             other = rng.permutation(len(clips))
@@ -213,6 +261,20 @@ class Augmenter:
         offset = int(rng.integers(0, length - n_out + 1))
         cut[offset : offset + n_out] = np.interp(at, np.arange(len(samples)), samples)
         return cut
+
+    def _coded(self, samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Now and then what MP3 leaves of the samples."""
+        if self._rng.random() >= self._config.codec:
+            return samples
+        stream = io.BytesIO()
+        loud = samples * (0.5 / (np.abs(samples).max() + 1e-6))
+        level = self._rng.uniform(0.6, 0.95)
+        soundfile.write(
+            stream, loud, SAMPLE_RATE, format="MP3", compression_level=level, bitrate_mode="AVERAGE"
+        )
+        stream.seek(0)
+        coded, _ = soundfile.read(stream, dtype="float32")
+        return np.resize(coded, len(samples)).astype(np.float32)
 
     def _filter(self, samples: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[Any]]:
         """Microphone curve, band limits, notch and room, all as one product per clip."""
@@ -248,20 +310,36 @@ class Augmenter:
 
     def _add_noise(self, samples: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[Any]]:
         c, rng = self._config, self._rng
-        count, length = samples.shape
-        chosen = np.flatnonzero(rng.random(count) < c.noise)
-        if len(chosen) == 0:
-            return samples
-        hertz = np.maximum(np.fft.rfftfreq(length, 1 / SAMPLE_RATE), 20)
-        colour = hertz[None, :] ** -rng.uniform(0, 1, (len(chosen), 1))
-        white = np.fft.rfft(rng.standard_normal((len(chosen), length)), axis=1)
-        noise = np.fft.irfft(white * colour, n=length, axis=1)
+        chosen = np.flatnonzero(rng.random(len(samples)) < c.noise)
+        noise = self._noise(len(chosen), samples.shape[1])
         ratio = 10 ** (-rng.uniform(*c.snr_db, (len(chosen), 1)) / 20)
         power = np.sqrt(np.mean(samples[chosen] ** 2, axis=1, keepdims=True))
-        level = np.sqrt(np.mean(noise**2, axis=1, keepdims=True))
         mixed = samples.copy()
-        mixed[chosen] += noise * (ratio * power / (level + 1e-9))
+        mixed[chosen] += noise * ratio * power
         return mixed
+
+    def _noise(self, count: int, length: int) -> npt.NDArray[np.floating[Any]]:
+        """White to brown noise, at times with a hum in it, of loudness 1. [count, length]"""
+        rng = self._rng
+        hertz = np.maximum(np.fft.rfftfreq(length, 1 / SAMPLE_RATE), 20)
+        colour = hertz[None, :] ** -rng.uniform(0, 1, (count, 1))
+        spectrum = np.fft.rfft(rng.standard_normal((count, length)), axis=1) * colour
+        for index in np.flatnonzero(rng.random(count) < 0.3):
+            step = int(rng.uniform(50, 500) * length / SAMPLE_RATE)
+            harmonics = spectrum[index, step::step]
+            level = np.sqrt(length) * np.abs(spectrum[index]).mean()
+            harmonics += level / np.arange(1, len(harmonics) + 1)
+        noise = np.fft.irfft(spectrum, n=length, axis=1)
+        return np.asarray(noise / np.sqrt(np.mean(noise**2, axis=1, keepdims=True)))
+
+
+def opening_windows(clips: Sequence[Clip], seconds: float) -> Tensor:
+    """The beginning of each clip, zero-padded at the end if shorter. [n, N]"""
+    length = int(seconds * SAMPLE_RATE)
+    rows = np.zeros((len(clips), length), np.float32)
+    for row, clip in zip(rows, clips, strict=True):
+        row[: len(clip.samples)] = clip.samples[:length]
+    return torch.from_numpy(rows)
 
 
 def fixed_windows(clips: Sequence[Clip], seconds: float) -> Tensor:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,21 +24,32 @@ from models.train.emotion_net import EmotionNet
 _OPSET = 17
 
 
+@dataclass(frozen=True)
+class Temperature:
+    """Divides the logits by `base + short / seconds`, so that confidence grows with a window."""
+
+    base: float
+    short: float
+
+
 class _Calibrated(nn.Module):
     """Samples [B, N] -> probabilities [B, C] and frames [B, T, D]."""
 
-    def __init__(self, net: EmotionNet, temperature: float) -> None:
+    def __init__(self, net: EmotionNet, temperature: Temperature) -> None:
         super().__init__()
         self.net = net
         self._temperature = temperature
 
     def forward(self, samples: Tensor) -> tuple[Tensor, Tensor]:
         frames = self.net.frames(samples)
-        logits = self.net.classify(frames)
-        return (logits / self._temperature).softmax(dim=-1), frames
+        t = self._temperature
+        divisor = t.base + t.short * SAMPLE_RATE / samples.shape[1]
+        return (self.net.classify(frames) / divisor).softmax(dim=-1), frames
 
 
-def export_onnx(net: EmotionNet, temperature: float, path: Path, *, quantize: bool = True) -> Path:
+def export_onnx(
+    net: EmotionNet, temperature: Temperature, path: Path, *, quantize: bool = True
+) -> Path:
     """Exports `net` with its temperature baked in.
 
     Args:
@@ -88,7 +100,7 @@ def export_onnx(net: EmotionNet, temperature: float, path: Path, *, quantize: bo
         {
             "labels": ",".join(LABELS),
             "sample_rate": str(SAMPLE_RATE),
-            "temperature": f"{temperature:.4f}",
+            "temperature": f"{temperature.base:.4f} + {temperature.short:.4f} / seconds",
         },
     )
     onnx.checker.check_model(model)

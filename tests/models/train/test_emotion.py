@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,19 +12,17 @@ import soundfile
 import torch
 
 from models.emotion import LABELS, SAMPLE_RATE, EmotionClassifier
-from models.train.emotion import TrainConfig, Trainer, fit_temperature, train, uar
-from models.train.emotion_data import AugmentConfig, Clip, load_split
-from models.train.emotion_export import export_onnx
+from models.train.emotion import ACTED, SOBERED, TrainConfig, Trainer, fit_temperature, train, uar
+from models.train.emotion_data import READ, READ_SPEECH, AugmentConfig, Clip, Split, load_split
+from models.train.emotion_export import Temperature, export_onnx
 from models.train.emotion_net import EmotionNet, EmotionNetConfig
 
 TINY_NET = EmotionNetConfig(width=16, n_heads=2, n_layers=1, rotary_dim=4, pool_width=8)
+SHORT = AugmentConfig(min_s=0.5, max_s=0.7)
+FIRST = replace(ACTED, epochs=2, batch_size=6, augment=SHORT, dev_window_s=(0.6,))
+SECOND = replace(SOBERED, epochs=1, batch_size=8, augment=SHORT, dev_window_s=(0.6,))
 TINY = TrainConfig(
-    net=TINY_NET,
-    augment=AugmentConfig(min_s=0.5, max_s=0.7),
-    epochs=2,
-    batch_size=6,
-    dev_window_s=(0.6,),
-    bfloat16=False,
+    net=TINY_NET, stages=(FIRST, SECOND), calibration_window_s=(0.6,), bfloat16=False
 )
 DEV, TEST = ("b",), ("c",)
 
@@ -36,21 +36,25 @@ def tone(label: int, speaker: int, seconds: float = 0.8) -> np.ndarray:
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """Three speakers who hum a note for each emotion, and one clip of an unknown emotion."""
-    folder = tmp_path / "data" / "emotion" / "crema_d"
-    folder.mkdir(parents=True)
-    rows = []
-    for number, speaker in enumerate("abc"):
-        for label, name in enumerate((*LABELS, "bored")):
-            path = f"{speaker}_{name}.wav"
-            soundfile.write(folder / path, tone(label, number), SAMPLE_RATE)
-            rows.append({"path": path, "label": name, "speaker": speaker})
-    lines = "".join(json.dumps(row) + "\n" for row in rows)
-    (folder / "manifest.jsonl").write_text(lines, encoding="utf-8")
+    """Three speakers who hum a note for each emotion, one clip of an unknown emotion, and one
+    long recording in each set of read speech."""
+    acted = [
+        ({"path": f"{speaker}_{name}.wav", "label": name, "speaker": speaker}, tone(label, number))
+        for number, speaker in enumerate("abc")
+        for label, name in enumerate((*LABELS, "bored"))
+    ]
+    read = [({"path": "long.wav", "speaker": "z"}, tone(9, 9, 12.0))]
+    for name, clips in (("emotion/crema_d", acted), *((name, read) for name in READ_SPEECH)):
+        folder = tmp_path / "data" / name
+        folder.mkdir(parents=True)
+        for row, samples in clips:
+            soundfile.write(folder / row["path"], samples, SAMPLE_RATE)
+        lines = "".join(json.dumps(row) + "\n" for row, _ in clips)
+        (folder / "manifest.jsonl").write_text(lines, encoding="utf-8")
     return tmp_path / "data"
 
 
-def run(data: Path, folder: Path, config: TrainConfig = TINY, **more: bool) -> Path:
+def run(data: Path, folder: Path, config: TrainConfig = TINY, **more: Any) -> Path:
     return train(
         config,
         data,
@@ -68,7 +72,7 @@ def test_the_recipe_runs_and_the_runtime_loads_what_it_wrote(data: Path, tmp_pat
     scores = EmotionClassifier(path).predict(tone(0, 9))
     assert sum(scores.probs.values()) == pytest.approx(1)
     report = json.loads((tmp_path / "work" / "emotion_train.json").read_text(encoding="utf-8"))
-    assert report["temperature"] > 0
+    assert report["temperature"]["base"] > 0
     assert any((tmp_path / "work" / "tensorboard").iterdir())
 
 
@@ -80,8 +84,11 @@ def test_the_same_seed_gives_the_same_weights(data: Path, tmp_path: Path) -> Non
 
 def test_resuming_gives_what_one_run_gives(data: Path, tmp_path: Path) -> None:
     whole = run(data, tmp_path / "whole")
-    # The same two-epoch run, stopped by its clock after the first epoch.
-    run(data, tmp_path / "parts", replace(TINY, max_minutes=0))
+    # The same run, stopped by the clock after its first epoch.
+    ticks = itertools.count(0.0, 1.0)
+    run(data, tmp_path / "parts", replace(TINY, max_minutes=2.5 / 60), clock=lambda: next(ticks))
+    saved = torch.load(tmp_path / "parts" / "work" / "emotion_acted.ckpt", weights_only=False)
+    assert saved["epoch"] == 1
     resumed = run(data, tmp_path / "parts", resume=True)
     window = tone(2, 9)
     one = EmotionClassifier(whole).predict(window).probs
@@ -90,23 +97,41 @@ def test_resuming_gives_what_one_run_gives(data: Path, tmp_path: Path) -> None:
 
 
 def test_training_stops_when_dev_no_longer_improves(data: Path, tmp_path: Path) -> None:
-    still = replace(TINY, epochs=50, patience=2, head_lr=0.0, layer_lr=0.0, stem_lr=0.0)
-    run(data, tmp_path, still)
-    saved = torch.load(tmp_path / "work" / "emotion.ckpt", weights_only=False)
+    still = replace(FIRST, epochs=50, head_lr=0.0, layer_lr=0.0, stem_lr=0.0)
+    run(data, tmp_path, replace(TINY, stages=(still,), patience=2))
+    saved = torch.load(tmp_path / "work" / "emotion_acted.ckpt", weights_only=False)
     assert saved["epoch"] == 3
+
+
+def test_the_second_stage_starts_where_the_first_ended(data: Path, tmp_path: Path) -> None:
+    still = replace(SECOND, head_lr=0.0, layer_lr=0.0, stem_lr=0.0)
+    run(data, tmp_path, replace(TINY, stages=(FIRST, still)))
+    first = torch.load(tmp_path / "work" / "emotion_acted.ckpt", weights_only=False)
+    last = torch.load(tmp_path / "work" / "emotion_best.pt", weights_only=False)["state"]
+    assert all(value.allclose(last[name]) for name, value in first["best_state"].items())
 
 
 def test_it_learns_on_clips_that_differ(tmp_path: Path) -> None:
     clips = [Clip(tone(label, n), label, "a") for label in (0, 5) for n in range(12)]
     plain = AugmentConfig(
-        min_s=0.6, max_s=0.61, mixup=0, noise=0, reverb=0, band_limit=0, notch=0, time_mask=0
+        min_s=0.6,
+        max_s=0.61,
+        mixup=0,
+        noise=0,
+        reverb=0,
+        band_limit=0,
+        notch=0,
+        time_mask=0,
+        codec=0,
+        noise_only=0,
     )
-    config = replace(TINY, epochs=15, head_lr=1e-2, layer_lr=3e-3, augment=plain, ema_decay=0.5)
-    trainer = Trainer(config, clips, clips, tmp_path)
+    stage = replace(FIRST, epochs=15, head_lr=1e-2, layer_lr=3e-3, augment=plain)
+    config = replace(TINY, ema_decay=0.5)
+    trainer = Trainer(config, stage, Split(clips, clips, [], []), tmp_path)
     from torch.utils.tensorboard import SummaryWriter
 
     with SummaryWriter(str(tmp_path / "log")) as writer:
-        trainer.run(writer, lambda: 0.0)
+        assert trainer.run(writer, lambda: 0.0, 1.0)
     assert trainer.best_uar > 0.9
 
 
@@ -117,10 +142,11 @@ def test_the_exported_graph_gives_what_torch_gives(
 ) -> None:
     torch.manual_seed(0)
     net = EmotionNet(TINY_NET).eval()
-    path = export_onnx(net, 1.7, tmp_path / "emotion.onnx", quantize=quantize)
+    temperature = Temperature(1.5, 0.4)
+    path = export_onnx(net, temperature, tmp_path / "emotion.onnx", quantize=quantize)
     window = tone(3, 1, seconds)
     with torch.inference_mode():
-        expected = (net(torch.from_numpy(window)[None]) / 1.7).softmax(dim=-1)[0]
+        expected = (net(torch.from_numpy(window)[None]) / (1.5 + 0.4 / seconds)).softmax(dim=-1)[0]
     found = EmotionClassifier(path).predict(window)
     assert list(found.probs.values()) == pytest.approx(expected.tolist(), abs=tolerance)
 
@@ -134,7 +160,18 @@ def test_temperature_cools_what_is_too_sure() -> None:
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(4_000, 6, generator=generator)
     labels = torch.multinomial(logits.softmax(dim=1), 1, generator=generator)[:, 0]
-    assert fit_temperature(3 * logits, labels) == pytest.approx(3, rel=0.1)
+    # Windows of one second are 4 times too sure, those of four seconds 2.5 times.
+    seconds = torch.tensor([1.0, 4.0]).repeat(2_000)
+    sure = logits * (2 + 2 / seconds).unsqueeze(1)
+    found = fit_temperature(sure, labels, seconds)
+    assert found.base + found.short == pytest.approx(4, rel=0.15)
+    assert found.base + found.short / 4 == pytest.approx(2.5, rel=0.15)
+
+
+def test_read_speech_comes_in_pieces_without_a_label(data: Path) -> None:
+    read = load_split(data, DEV, TEST).read
+    # 12 s are two pieces; what is left is too short for a third.
+    assert [(len(clip.samples), clip.label) for clip in read] == [(5 * SAMPLE_RATE, READ)] * 4
 
 
 def test_shared_speakers_are_refused(data: Path) -> None:

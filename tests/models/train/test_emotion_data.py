@@ -1,19 +1,23 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from models.emotion import SAMPLE_RATE
 from models.train.emotion_data import (
     CREMA_D,
     DEV_SPEAKERS,
+    READ,
     TEST_SPEAKERS,
     AugmentConfig,
     Augmenter,
     Clip,
     fixed_windows,
+    opening_windows,
     read_manifest,
     split_speakers,
 )
@@ -54,9 +58,11 @@ def test_a_missing_set_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seconds", [0.3, 2.0, 6.0])
 def test_batches_have_one_length_and_targets_that_sum_to_one(seconds: float) -> None:
-    augmenter = Augmenter(AugmentConfig(mixup=1.0, reverb=1.0, noise=1.0, telephone=1.0), 0)
+    augmenter = Augmenter(
+        AugmentConfig(mixup=1.0, reverb=1.0, noise=1.0, telephone=1.0, codec=1.0), 0
+    )
     for _ in range(5):
-        samples, target = augmenter.batch(clips(seconds=seconds), 6)
+        samples, target = augmenter.batch(clips(seconds=seconds))
         assert samples.shape[0] == 4
         assert 1.0 * SAMPLE_RATE <= samples.shape[1] <= 3.5 * SAMPLE_RATE
         assert bool(samples.isfinite().all())
@@ -64,19 +70,39 @@ def test_batches_have_one_length_and_targets_that_sum_to_one(seconds: float) -> 
 
 
 def test_the_seed_decides() -> None:
-    one, _ = Augmenter(AugmentConfig(), 5).batch(clips(), 6)
-    two, _ = Augmenter(AugmentConfig(), 5).batch(clips(), 6)
-    other, _ = Augmenter(AugmentConfig(), 6).batch(clips(), 6)
+    one, _ = Augmenter(AugmentConfig(), 5).batch(clips())
+    two, _ = Augmenter(AugmentConfig(), 5).batch(clips())
+    other, _ = Augmenter(AugmentConfig(), 6).batch(clips())
     assert one.equal(two)
     assert not one.equal(other)
 
 
 def test_band_limits_take_the_top_away() -> None:
-    config = AugmentConfig(band_limit=1, noise=0, reverb=0, notch=0, telephone=0, mixup=0)
-    samples, _ = Augmenter(config, 0).batch(clips(), 6)
+    config = AugmentConfig(
+        band_limit=1, noise=0, reverb=0, notch=0, telephone=0, mixup=0, noise_only=0, codec=0
+    )
+    samples, _ = Augmenter(config, 0).batch(clips())
     spectrum = np.abs(np.fft.rfft(samples.numpy(), axis=1))
     hertz = np.fft.rfftfreq(samples.shape[1], 1 / SAMPLE_RATE)
     assert spectrum[:, hertz > 7_000].mean() < 0.02 * spectrum[:, hertz < 2_000].mean()
+
+
+def test_read_speech_and_noise_are_taught_to_be_unsure() -> None:
+    target = (0.5, 0.1, 0.1, 0.1, 0.1, 0.1)
+    config = AugmentConfig(mixup=0, noise_only=0, read_target=target)
+    read = [replace(clip, label=READ) for clip in clips()]
+    _, shares = Augmenter(config, 0).batch(read)
+    assert shares[0].tolist() == pytest.approx(target)
+    _, shares = Augmenter(replace(config, noise_only=1), 0).batch(clips())
+    assert shares[0].tolist() == pytest.approx([1 / 6] * 6)
+
+
+def test_mp3_keeps_the_length_and_changes_the_sound() -> None:
+    silent = AugmentConfig(band_limit=0, noise=0, reverb=0, notch=0, mixup=0, noise_only=0, eq_db=0)
+    plain, _ = Augmenter(replace(silent, codec=0), 3).batch(clips(1))
+    coded, _ = Augmenter(replace(silent, codec=1), 3).batch(clips(1))
+    assert plain.shape == coded.shape
+    assert not torch.allclose(plain, coded, atol=0.01)
 
 
 def test_masks_blank_at_most_two_spans() -> None:
@@ -92,3 +118,9 @@ def test_fixed_windows_take_the_middle_or_pad() -> None:
     padded = fixed_windows([ramp], 2.0)[0]
     assert padded[: SAMPLE_RATE // 2].abs().sum().item() == 0
     assert padded[SAMPLE_RATE // 2 + 7].item() == 7
+
+
+def test_opening_windows_begin_with_the_clip() -> None:
+    ramp = Clip(np.arange(SAMPLE_RATE, dtype=np.float32), 0, "a")
+    assert opening_windows([ramp], 0.5)[0, [0, -1]].tolist() == [0, SAMPLE_RATE // 2 - 1]
+    assert opening_windows([ramp], 2.0)[0, SAMPLE_RATE:].abs().sum().item() == 0
