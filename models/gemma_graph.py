@@ -17,15 +17,14 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from models.gemma import (
     BODY_FILE,
@@ -36,15 +35,12 @@ from models.gemma import (
     GemmaSettings,
     cache_names,
 )
+from models.graph_builder import BLOCK, MICROSOFT, GraphBuilder, tensor
 from models.llm import MAX_CONTEXT_TOKENS, MAX_CONTINUATION_TOKENS
 
 Floats = npt.NDArray[np.float32]
 
 MAX_POSITIONS: Final = MAX_CONTEXT_TOKENS + MAX_CONTINUATION_TOKENS
-BLOCK: Final = 32
-"""Weights, and the activations they meet, that share a scale."""
-
-_MS: Final = "com.microsoft"
 _TRANSCRIPT_PIECE: Final = re.compile("[\u2581A-Za-z0-9'\u2019.,?!:;\"()$%&-]+")
 
 
@@ -88,41 +84,17 @@ def shape_of(config: Mapping[str, Any]) -> GemmaShape:
     )
 
 
-class _Builder:
-    """Collects nodes and the weights they use; values are named after their layer."""
+class _GemmaBuilder(GraphBuilder):
+    """With the layers that Gemma is made of."""
 
     def __init__(self, epsilon: float = 0.0) -> None:
-        self.nodes: list[onnx.NodeProto] = []
-        self.weights: dict[str, TensorProto] = {}
+        super().__init__("rows")
         self._epsilon = epsilon
 
-    def add(self, op: str, inputs: list[str], output: str, domain: str = "", **attrs: Any) -> str:
-        self.nodes.append(helper.make_node(op, inputs, [output], domain=domain, **attrs))
-        return output
-
-    def split(self, inputs: list[str], outputs: list[str], **attrs: Any) -> list[str]:
-        self.nodes.append(helper.make_node("Split", inputs, outputs, axis=-1, **attrs))
-        return outputs
-
-    def constant(self, name: str, value: Any) -> str:
-        if name not in self.weights:
-            self.weights[name] = numpy_helper.from_array(np.asarray(value), name)
-        return name
-
-    def reshape(self, value: str, dims: Sequence[int], output: str) -> str:
-        """0 keeps a dimension, -1 takes the rest."""
-        name = self.constant(f"dims{list(dims)}", np.array(dims, np.int64))
-        return self.add("Reshape", [value, name], output)
-
-    def linear(self, value: str, weight: Floats, output: str) -> str:
+    def project(self, value: str, weight: Floats, output: str) -> str:
         """`value [N, in]` times the transpose of `weight [out, in]`."""
-        quantized, scales = quantize_blocks(weight)
-        parts = {"weight": quantized, "scales": scales}
-        names = [self.constant(f"{output}/{part}", value) for part, value in parts.items()]
-        n, k = weight.shape
-        # Accuracy level 4: products of 8-bit integers, activations quantized in the same blocks.
-        attrs = {"N": n, "K": k, "bits": 8, "block_size": BLOCK, "accuracy_level": 4}
-        return self.add("MatMulNBits", [value, *names], output, _MS, **attrs)
+        codes, scale = quantize_blocks(weight)
+        return self.linear_in_blocks(value, codes, scale, output, n_in=weight.shape[1])
 
     def norm(self, value: str, weight: Floats, output: str) -> str:
         # Gemma's norms multiply by 1 + weight.
@@ -138,26 +110,11 @@ class _Builder:
             "SkipSimplifiedLayerNormalization",
             [a, b, scale],
             [output, "", "", total],
-            domain=_MS,
+            domain=MICROSOFT,
             epsilon=self._epsilon,
         )
         self.nodes.append(node)
         return output, total
-
-    def save(self, path: Path, inputs: list[Any], outputs: list[str]) -> None:
-        graph = helper.make_graph(
-            self.nodes,
-            path.stem,
-            inputs,
-            [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
-            list(self.weights.values()),
-        )
-        model = helper.make_model(
-            graph,
-            opset_imports=[helper.make_opsetid("", 18), helper.make_opsetid(_MS, 1)],
-            ir_version=9,
-        )
-        path.write_bytes(model.SerializeToString())
 
 
 def quantize_blocks(weight: Floats) -> tuple[npt.NDArray[np.uint8], Floats]:
@@ -181,7 +138,7 @@ def build_body(weights: Mapping[str, Floats], shape: GemmaShape, target: Path) -
     `hidden [N, D]` behind the last norm, and the keys and values of the new tokens,
     `new.<layer>.{key,value} [N, head_dim]`.
     """
-    build = _Builder(shape.epsilon)
+    build = _GemmaBuilder(shape.epsilon)
     n_layers = len(shape.rotary_bases)
     rows = build.add("Shape", ["slots"], "slots_shape")
     keys = build.add("Shape", ["mask"], "n_keys", start=3, end=4)
@@ -207,19 +164,20 @@ def build_body(weights: Mapping[str, Floats], shape: GemmaShape, target: Path) -
         normed, x = build.add_and_norm(out, x, weights[f"{name}.weight"], output)
 
     inputs = [
-        _tensor("embedded", ["N", weights["model.norm.weight"].shape[0]]),
-        _tensor("positions", [1, "N"], TensorProto.INT64),
-        _tensor("slots", ["B", "T"], TensorProto.INT64),
-        _tensor("key_slots", ["B", "K"], TensorProto.INT64),
-        _tensor("back", ["N"], TensorProto.INT64),
-        _tensor("mask", ["B", "T", 1, "S"]),
-        *(_tensor(name, ["B", "P", shape.head_dim]) for name in cache_names("past", n_layers)),
+        tensor("embedded", ["N", weights["model.norm.weight"].shape[0]]),
+        tensor("positions", [1, "N"], TensorProto.INT64),
+        tensor("slots", ["B", "T"], TensorProto.INT64),
+        tensor("key_slots", ["B", "K"], TensorProto.INT64),
+        tensor("back", ["N"], TensorProto.INT64),
+        tensor("mask", ["B", "T", 1, "S"]),
+        *(tensor(name, ["B", "P", shape.head_dim]) for name in cache_names("past", n_layers)),
     ]
-    build.save(target, inputs, ["hidden", *cache_names("new", n_layers)])
+    names = ["hidden", *cache_names("new", n_layers)]
+    build.save(target, inputs, dict.fromkeys(names, TensorProto.FLOAT))
 
 
 def _attend(
-    build: _Builder, weights: Mapping[str, Floats], shape: GemmaShape, layer: int, normed: str
+    build: _GemmaBuilder, weights: Mapping[str, Floats], shape: GemmaShape, layer: int, normed: str
 ) -> str:
     """Self-attention of one layer, with the norm behind it."""
     dim, width = shape.head_dim, shape.n_heads * shape.head_dim
@@ -228,9 +186,9 @@ def _attend(
         return weights[f"model.layers.{layer}.{name}.weight"]
 
     together = np.concatenate([weight(f"self_attn.{part}_proj") for part in "qkv"])
-    mixed = build.linear(normed, together, f"{layer}/qkv")
-    sizes = build.constant("qkv_sizes", np.array([width, dim, dim], np.int64))
-    q, k, v = build.split([mixed, sizes], [f"{layer}/q", f"{layer}/k", f"new.{layer}.value"])
+    mixed = build.project(normed, together, f"{layer}/qkv")
+    q, k, v = f"{layer}/q", f"{layer}/k", f"new.{layer}.value"
+    build.split(mixed, [q, k, v], [width, dim, dim])
     q = build.reshape(q, [-1, dim], f"{layer}/q/heads")
     q = build.norm(q, weight("self_attn.q_norm"), f"{layer}/q/normed")
     q = _rotate(build, q, shape.rotary_bases[layer], shape.n_heads, dim, f"{layer}/q/rotated")
@@ -249,7 +207,7 @@ def _attend(
             "FusedMatMul",
             [q, key],
             f"{layer}/scores/{part}",
-            _MS,
+            MICROSOFT,
             transB=1,
             alpha=shape.attention_scale,
         )
@@ -260,8 +218,8 @@ def _attend(
     masked = build.add("Add", [joined, "mask"], f"{layer}/scores/masked")
     attention = build.add("Softmax", [masked], f"{layer}/attention", axis=-1)
     attention = build.add("Reshape", [attention, "by_query"], f"{layer}/attention/by_query")
-    parts = [f"{layer}/attention/past", f"{layer}/attention/new"]
-    to_past, to_new = build.split([attention, "past_and_new"], parts)
+    to_past, to_new = f"{layer}/attention/past", f"{layer}/attention/new"
+    build.split(attention, [to_past, to_new], "past_and_new")
     mixed = build.add(
         "Add",
         [
@@ -272,12 +230,12 @@ def _attend(
     )
     mixed = build.reshape(mixed, [-1, width], f"{layer}/mixed/padded")
     mixed = build.add("Gather", [mixed, "back"], f"{layer}/mixed/packed")
-    out = build.linear(mixed, weight("self_attn.o_proj"), f"{layer}/out")
+    out = build.project(mixed, weight("self_attn.o_proj"), f"{layer}/out")
     return build.norm(out, weight("post_attention_layernorm"), f"{layer}/out/normed")
 
 
 def _rotate(
-    build: _Builder, value: str, base: float, n_heads: int, head_dim: int, output: str
+    build: _GemmaBuilder, value: str, base: float, n_heads: int, head_dim: int, output: str
 ) -> str:
     """Rotary positions of `value [.., D]`; gives `[1, N, H * D]`."""
     exponents = np.arange(0, head_dim, 2, dtype=np.float64) / head_dim
@@ -289,21 +247,24 @@ def _rotate(
     ]
     value = build.reshape(value, [1, -1, n_heads * head_dim], f"{output}/flat")
     attrs = {"num_heads": n_heads, "rotary_embedding_dim": head_dim}
-    return build.add("RotaryEmbedding", [value, "positions", *names], output, _MS, **attrs)
+    return build.add("RotaryEmbedding", [value, "positions", *names], output, MICROSOFT, **attrs)
 
 
-def _feed_forward(build: _Builder, weights: Mapping[str, Floats], layer: int, normed: str) -> str:
+def _feed_forward(
+    build: _GemmaBuilder, weights: Mapping[str, Floats], layer: int, normed: str
+) -> str:
     """Gated feed-forward of one layer, with the norm behind it."""
 
     def weight(name: str) -> Floats:
         return weights[f"model.layers.{layer}.{name}.weight"]
 
-    together = np.concatenate([weight("mlp.gate_proj"), weight("mlp.up_proj")])
-    wide = build.linear(normed, together, f"{layer}/mlp/wide")
-    gate, up = build.split([wide], [f"{layer}/mlp/gate", f"{layer}/mlp/up"], num_outputs=2)
-    gate = build.add("FastGelu", [gate], f"{layer}/mlp/gelu", _MS)
+    parts = [weight("mlp.gate_proj"), weight("mlp.up_proj")]
+    wide = build.project(normed, np.concatenate(parts), f"{layer}/mlp/wide")
+    gate, up = f"{layer}/mlp/gate", f"{layer}/mlp/up"
+    build.split(wide, [gate, up], [len(part) for part in parts])
+    gate = build.add("FastGelu", [gate], f"{layer}/mlp/gelu", MICROSOFT)
     hidden = build.add("Mul", [gate, up], f"{layer}/mlp/gated")
-    out = build.linear(hidden, weight("mlp.down_proj"), f"{layer}/mlp/out")
+    out = build.project(hidden, weight("mlp.down_proj"), f"{layer}/mlp/out")
     return build.norm(out, weight("post_feedforward_layernorm"), f"{layer}/mlp/normed")
 
 
@@ -313,7 +274,7 @@ def build_head(embedding: Floats, target: Path) -> None:
     One scale for each row of the weights and for each hidden state, which a sum over the
     vocabulary tolerates: errors of single logits average out.
     """
-    build = _Builder()
+    build = _GemmaBuilder()
     last = build.constant("last", np.array([-1], np.int64))
     peak = build.add("ReduceMax", [build.add("Abs", ["hidden"], "size"), last], "peak", keepdims=0)
     peak = build.add("Max", [peak, build.constant("tiny", np.float32(1e-9))], "peak/safe")
@@ -333,7 +294,7 @@ def build_head(embedding: Floats, target: Path) -> None:
         build.constant("weight/scales", scales),
         build.constant("weight/zero", np.uint8(128)),
     ]
-    logits = build.add("MatMulIntegerToFloat", inputs, "logits/unscaled", _MS)
+    logits = build.add("MatMulIntegerToFloat", inputs, "logits/unscaled", MICROSOFT)
     logits = build.add("Mul", [logits, build.add("Unsqueeze", [scale, last], "scales")], "logits")
     # The largest log-softmax is the largest logit less the sum we want; there is an operator
     # for the sum alone, but it takes ten times as long.
@@ -341,7 +302,9 @@ def build_head(embedding: Floats, target: Path) -> None:
     likely = build.add("LogSoftmax", [logits], "logprobs", axis=-1)
     likely = build.add("ReduceMax", [likely, last], "logprobs/largest", keepdims=0)
     build.add("Sub", [largest, likely], "normalizers")
-    build.save(target, [_tensor("hidden", ["M", embedding.shape[1]])], ["normalizers"])
+    build.save(
+        target, [tensor("hidden", ["M", embedding.shape[1]])], {"normalizers": TensorProto.FLOAT}
+    )
 
 
 def shortlist(vocabulary: Mapping[str, int], size: int) -> npt.NDArray[np.bool_]:
@@ -380,7 +343,3 @@ def build_graphs(model: Path, folder: Path) -> None:
     settings = GemmaSettings(config["bos_token_id"], len(shape.rotary_bases), shape.head_dim, scale)
     (folder / SETTINGS_FILE).write_text(json.dumps(asdict(settings)))
     (folder / "tokenizer.json").write_text(tokenizer)
-
-
-def _tensor(name: str, dims: list[int | str], kind: int = TensorProto.FLOAT) -> Any:
-    return helper.make_tensor_value_info(name, kind, dims)

@@ -17,6 +17,7 @@ Array = npt.NDArray[Any]
 MICROSOFT: Final = "com.microsoft"
 
 BLOCK: Final = 32
+"""Weights, and the activations they meet, that share a scale."""
 INT8_ACTIVATIONS: Final = 4
 
 Products = Literal["pass", "rows", "float"]
@@ -70,13 +71,23 @@ class GraphBuilder:
         self.nodes.append(helper.make_node(op, inputs, [output], domain=domain, **attrs))
         return output
 
-    def split(self, value: str, outputs: list[str], axis: int, sizes: list[int]) -> None:
-        at = self.constant(f"split{sizes}", np.array(sizes, np.int64))
-        self.nodes.append(helper.make_node("Split", [value, at], outputs, axis=axis))
+    def split(
+        self, value: str, outputs: Sequence[str], sizes: Sequence[int] | str, *, axis: int = -1
+    ) -> None:
+        """Cut a value into parts; `sizes` are known now, or the name of a value that tells."""
+        if not isinstance(sizes, str):
+            sizes = self.constant(f"sizes{list(sizes)}", np.array(sizes, np.int64))
+        self.nodes.append(helper.make_node("Split", [value, sizes], list(outputs), axis=axis))
 
-    def constant(self, name: str, value: Array) -> str:
-        self._weights[name] = numpy_helper.from_array(np.ascontiguousarray(value), name)
+    def constant(self, name: str, value: Any) -> str:
+        if name not in self._weights:
+            self._weights[name] = numpy_helper.from_array(np.asarray(value, order="C"), name)
         return name
+
+    def reshape(self, value: str, dims: Sequence[int], output: str) -> str:
+        """0 keeps a dimension, -1 takes the rest."""
+        shape = self.constant(f"dims{list(dims)}", np.array(dims, np.int64))
+        return self.add("Reshape", [value, shape], output)
 
     def linear(
         self, value: str, weight: QuantizedWeight, output: str, bias: Array | None = None
@@ -111,21 +122,53 @@ class GraphBuilder:
         blocks = (weight.codes.astype(np.int16) + 128).astype(np.uint8).T
         zero = np.broadcast_to(weight.zero.astype(np.int16) + 128, n_out).astype(np.uint8)
         scale = np.broadcast_to(weight.scale, n_out).astype(np.float32)
+        return self.linear_in_blocks(
+            value,
+            blocks.reshape(n_out, n_blocks, BLOCK),
+            np.repeat(scale, n_blocks),
+            output,
+            n_in=n_in,
+            zero=np.repeat(zero, n_blocks),
+            bias=bias,
+        )
+
+    def linear_in_blocks(
+        self,
+        value: str,
+        codes: Array,
+        scale: Array,
+        output: str,
+        *,
+        n_in: int,
+        zero: Array | None = None,
+        bias: Array | None = None,
+    ) -> str:
+        """`value @ weight + bias`, where a row's `BLOCK` values that meet a block of the weights
+        have one scale.
+
+        Args:
+            codes: uint8 `[out, blocks, BLOCK]`, the weights; behind the first `n_in` of a row,
+                padding.
+            scale: `[out * blocks]`.
+            zero: uint8 `[out * blocks]`; 128 if not given.
+        """
+        optional = {"zero": zero, "bias": bias}
         inputs = [
             value,
-            self.constant(f"{output}/codes", blocks.reshape(n_out, n_blocks, BLOCK)),
-            self.constant(f"{output}/scale", np.repeat(scale, n_blocks)),
-            self.constant(f"{output}/zero", np.repeat(zero, n_blocks)),
+            self.constant(f"{output}/codes", codes),
+            self.constant(f"{output}/scale", scale),
         ]
-        if bias is not None:
-            inputs += ["", self.constant(f"{output}/bias", bias)]
+        for index, (name, array) in zip((3, 5), optional.items(), strict=True):
+            if array is not None:
+                inputs += [""] * (index - len(inputs))
+                inputs.append(self.constant(f"{output}/{name}", array))
         return self.add(
             "MatMulNBits",
             inputs,
             output,
             MICROSOFT,
             K=n_in,
-            N=n_out,
+            N=len(codes),
             bits=8,
             block_size=BLOCK,
             accuracy_level=INT8_ACTIVATIONS,
@@ -150,15 +193,13 @@ class GraphBuilder:
 
     def heads(self, value: str, n_heads: int, head_dim: int, output: str) -> str:
         """[B, T, H*D] -> [B, H, T, D]"""
-        shape = self.constant(f"heads{n_heads}", np.array([0, 0, n_heads, head_dim], np.int64))
-        split = self.add("Reshape", [value, shape], f"{output}/split")
+        split = self.reshape(value, [0, 0, n_heads, head_dim], f"{output}/split")
         return self.add("Transpose", [split], output, perm=[0, 2, 1, 3])
 
     def merge_heads(self, value: str, output: str) -> str:
         """[B, H, T, D] -> [B, T, H*D]"""
-        shape = self.constant("merged_heads", np.array([0, 0, -1], np.int64))
         back = self.add("Transpose", [value], f"{output}/back", perm=[0, 2, 1, 3])
-        return self.add("Reshape", [back, shape], output)
+        return self.reshape(back, [0, 0, -1], output)
 
     def attend(
         self, query: str, key: str, value: str, mask: str | None, scale: float, name: str

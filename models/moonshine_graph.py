@@ -91,7 +91,7 @@ def _self_attention(
     values become `new.<layer>.{key,value}`. Gives the merged heads."""
     flat = build.linear(x, beside(weights), f"{layer}/qkv")
     heads = build.heads(flat, 3 * N_HEADS, HEAD_DIM, f"{layer}/qkv/heads")
-    build.split(heads, [f"{layer}/qk", f"new.{layer}.value"], axis=1, sizes=[2 * N_HEADS, N_HEADS])
+    build.split(heads, [f"{layer}/qk", f"new.{layer}.value"], [2 * N_HEADS, N_HEADS], axis=1)
     rotated = build.add(
         "RotaryEmbedding",
         [f"{layer}/qk", "positions", "rotary_cos", "rotary_sin"],
@@ -101,7 +101,7 @@ def _self_attention(
         num_heads=2 * N_HEADS,
         rotary_embedding_dim=ROTARY_DIM,
     )
-    build.split(rotated, [f"{layer}/q", f"new.{layer}.key"], axis=1, sizes=[N_HEADS, N_HEADS])
+    build.split(rotated, [f"{layer}/q", f"new.{layer}.key"], [N_HEADS, N_HEADS], axis=1)
     keys, values = (
         build.add(
             "Concat", [f"past.{layer}.{part}", f"new.{layer}.{part}"], f"{layer}/{part}s", axis=2
@@ -199,7 +199,7 @@ def build_encode(
         flat = build.linear(states, beside(weights), f"{layer}/cross")
         heads = build.heads(flat, 2 * N_HEADS, HEAD_DIM, f"{layer}/cross/heads")
         names = [f"cross.{layer}.{part}" for part in ("key", "value")]
-        build.split(heads, names, axis=1, sizes=[N_HEADS, N_HEADS])
+        build.split(heads, names, [N_HEADS, N_HEADS], axis=1)
     cache: list[int | str] = ["B", N_HEADS, "P", HEAD_DIM]
     one: list[int | str] = ["B", 1, 1]
     inputs = [
@@ -245,7 +245,7 @@ def _decoder_layer(
     wide, narrow = (f"{at}/mlp/{name}/Add_output_0" for name in ("fc1", "fc2"))
     flat = build.linear(normed, _matrix(decoder, wide), f"{layer}/mlp/wide", _bias(decoder, wide))
     hidden, gate = f"{layer}/mlp/hidden", f"{layer}/mlp/gate"
-    build.split(flat, [hidden, gate], axis=-1, sizes=[D_MLP, D_MLP])
+    build.split(flat, [hidden, gate], [D_MLP, D_MLP])
     gate = build.add("QuickGelu", [gate], f"{layer}/mlp/silu", MICROSOFT, alpha=1.0)
     hidden = build.add("Mul", [gate, hidden], f"{layer}/mlp/gated")
     out = build.linear(hidden, _matrix(decoder, narrow), f"{layer}/mlp/out", _bias(decoder, narrow))
