@@ -98,11 +98,11 @@ def _same_weights(
     ours: str, other: str, done: Mapping[str, Any], heard: Mapping[str, Heard], seed: int
 ) -> list[dict[str, Any]]:
     mine, theirs = done[ours], done[other]
-    both = [
+    theirs_by_clip, mine_by_clip = (
         [sum((s.errors for s in repeats), WordErrors()) for repeats in heard[name].values()]
         for name in (other, ours)
-    ]
-    points = bootstrap(*both, seed)
+    )
+    points = bootstrap(theirs_by_clip, mine_by_clip, seed)
     wer = f"{mine['wer_percent']} against {theirs['wer_percent']}: {points['wer_points']:+} "
     wer += f"{points['wer_points_ci95']}"
     updates = f"{mine['updates_per_s']} against {theirs['updates_per_s']}"
@@ -181,9 +181,11 @@ def draw(results: Mapping[str, Any]) -> Figure:
         axes.bar_label(bars, fmt="%.2f", fontsize=7, padding=2)
         _dress(axes, title)
     panels[0].set_xscale("log")
-    delays = ("shown_delay_ms", "committed_delay_ms")
-    titles = ("Word shown after its end, s", "Word committed after its end, s")
-    for axes, key, title in zip(panels[3:], delays, titles, strict=True):
+    delays = {
+        "shown_delay_ms": "Word shown after its end, s",
+        "committed_delay_ms": "Word committed after its end, s",
+    }
+    for axes, (key, title) in zip(panels[3:], delays.items(), strict=True):
         for p, alpha in (("p95", 0.45), ("p50", 1.0)):
             values = [one[key].get(p, 0) / 1000 for one in done.values()]
             axes.barh(range(len(done)), values, color=colours, alpha=alpha)
