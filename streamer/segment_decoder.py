@@ -42,6 +42,9 @@ class PolicyOptions:
     """The window is cut when it grows beyond this."""
     kept_window_ms: float = 4_000
     """What a cut leaves at least."""
+    max_wordless_ms: float = 2_000
+    """Speech of this length that gives no more words means that the decoder believes its sentence
+    has ended: what it gave is committed and the window cut behind it."""
     shown_confidence: float = 0.6
     """Tentative words at the end that begin in the newest audio, `guess_ms` of it, and are less
     likely than this are not shown yet: mostly words cut off, that would be taken back."""
@@ -54,9 +57,9 @@ class PolicyOptions:
     knocks that pass for speech give a single unlikely word."""
     doubtful_confidence: float = 0.4
     beam_width: int = 6
-    fused_guard_ms: float = 800
+    fused_guard_ms: float = 500
     """Fused rule: as `guard_ms`."""
-    fused_every_ms: float = 1_000
+    fused_every_ms: float = 750
     """Fused rule: audio between two commit points, at least."""
     prune_nats: float = 8.0
     """Fused rule: hypotheses this much less likely than the best by the acoustics alone are not
@@ -145,6 +148,8 @@ class SegmentDecoder:
     def commit_by_agreement(self, window_end: int) -> tuple[TimedWord, ...]:
         """Draft rule: commit the words that recent drafts agree on."""
         count = self._agreed(window_end, self._options.guard_ms) if self._sound else 0
+        if self._sound and self._has_stalled(window_end):
+            count = len(self._words)
         committed = self._take(count)
         if not self._sound:
             self._show([], window_end)
@@ -153,7 +158,7 @@ class SegmentDecoder:
 
     def at_commit_point(self, window_end: int) -> bool:
         """Whether the fused rule wants a say at this step: the drafts agree on something."""
-        if not self._sound:
+        if not self._sound or self._has_stalled(window_end):
             return True
         waited = window_end - self._fused_at >= samples_from_ms(self._options.fused_every_ms)
         return waited and self._agreed(window_end, self._options.fused_guard_ms) > 0
@@ -162,13 +167,13 @@ class SegmentDecoder:
         self, audio: Audio, window_end: int, fusion: Fusion
     ) -> tuple[TimedWord, ...]:
         """Fused rule: commit what the surviving hypotheses share."""
-        if not self._sound:
-            return self.commit_by_agreement(window_end)
+        if not self._sound or self._has_stalled(window_end):
+            return self._tell(self.commit_by_agreement(window_end), fusion)
         self._fused_at = window_end
         newest = window_end - samples_from_ms(self._options.fused_guard_ms)
         choices, scores = self._choices(audio, window_end, newest, fusion)
         if not choices:
-            return self.commit_by_agreement(window_end)
+            return self._tell(self.commit_by_agreement(window_end), fusion)
         best = max(range(len(choices)), key=scores.__getitem__)
         floor = scores[best] - self._options.survive_nats
         alive = [c for c, score in zip(choices, scores, strict=True) if score >= floor]
@@ -297,6 +302,10 @@ class SegmentDecoder:
         Sound that gives no words to cut behind is dropped all the same, once the window is
         longer than words may stay open.
         """
+        if self._has_stalled(window_end):
+            self._move_window(self._committed_end)
+            self._prefix, self._given = [], Prefix()
+            return
         length = window_end - self._window_start
         if length <= samples_from_ms(self._options.max_window_ms):
             return
@@ -317,6 +326,11 @@ class SegmentDecoder:
         self._move_window((self._prefix[best].end_sample + following[best]) // 2)
         del self._prefix[: best + 1]
         self._given = Prefix((BOS, *(token.id for word in self._prefix for token in word.tokens)))
+
+    def _has_stalled(self, window_end: int) -> bool:
+        known = [*self._prefix[-1:], *self._words]
+        wordless = samples_from_ms(self._options.max_wordless_ms)
+        return bool(known) and window_end - known[-1].end_sample > wordless
 
     def _move_window(self, to_sample: int) -> None:
         """Encoder frames stay whole."""

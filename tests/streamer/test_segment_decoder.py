@@ -211,6 +211,22 @@ def test_a_loop_is_never_committed_and_its_draft_is_dropped() -> None:
     assert words.count("w15") <= 1
 
 
+@pytest.mark.parametrize("fused", [False, True])
+def test_a_decoder_that_believes_its_sentence_has_ended_begins_anew(fused: bool) -> None:
+    class Deaf(ToneDecoder):
+        """Hears nothing from word 20 on, unless the window begins with it."""
+
+        def hear(self, sound: Floats) -> list[tuple[int, int]]:
+            heard = super().hear(sound)
+            words = [word for word, _ in heard]
+            return heard[: words.index(20)] if 20 in words[1:] else heard
+
+    said = list(range(10, 40))
+    stream = Stream(tone_models(Deaf()))
+    stream.fusion = PreferringFusion("") if fused else None
+    assert stream.listen(tones(said)) == text(said)
+
+
 def test_a_word_that_never_settles_is_committed_when_it_is_old() -> None:
     class Fickle(ToneDecoder):
         """Changes its mind about word 12 at every look."""
