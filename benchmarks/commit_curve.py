@@ -13,7 +13,6 @@ import copy
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Annotated, Any, Final
 
 import numpy as np
@@ -26,21 +25,14 @@ from rich.table import Table
 from benchmarks.accuracy import DEFAULT_SETS, bootstrap
 from benchmarks.common import (
     COLOURS,
-    RESULTS,
-    DataOption,
-    LlmOption,
-    OutOption,
     Recording,
-    SeedOption,
-    SpeechOption,
-    ThreadsOption,
+    Setup,
     choose,
     figure,
     load_sets,
     percentiles,
-    run,
+    run_speech,
     style,
-    write_result,
 )
 from benchmarks.offline import OfflineRecognizer
 from benchmarks.streaming import stream
@@ -54,6 +46,9 @@ TAIL_S: Final = 1.0
 DEVELOPMENT: Final = "development"
 HELD_OUT: Final = "held out"
 AGREEMENT: Final = "plain agreement"
+PLAIN_STEPS: Final = (2, 3, 4)
+AGREE_MS: Final = (256, 512, 768, 1_024)
+SURVIVE_NATS: Final = (1.0, 2.5, 4.0)
 _FAMILY_COLOURS: Final = {AGREEMENT: COLOURS["offline"], **COLOURS}
 
 
@@ -90,7 +85,7 @@ def rules(*, llm: bool) -> list[Rule]:
     default = RecognizerOptions()
     policy = default.policy
     found = []
-    for steps in (2, 3, 4):
+    for steps in PLAIN_STEPS:
         plain = replace(policy, agree_ms=(steps - 1) * default.hop_ms, guard_ms=0)
         options = replace(default, step_silence_ms=0, policy=plain)
         found.append(Rule(AGREEMENT, f"{steps} steps", "draft", options))
@@ -98,10 +93,10 @@ def rules(*, llm: bool) -> list[Rule]:
         chosen = agree_ms == policy.agree_ms
         options = replace(default, policy=replace(policy, agree_ms=agree_ms))
         found.append(Rule("draft", f"{agree_ms:.0f} ms agreed", "draft", options, chosen))
-    for guard_ms in FUSED_GUARD_MS if llm else ():
-        chosen = guard_ms == policy.fused_guard_ms
-        options = replace(default, policy=replace(policy, fused_guard_ms=guard_ms))
-        found.append(Rule("fused", f"{guard_ms:.0f} ms guard", "fused", options, chosen))
+    for nats in SURVIVE_NATS if llm else ():
+        chosen = nats == policy.survive_nats
+        options = replace(default, policy=replace(policy, survive_nats=nats))
+        found.append(Rule("fused", f"rivals within {nats:g} nats", "fused", options, chosen))
     return found
 
 
@@ -237,53 +232,44 @@ def draw(results: Mapping[str, Any]) -> Figure:
 
 
 def main(
-    speech: SpeechOption = DEFAULT_SETS,
-    data: DataOption = Path("data"),
+    setup: Setup,
     clips: Annotated[int, typer.Option(min=0, help="Clips in all; 0 takes every one.")] = 90,
-    llm: LlmOption = True,
-    threads: ThreadsOption = 2,
-    seed: SeedOption = 0,
-    out: OutOption = RESULTS,
 ) -> None:
-    chosen = choose(load_sets(speech, data), clips, seed)
+    chosen = choose(load_sets(setup.speech, setup.data), clips, setup.seed)
     work = [(_group(name), one) for name, some in chosen.items() for one in some]
-    family = rules(llm=llm)
-    engine = Engine.load(EngineOptions(threads=threads, llm=llm))
+    family = rules(llm=setup.llm)
+    engine = Engine.load(EngineOptions(threads=setup.threads, llm=setup.llm))
     try:
-        with ThreadPoolExecutor(threads) as pool:
+        with ThreadPoolExecutor(setup.threads) as pool:
             running = [
-                (group, pool.submit(hear, engine, family, one, llm=llm)) for group, one in work
+                (group, pool.submit(hear, engine, family, one, llm=setup.llm))
+                for group, one in work
             ]
             heard: dict[str, list[Results]] = {}
             for group, one in track(running, "hearing", console=Console(stderr=True)):
                 heard.setdefault(group, []).append(one.result())
     finally:
         engine.close()
-    results = summarize(family, heard, seed)
-    parameters = {
-        "sets": list(chosen),
-        "clips": len(work),
-        "tail_s": TAIL_S,
-        "threads": threads,
-        "seed": seed,
-        "notes": [
+    results = summarize(family, heard, setup.seed)
+    setup.publish(
+        "commit_curve",
+        {"sets": list(chosen), "clips": len(work), "tail_s": TAIL_S},
+        results,
+        draw(results),
+        table(results),
+        [
             "commit delays are audio, without the time that computing takes",
             "final delays begin where the closing silence has been heard and contain computing",
-            f"recordings are heard {threads} at a time, each on one thread",
+            f"recordings are heard {setup.threads} at a time",
         ],
-    }
-    write_result("commit_curve", out, parameters, results, draw(results))
-    Console(width=110).print(table(results))
+    )
 
 
 def _group(set_name: str) -> str:
     return DEVELOPMENT if "dev" in set_name else HELD_OUT
 
 
-AGREE_MS: Final = (256, 512, 768, 1_024)
-FUSED_GUARD_MS: Final = (500, 800, 1_200)
-
-app = run(main)
+app = run_speech(main, DEFAULT_SETS)
 
 if __name__ == "__main__":
     app()
