@@ -50,8 +50,8 @@ class RecognizerOptions:
     hop_ms: float = 256
     """Grid of the steps; a multiple of the detector's 32 ms frame."""
     afresh_every_ms: float = 1_000
-    """After this much audio, and when speech pauses, the whole window is encoded again; between
-    them its old part is kept as it is."""
+    """After this much audio, and when speech pauses, the whole window is encoded again and the
+    committed words are decoded again; between them what is old is kept as it is."""
     buffer_ms: float = 20_000
     """Audio that may wait for its step; more is an overrun and is counted as lost."""
     max_segment_ms: float = 30_000
@@ -207,12 +207,15 @@ class Recognizer:
         self, segment: SegmentDecoder, end: int, silence_ms: float, *, afresh: bool
     ) -> Audio | None:
         """The segment's window up to `end` and so much silence; None if it is too short."""
+        afresh = afresh or self._audio.fresh_until + self._afresh_samples <= end
+        if afresh:
+            segment.recall()
         request = self._audio.request(
             self._ring.read,
             segment.window_start,
             end,
             silence_samples=samples_from_ms(silence_ms),
-            afresh=afresh or self._audio.fresh_until + self._afresh_samples <= end,
+            afresh=afresh,
         )
         with self._timed("encode", "asr"):
             return self._speech.encode(request)

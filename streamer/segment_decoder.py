@@ -130,6 +130,11 @@ class SegmentDecoder:
             shown -= 1
         return tuple(self._words[:shown])
 
+    def recall(self) -> None:
+        """Decode the committed words again at the next step: what the decoder remembers of them
+        rests on sound that ended sooner, and may tell it that the sentence ends there."""
+        self._given = Prefix(self._given.ids)
+
     def draft(self, audio: Audio, window_end: int) -> None:
         """Renew the tentative words on the window `window_start … window_end`."""
         guess = tuple(token.id for word in self._words for token in word.tokens)
