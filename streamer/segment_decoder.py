@@ -64,7 +64,7 @@ class PolicyOptions:
     prune_nats: float = 8.0
     """Fused rule: hypotheses this much less likely than the best by the acoustics alone are not
     shown to the LLM."""
-    survive_nats: float = 2.5
+    survive_nats: float = 1.5
     """Fused rule: hypotheses this close to the best live on."""
 
 
