@@ -13,6 +13,7 @@ BOS: Final = 1
 EOS: Final = 2
 FRAME_SAMPLES: Final = 384
 WORD_MARK: Final = "\u2581"
+_CLOSING: Final = (".", "?", "!")
 
 ALIGNMENT_HEADS: Final = ((3, 0), (3, 2), (3, 5), (4, 1), (4, 3), (4, 6))
 """(layer, head) whose cross-attention follows the speech: rank correlation of token order and
@@ -56,6 +57,13 @@ class Tokenizer:
             any(char.isalnum() for char in raw.decode("utf-8", errors="ignore"))
             for raw in self._bytes
         ]
+
+        self.closing_marks = frozenset(
+            token
+            for token, raw in enumerate(self._bytes)
+            if raw.decode(errors="ignore") in _CLOSING
+        )
+        """Tokens that can end a sentence."""
 
     def __len__(self) -> int:
         return len(self._pieces)

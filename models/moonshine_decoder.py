@@ -60,7 +60,7 @@ class RowOutput:
 
 def together(audios: Sequence[Audio]) -> AudioBatch:
     """One row for each."""
-    n_frames = [audio.n_frames for audio in audios]
+    n_frames = [audio.cross_kv.shape[2] for audio in audios]
     mask = np.zeros((len(audios), 1, 1, max(n_frames)), np.float32)
     if len(audios) == 1:
         return AudioBatch(audios[0].cross_kv[:, None], mask)

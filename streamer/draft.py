@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,10 @@ from models.moonshine_decoder import NO_CACHE, DraftDecoder, RowOutput, together
 from models.moonshine_encoder import Audio
 
 Floats = npt.NDArray[np.float32]
+
+CLOSING_FRAMES: Final = 12
+"""A closing mark that rests on one of so many last frames (0.3 s) is the last token: on 100 s of
+development speech it was 159 times of 159; of marks that others followed none came so late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +79,15 @@ class DraftRequest:
         prefix: given tokens, neither questioned nor returned.
         guess: tokens to verify, usually the previous step's.
         max_tokens: budget for the tokens after the prefix.
+        closing_marks: tokens that end the sentence if they rest on the end of the sound; asking
+            what follows them is left out.
     """
 
     audio: Audio
     prefix: Prefix
     guess: tuple[int, ...]
     max_tokens: int
+    closing_marks: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,6 +123,10 @@ class _Row:
             frame = int(out.alignment[at].argmax())
             self.kept.append(Token(token, frame, float(out.logprobs[at, 0])))
             if len(self.kept) > len(self.guess) or self.guess[len(self.kept) - 1] != token:
+                behind = self.request.audio.n_frames - frame
+                if token in self.request.closing_marks and behind <= CLOSING_FRAMES:
+                    self.ended = True
+                    return
                 break
         n_valid = len(self.request.prefix.ids) + len(self.kept) - 1
         self.cache = self.cache[:, :, :n_valid]

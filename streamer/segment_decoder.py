@@ -139,7 +139,13 @@ class SegmentDecoder:
         """Renew the tentative words on the window `window_start … window_end`."""
         guess = tuple(token.id for word in self._words for token in word.tokens)
         draft = self._speech.draft(
-            DraftRequest(audio, self._given, guess, self._budget(window_end))
+            DraftRequest(
+                audio,
+                self._given,
+                guess,
+                self._budget(window_end),
+                self._tokenizer.closing_marks,
+            )
         )
         self._seen = draft.seen
         tokens, prefix = draft.tokens, self._given.ids[1:]

@@ -46,6 +46,8 @@ def text(words: Sequence[int]) -> str:
 
 
 class ToneTokenizer:
+    closing_marks: frozenset[int] = frozenset()
+
     def starts_word(self, token: int) -> bool:
         return True
 
@@ -75,7 +77,7 @@ class ToneEncoder:
         heard = np.append(stream.waiting[:n_samples], silence(n_silent))
         if n_samples < MIN_SAMPLES:
             return None
-        return Audio(heard[:, None], heard[None, None, :, None])
+        return Audio(heard[::FRAME_SAMPLES, None], heard[None, None, :, None])
 
 
 @dataclass

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +11,7 @@ from models.moonshine_encoder import Audio
 from streamer.draft import Draft, DraftRequest, Prefix, draft_together
 from streamer.speech import SpeechModels
 from streamer.wer import WordErrors, word_errors
-from tests.speech_fakes import FIRST_GUESS, FIRST_WORD, silence, spoken, tone_models
+from tests.speech_fakes import FIRST_GUESS, FIRST_WORD, ToneDecoder, silence, spoken, tone_models
 from tests.speech_models import Clip, attend, greedy
 
 HARD = ("1064", "1995", "4446")
@@ -130,6 +131,27 @@ def test_committed_tokens_are_not_decoded_again(
     # What was decoded but not committed does not get in.
     other = Prefix().followed_by([right[0], 4_321], first.seen)
     assert other.waiting == (4_321,)
+
+
+def test_nobody_asks_what_follows_a_mark_at_the_end_of_the_sound() -> None:
+    said = [10, 20, 30, 40]
+
+    class Counting(ToneDecoder):
+        n_passes = 0
+
+        def hear(self, sound: npt.NDArray[np.float32]) -> list[tuple[int, int]]:
+            self.n_passes += 1
+            return super().hear(sound)
+
+    for mark, n_passes in ((40, 4), (20, 5)):  # 20 is far from the end: more follows
+        decoder = Counting()
+        models = tone_models(decoder)
+        request = DraftRequest(
+            attend(models, spoken(said)), Prefix(), (), 20, closing_marks=frozenset({mark})
+        )
+        draft = models.draft(request)
+        assert (ids(draft), draft.ended) == (said, True)
+        assert decoder.n_passes == n_passes
 
 
 @pytest.mark.slow
