@@ -6,6 +6,7 @@
  * the open line is rewritten. So nothing that has been read ever moves or changes.
  */
 
+import { clock, element } from "./dom.js";
 import { joinWords } from "./transcript.js";
 
 /** @typedef {import("./client.js").WireWord} WireWord */
@@ -20,6 +21,9 @@ export class CaptionView {
   /** @type {OpenLine | null} */
   #open = null;
   #following = true;
+  #heightPx = 0;
+  /** @type {WeakMap<Node, WireWord>} */
+  #words = new WeakMap();
 
   /**
    * @param {{list: HTMLElement, scroller: HTMLElement, announcer: HTMLElement,
@@ -30,8 +34,11 @@ export class CaptionView {
     this.scroller = scroller;
     this.announcer = announcer;
     this.toLive = toLive;
-    scroller.addEventListener("scroll", () => this.#setFollowing(this.#isAtEnd()));
-    new ResizeObserver(() => this.#follow()).observe(scroller);
+    scroller.addEventListener("scroll", () => this.#scrolled());
+    new ResizeObserver(() => {
+      this.#heightPx = scroller.clientHeight;
+      this.#follow();
+    }).observe(scroller);
     toLive.addEventListener("click", () => {
       this.#setFollowing(true);
       this.#follow();
@@ -77,6 +84,14 @@ export class CaptionView {
     this.#open = null;
   }
 
+  /**
+   * @param {EventTarget | null} node
+   * @returns {WireWord | undefined} the committed word that it shows
+   */
+  wordAt(node) {
+    return node instanceof Node ? this.#words.get(node) : undefined;
+  }
+
   /** @returns {HTMLElement[]} the finished lines, which are off the page now */
   clear() {
     const lines = /** @type {HTMLElement[]} */ ([...this.list.children]);
@@ -117,8 +132,7 @@ export class CaptionView {
     if (words.length === 0) return;
     for (const word of words) {
       const span = element("span", "word", word.text);
-      const percent = Math.round(100 * word.confidence);
-      span.title = `${clock(word.start_ms)} · ${percent} % sure`;
+      this.#words.set(span, word);
       open.text.insertBefore(span, open.tail);
       open.text.insertBefore(document.createTextNode(" "), open.tail);
     }
@@ -153,9 +167,11 @@ export class CaptionView {
     }
   }
 
-  #isAtEnd() {
+  /** The person has scrolled; if not, the room has become smaller, which is told here first. */
+  #scrolled() {
     const { scrollHeight, scrollTop, clientHeight } = this.scroller;
-    return scrollHeight - scrollTop - clientHeight < FOLLOW_MARGIN_PX;
+    if (clientHeight !== this.#heightPx) return;
+    this.#setFollowing(scrollHeight - scrollTop - clientHeight < FOLLOW_MARGIN_PX);
   }
 
   /** @param {boolean} following */
@@ -176,24 +192,4 @@ export class CaptionView {
 function tint(open, label) {
   open.line.dataset.emotion = label;
   open.meta.append(element("span", "emotion", label));
-}
-
-/**
- * @param {string} name
- * @param {string} className
- * @param {string} text
- */
-function element(name, className, text = "") {
-  const node = document.createElement(name);
-  node.className = className;
-  node.textContent = text;
-  return node;
-}
-
-/** @param {number} ms */
-function clock(ms) {
-  const total = Math.floor(ms / 1000);
-  const [hours, minutes] = [Math.floor(total / 3600), Math.floor(total / 60) % 60];
-  const two = (/** @type {number} */ n) => String(n).padStart(2, "0");
-  return `${hours > 0 ? `${hours}:${two(minutes)}` : minutes}:${two(total % 60)}`;
 }

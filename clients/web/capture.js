@@ -1,9 +1,7 @@
 // @ts-check
-/** Audio sources: a microphone or a decoded file, as timed chunks of mono samples. */
+/** Sound as it comes, as timed chunks of mono samples. `sources.js` opens what can be heard. */
 
 /** @typedef {import("./client.js").Chunk} Chunk */
-/** @typedef {{deviceId: string, echoCancellation: boolean, noiseSuppression: boolean,
- *   autoGainControl: boolean}} MicrophoneOptions */
 /** @typedef {{onChunk: (chunk: Chunk) => void, onEnded: () => void}} CaptureHandlers */
 
 const CHUNK_MS = 50;
@@ -28,6 +26,11 @@ class AudioClock {
   observe(endTimeS) {
     this.#offsetsMs.push(performance.now() - 1000 * endTimeS);
     if (this.#offsetsMs.length > CLOCK_WINDOW_CHUNKS) this.#offsetsMs.shift();
+  }
+
+  /** The audio clock stood still for a while. */
+  reset() {
+    this.#offsetsMs = [];
   }
 
   /**
@@ -63,6 +66,16 @@ export class Capture {
     this.node.port.onmessage = ({ data }) => this.#receive(data);
   }
 
+  /** Nothing is heard, and a file stands still, until `resume`. */
+  async pause() {
+    await this.context.suspend();
+  }
+
+  async resume() {
+    this.#clock.reset();
+    await this.context.resume();
+  }
+
   /** Closes the source; every chunk of it has been handed over when this settles. */
   async stop() {
     const finished = new Promise((resolve) => {
@@ -90,79 +103,8 @@ export class Capture {
   }
 }
 
-/**
- * Opens the microphone. Recording begins the moment the browser grants it.
- *
- * @param {MicrophoneOptions} options
- * @param {CaptureHandlers} handlers
- */
-export async function captureMicrophone(options, handlers) {
-  if (navigator.mediaDevices === undefined) {
-    throw new CaptureError(
-      "Browsers give the microphone to secure pages only. Open this page over https://, or on " +
-        "the server's own machine as http://localhost.",
-    );
-  }
-  const context = await openContext();
-  try {
-    const { deviceId, ...processing } = options;
-    const device = deviceId ? { deviceId: { exact: deviceId } } : {};
-    const stream = await navigator.mediaDevices.getUserMedia({
-      audio: { ...processing, ...device, channelCount: { ideal: 1 } },
-    });
-    const [track] = stream.getAudioTracks();
-    track.onended = handlers.onEnded;
-    const latencyS = /** @type {{latency?: number}} */ (track.getSettings()).latency ?? 0;
-    const node = chunkNode(context);
-    context.createMediaStreamSource(stream).connect(node);
-    node.connect(context.destination);
-    return new Capture(context, node, 1000 * latencyS, handlers, () => track.stop());
-  } catch (error) {
-    await context.close();
-    throw microphoneError(error);
-  }
-}
-
-/**
- * Plays a file at its own speed, audibly, as if it were spoken into a microphone.
- *
- * @param {File} file
- * @param {CaptureHandlers} handlers
- */
-export async function captureFile(file, handlers) {
-  const context = await openContext();
-  try {
-    const source = context.createBufferSource();
-    source.buffer = await context.decodeAudioData(await file.arrayBuffer());
-    source.onended = handlers.onEnded;
-    const node = chunkNode(context);
-    source.connect(node);
-    source.connect(context.destination);
-    node.connect(context.destination);
-    const capture = new Capture(context, node, 0, handlers, () => {
-      source.onended = null;
-      source.disconnect();
-    });
-    source.start();
-    return capture;
-  } catch {
-    await context.close();
-    throw new CaptureError(
-      `“${file.name}” cannot be read as audio. Choose a WAV, MP3, FLAC, OGG or M4A file.`,
-    );
-  }
-}
-
-/** @returns {Promise<{deviceId: string, label: string}[]>} the microphones, named once allowed */
-export async function listMicrophones() {
-  if (navigator.mediaDevices === undefined) return [];
-  const devices = await navigator.mediaDevices.enumerateDevices();
-  return devices
-    .filter((device) => device.kind === "audioinput" && device.deviceId !== "")
-    .map(({ deviceId, label }, index) => ({ deviceId, label: label || `Microphone ${index + 1}` }));
-}
-
-async function openContext() {
+/** A running audio graph that can gather chunks. */
+export async function openContext() {
   let context = new AudioContext();
   if (context.sampleRate > MAX_SAMPLE_RATE) {
     await context.close();
@@ -182,7 +124,7 @@ async function openContext() {
 }
 
 /** @param {AudioContext} context */
-function chunkNode(context) {
+export function chunkNode(context) {
   const quanta = Math.round((CHUNK_MS / 1000) * (context.sampleRate / RENDER_QUANTUM));
   return new AudioWorkletNode(context, "chunk-processor", {
     numberOfInputs: 1,
@@ -190,20 +132,4 @@ function chunkNode(context) {
     channelCountMode: "explicit",
     processorOptions: { chunkFrames: Math.max(1, quanta) * RENDER_QUANTUM },
   });
-}
-
-/** @param {unknown} error from getUserMedia */
-function microphoneError(error) {
-  const name = error instanceof DOMException ? error.name : "";
-  const advice = {
-    NotAllowedError:
-      "The microphone was refused. Allow it in the address bar's site settings, then press Start.",
-    NotFoundError: "No microphone was found. Connect one and press Start, or play a file.",
-    NotReadableError:
-      "The microphone is there but does not answer. Close other programs that use it, then " +
-      "press Start.",
-    OverconstrainedError:
-      "The chosen microphone is gone. Choose another one in the settings, then press Start.",
-  }[name];
-  return new CaptureError(advice ?? `The microphone could not be opened (${error}).`);
 }

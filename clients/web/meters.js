@@ -1,6 +1,8 @@
 // @ts-check
 /** Read-outs beside the captions: live emotion, and where the time goes. */
 
+import { duration } from "./dom.js";
+
 /** @typedef {import("./client.js").WireEmotion} WireEmotion */
 /** @typedef {import("./client.js").LatencyEvent} LatencyEvent */
 
@@ -37,6 +39,14 @@ export class EmotionMeter {
     for (const [name, probability] of Object.entries(probs)) {
       this.#set(name, probability, name === label);
     }
+  }
+
+  /**
+   * @param {string} label
+   * @returns {string} CSS colour in the theme of the moment
+   */
+  colorOf(label) {
+    return getComputedStyle(this.#row(label).fill).backgroundColor;
   }
 
   /**
@@ -106,6 +116,8 @@ export class LatencyMeter {
     this.#lagsMs.push(lagMs);
     if (this.#lagsMs.length > LAG_HISTORY) this.#lagsMs.shift();
     this.lag.textContent = duration(lagMs);
+    const most = duration(Math.max(...this.#lagsMs));
+    this.sparkline.setAttribute("aria-label", `Lag of the last minute and a half: at most ${most}`);
     this.#draw();
   }
 
@@ -125,12 +137,17 @@ export class LatencyMeter {
   /** @param {LatencyEvent["stages_ms"]} stagesMs */
   #showStages(stagesMs) {
     const names = Object.keys(stagesMs).sort((a, b) => stageRank(a) - stageRank(b));
+    const longestMs = Math.max(1, ...names.map((name) => stagesMs[name].p95));
     const rows = names.map((name) => {
+      const { p50, p95 } = stagesMs[name];
       const row = document.createElement("tr");
       const head = child(row, "th", "", name.replaceAll("_", " "));
       head.setAttribute("scope", "row");
-      child(row, "td", "", duration(stagesMs[name].p50));
-      child(row, "td", "", duration(stagesMs[name].p95));
+      const bar = child(head, "span", "stage-bar");
+      bar.style.setProperty("--p50", (p50 / longestMs).toFixed(3));
+      bar.style.setProperty("--p95", (p95 / longestMs).toFixed(3));
+      child(row, "td", "", duration(p50));
+      child(row, "td", "", duration(p95));
       return row;
     });
     this.stages.replaceChildren(...rows);
@@ -181,11 +198,6 @@ function drawSparkline(context, { clientWidth, clientHeight }, lagsMs) {
 function quantile(values, q) {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))];
-}
-
-/** @param {number} ms */
-export function duration(ms) {
-  return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
 }
 
 /** @param {string} stage */

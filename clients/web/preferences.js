@@ -3,11 +3,11 @@
 
 const STORAGE_KEY = "streamer.preferences";
 const TEXT_SIZES_REM = [1.125, 1.375, 1.625, 2, 2.5, 3.25, 4.25];
-const THEMES = ["auto", "light", "dark"];
+const THEMES = ["auto", "light", "dark", "contrast"];
 
 /** @typedef {{theme: string, textSize: number, deviceId: string, echoCancellation: boolean,
- *   noiseSuppression: boolean, autoGainControl: boolean, hotWords: string, context: string}}
- *   Preferences */
+ *   noiseSuppression: boolean, autoGainControl: boolean, hotWords: string, context: string,
+ *   shareSecret: string, followId: string}} Preferences */
 
 /** @type {Preferences} */
 const DEFAULTS = {
@@ -19,15 +19,25 @@ const DEFAULTS = {
   autoGainControl: true,
   hotWords: "",
   context: "",
+  shareSecret: "",
+  followId: "",
 };
 
 /** @returns {Preferences} */
 export function loadPreferences() {
+  const usual = { ...DEFAULTS, shareSecret: newSecret() };
   try {
-    return { ...DEFAULTS, ...JSON.parse(localStorage.getItem(STORAGE_KEY) ?? "{}") };
+    return { ...usual, ...JSON.parse(localStorage.getItem(STORAGE_KEY) ?? "{}") };
   } catch {
-    return { ...DEFAULTS }; // Storage may be forbidden, or hold something else.
+    return usual; // Storage may be forbidden, or hold something else.
   }
+}
+
+/** @returns {string} that nobody can guess: the follow id of the sessions is made of it */
+export function newSecret() {
+  return [...crypto.getRandomValues(new Uint8Array(24))]
+    .map((byte) => byte.toString(16).padStart(2, "0"))
+    .join("");
 }
 
 /** @param {Preferences} preferences */

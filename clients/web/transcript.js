@@ -1,5 +1,5 @@
 // @ts-check
-/** What was captioned, as the server's ledger tells it, and its exports. No DOM in here. */
+/** What was captioned, as the server's ledger tells it. No DOM in here. */
 
 /** @typedef {import("./client.js").WireWord} WireWord */
 /** @typedef {import("./client.js").WireEmotion} WireEmotion */
@@ -149,94 +149,4 @@ export class Transcript {
 /** @param {WireWord[]} words */
 export function joinWords(words) {
   return words.map((word) => word.text).join(" ");
-}
-
-/** @param {Caption[]} captions */
-export function toText(captions) {
-  return captions.map((caption) => `${joinWords(caption.words)}\n`).join("");
-}
-
-/** @param {Caption[]} captions */
-export function toJsonLines(captions) {
-  return captions.map((caption) => `${JSON.stringify(captionRecord(caption))}\n`).join("");
-}
-
-/** @param {Caption[]} captions */
-export function toSubRip(captions) {
-  return subtitleCues(captions)
-    .map(
-      (cue, index) =>
-        `${index + 1}\n${timestamp(cue.startMs, ",")} --> ${timestamp(cue.endMs, ",")}\n${cue.text}\n`,
-    )
-    .join("\n");
-}
-
-/** @param {Caption[]} captions */
-export function toWebVtt(captions) {
-  const cues = subtitleCues(captions).map((cue) => {
-    const text = cue.text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
-    const voiced = cue.emotion ? `<c.${cue.emotion}>${text}</c>` : text;
-    return `${timestamp(cue.startMs, ".")} --> ${timestamp(cue.endMs, ".")}\n${voiced}\n`;
-  });
-  return ["WEBVTT\n", ...cues].join("\n");
-}
-
-/** @param {Caption} caption */
-function captionRecord(caption) {
-  return {
-    session_id: caption.sessionId,
-    segment_id: caption.segmentId,
-    start_s: seconds(caption.startMs),
-    end_s: seconds(caption.endMs),
-    text: joinWords(caption.words),
-    final: caption.final,
-    emotion: caption.emotion,
-    words: caption.words.map((word) => ({
-      text: word.text,
-      start_s: seconds(word.start_ms),
-      end_s: seconds(word.end_ms),
-      confidence: word.confidence,
-    })),
-  };
-}
-
-const MAX_CUE_WORDS = 14;
-
-/**
- * Subtitles must be readable at a glance, so a long caption becomes several cues.
- *
- * @param {Caption[]} captions
- */
-function subtitleCues(captions) {
-  return captions.flatMap((caption) => {
-    const count = Math.ceil(caption.words.length / MAX_CUE_WORDS);
-    const size = Math.ceil(caption.words.length / count);
-    return Array.from({ length: count }, (_, i) => {
-      const words = caption.words.slice(i * size, (i + 1) * size);
-      return {
-        startMs: words[0].start_ms,
-        endMs: words[words.length - 1].end_ms,
-        text: joinWords(words),
-        emotion: caption.emotion?.label ?? "",
-      };
-    });
-  });
-}
-
-/** @param {number} ms */
-function seconds(ms) {
-  return Math.round(ms) / 1000;
-}
-
-/**
- * @param {number} ms
- * @param {string} decimalMark
- * @returns {string} hh:mm:ss and milliseconds
- */
-function timestamp(ms, decimalMark) {
-  const total = Math.max(0, Math.round(ms));
-  const two = (/** @type {number} */ n) => String(n).padStart(2, "0");
-  const clock = [total / 3_600_000, (total / 60_000) % 60, (total / 1000) % 60];
-  const millis = String(total % 1000).padStart(3, "0");
-  return `${clock.map((part) => two(Math.floor(part))).join(":")}${decimalMark}${millis}`;
 }

@@ -52,6 +52,7 @@ class ScriptedSession:
     start: StartMessage
     frames: list[AudioFrame] = field(default_factory=list)
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
+    finalized: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def send(self, event: ServerEvent) -> None:
         await self.socket.send_text(_EVENT.dump_json(event).decode())
@@ -86,8 +87,12 @@ class ScriptedSession:
         while (message := await self.socket.receive())["type"] == "websocket.receive":
             if message.get("bytes") is not None:
                 self.frames.append(decode_frame(message["bytes"], Encoding.PCM_S16LE))
-            elif isinstance(_CLIENT_MESSAGE.validate_json(message["text"]), StopMessage):
+                continue
+            said = _CLIENT_MESSAGE.validate_json(message["text"])
+            if isinstance(said, StopMessage):
                 self.stopped.set()
+            elif isinstance(said, FinalizeMessage):
+                self.finalized.set()
 
 
 Script = Callable[[ScriptedSession], Coroutine[None, None, None]]

@@ -314,38 +314,6 @@ async def test_token_of_the_address_travels_as_subprotocol(page: Page) -> None:
         assert server.subprotocols == [["streamer.v1", "token.s3cret"]]
 
 
-async def test_exports_hold_what_was_committed(page: Page, tmp_path: Path) -> None:
-    await page.call("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
-
-    async def saved(kind: str) -> str:
-        await page.click("#save summary")
-        await page.click(f"[data-format={kind}]")
-        async with asyncio.timeout(10):
-            while not (found := list(tmp_path.glob(f"captions-*.{kind}"))):
-                await asyncio.sleep(0.05)
-        return found[0].read_text(encoding="utf-8")
-
-    async with scripted(captions_of_two_segments) as server:
-        await start(page, server)
-        await page.wait_for(f"{TENTATIVE} === 'stirred'")
-        await stop(page)
-        assert await saved("txt") == "The sun shot out\nno <air>\n"
-        first, second = (json.loads(line) for line in (await saved("jsonl")).splitlines())
-        assert first["text"] == "The sun shot out"
-        assert (first["start_s"], first["end_s"], first["final"]) == (0, 1.15, True)
-        assert first["emotion"] == HAPPY.model_dump()
-        assert [w["text"] for w in second["words"]] == ["no", "<air>"]
-        assert (second["final"], second["emotion"]) == (False, None)
-        assert await saved("srt") == (
-            "1\n00:00:00,000 --> 00:00:01,150\nThe sun shot out\n\n"
-            "2\n00:00:01,200 --> 00:00:01,750\nno <air>\n"
-        )
-        assert await saved("vtt") == (
-            "WEBVTT\n\n00:00:00.000 --> 00:00:01.150\n<c.happy>The sun shot out</c>\n\n"
-            "00:00:01.200 --> 00:00:01.750\nno &lt;air&gt;\n"
-        )
-
-
 async def test_second_session_continues_below_the_first(page: Page) -> None:
     async with scripted(captions_of_two_segments) as server:
         await start(page, server)
@@ -418,6 +386,25 @@ async def test_every_control_has_a_name(page: Page) -> None:
         assert len(controls) >= 7
         assert [n for n in controls if not n.get("name", {}).get("value")] == []
         await page.call("Accessibility.disable")
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ("Promise.reject(new DOMException('no', 'NotAllowedError'))", "No tab was shared"),
+        ("Promise.resolve(document.createElement('canvas').captureStream())", "without sound"),
+    ],
+)
+async def test_tab_that_is_not_shared_or_silent_is_explained(
+    page: Page, answer: str, told: str
+) -> None:
+    async with scripted(captions_of_two_segments) as server:
+        await page.goto(server.url)
+        await page.evaluate(f"navigator.mediaDevices.getDisplayMedia = () => {answer}; 0")
+        await page.click("#tab-open")
+        await page.wait_for(f"{NOTICES}.includes('{told}')")
+        assert await page.evaluate(IDLE)
+        assert server.sessions == []
 
 
 @pytest.mark.usefixtures("chromium")

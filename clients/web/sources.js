@@ -1,0 +1,150 @@
+// @ts-check
+/** What can be heard: a microphone, a file, or the sound of another tab. */
+
+import { Capture, CaptureError, chunkNode, openContext } from "./capture.js";
+
+/** @typedef {import("./capture.js").CaptureHandlers} CaptureHandlers */
+/** @typedef {{deviceId: string, echoCancellation: boolean, noiseSuppression: boolean,
+ *   autoGainControl: boolean}} MicrophoneOptions */
+
+/**
+ * Opens the microphone. Recording begins the moment the browser grants it.
+ *
+ * @param {MicrophoneOptions} options
+ * @param {CaptureHandlers} handlers
+ */
+export async function captureMicrophone(options, handlers) {
+  if (navigator.mediaDevices === undefined) {
+    throw new CaptureError(
+      "Browsers give the microphone to secure pages only. Open this page over https://, or on " +
+        "the server's own machine as http://localhost.",
+    );
+  }
+  const context = await openContext();
+  try {
+    const { deviceId, ...processing } = options;
+    const device = deviceId ? { deviceId: { exact: deviceId } } : {};
+    const stream = await navigator.mediaDevices.getUserMedia({
+      audio: { ...processing, ...device, channelCount: { ideal: 1 } },
+    });
+    return captureTrack(context, stream.getAudioTracks()[0], handlers);
+  } catch (error) {
+    await context.close();
+    throw microphoneError(error);
+  }
+}
+
+/**
+ * Plays a file at its own speed, audibly, as if it were spoken into a microphone.
+ *
+ * @param {File} file
+ * @param {CaptureHandlers} handlers
+ */
+export async function captureFile(file, handlers) {
+  const context = await openContext();
+  try {
+    const source = context.createBufferSource();
+    source.buffer = await context.decodeAudioData(await file.arrayBuffer());
+    source.onended = handlers.onEnded;
+    const node = chunkNode(context);
+    source.connect(node);
+    source.connect(context.destination);
+    node.connect(context.destination);
+    const capture = new Capture(context, node, 0, handlers, () => {
+      source.onended = null;
+      source.disconnect();
+    });
+    source.start();
+    return capture;
+  } catch {
+    await context.close();
+    throw new CaptureError(
+      `“${file.name}” cannot be read as audio. Choose a WAV, MP3, FLAC, OGG or M4A file.`,
+    );
+  }
+}
+
+/** Whether this browser can hand over the sound of a tab; those of phones cannot. */
+export function canCaptureTab() {
+  return navigator.mediaDevices?.getDisplayMedia !== undefined;
+}
+
+/**
+ * Hears another tab, or whatever else the browser lets the person choose that has sound.
+ *
+ * @param {CaptureHandlers} handlers
+ */
+export async function captureTab(handlers) {
+  // The choice comes first: it must follow the click at once.
+  const stream = await navigator.mediaDevices
+    .getDisplayMedia({
+      // Browsers share sound only along with a picture.
+      video: { width: 16, height: 16, frameRate: 1 },
+      audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false },
+    })
+    .catch((error) => {
+      throw tabError(error);
+    });
+  for (const picture of stream.getVideoTracks()) picture.stop();
+  const [track] = stream.getAudioTracks();
+  if (track === undefined) {
+    throw new CaptureError(
+      "What was chosen comes without sound. Choose a tab, and let its sound be shared too.",
+    );
+  }
+  try {
+    return captureTrack(await openContext(), track, handlers);
+  } catch (error) {
+    track.stop();
+    throw error;
+  }
+}
+
+/** @returns {Promise<{deviceId: string, label: string}[]>} the microphones, named once allowed */
+export async function listMicrophones() {
+  if (navigator.mediaDevices === undefined) return [];
+  const devices = await navigator.mediaDevices.enumerateDevices();
+  return devices
+    .filter((device) => device.kind === "audioinput" && device.deviceId !== "")
+    .map(({ deviceId, label }, index) => ({ deviceId, label: label || `Microphone ${index + 1}` }));
+}
+
+/**
+ * @param {AudioContext} context
+ * @param {MediaStreamTrack} track
+ * @param {CaptureHandlers} handlers
+ */
+function captureTrack(context, track, handlers) {
+  track.onended = handlers.onEnded;
+  const latencyS = /** @type {{latency?: number}} */ (track.getSettings()).latency ?? 0;
+  const node = chunkNode(context);
+  context.createMediaStreamSource(new MediaStream([track])).connect(node);
+  node.connect(context.destination);
+  return new Capture(context, node, 1000 * latencyS, handlers, () => track.stop());
+}
+
+/** @param {unknown} error from getUserMedia */
+function microphoneError(error) {
+  const name = error instanceof DOMException ? error.name : "";
+  const advice = {
+    NotAllowedError:
+      "The microphone was refused. Allow it in the address bar's site settings, then press Start.",
+    NotFoundError: "No microphone was found. Connect one and press Start, or play a file.",
+    NotReadableError:
+      "The microphone is there but does not answer. Close other programs that use it, then " +
+      "press Start.",
+    OverconstrainedError:
+      "The chosen microphone is gone. Choose another one in the settings, then press Start.",
+  }[name];
+  return new CaptureError(advice ?? `The microphone could not be opened (${error}).`);
+}
+
+/** @param {unknown} error from getDisplayMedia */
+function tabError(error) {
+  const name = error instanceof DOMException ? error.name : "";
+  return new CaptureError(
+    name === "NotAllowedError"
+      ? "No tab was shared. Press “Hear a tab…” again and choose one."
+      : `The tab could not be heard (${error}).`,
+  );
+}

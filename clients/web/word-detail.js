@@ -1,0 +1,101 @@
+// @ts-check
+/** What is known of one word: beside the pointer, or reached with the arrow keys. */
+
+/** @typedef {import("./client.js").WireWord} WireWord */
+/** @typedef {import("./captions.js").CaptionView} CaptionView */
+
+const GAP_PX = 6;
+
+export class WordDetail {
+  /** @type {HTMLElement | null} */
+  #word = null;
+
+  /**
+   * @param {HTMLElement} bubble
+   * @param {CaptionView} captions
+   */
+  constructor(bubble, captions) {
+    this.bubble = bubble;
+    this.captions = captions;
+    const { scroller } = captions;
+    // Clicks too: a finger does not hover.
+    for (const kind of ["pointerover", "click"]) {
+      scroller.addEventListener(kind, (event) => this.#point(event.target));
+    }
+    scroller.addEventListener("pointerleave", () => this.hide());
+    scroller.addEventListener("blur", () => this.hide());
+    scroller.addEventListener("scroll", () => this.#place());
+    scroller.addEventListener("keydown", (event) => this.#press(event));
+  }
+
+  hide() {
+    this.#word?.classList.remove("pointed");
+    this.#word = null;
+    this.bubble.hidden = true;
+  }
+
+  /** @param {EventTarget | null} target */
+  #point(target) {
+    if (target instanceof HTMLElement && this.captions.wordAt(target) !== undefined) this.#show(target);
+    else this.hide();
+  }
+
+  /** @param {KeyboardEvent} event */
+  #press(event) {
+    if (event.key === "Escape") this.hide();
+    if (event.ctrlKey || event.altKey || event.metaKey) return;
+    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (step === undefined) return;
+    const words = /** @type {HTMLElement[]} */ ([...this.captions.list.querySelectorAll(".word")]);
+    if (words.length === 0) return;
+    const current = this.#word === null ? -1 : words.indexOf(this.#word);
+    // The first press chooses the newest word.
+    const next = current < 0 ? words.length - 1 : current + step;
+    const word = words[Math.max(0, Math.min(words.length - 1, next))];
+    event.preventDefault();
+    word.scrollIntoView({ block: "nearest" });
+    this.#show(word);
+  }
+
+  /** @param {HTMLElement} node */
+  #show(node) {
+    const word = this.captions.wordAt(node);
+    if (word === undefined) return;
+    this.#word?.classList.remove("pointed");
+    this.#word = node;
+    node.classList.add("pointed");
+    this.bubble.textContent = facts(word).join(" · ");
+    this.bubble.hidden = false;
+    this.#place();
+  }
+
+  /** Above its word, inside the window. */
+  #place() {
+    if (this.#word === null) return;
+    const box = this.#word.getBoundingClientRect();
+    const { offsetWidth, offsetHeight } = this.bubble;
+    const left = Math.min(box.left, window.innerWidth - offsetWidth - GAP_PX);
+    const top = box.top - offsetHeight - GAP_PX;
+    this.bubble.style.setProperty("left", `${Math.max(GAP_PX, left)}px`);
+    this.bubble.style.setProperty("top", `${top < GAP_PX ? box.bottom + GAP_PX : top}px`);
+  }
+}
+
+/**
+ * What the protocol says of a word; what it comes to say of its decision belongs here too.
+ *
+ * @param {WireWord} word
+ */
+function facts({ text, start_ms, end_ms, confidence }) {
+  return [text, `${exact(start_ms)} – ${exact(end_ms)}`, `${Math.round(100 * confidence)} % sure`];
+}
+
+/**
+ * @param {number} ms
+ * @returns {string} m:ss.hh
+ */
+function exact(ms) {
+  const hundredths = Math.round(ms / 10);
+  const seconds = ((hundredths / 100) % 60).toFixed(2).padStart(5, "0");
+  return `${Math.floor(hundredths / 6000)}:${seconds}`;
+}

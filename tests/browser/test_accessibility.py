@@ -1,0 +1,110 @@
+"""The rules of axe-core on both pages, in every state and theme. None may be broken."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+
+import pytest
+
+from benchmarks.chromium import Page
+from clients.client import connect
+from streamer.protocol import EmotionEvent, LossEvent, StartMessage, WireEmotion
+from streamer.server import ServerOptions
+from tests.browser.scripted_server import ScriptedSession, scripted
+from tests.browser.test_page import COMMITTED, HAPPY, TENTATIVE, final, heartbeat, stop, update
+from tests.fakes import tone
+from tests.serving import ServerThread
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+THEMES = ("light", "dark", "contrast")
+EMOTIONS = ("neutral", "happy", "sad", "angry", "fearful", "disgust", "unknown")
+
+
+@pytest.fixture(scope="module")
+def axe() -> str:
+    """The source of axe-core."""
+    package = pytest.importorskip("axe_playwright_python")
+    return (resources.files(package) / "axe.min.js").read_text(encoding="utf-8")
+
+
+async def violations(page: Page, axe: str) -> list[str]:
+    await page.evaluate(f"typeof window.axe === 'object' || (() => {{ {axe} }})(); 0")
+    # Colours that are on their way are not yet what is read.
+    await page.evaluate("Promise.allSettled(document.getAnimations().map(a => a.finish()))")
+    found = await page.evaluate("axe.run(document).then(result => JSON.stringify(result))")
+    result = json.loads(found)
+    assert len(result["passes"]) > 15
+    return [
+        f"{rule['id']}: {node['html']} {node['failureSummary']}"
+        for rule in result["violations"]
+        for node in rule["nodes"]
+    ]
+
+
+async def set_theme(page: Page, theme: str) -> None:
+    stored = json.dumps(json.dumps({"theme": theme}))
+    await page.evaluate(f"localStorage.setItem('streamer.preferences', {stored}); 0")
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("width", [390, 1280])
+async def test_the_caption_page_breaks_no_rule(
+    page: Page, axe: str, theme: str, width: int
+) -> None:
+    async def script(session: ScriptedSession) -> None:
+        await session.ready()
+        await session.send(EmotionEvent(emotion=HAPPY, start_ms=0, end_ms=2000, lag_ms=1))
+        await session.send(heartbeat(1400))
+        for segment_id, label in enumerate(EMOTIONS):
+            said = final("The sun shot out", first_id=4 * segment_id, segment_id=segment_id)
+            emotion = WireEmotion(label=label, probs=HAPPY.probs)
+            await session.send(said.model_copy(update={"emotion": emotion}))
+        first_id = 4 * len(EMOTIONS)
+        await session.send(update("no air", "stirred", first_id, len(EMOTIONS)))
+        await session.send(LossEvent(start_ms=0, lost_samples=8000, reason="overrun"))
+        await session.bye()
+
+    broken: list[str] = []
+    async with scripted(script) as server:
+        await page.resize(width, 800)
+        await page.emulate_media(prefers_reduced_motion="reduce")
+        await page.goto(server.url)
+        await set_theme(page, theme)
+        await page.goto(server.url)
+        broken += await violations(page, axe)
+        await page.click("#toggle")
+        await page.wait_for(f"{TENTATIVE} === 'stirred'")
+        await page.wait_for("document.querySelector('.notice') !== null")
+        broken += await violations(page, axe)
+        await page.evaluate("document.querySelector('#insight-toggle').click(); 0")
+        await page.click("#save-open")
+        broken += await violations(page, axe)
+        await page.click("#save-open")
+        for dialog in ("settings", "share"):
+            await page.click(f"#{dialog}-open")
+            await page.wait_for(f"document.querySelector('#{dialog}').open")
+            broken += await violations(page, axe)
+            await page.press("Escape", 27)
+        await page.click(".line:last-child .word")
+        assert not await page.evaluate("document.querySelector('#word-detail').hidden")
+        broken += await violations(page, axe)
+        await stop(page)
+        broken += await violations(page, axe)
+    await page.emulate_media(prefers_reduced_motion="no-preference")
+    await page.resize(1280, 800)
+    assert broken == []
+
+
+async def test_the_overlay_breaks_no_rule(page: Page, axe: str) -> None:
+    with ServerThread(ServerOptions()) as server:
+        await page.goto(f"{server.http_url}overlay")
+        assert await violations(page, axe) == []
+        async with connect(server.url, StartMessage()) as client:
+            assert client.ready is not None
+            await page.goto(f"{server.http_url}overlay?session={client.ready.follow_id}")
+            await client.send_audio(tone(2.0))
+            await page.wait_for(f"{COMMITTED}.length > 0")
+            assert await violations(page, axe) == []
+        await page.goto("about:blank")

@@ -1,0 +1,180 @@
+"""What the page saves: the same subtitles as the server writes, and the sound it has heard."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import pytest_asyncio
+import soundfile
+
+from benchmarks.chromium import Page
+from streamer.exports import to_srt, to_txt, to_vtt
+from streamer.ledger import Segment
+from streamer.server import ServerOptions
+from tests.browser.scripted_server import scripted
+from tests.browser.test_page import (
+    HAPPY,
+    IDLE,
+    LIVE,
+    NOTICES,
+    TENTATIVE,
+    captions_of_two_segments,
+    start,
+    stop,
+)
+from tests.fakes import silence, tone
+from tests.serving import ServerThread
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+RATE = 16_000
+
+
+@pytest.fixture
+def server() -> Iterator[ServerThread]:
+    with ServerThread(ServerOptions(heartbeat_s=0.1)) as server:
+        yield server
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def page(tab: Page, tmp_path: Path) -> AsyncIterator[Page]:
+    """The tab, which saves into the test's folder."""
+    await tab.call("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
+    tab.problems.clear()
+    yield tab
+    await tab.goto("about:blank")
+    assert tab.problems == []
+
+
+@pytest.fixture(scope="module")
+def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eleven seconds: a long segment, and two short ones."""
+    path = tmp_path_factory.mktemp("sounds") / "sounds.wav"
+    parts = [tone(7.0), silence(1.0), tone(0.5), silence(1.0), tone(0.5), silence(1.0)]
+    soundfile.write(path, np.concatenate(parts), RATE)
+    return path
+
+
+async def saved(page: Page, folder: Path, kind: str) -> Path:
+    for old in folder.glob("captions-*"):
+        old.unlink()
+    await page.click("#save-open")
+    await page.click(f"[data-format={kind}]")
+    async with asyncio.timeout(10):
+        # The browser makes the file first, and fills it then.
+        while not [path.stat().st_size for path in folder.glob(f"captions-*.{kind}")] > [0]:
+            await asyncio.sleep(0.05)
+    return next(folder.glob(f"captions-*.{kind}"))
+
+
+async def play(page: Page, path: Path) -> None:
+    await page.choose_file("#file", path)
+    await page.wait_for(LIVE)
+    await page.wait_for(IDLE, timeout_s=30)
+
+
+def spoken(server: ServerThread) -> tuple[Segment, ...]:
+    return server.engine.recognizers[-1].ledger.segments
+
+
+async def test_exports_hold_what_was_committed(page: Page, tmp_path: Path) -> None:
+    async def text(kind: str) -> str:
+        return (await saved(page, tmp_path, kind)).read_text(encoding="utf-8")
+
+    async with scripted(captions_of_two_segments) as server:
+        await start(page, server)
+        await page.wait_for(f"{TENTATIVE} === 'stirred'")
+        await stop(page)
+        assert await text("txt") == "The sun shot out\nno <air>\n"
+        first, second = (json.loads(line) for line in (await text("jsonl")).splitlines())
+        assert first["text"] == "The sun shot out"
+        assert (first["start_s"], first["end_s"], first["final"]) == (0, 1.15, True)
+        assert first["emotion"] == HAPPY.model_dump()
+        assert [w["text"] for w in second["words"]] == ["no", "<air>"]
+        assert (second["final"], second["emotion"]) == (False, None)
+        assert await text("srt") == (
+            "1\n00:00:00,000 --> 00:00:01,150\nThe sun shot out\n\n"
+            "2\n00:00:01,200 --> 00:00:01,750\nno <air>\n"
+        )
+        assert await text("vtt") == (
+            "WEBVTT\n\n00:00:00.000 --> 00:00:01.150\n<c.happy>The sun shot out</c>\n\n"
+            "00:00:01.200 --> 00:00:01.750\nno &lt;air&gt;\n"
+        )
+
+
+async def test_files_are_those_that_the_server_would_write(
+    page: Page, server: ServerThread, sounds: Path, tmp_path: Path
+) -> None:
+    await page.goto(server.http_url)
+    await play(page, sounds)
+    segments = spoken(server)
+    assert [len(segment.words) for segment in segments] == [14, 1, 1]
+    for kind, view in (("srt", to_srt), ("vtt", to_vtt), ("txt", to_txt)):
+        path = await saved(page, tmp_path, kind)
+        assert path.read_text(encoding="utf-8") == view(segments)
+    lines = (await saved(page, tmp_path, "jsonl")).read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["text"] for line in lines] == [segment.text for segment in segments]
+
+
+async def test_sound_is_saved_as_it_was_heard_and_in_time_with_the_words(
+    page: Page, server: ServerThread, sounds: Path, tmp_path: Path
+) -> None:
+    await page.goto(server.http_url)
+    await play(page, sounds)
+    await play(page, sounds)
+    path = await saved(page, tmp_path, "wav")
+    heard, rate = soundfile.read(path)
+    assert soundfile.info(path).channels == 1
+    assert soundfile.info(path).subtype == "PCM_16"
+    durations = [recognizer.received_samples / RATE for recognizer in server.engine.recognizers]
+    assert len(heard) / rate == pytest.approx(sum(durations), abs=0.02)
+    first, second = (
+        json.loads(line)
+        for line in (await saved(page, tmp_path, "jsonl")).read_text().splitlines()[::3]
+    )
+    for caption in (first, second):
+        # Where words are there is the tone, and before the first of them there is none.
+        start, end = (round(caption[key] * rate) for key in ("start_s", "end_s"))
+        assert np.abs(heard[start + rate // 10 : end - rate]).max() == pytest.approx(0.3, abs=0.02)
+    between = heard[round((second["start_s"] - 0.05) * rate) : round(second["start_s"] * rate)]
+    assert np.abs(between).max() < 0.01
+
+
+async def test_clearing_takes_the_sound_too_until_it_is_undone(
+    page: Page, server: ServerThread, sounds: Path, tmp_path: Path
+) -> None:
+    await page.goto(server.http_url)
+    await play(page, sounds)
+    whole = (await saved(page, tmp_path, "wav")).read_bytes()
+    await page.click("#clear")
+    assert await page.evaluate("document.querySelector('#save-open').ariaDisabled") == "true"
+    await page.click(".notice button")
+    assert (await saved(page, tmp_path, "wav")).read_bytes() == whole
+    await page.click("#clear")
+    await play(page, sounds)
+    path = await saved(page, tmp_path, "wav")
+    assert abs(path.stat().st_size - len(whole)) < 0.1 * len(whole)
+    await page.wait_for(f"{NOTICES}.includes('The saved sound begins at 0:1')")
+
+
+async def test_only_the_newest_sound_is_kept(page: Page, server: ServerThread) -> None:
+    await page.goto(server.http_url)
+    # As many minutes as fit, and one more, each of another loudness.
+    loudness = await page.evaluate("""(async () => {
+      const { Recording, RECORDED_MINUTES } = await import('/static/recording.js');
+      const recording = new Recording();
+      for (let minute = 0; minute <= RECORDED_MINUTES; minute += 1) {
+        recording.add(new Float32Array(60 * 8000).fill(minute / 100), 8000);
+      }
+      const bytes = await recording.toWav().arrayBuffer();
+      const samples = new Int16Array(bytes, 44);
+      return [RECORDED_MINUTES, samples.length / 8000, samples[0], samples.at(-1),
+              recording.startMs];
+    })()""")
+    minutes = loudness[0]
+    assert loudness == [minutes, 60 * minutes, 328, round(327.67 * minutes), 60_000]
