@@ -169,6 +169,14 @@ export interface StartOptions {
   sampleRate: number;
   context?: string;
   hotWords?: string[];
+  /** The server's best if not told. */
+  decoder?: "draft" | "fused";
+  /** Whether to be told of emotions; true if not told. */
+  emotion?: boolean;
+  /** False for a recording: the server takes its time and loses nothing. True if not told. */
+  live?: boolean;
+  /** The pause that ends a segment. */
+  silenceMs?: number;
   /** The same secret gives the same `follow_id` every time; at least 16 characters. */
   shareSecret?: string;
 }

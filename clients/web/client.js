@@ -199,7 +199,9 @@ export class StreamClient extends EventTarget {
       const { session_id, resume_token } = this.#session;
       return { type: "resume", session_id, resume_token, last_seq: this.#lastSeq };
     }
-    const { sampleRate, context = "", hotWords = [], shareSecret } = this.#options;
+    const { sampleRate, context = "", hotWords, decoder, emotion, live, silenceMs, shareSecret } =
+      this.#options;
+    // JSON leaves out what is undefined, and the server then does as usual.
     return {
       type: "start",
       protocol_version: PROTOCOL_VERSION,
@@ -207,8 +209,11 @@ export class StreamClient extends EventTarget {
       encoding: "pcm_s16le",
       context: `${context} ${this.#text}`.trim().slice(-MAX_CONTEXT),
       hot_words: hotWords,
-      emotion: true,
-      ...(shareSecret === undefined ? {} : { share_secret: shareSecret }),
+      decoder,
+      emotion,
+      live,
+      silence_ms: silenceMs,
+      share_secret: shareSecret,
     };
   }
 

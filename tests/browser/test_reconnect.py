@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks.captioned_page import microphone_file, serve_page
 from benchmarks.chromium import BrowserOptions, Page, open_page
+from streamer.audio_file import read_samples
 from streamer.bundled_speech import bundled_speech
 from streamer.engine import Engine
 from streamer.server import ServerOptions
@@ -138,3 +142,75 @@ async def test_speech_is_captioned_over_a_network_that_breaks(
         shown = await page.evaluate(COMMITTED)
         assert word_errors(clip.text, shown).rate <= 0.2, shown
         assert await page.evaluate(LOST) == "none"
+
+
+TALK = """
+window.begin = async (base64, hop) => {
+  const { StreamClient, streamAddress } = await import('/static/client.js');
+  const { Transcript } = await import('/static/transcript.js');
+  const samples = new Float32Array(Uint8Array.from(atob(base64), c => c.charCodeAt(0)).buffer);
+  const transcript = new Transcript();
+  let [sent, processedMs, begun] = [0, 0, 0];
+  // Emotions come beside the steps, a moment sooner or later; the draft does not ask for them.
+  const options = { sampleRate: 16000, decoder: 'draft', emotion: false };
+  const client = new StreamClient(streamAddress(window.location), options);
+  client.addEventListener('event', ({ detail }) => {
+    if (detail.type === 'ready') begun += 1;
+    if (detail.type === 'latency') processedMs = detail.processed_ms;
+    if (detail.type === 'words') transcript.applyWords(detail);
+    if (detail.type === 'segment') transcript.applySegment(detail);
+  });
+  const until = async (reached) => {
+    while (!reached()) await new Promise(resolve => setTimeout(resolve, 5));
+  };
+  window.push = () => {
+    const piece = samples.subarray(sent, sent + hop);
+    client.push({ sampleOffset: sent, captureTimeMs: 0, samples: piece });
+    sent += piece.length;
+    return sent < samples.length;
+  };
+  window.heard = () => until(() => processedMs >= sent / 16);
+  window.end = async () => {
+    client.stop();
+    await until(() => client.state === 'closed');
+    return [begun, JSON.stringify(transcript.committed())];
+  };
+}; 0
+"""
+HOP = 4_096
+"""Samples of one step: sent one by one, so that every run takes the same steps."""
+
+
+async def said(page: Page, url: str, samples: bytes, cuts: tuple[float, ...]) -> str:
+    """The captions that the client of the page makes of speech, cut at these parts of it."""
+    async with cutting_proxy(url) as proxy:
+        await page.goto(f"{proxy.url}overlay")
+        await page.evaluate(TALK)
+        await page.evaluate(f"begin('{base64.b64encode(samples).decode()}', {HOP})")
+        n_hops = -(-len(samples) // (4 * HOP))
+        due = {round(part * n_hops) for part in cuts}
+        for hop in range(n_hops):
+            more = await page.evaluate("push()")
+            if hop in due:
+                proxy.cut()
+            if more:
+                await page.evaluate("heard()")
+        begun, captions = await page.evaluate("end()")
+        assert begun == 1 + len(due)
+        assert all("WebSocket" in problem for problem in page.problems), page.problems
+        page.problems.clear()
+        return str(captions)
+
+
+@pytest.mark.slow
+async def test_captions_of_cut_speech_are_those_of_the_whole(page: Page, engine: Engine) -> None:
+    clip = next(clip for clip in bundled_speech() if clip.label is None)
+    pause = np.zeros(16_000, np.float32)
+    samples = np.concatenate([pause, read_samples(clip.path), pause]).astype("<f4").tobytes()
+    async with serve_page(engine, ServerOptions(heartbeat_s=0.02)) as url:
+        whole = await said(page, url, samples, ())
+        words = [word["text"] for caption in json.loads(whole) for word in caption["words"]]
+        assert word_errors(clip.text, " ".join(words)).rate <= 0.2
+        for cuts in ((0.02,), (0.35,), (0.7,), (0.2, 0.5, 0.9), (0.6, 0.65, 0.95)):
+            assert await said(page, url, samples, cuts) == whole
+        await page.goto("about:blank")
