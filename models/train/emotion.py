@@ -2,10 +2,11 @@
 
     python -m models.train.emotion --data ../shared/data --out models/weights
 
-Fine-tunes the lower layers of Moonshine tiny's encoder with attentive pooling: first on CREMA-D's
-acted labels, then beside read speech that nobody acted and noise in which nobody speaks. Speakers
-of train, dev and test are apart; dev speakers choose the epoch and the temperature, test speakers
-only meet `benchmarks/emotion.py`.
+Fine-tunes the lower layers of Moonshine tiny's encoder with attentive pooling on CREMA-D's acted
+labels. `--sober` adds a second stage, beside read speech that nobody acted and noise in which
+nobody speaks (`EMOTION_CARD.md` says what that gains and costs). Speakers of train, dev and test
+are apart; dev speakers choose the epoch and the temperature, test speakers only meet
+`benchmarks/emotion.py`.
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ class TrainConfig:
     """The whole recipe; the defaults gave the shipped weights."""
 
     net: EmotionNetConfig = field(default_factory=EmotionNetConfig)
-    stages: tuple[Stage, ...] = (ACTED, SOBERED)
+    stages: tuple[Stage, ...] = (ACTED,)
     warmup_share: float = 0.08
     weight_decay: float = 0.02
     label_smoothing: float = 0.05
@@ -408,13 +409,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--encoder", type=Path, help="encoder_model.ort; default: the wheel's")
     parser.add_argument("--from-scratch", action="store_true", help="random initial weights")
     parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--sober", action="store_true", help="add the stage with read speech")
     parser.add_argument("--seed", type=int, default=TrainConfig.seed)
     parser.add_argument("--threads", type=int, default=TrainConfig.threads)
     parser.add_argument("--max-minutes", type=float, default=TrainConfig.max_minutes)
     args = parser.parse_args(argv)
     # `force`, since a library imported above may have set up logging already.
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", force=True)
-    config = TrainConfig(seed=args.seed, threads=args.threads, max_minutes=args.max_minutes)
+    config = TrainConfig(
+        stages=(ACTED, SOBERED) if args.sober else (ACTED,),
+        seed=args.seed,
+        threads=args.threads,
+        max_minutes=args.max_minutes,
+    )
     encoder = None if args.from_scratch else args.encoder or find_encoder()
     path = train(config, args.data, args.out, args.work, encoder=encoder, resume=args.resume)
     _LOG.info("wrote %s", path.name)
