@@ -25,7 +25,7 @@ class TrackOptions:
 
     sample_rate: int = 16_000
     window_s: float = 3.0
-    """How much audio a prediction heard, where `update` is not told; less of it weighs less."""
+    """How much audio a prediction heard, where `update` is not told."""
     half_life_s: float = 1.0
     """After this much audio the older predictions weigh half."""
     unknown_below: float = 0.40
@@ -108,12 +108,9 @@ class EmotionTrack:
         if gap_s > opts.forget_after_s:
             self._smooth, self._label = dict(scores.probs), UNKNOWN
         else:
-            # A window that heard little, as at a segment's start, has little to say.
-            heard = min(1.0, (end_sample - start) / (opts.window_s * opts.sample_rate))
-            fresh = heard * (1 - 0.5 ** (gap_s / opts.half_life_s))
+            old = 0.5 ** (gap_s / opts.half_life_s)
             self._smooth = {
-                name: (1 - fresh) * self._smooth[name] + fresh * p
-                for name, p in scores.probs.items()
+                name: old * self._smooth[name] + (1 - old) * p for name, p in scores.probs.items()
             }
         self._windows.append(_Window(start, end_sample, _logs(scores.probs)))
         self.prune(end_sample - round(opts.keep_s * opts.sample_rate))
