@@ -8,12 +8,12 @@ import onnx
 import onnxruntime as ort
 import pytest
 
-from models.moonshine import BOS, EOS, HEAD_DIM, N_HEADS, N_LAYERS
+from benchmarks.shipped_moonshine import ShippedMoonshine
+from models.moonshine import BOS
 from models.moonshine_decoder import NO_CACHE, DraftDecoder, together
 from models.moonshine_encoder import AsrEncoder
 from models.moonshine_graph import build_encode, build_graphs, build_stem, build_step
 from models.ort_file import GraphFormatError, ShippedGraph
-from models.runtime import open_session
 from streamer.draft import DraftRequest, Prefix
 from streamer.speech import SpeechModels
 from streamer.wer import word_errors
@@ -22,79 +22,27 @@ from tests.speech_models import Clip, MoonshineFiles
 Floats = npt.NDArray[np.float32]
 
 
-class Shipped:
-    """Encoder and merged decoder as their makers ship them."""
-
-    def __init__(self, files: MoonshineFiles) -> None:
-        self._encoder = open_session(files.encoder, threads=1)
-        self._decoder = open_session(files.decoder, threads=1)
-        self._names = [
-            f"past_key_values.{layer}.{side}.{part}"
-            for layer in range(N_LAYERS)
-            for side in ("decoder", "encoder")
-            for part in ("key", "value")
-        ]
-
-    def encode(self, samples: Floats) -> Floats:
-        mask = np.ones((1, len(samples)), np.int64)
-        states: Floats = self._encoder.run(
-            None, {"input_values": samples[None], "attention_mask": mask}
-        )[0]
-        return states
-
-    def run(
-        self, states: Floats, n_samples: int, tokens: list[int], cache: list[Floats] | None
-    ) -> tuple[Floats, list[Floats]]:
-        empty = np.zeros((1, N_HEADS, 0, HEAD_DIM), np.float32)
-        past = cache or [empty] * len(self._names)
-        feed: dict[str, npt.NDArray[np.generic]] = {
-            "input_ids": np.array([tokens], np.int64),
-            "encoder_hidden_states": states,
-            "encoder_attention_mask": np.ones((1, n_samples), np.int64),
-            "use_cache_branch": np.array([cache is not None]),
-        }
-        feed.update(zip(self._names, past, strict=True))
-        logits, *present = self._decoder.run(None, feed)
-        if cache is not None:  # the cached branch does not hand the audio's part on
-            audio_parts = [i for i, name in enumerate(self._names) if ".encoder." in name]
-            for i in audio_parts:
-                present[i] = cache[i]
-        return logits, present
-
-    def greedy(self, samples: Floats) -> list[int]:
-        found: list[int] = []
-        states = self.encode(samples)
-        logits, cache = self.run(states, len(samples), [BOS], None)
-        while len(found) < 80:
-            token = int(logits[0, -1].argmax())
-            if token == EOS:
-                break
-            found.append(token)
-            logits, cache = self.run(states, len(samples), [token], cache)
-        return found
-
-
 @pytest.fixture(scope="module")
-def shipped(moonshine_files: MoonshineFiles) -> Shipped:
-    return Shipped(moonshine_files)
+def shipped(moonshine_files: MoonshineFiles) -> ShippedMoonshine:
+    return ShippedMoonshine(moonshine_files.encoder, moonshine_files.decoder)
 
 
 @pytest.mark.slow
 def test_the_rebuilt_models_say_what_the_shipped_ones_say(
-    shipped: Shipped, speech_models: SpeechModels, clips: list[Clip]
+    shipped: ShippedMoonshine, speech_models: SpeechModels, clips: list[Clip]
 ) -> None:
     decode = speech_models.tokenizer.decode
     errors = []
     for clip in clips:
         audio = speech_models.encoder.encode(clip.samples)
         draft = speech_models.draft(DraftRequest(audio, Prefix(), (), 80))
-        expected = decode(shipped.greedy(clip.samples))
+        expected = decode(shipped.decode(shipped.encode(clip.samples), len(clip.samples), 80))
         errors.append(word_errors(expected, decode([token.id for token in draft.tokens])))
     assert sum(errors[1:], errors[0]).rate <= 0.02
 
 
 def test_the_rebuilt_encoder_hears_what_the_shipped_one_hears(
-    shipped: Shipped, speech_models: SpeechModels, clips: list[Clip]
+    shipped: ShippedMoonshine, speech_models: SpeechModels, clips: list[Clip]
 ) -> None:
     for clip in clips[:3]:
         expected = shipped.encode(clip.samples)[0]
