@@ -98,14 +98,17 @@ class Engine:
         zoo = zoo or Zoo()
         say = progress or (lambda _: None)
         say("loading speech recognition")
+        # CUDA has none of the 8-bit products.
+        integer = options.device == "cpu"
         graphs = zoo.derived(
             ASR_MODEL,
             lambda to: _build_graphs(
                 zoo.path(ASR_MODEL, "encoder_model.ort"),
                 zoo.path(ASR_MODEL, "decoder_model_merged.ort"),
                 to,
+                integer=integer,
             ),
-            moonshine.GRAPH_VERSION,
+            moonshine.GRAPH_VERSION + ("" if integer else "-float"),
         )
         speech = SpeechModels(
             encoder=AsrEncoder(graphs, device=options.device),
@@ -164,11 +167,11 @@ def _call_each(calls: Sequence[Callable[[], T]]) -> list[T]:
     return [call() for call in calls]
 
 
-def _build_graphs(encoder: Path, decoder: Path, folder: Path) -> None:
+def _build_graphs(encoder: Path, decoder: Path, folder: Path, *, integer: bool) -> None:
     # Its imports drag torch in: only when the graphs are not in the cache yet.
     from models.moonshine_graph import build_graphs
 
-    build_graphs(encoder, decoder, folder)
+    build_graphs(encoder, decoder, folder, integer=integer)
 
 
 def _load_llm(zoo: Zoo, options: EngineOptions, say: Callable[[str], None]) -> LlmScorer:
