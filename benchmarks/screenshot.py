@@ -38,10 +38,10 @@ SHOTS: Final = (
 
 
 def chosen_clips() -> list[SpeechClip]:
-    """Two acted emotions, then read speech, which is still being spoken in the picture."""
+    """Acted emotions, then read speech, which is still being spoken in the picture."""
     clips = bundled_speech()
     acted = [clip for clip in clips if clip.label not in (None, "neutral")]
-    return [*acted[:2], next(clip for clip in clips if clip.label is None)]
+    return [*acted[:4], next(clip for clip in clips if clip.label is None)]
 
 
 async def take(shot: Shot, url: str, microphone: Path, finished_lines: int) -> Path:
