@@ -345,8 +345,11 @@ async def test_slow_live_captions_lose_audio_and_say_so(bench: Bench) -> None:
     bench.send(bench.audio(tone(1.5)))
     bench.engine.hold.set()
     await until(lambda: bench.socket.of("words"))
+    bench.engine.hold.clear()
     for _ in range(3):
         bench.send(bench.audio(tone(3.0)))
+    await until(lambda: bench.engine.recognizers[0].lost_samples)
+    bench.engine.hold.set()
     bench.send(STOP)
     await task
     lost = sum(event["lost_samples"] for event in bench.socket.of("loss"))
