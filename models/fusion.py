@@ -10,10 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-if TYPE_CHECKING:  # the decision itself needs no torch
-    from models.llm import LlmScorer
+from models.llm import LlmScorer
 
 
 @dataclass(frozen=True)

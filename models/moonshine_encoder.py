@@ -110,6 +110,8 @@ class AsrEncoder:
         """
         self._stem = open_session(folder / STEM_FILE, threads=threads, device=device)
         self._encode = open_session(folder / ENCODE_FILE, threads=threads, device=device)
+        self._past = cache_names("past")
+        self._outputs = ["states", *cache_names("new"), *cache_names("cross")]
         self._unsettled_frames = int(settled_ms * 16) // FRAME_SAMPLES
 
     def listen(self, stream: EncoderStream, samples: Floats) -> None:
@@ -215,9 +217,8 @@ class AsrEncoder:
             "positions": stream.first_position + np.arange(kept, n_frames, dtype=np.int64)[None],
         }
         past = np.ascontiguousarray(stream.settled[:, None, :, :kept])
-        feed.update(zip(cache_names("past"), past, strict=True))
-        names = ["states", *cache_names("new"), *cache_names("cross")]
-        states, *found = self._encode.run(names, feed)
+        feed.update(zip(self._past, past, strict=True))
+        states, *found = self._encode.run(self._outputs, feed)
         half = len(found) // 2
         cross_kv = np.concatenate(found[half:])
         return np.concatenate(found[:half]), Audio(states[0], cross_kv)

@@ -242,9 +242,7 @@ class Recognizer:
         yield from self._choose_decoder(backlog)
         if self._fusion is None or self._decoder == "draft":
             with self._timed("commit", "asr"):
-                committed = segment.commit_by_agreement(end)
-            if self._fusion is not None:
-                self._fusion.append(" ".join(word.text for word in committed))
+                committed = segment.commit_by_agreement(end, self._fusion)
             self._processed = end
             yield self._words(segment, committed)
             return

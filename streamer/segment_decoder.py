@@ -137,7 +137,7 @@ class SegmentDecoder:
 
     def draft(self, audio: Audio, window_end: int) -> None:
         """Renew the tentative words on the window `window_start … window_end`."""
-        guess = tuple(token.id for word in self._words for token in word.tokens)
+        guess = tuple(_token_ids(self._words))
         draft = self._speech.draft(
             DraftRequest(
                 audio,
@@ -156,12 +156,14 @@ class SegmentDecoder:
         self._show(self._timed(tokens, window_end), window_end)
         self._settled_at = None
 
-    def commit_by_agreement(self, window_end: int) -> tuple[TimedWord, ...]:
-        """Draft rule: commit the words that recent drafts agree on."""
+    def commit_by_agreement(
+        self, window_end: int, fusion: Fusion | None = None
+    ) -> tuple[TimedWord, ...]:
+        """Draft rule: commit the words that recent drafts agree on; `fusion` is told."""
         count = self._agreed(window_end, self._options.guard_ms) if self._sound else 0
         if self._sound and self._has_stalled(window_end):
             count = len(self._words)
-        committed = self._take(count)
+        committed = self._tell(self._take(count), fusion)
         if not self._sound:
             self._show([], window_end)
         self._cut(window_end)
@@ -179,12 +181,12 @@ class SegmentDecoder:
     ) -> tuple[TimedWord, ...]:
         """Fused rule: commit what the surviving hypotheses share."""
         if not self._sound or self._has_stalled(window_end):
-            return self._tell(self.commit_by_agreement(window_end), fusion)
+            return self.commit_by_agreement(window_end, fusion)
         self._fused_at = window_end
         newest = window_end - samples_from_ms(self._options.fused_guard_ms)
         choices, scores = self._choices(audio, window_end, newest, fusion)
         if not choices:
-            return self._tell(self.commit_by_agreement(window_end), fusion)
+            return self.commit_by_agreement(window_end, fusion)
         best = max(range(len(choices)), key=scores.__getitem__)
         floor = scores[best] - self._options.survive_nats
         alive = [c for c, score in zip(choices, scores, strict=True) if score >= floor]
@@ -194,8 +196,7 @@ class SegmentDecoder:
         while shared < len(words) and words[shared].end_sample <= forced:
             shared += 1
         self._show(self._timed(choices[best].best.tokens, window_end), window_end)
-        committed = self._take(shared)
-        fusion.append(" ".join(word.text for word in committed))
+        committed = self._tell(self._take(shared), fusion)
         self._cut(window_end)
         return committed
 
@@ -294,8 +295,7 @@ class SegmentDecoder:
         committed = self._words[:count]
         self._prefix.extend(committed)
         if committed:
-            ids = [token.id for word in committed for token in word.tokens]
-            self._given = self._given.followed_by(ids, self._seen)
+            self._given = self._given.followed_by(_token_ids(committed), self._seen)
             self._any_committed = True
             self._committed_end = committed[-1].end_sample
         del self._words[:count], self._given_since[:count]
@@ -336,7 +336,7 @@ class SegmentDecoder:
             return
         self._move_window((self._prefix[best].end_sample + following[best]) // 2)
         del self._prefix[: best + 1]
-        self._given = Prefix((BOS, *(token.id for word in self._prefix for token in word.tokens)))
+        self._given = Prefix((BOS, *_token_ids(self._prefix)))
 
     def _has_stalled(self, window_end: int) -> bool:
         known = [*self._prefix[-1:], *self._words]
@@ -346,6 +346,10 @@ class SegmentDecoder:
     def _move_window(self, to_sample: int) -> None:
         """Encoder frames stay whole."""
         self._window_start = to_sample - (to_sample - self._window_start) % FRAME_SAMPLES
+
+
+def _token_ids(words: Sequence[TimedWord]) -> list[int]:
+    return [token for word in words for token in word.token_ids]
 
 
 def _shared_words(alternatives: Sequence[Sequence[TimedWord]]) -> int:
