@@ -15,6 +15,7 @@ from streamer.hosted_session import HostedSession
 from streamer.inbound import ProtocolError
 from streamer.latency import LatencyTrace, SpanSink, TraceWriter
 from streamer.metrics import ServerMetrics
+from streamer.opening import open_recognizer
 from streamer.protocol import ErrorCode, ResumeMessage, StartMessage
 from streamer.recognizer_api import (
     Decoder,
@@ -204,13 +205,7 @@ class SessionHost:
             emotion=start.emotion,
             silence_ms=start.silence_ms,
         )
-        try:
-            return self._engine.recognizer(options, trace)
-        except Exception as error:
-            logger.exception("session %s: no recognizer", session_id)
-            raise ProtocolError(
-                ErrorCode.INTERNAL, "the session could not be set up; try again later"
-            ) from error
+        return open_recognizer(self._engine, options, trace, session_id)
 
     def _on_end(self, hosted: HostedSession) -> None:
         self._unpark(hosted)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import time
 from collections.abc import Iterator
 from typing import Final
 
 from streamer.dialects.dialect import Action, Audio, Begin, Dialect, End, Floats, Flush, HangUp, Say
-from streamer.dialects.opening import open_recognizer
+from streamer.endpoint import StreamServer
 from streamer.frames import AudioFrame
 from streamer.inbound import ProtocolError
 from streamer.intake import Intake
 from streamer.latency import LatencyTrace
 from streamer.metrics import ServerMetrics
+from streamer.opening import open_recognizer
 from streamer.protocol import CLOSE_CODES, ErrorCode
 from streamer.receiver import Receiver
 from streamer.recognizer_api import RecognizerFactory
@@ -137,7 +139,7 @@ class Conversation:
 
     async def _begin(self, begin: Begin) -> None:
         await self._end()
-        recognizer = open_recognizer(self._factory, begin.options, self._trace)
+        recognizer = open_recognizer(self._factory, begin.options, self._trace, self._session_id)
         limits = SessionLimits(
             outbox_events=self._options.outbox_events, max_backlog_s=self._options.max_backlog_s
         )
@@ -168,6 +170,22 @@ class Conversation:
         except Exception:
             await session.abort()  # nobody must wait for room in it any more
             raise
+
+
+async def converse(server: StreamServer, socket: Socket, dialect: Dialect) -> None:
+    """Serve a client that was not turned away, in a place of its own."""
+    session_id = secrets.token_hex(8)
+    await server.hold(
+        Conversation(
+            socket,
+            dialect,
+            server.engine,
+            server.options,
+            server.metrics,
+            session_id,
+            server.trace(session_id),
+        )
+    )
 
 
 def _internal(failure: SessionFailedError) -> ProtocolError:

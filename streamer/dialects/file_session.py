@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Final
 
 from streamer.dialects.dialect import Floats
-from streamer.dialects.opening import open_recognizer
 from streamer.latency import LatencyTrace
 from streamer.metrics import ServerMetrics
+from streamer.opening import open_recognizer
 from streamer.receiver import shutting_down
 from streamer.recognizer_api import RecognizerFactory, SessionOptions
 from streamer.server_options import ServerOptions
@@ -33,6 +33,7 @@ class FileSession:
         wanted: SessionOptions,
         options: ServerOptions,
         metrics: ServerMetrics,
+        session_id: str,
         trace: LatencyTrace,
         on_report: Callable[[Report], Awaitable[None]],
     ) -> None:
@@ -42,6 +43,7 @@ class FileSession:
         self._wanted = wanted
         self._options = options
         self._metrics = metrics
+        self._session_id = session_id
         self._trace = trace
         self._on_report = on_report
         self._shutting_down = False
@@ -69,7 +71,7 @@ class FileSession:
             max_backlog_s=_MAX_BACKLOG_S,
             recording=True,
         )
-        recognizer = open_recognizer(self._factory, self._wanted, self._trace)
+        recognizer = open_recognizer(self._factory, self._wanted, self._trace, self._session_id)
         self._metrics.sessions.inc()
         with self._metrics.sessions_active.track_inprogress():
             async with Session(recognizer, self._factory.executor, limits, self._trace) as session:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import uuid
 from collections.abc import Sequence
 from typing import Final
@@ -12,7 +11,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from streamer.dialects.choices import HTTP_STATUS, decoder_for
-from streamer.dialects.conversation import Conversation
+from streamer.dialects.conversation import converse
 from streamer.dialects.deepgram import DeepgramDialect
 from streamer.dialects.deepgram_settings import read_settings
 from streamer.dialects.dialect import Dialect
@@ -95,14 +94,4 @@ async def _converse(
     server: StreamServer, websocket: WebSocket, dialect: Dialect, subprotocol: str | None
 ) -> None:
     await websocket.accept(subprotocol=subprotocol)
-    session_id = secrets.token_hex(8)
-    conversation = Conversation(
-        StarletteSocket(websocket),
-        dialect,
-        server.engine,
-        server.options,
-        server.metrics,
-        session_id,
-        server.trace(session_id),
-    )
-    await server.hold(conversation)
+    await converse(server, StarletteSocket(websocket), dialect)

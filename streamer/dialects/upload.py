@@ -116,13 +116,15 @@ class _Transcription:
         self._segments: list[Segment] = []
         self._said = False
         self._deltas: Outbox[str] = Outbox(server.options.outbox_events)
+        session_id = secrets.token_hex(8)
         self._session = FileSession(
             read_blocks(recording.path, BLOCK_SAMPLES),
             server.engine,
             settings.session,
             server.options,
             server.metrics,
-            server.trace(secrets.token_hex(8)),
+            session_id,
+            server.trace(session_id),
             self._take,
         )
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import socket
 from contextlib import suppress
 from importlib.metadata import version
 from typing import Final
 
-from streamer.dialects.conversation import Conversation
+from streamer.dialects.conversation import converse
 from streamer.dialects.wyoming import WyomingDialect, lengths
 from streamer.endpoint import StreamServer
 from streamer.inbound import ProtocolError
@@ -68,7 +67,6 @@ async def listen(server: StreamServer, listener: socket.socket) -> asyncio.Serve
     """Serve Wyoming clients on a bound socket until the result is closed."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        session_id = secrets.token_hex(8)
         socket_ = WyomingSocket(reader, writer, server.options.max_message_bytes)
         dialect = WyomingDialect(
             server.engine.default_decoder, server.engine.models, version("streamer")
@@ -80,17 +78,7 @@ async def listen(server: StreamServer, listener: socket.socket) -> asyncio.Serve
                 for text in dialect.apologize(refusal):
                     await socket_.send(text)
                 return
-            await server.hold(
-                Conversation(
-                    socket_,
-                    dialect,
-                    server.engine,
-                    server.options,
-                    server.metrics,
-                    session_id,
-                    server.trace(session_id),
-                )
-            )
+            await converse(server, socket_, dialect)
         except SocketClosedError:
             pass
         finally:
