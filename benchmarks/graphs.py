@@ -32,6 +32,7 @@ from benchmarks.common import (
     style,
     write_result,
 )
+from benchmarks.offline import token_budget
 from benchmarks.shipped_moonshine import ShippedMoonshine
 from models import moonshine
 from models.moonshine_decoder import DraftDecoder
@@ -41,10 +42,7 @@ from models.zoo import Zoo
 from streamer.clock import SAMPLE_RATE
 from streamer.draft import DraftRequest, Prefix, draft_together
 from streamer.engine import ASR_MODEL
-from streamer.segment_decoder import PolicyOptions
 from streamer.wer import WordErrors, word_errors
-
-_POLICY = PolicyOptions()
 
 
 class Rebuilt:
@@ -115,8 +113,7 @@ def compare(
     for recording in track(recordings, "hearing", console=Console(stderr=True)):
         samples = np.concatenate(recording.pieces())
         audio_s += len(samples) / SAMPLE_RATE
-        seconds = len(samples) / SAMPLE_RATE
-        budget = int(seconds * _POLICY.tokens_per_second) + _POLICY.spare_tokens
+        budget = token_budget(samples)
         heard: dict[str, tuple[Floats, list[int]]] = {}
         for name, model in models.items():
             began = time.thread_time()

@@ -30,7 +30,7 @@ class OfflineRecognizer:
         audio = self._encode(samples)
         if audio is None:
             return ""
-        draft = self._models.draft(DraftRequest(audio, Prefix(), (), _budget(samples)))
+        draft = self._models.draft(DraftRequest(audio, Prefix(), (), token_budget(samples)))
         return self._models.tokenizer.decode([token.id for token in draft.tokens])
 
     def alternatives(self, samples: Floats, width: int) -> dict[str, float]:
@@ -39,7 +39,7 @@ class OfflineRecognizer:
         if audio is None:
             return {"": 0.0}
         found: dict[str, float] = {}
-        request = BeamRequest(audio, Prefix(), width, _budget(samples))
+        request = BeamRequest(audio, Prefix(), width, token_budget(samples))
         for hypothesis in self._models.alternatives(request):
             text = self._text(hypothesis)
             found[text] = _log_add(found.get(text, -math.inf), hypothesis.logprob)
@@ -69,7 +69,8 @@ class OfflineRecognizer:
         return self._models.tokenizer.decode([token.id for token in hypothesis.tokens])
 
 
-def _budget(samples: Floats) -> int:
+def token_budget(samples: Floats) -> int:
+    """Tokens that a recording of this length may give, as in streaming."""
     seconds = len(samples) / SAMPLE_RATE
     return int(seconds * _POLICY.tokens_per_second) + _POLICY.spare_tokens
 
