@@ -177,8 +177,11 @@ def watched(target: Path) -> Iterator[None]:
         RuntimeError: it failed; the message is its own.
     """
     command = ["py-spy", "record", "--threads", "--rate", str(FLAME_HZ)]
-    command += ["--duration", "3600", "--output", str(target), "--pid", str(os.getpid())]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as spy:
+    # The picture shows the command: a bare name keeps the machine's folders out of it.
+    command += ["--duration", "3600", "--output", target.name, "--pid", str(os.getpid())]
+    with subprocess.Popen(
+        command, cwd=target.parent, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as spy:
         time.sleep(2)  # it reads the symbols of all libraries first
         try:
             yield
