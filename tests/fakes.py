@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +30,7 @@ from streamer.ledger import Emotion, Hypothesis, Ledger
 from streamer.recognizer_api import Decoder, SessionOptions
 
 BLOCK = SAMPLE_RATE // 2
+ENGINE_THREADS = 2
 HAPPY = Emotion("happy", {"happy": 0.9, "unknown": 0.1})
 
 
@@ -160,7 +162,7 @@ class FakeEngine:
     def __init__(self, *, start: bool = True, buffer_s: float = 20.0) -> None:
         self.models = {"asr": "fake"}
         self.default_decoder: Decoder = "draft"
-        self.executor = DeadlineExecutor(2 if start else 0, "fake-engine")
+        self.executor = DeadlineExecutor(ENGINE_THREADS if start else 0, "fake-engine")
         self.recognizers: list[FakeRecognizer] = []
         self.hold = threading.Event()
         self.hold.set()
@@ -176,6 +178,24 @@ class FakeEngine:
         recognizer = FakeRecognizer(options, trace, self)
         self.recognizers.append(recognizer)
         return recognizer
+
+    @contextmanager
+    def occupied(self) -> Iterator[None]:
+        """Other sessions' work on every thread: no step runs inside, the next ones wait."""
+        working = threading.Barrier(ENGINE_THREADS + 1)
+        done = threading.Event()
+
+        def work() -> None:
+            working.wait(10)
+            done.wait(30)
+
+        for _ in range(ENGINE_THREADS):
+            self.executor.submit(0, work)
+        try:
+            working.wait(10)
+            yield
+        finally:
+            done.set()
 
     def close(self) -> None:
         self.closed = True

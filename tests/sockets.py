@@ -91,8 +91,9 @@ class CuttingProxy:
             self._flowing = asyncio.Event()
             self._flowing.set()
         flowing = self._flowing
+        self._writers.add(writer)  # it can be cut before it has got through
         onward_reader, onward_writer = await asyncio.open_connection("127.0.0.1", self._port)
-        self._writers |= {writer, onward_writer}
+        self._writers.add(onward_writer)
         await asyncio.gather(
             self._forward(reader, onward_writer, flowing),
             self._forward(onward_reader, writer, flowing, from_server=True),
