@@ -78,7 +78,7 @@ def main(
     files = [
         zoo.path(ASR_MODEL, name) for name in ("encoder_model.ort", "decoder_model_merged.ort")
     ]
-    tokenizer = moonshine.Tokenizer(zoo.path(ASR_MODEL, "tokenizer.bin"))
+    tokenizer = moonshine.Tokenizer.read(zoo.path(ASR_MODEL, "tokenizer.bin"))
     with TemporaryDirectory() as temporary:
         folders = {"rebuilt": Path(temporary, "integer"), "in float32": Path(temporary, "float")}
         for name, folder in folders.items():

@@ -6,6 +6,7 @@ Encoder states come at 41.7 a second (one per 384 samples). The graphs are those
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -36,20 +37,9 @@ def cache_names(prefix: str) -> list[str]:
 
 
 class Tokenizer:
-    """Moonshine's 32,768 SentencePiece tokens, from its length-prefixed list."""
+    """SentencePiece tokens; Moonshine has 32,768."""
 
-    def __init__(self, path: Path) -> None:
-        data = path.read_bytes()
-        pieces: list[bytes] = []
-        at = 0
-        while at < len(data):
-            length = data[at]
-            at += 1
-            if length >= 128:
-                length += 128 * data[at] - 128
-                at += 1
-            pieces.append(data[at : at + length])
-            at += length
+    def __init__(self, pieces: Sequence[bytes]) -> None:
         self._pieces = pieces
         self._starts_word = [piece.startswith(WORD_MARK.encode()) for piece in pieces]
         self._bytes = [_piece_bytes(piece) for piece in pieces]
@@ -64,6 +54,22 @@ class Tokenizer:
             if raw.decode(errors="ignore") in _CLOSING
         )
         """Tokens that can end a sentence."""
+
+    @classmethod
+    def read(cls, path: Path) -> Tokenizer:
+        """From Moonshine's length-prefixed list."""
+        data = path.read_bytes()
+        pieces: list[bytes] = []
+        at = 0
+        while at < len(data):
+            length = data[at]
+            at += 1
+            if length >= 128:
+                length += 128 * data[at] - 128
+                at += 1
+            pieces.append(data[at : at + length])
+            at += length
+        return cls(pieces)
 
     def __len__(self) -> int:
         return len(self._pieces)

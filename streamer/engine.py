@@ -113,7 +113,7 @@ class Engine:
         speech = SpeechModels(
             encoder=AsrEncoder(graphs, device=options.device),
             decoder=DraftDecoder(graphs, device=options.device),
-            tokenizer=moonshine.Tokenizer(zoo.path(ASR_MODEL, "tokenizer.bin")),
+            tokenizer=moonshine.Tokenizer.read(zoo.path(ASR_MODEL, "tokenizer.bin")),
             vad=VadModel(zoo.path(VAD_MODEL, "silero_vad_16k_sequence.onnx")),
         )
         say("loading the emotion classifier")

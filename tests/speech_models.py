@@ -59,7 +59,7 @@ def speech_models(moonshine_files: MoonshineFiles) -> SpeechModels:
     return SpeechModels(
         AsrEncoder(moonshine_files.graphs),
         DraftDecoder(moonshine_files.graphs),
-        Tokenizer(moonshine_files.tokenizer),
+        Tokenizer.read(moonshine_files.tokenizer),
         VadModel(Zoo().path(VAD_MODEL, "silero_vad_16k_sequence.onnx")),
     )
 

@@ -34,7 +34,7 @@ def test_pieces_may_be_long_control_tokens_or_single_bytes(tmp_path: Path) -> No
         head = [size] if size < 128 else [size % 128 + 128, size // 128]
         data += bytes(head) + piece
     (tmp_path / "tokenizer.bin").write_bytes(data)
-    tokenizer = Tokenizer(tmp_path / "tokenizer.bin")
+    tokenizer = Tokenizer.read(tmp_path / "tokenizer.bin")
     assert len(tokenizer) == len(pieces)
     assert tokenizer.decode([0, 1, 2, 3]) == "hi\u00e9"
     assert tokenizer.decode([4]) == long_piece.decode()

@@ -27,7 +27,7 @@ TOKENS = st.lists(
 
 @pytest.fixture(scope="module")
 def tokenizer() -> Tokenizer:
-    return Tokenizer(Path(Zoo().path(ASR_MODEL, "tokenizer.bin")))
+    return Tokenizer.read(Path(Zoo().path(ASR_MODEL, "tokenizer.bin")))
 
 
 def pieces(tokenizer: Tokenizer, *texts: str) -> list[int]:
