@@ -38,7 +38,7 @@ from benchmarks.common import (
     write_result,
 )
 from benchmarks.streaming import stream
-from models.fusion import Candidate, FusionWeights, LlmFusion
+from models.fusion import Candidate, FusionWeights, LlmFusion, Terms
 from models.gemma_gguf import CONVERSION_VERSION, convert
 from models.llm import LlmContext, LlmScorer, open_llm
 from models.zoo import Zoo
@@ -91,7 +91,7 @@ class _KeepingFusion(LlmFusion):
         super().__init__(scorer, weights, "")
         self._kept = kept
 
-    def scores(self, candidates: Sequence[Candidate]) -> list[float]:
+    def terms(self, candidates: Sequence[Candidate]) -> list[Terms]:
         self._kept.append(
             Asked(
                 tuple(self._context.tokens),
@@ -99,7 +99,7 @@ class _KeepingFusion(LlmFusion):
                 tuple(c.logprob for c in candidates),
             )
         )
-        return super().scores(candidates)
+        return super().terms(candidates)
 
 
 def questions_of(engine: Engine, scorer: LlmScorer, recording: Recording) -> list[Asked]:

@@ -57,8 +57,8 @@ class OfflineRecognizer:
         floor = max(found.values()) - _POLICY.prune_nats
         likely = [Candidate(text, logprob) for text, logprob in found.items() if logprob >= floor]
         weights = self._engine._options.weights
-        scores = self._engine._llm_lane.fusion(weights, "", NullSpans()).scores(likely)
-        return likely[max(range(len(likely)), key=scores.__getitem__)].text
+        terms = self._engine._llm_lane.fusion(weights, "", NullSpans()).terms(likely)
+        return likely[max(range(len(likely)), key=lambda at: terms[at].total)].text
 
     def _encode(self, samples: Floats) -> Audio | None:
         if len(samples) < MIN_SAMPLES:

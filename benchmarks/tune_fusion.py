@@ -92,14 +92,14 @@ def collect(
     with cache.open("a", encoding="utf-8") as file:
         for recording in track(missing, "searching", console=Console(stderr=True)):
             found = offline.alternatives(np.concatenate(recording.pieces()), width)
-            scores = llm.scores([Candidate(text, 0.0) for text in found])
+            terms = llm.terms([Candidate(text, 0.0) for text in found])
             row = {
                 "id": recording.id,
                 "speaker": recording.speaker,
                 "reference": recording.text,
                 "hypotheses": [
-                    {"text": text, "logprob": logprob, "llm": score}
-                    for (text, logprob), score in zip(found.items(), scores, strict=True)
+                    {"text": text, "logprob": logprob, "llm": each.text}
+                    for (text, logprob), each in zip(found.items(), terms, strict=True)
                 ],
             }
             known[recording.id] = row

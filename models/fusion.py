@@ -1,9 +1,10 @@
-"""The fused decision: log-linear in the acoustics, the LLM and the length.
+"""The fused decision: log-linear in the acoustics, the LLM, the length and the expected words.
 
     score(y) = log P_asr(y | audio) + w_llm * log P_llm(y | context) + w_word * words(y)
+               + w_hot * hot_words(y)
 
 Delayed fusion (Hono et al., 2025): the LLM scores hypotheses the beam has already pruned. With
-`llm = 0` and `word = 0` the acoustics alone decide.
+all weights 0 the acoustics alone decide.
 """
 
 from __future__ import annotations
@@ -21,22 +22,40 @@ class FusionWeights:
 
     llm: float = 0.2
     word: float = 0.0
+    hot_word: float = 3.0
+    """Nats for each word or term that the session was told to expect."""
     emotion_in_context: bool = True
     """Tell the LLM the emotion in the voice, as a stage direction: `(sad)`."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A text and its acoustic log-probability (nats)."""
+    """A text, its acoustic log-probability (nats), and how many expected words it has."""
 
     text: str
     logprob: float
+    hot_words: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What speaks for a candidate, in weighted nats; comparable within one decision only."""
+
+    audio: float
+    text: float
+    length: float
+    hot_words: float
+
+    @property
+    def total(self) -> float:
+        """The fused score."""
+        return self.audio + self.text + self.length + self.hot_words
 
 
 class Fusion(Protocol):
-    """One session's running text, and the fused scores of candidates that would continue it."""
+    """One session's running text, and what speaks for candidates that would continue it."""
 
-    def scores(self, candidates: Sequence[Candidate]) -> list[float]: ...
+    def terms(self, candidates: Sequence[Candidate]) -> list[Terms]: ...
 
     def append(self, text: str) -> None:
         """Words were committed."""
@@ -64,13 +83,17 @@ class LlmFusion:
         self._context = scorer.context(opening)
         self._emotion = ""
 
-    def scores(self, candidates: Sequence[Candidate]) -> list[float]:
-        """Fused score of each candidate; comparable among themselves only."""
+    def terms(self, candidates: Sequence[Candidate]) -> list[Terms]:
+        """The terms of each candidate."""
+        weights = self._weights
         texts = [f" {candidate.text}" if candidate.text else "" for candidate in candidates]
         return [
-            candidate.logprob
-            + self._weights.llm * llm
-            + self._weights.word * len(candidate.text.split())
+            Terms(
+                audio=candidate.logprob,
+                text=weights.llm * llm,
+                length=weights.word * len(candidate.text.split()),
+                hot_words=weights.hot_word * candidate.hot_words,
+            )
             for candidate, llm in zip(candidates, self._ask(texts), strict=True)
         ]
 

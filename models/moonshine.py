@@ -7,6 +7,7 @@ Encoder states come at 41.7 a second (one per 384 samples). The graphs are those
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -27,7 +28,7 @@ HEAD_DIM: Final = 36
 STEM_FILE: Final = "stem.onnx"
 ENCODE_FILE: Final = "encode.onnx"
 STEP_FILE: Final = "step.onnx"
-GRAPH_VERSION: Final = "3"
+GRAPH_VERSION: Final = "4"
 """Changes with what `models.moonshine_graph` writes, so that caches are built anew."""
 
 
@@ -41,6 +42,7 @@ class Tokenizer:
 
     def __init__(self, pieces: Sequence[bytes]) -> None:
         self._pieces = pieces
+        self._ids = {piece: token for token, piece in reversed(list(enumerate(pieces)))}
         self._starts_word = [piece.startswith(WORD_MARK.encode()) for piece in pieces]
         self._bytes = [_piece_bytes(piece) for piece in pieces]
         self._spoken = [
@@ -80,6 +82,27 @@ class Tokenizer:
     def is_spoken(self, token: int) -> bool:
         """Whether the token stands for sound: it has a letter or a digit."""
         return self._spoken[token]
+
+    def encode(self, text: str) -> list[int]:
+        """Tokens of words, each with its leading space, as the decoder would give them.
+
+        Byte-pair encoding (Sennrich et al., 2016): the pair that makes the token with the lowest
+        number is joined first, for tokens are numbered in the order they were learned.
+        """
+        parts = [char.encode() for char in WORD_MARK + WORD_MARK.join(text.split())]
+        while len(parts) > 1:
+            joined = [self._ids.get(a + b, len(self)) for a, b in pairwise(parts)]
+            at = min(range(len(joined)), key=joined.__getitem__)
+            if joined[at] == len(self):
+                break
+            parts[at : at + 2] = [parts[at] + parts[at + 1]]
+        return [token for part in parts for token in self._part_ids(part)]
+
+    def _part_ids(self, part: bytes) -> list[int]:
+        """Characters that are no tokens are spelled in bytes."""
+        if part in self._ids:
+            return [self._ids[part]]
+        return [self._ids[b"<0x%02X>" % byte] for byte in part]
 
     def decode(self, tokens: list[int]) -> str:
         """Text of the tokens, without control tokens; words are separated by single spaces."""

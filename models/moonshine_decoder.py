@@ -48,7 +48,8 @@ class AudioBatch:
 class RowOutput:
     """What a pass says about the last L tokens of a row.
 
-    `tokens`, `logprobs [L, K]`: the K most likely tokens to follow each, best first (nats);
+    `tokens`, `logprobs [L, K]`: the K most likely tokens to follow each, best first (nats), or the
+    one that was asked for;
     `alignment [L, S]`: its attention to the audio; `cache` that of all T tokens, behind the old.
     """
 
@@ -79,7 +80,7 @@ class DraftDecoder:
         """`folder` holds the graphs of `models.moonshine_graph`."""
         self._step = open_session(folder / STEP_FILE, threads=threads, device=device)
         self._past, self._cross = cache_names("past"), cache_names("cross")
-        self._outputs = ["tokens_best", "logprobs_best", "alignment", *cache_names("new")]
+        self._outputs = ["alignment", *cache_names("new")]
 
     def run(
         self,
@@ -89,12 +90,15 @@ class DraftDecoder:
         *,
         n_scored: int = 1,
         n_best: int = 1,
+        targets: Sequence[Sequence[int]] | None = None,
     ) -> list[RowOutput]:
         """Feed each row's tokens (at least one) behind its cache.
 
         Args:
             n_scored: L, how many of the last tokens to score; rows with fewer have padding first.
             n_best: K.
+            targets: for each row, what is to follow its last tokens, up to L of them: to be
+                scored in place of the best.
         """
         n_new = [len(row) for row in tokens]
         n_past = [cache.shape[2] for cache in caches]
@@ -121,7 +125,15 @@ class DraftDecoder:
         }
         feed.update(zip(self._past, past, strict=True))
         feed.update(zip(self._cross, audio.cross_kv, strict=True))
-        best, logprobs, alignment, *grown = self._step.run(self._outputs, feed)
+        if targets is None:
+            names = ["tokens_best", "logprobs_best"]
+            best, logprobs, alignment, *grown = self._step.run([*names, *self._outputs], feed)
+        else:
+            best = np.zeros((len(tokens), n_scored, 1), np.int64)
+            for row, following in enumerate(targets):
+                best[row, n_scored - len(following) :, 0] = following
+            all_logprobs, alignment, *grown = self._step.run(["logprobs", *self._outputs], feed)
+            logprobs = np.take_along_axis(all_logprobs, best, axis=2)
         made = np.stack(grown)
         return [
             RowOutput(

@@ -265,9 +265,9 @@ def build_step(decoder: ShippedGraph, target: Path, products: Products = "rows")
     Inputs: `tokens`, `positions [B, T]` int64, `past.<layer>.{key,value} [B, H, P, D]`,
     `self_mask [B, 1, T, P + T]`, `cross.<layer>.{key,value} [A, H, S, D]`, `cross_mask [A, 1, 1,
     S]` with A = B or 1, `n_scored`, `n_best [1]` int64. Outputs, for the last L = `n_scored`
-    tokens: `tokens_best`, `logprobs_best [B, L, n_best]` of what follows, best first; `alignment
-    [B, L, S]`, the mean cross-attention of `ALIGNMENT_HEADS`; and `new.<layer>.{key,value}
-    [B, H, T, D]`.
+    tokens: `logprobs [B, L, V]` of what follows, `tokens_best`, `logprobs_best [B, L, n_best]`
+    the best of them, best first; `alignment [B, L, S]`, the mean cross-attention of
+    `ALIGNMENT_HEADS`; and `new.<layer>.{key,value} [B, H, T, D]`.
     """
     build = GraphBuilder(products)
     _rotary_tables(build)
@@ -315,7 +315,7 @@ def build_step(decoder: ShippedGraph, target: Path, products: Products = "rows")
         *(tensor(name, audio) for name in cache_names("cross")),
     ]
     outputs = {"tokens_best": TensorProto.INT64}
-    floats = ["logprobs_best", "alignment", *cache_names("new")]
+    floats = ["logprobs", "logprobs_best", "alignment", *cache_names("new")]
     build.save(target, inputs, outputs | dict.fromkeys(floats, TensorProto.FLOAT))
 
 

@@ -1,7 +1,9 @@
-"""Beam search over the draft decoder: a handful of hypotheses for the LLM to choose from."""
+"""Hypotheses for the LLM to choose from: those of a beam search over the draft decoder, and others
+that are proposed to it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from models.moonshine import EOS
@@ -27,6 +29,15 @@ class BeamRequest:
     prefix: Prefix
     width: int
     max_tokens: int
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreRequest:
+    """Continuations of the prefix (token ids, without the end token) to be judged by ear."""
+
+    audio: Audio
+    prefix: Prefix
+    proposals: Sequence[Sequence[int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,3 +95,25 @@ def beam_search(decoder: DraftDecoder, request: BeamRequest) -> list[BeamHypothe
         )
     finished.sort(key=lambda h: -h.logprob / (len(h.tokens) + 1))
     return finished[:width]
+
+
+def score_proposals(decoder: DraftDecoder, request: ScoreRequest) -> list[BeamHypothesis]:
+    """What the decoder thinks of each proposal, in one pass."""
+    if not request.proposals:
+        return []
+    prefix = request.prefix
+    outputs = decoder.run(
+        together([request.audio]),
+        [[*prefix.waiting, *proposal] for proposal in request.proposals],
+        [prefix.cache] * len(request.proposals),
+        n_scored=max(map(len, request.proposals)) + 1,
+        targets=[[*proposal, EOS] for proposal in request.proposals],
+    )
+    hypotheses = []
+    for proposal, out in zip(request.proposals, outputs, strict=True):
+        first = len(out.tokens) - len(proposal) - 1
+        logprobs = out.logprobs[first:, 0].tolist()
+        frames = out.alignment[first:].argmax(axis=1).tolist()
+        tokens = tuple(map(Token, proposal, frames, logprobs))
+        hypotheses.append(BeamHypothesis(tokens, sum(logprobs)))
+    return hypotheses

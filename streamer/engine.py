@@ -155,6 +155,7 @@ class Engine:
             fusion=fusion,
             emotion=monitor,
             spans=spans,
+            hot_words=options.hot_words,
         )
 
     def close(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -65,11 +66,14 @@ def write_all(folder: Path, name: str, segments: Sequence[Segment]) -> list[Path
 
 
 def word_dict(word: Word) -> dict[str, Any]:
+    """A word with what decided for it, if it had a rival."""
+    decision = word.decision
     return {
         "text": word.text,
         "start_s": round(seconds_from_samples(word.start_sample), 3),
         "end_s": round(seconds_from_samples(word.end_sample), 3),
         "confidence": round(word.confidence, 4),
+        "decision": None if decision is None else _rounded(asdict(decision)),
     }
 
 
@@ -85,6 +89,10 @@ def segment_dict(segment: Segment) -> dict[str, Any]:
             "probs": {k: round(p, 4) for k, p in emotion.probs.items()} if emotion else {},
         },
     }
+
+
+def _rounded(values: dict[str, Any]) -> dict[str, Any]:
+    return {k: round(v, 3) if isinstance(v, float) else v for k, v in values.items()}
 
 
 def _one_line(text: str) -> str:

@@ -32,6 +32,17 @@ class Emotion:
 
 
 @dataclass(frozen=True, slots=True)
+class Decision:
+    """Why a word was preferred to the best rival in its place: what the sound, the LLM and the
+    expected words say more for it than for the rival, in weighted nats. The sum decides."""
+
+    rival: str
+    audio: float
+    text: float
+    hot_words: float
+
+
+@dataclass(frozen=True, slots=True)
 class Hypothesis:
     """A recognized word before the ledger has numbered it; times in absolute samples."""
 
@@ -39,6 +50,8 @@ class Hypothesis:
     start_sample: int
     end_sample: int
     confidence: float
+    decision: Decision | None = None
+    """None: nothing else was considered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +65,7 @@ class Word:
     confidence: float
     state: WordState
     segment_id: int
+    decision: Decision | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,4 +208,5 @@ class Ledger:
             word.confidence,
             state,
             self._require_open().id,
+            word.decision,
         )

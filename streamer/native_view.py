@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Literal, assert_never, cast
 
 from streamer.clock import ms_from_samples
@@ -23,6 +24,7 @@ from streamer.protocol import (
     LossEvent,
     SegmentEvent,
     SpeechEvent,
+    WireDecision,
     WireEmotion,
     WireWord,
     WordsEvent,
@@ -104,6 +106,7 @@ def wire_word(word: Word) -> WireWord:
         end_ms=ms_from_samples(word.end_sample),
         confidence=word.confidence,
         state=word.state.value,
+        decision=None if word.decision is None else WireDecision(**asdict(word.decision)),
     )
 
 

@@ -135,6 +135,15 @@ ClientMessage = Annotated[
 ]
 
 
+class WireDecision(_Wire):
+    """What spoke for a word more than for `rival`, in weighted nats; the sum decided."""
+
+    rival: str
+    audio: float
+    text: float
+    hot_words: float
+
+
 class WireWord(_Wire):
     id: int
     text: str
@@ -142,6 +151,7 @@ class WireWord(_Wire):
     end_ms: float
     confidence: float
     state: Literal["tentative", "committed", "final"]
+    decision: WireDecision | None = None
 
 
 class WireEmotion(_Wire):

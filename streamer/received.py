@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from clients.transcript import TranscriptSegment
 from streamer.clock import samples_from_ms
-from streamer.ledger import Emotion, Segment, Word, WordState
+from streamer.ledger import Decision, Emotion, Segment, Word, WordState
 
 
 def ledger_segment(received: TranscriptSegment) -> Segment:
@@ -18,6 +18,7 @@ def ledger_segment(received: TranscriptSegment) -> Segment:
             word.confidence,
             WordState.FINAL,
             received.id,
+            None if word.decision is None else Decision(**word.decision.model_dump()),
         )
         for word in received.words
     )

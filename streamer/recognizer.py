@@ -31,6 +31,7 @@ from streamer.events import (
     StepDone,
     WordsUpdate,
 )
+from streamer.hot_words import HotWords
 from streamer.latency import SpanSink
 from streamer.ledger import Ledger, Word
 from streamer.llm_lane import TimedFusion
@@ -80,12 +81,14 @@ class Recognizer:
         fusion: TimedFusion | None,
         emotion: EmotionMonitor | None,
         spans: SpanSink,
+        hot_words: Sequence[str] = (),
     ) -> None:
         self.ledger = Ledger(options.kept_segments)
         self._speech = speech
         self._options = options
         self._fusion = fusion
         self._emotion = emotion
+        self._hot_words = HotWords(hot_words, speech.tokenizer)
         self._spans = spans
         self._hop = samples_from_ms(options.hop_ms)
         self._limit = samples_from_ms(options.buffer_ms)
@@ -197,7 +200,11 @@ class Recognizer:
             opened = self.ledger.open(transition.sample)
             yield SpeechBegan(opened.id, opened.start_sample)
             self._segment = SegmentDecoder(
-                self._speech, self._speech.tokenizer, self._options.policy, transition.sample
+                self._speech,
+                self._speech.tokenizer,
+                self._options.policy,
+                transition.sample,
+                self._hot_words,
             )
             self._audio = SegmentAudio(transition.sample)
         else:

@@ -6,8 +6,9 @@ greedy draft gives tentative words. Words are committed by one of two rules:
 
 * draft: a word that all drafts of the last half second or so gave, and that does not rest on the
   newest audio;
-* fused: when the draft rule has something to commit, a small beam is searched, the LLM adds its
-  say, and the words that all surviving hypotheses share are committed.
+* fused: when the draft rule has something to commit, a small beam is searched, expected words are
+  proposed in place of similar ones, the LLM adds its say, and the words that all surviving
+  hypotheses share are committed.
 
 When speech pauses, all words but the last are committed, by the same decoding that would end the
 segment there: if it does end, nothing is left to compute.
@@ -15,16 +16,17 @@ segment there: if it does end, nothing is left to compute.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from models.fusion import Candidate, Fusion
+from models.fusion import Fusion
 from models.moonshine import BOS, FRAME_SAMPLES, Tokenizer
 from models.moonshine_encoder import Audio
-from streamer.beam import BeamHypothesis, BeamRequest
+from streamer.beam import BeamRequest, ScoreRequest
+from streamer.choices import Choice, explained, rank, shared_words
 from streamer.clock import SAMPLE_RATE, samples_from_ms
 from streamer.draft import DraftRequest, Prefix, Seen, Token
+from streamer.hot_words import HotWords
 from streamer.loop_guard import loop_start
 from streamer.speech import SpeechDecoder
 from streamer.words import TimedWord, timed_words
@@ -68,15 +70,6 @@ class PolicyOptions:
     """Fused rule: hypotheses this close to the best live on."""
 
 
-@dataclass(frozen=True)
-class _Choice:
-    """A distinct beginning that some hypotheses share, and the best of those."""
-
-    words: list[TimedWord]
-    logprob: float
-    best: BeamHypothesis
-
-
 class SegmentDecoder:
     """Streaming decoding of one segment. Times are absolute samples."""
 
@@ -86,7 +79,9 @@ class SegmentDecoder:
         tokenizer: Tokenizer,
         options: PolicyOptions,
         start_sample: int,
+        hot_words: HotWords,
     ) -> None:
+        self._hot_words = hot_words
         self._speech = speech
         self._tokenizer = tokenizer
         self._options = options
@@ -184,18 +179,18 @@ class SegmentDecoder:
             return self.commit_by_agreement(window_end, fusion)
         self._fused_at = window_end
         newest = window_end - samples_from_ms(self._options.fused_guard_ms)
-        choices, scores = self._choices(audio, window_end, newest, fusion)
+        choices = self._choices(audio, window_end, newest, fusion)
         if not choices:
             return self.commit_by_agreement(window_end, fusion)
-        best = max(range(len(choices)), key=scores.__getitem__)
-        floor = scores[best] - self._options.survive_nats
-        alive = [c for c, score in zip(choices, scores, strict=True) if score >= floor]
-        words = choices[best].words
-        shared = _shared_words([choice.words for choice in alive])
+        best = choices[0]
+        floor = best.terms.total - self._options.survive_nats
+        alive = [choice for choice in choices if choice.terms.total >= floor]
+        shared = shared_words([choice.words for choice in alive])
         forced = window_end - samples_from_ms(self._options.max_open_ms)
-        while shared < len(words) and words[shared].end_sample <= forced:
+        while shared < len(best.words) and best.words[shared].end_sample <= forced:
             shared += 1
-        self._show(self._timed(choices[best].best.tokens, window_end), window_end)
+        following = self._timed(best.best.tokens, window_end)[len(best.words) :]
+        self._show([*explained(choices), *following], window_end)
         committed = self._tell(self._take(shared), fusion)
         self._cut(window_end)
         return committed
@@ -204,10 +199,9 @@ class SegmentDecoder:
         """Speech pauses or ends at `window_end`: the words as they would stand for good."""
         self.draft(audio, window_end)
         if fusion is not None:
-            choices, scores = self._choices(audio, window_end, window_end, fusion)
+            choices = self._choices(audio, window_end, window_end, fusion)
             if choices:
-                best = max(range(len(choices)), key=scores.__getitem__)
-                self._show(choices[best].words, window_end)
+                self._show(explained(choices), window_end)
         self._settled_at = window_end
 
     def commit_at_pause(self, fusion: Fusion | None) -> tuple[TimedWord, ...]:
@@ -228,36 +222,16 @@ class SegmentDecoder:
         confidences = [word.confidence for word in self._words]
         return alone and sum(confidences) / len(confidences) < self._options.doubtful_confidence
 
-    def _choices(
-        self, audio: Audio, window_end: int, newest: int, fusion: Fusion
-    ) -> tuple[list[_Choice], list[float]]:
-        """Distinct beginnings, up to sample `newest`, of the beam's hypotheses, and their fused
-        scores. What follows `newest` is summed over: the probability of a beginning is that of
-        all hypotheses that share it."""
+    def _choices(self, audio: Audio, window_end: int, newest: int, fusion: Fusion) -> list[Choice]:
+        """What may have been said up to sample `newest`, the best first."""
         hypotheses = self._speech.alternatives(
             BeamRequest(audio, self._given, self._options.beam_width, self._budget(window_end))
         )
-        found: dict[str, _Choice] = {}
-        for hypothesis in hypotheses:
-            words = self._timed(hypothesis.tokens, window_end)
-            begun = [word for word in words if word.end_sample <= newest]
-            text = " ".join(word.text for word in begun)
-            known = found.get(text)
-            if known is None:
-                found[text] = _Choice(begun, hypothesis.logprob, hypothesis)
-            else:
-                total = _log_add(known.logprob, hypothesis.logprob)
-                best = max(known.best, hypothesis, key=lambda h: h.logprob)
-                found[text] = _Choice(known.words, total, best)
-        floor = max((c.logprob for c in found.values()), default=0.0) - self._options.prune_nats
-        choices = [choice for choice in found.values() if choice.logprob >= floor]
-        if len(choices) < 2:
-            return choices, [0.0] * len(choices)
-        candidates = [
-            Candidate(" ".join(word.text for word in choice.words), choice.logprob)
-            for choice in choices
-        ]
-        return choices, fusion.scores(candidates)
+        if self._hot_words:
+            proposals = self._hot_words.proposals(hypotheses)
+            hypotheses += self._speech.judged(ScoreRequest(audio, self._given, proposals))
+        timed = [(h, self._timed(h.tokens, window_end)) for h in hypotheses]
+        return rank(timed, newest, self._options.prune_nats, self._hot_words, fusion)
 
     def _budget(self, window_end: int) -> int:
         fresh_s = (window_end - self._committed_end) / SAMPLE_RATE
@@ -350,18 +324,3 @@ class SegmentDecoder:
 
 def _token_ids(words: Sequence[TimedWord]) -> list[int]:
     return [token for word in words for token in word.token_ids]
-
-
-def _shared_words(alternatives: Sequence[Sequence[TimedWord]]) -> int:
-    """Length of the beginning that all alternatives share, case and punctuation aside."""
-    count = 0
-    for column in zip(*alternatives, strict=False):
-        if len({word.key for word in column}) > 1:
-            break
-        count += 1
-    return count
-
-
-def _log_add(a: float, b: float) -> float:
-    high, low = max(a, b), min(a, b)
-    return high + math.log1p(math.exp(low - high))

@@ -13,7 +13,13 @@ from models.moonshine_decoder import DraftDecoder
 from models.moonshine_encoder import AsrEncoder, Audio, EncoderStream
 from models.silero import VadModel
 from streamer.batcher import Batcher, Lane
-from streamer.beam import BeamHypothesis, BeamRequest, beam_search
+from streamer.beam import (
+    BeamHypothesis,
+    BeamRequest,
+    ScoreRequest,
+    beam_search,
+    score_proposals,
+)
 from streamer.draft import Draft, DraftRequest, draft_together
 
 Floats = npt.NDArray[np.float32]
@@ -37,6 +43,8 @@ class SpeechDecoder(Protocol):
     def draft(self, request: DraftRequest) -> Draft: ...
 
     def alternatives(self, request: BeamRequest) -> list[BeamHypothesis]: ...
+
+    def judged(self, request: ScoreRequest) -> list[BeamHypothesis]: ...
 
 
 class Speech(SpeechDecoder, Protocol):
@@ -74,6 +82,9 @@ class SpeechModels:
     def alternatives(self, request: BeamRequest) -> list[BeamHypothesis]:
         return beam_search(self.decoder, request)
 
+    def judged(self, request: ScoreRequest) -> list[BeamHypothesis]:
+        return score_proposals(self.decoder, request)
+
 
 class SharedSpeech:
     """The models behind lanes; drafts of several sessions are decoded together.
@@ -91,6 +102,9 @@ class SharedSpeech:
         self._beams: Lane[BeamRequest, list[BeamHypothesis]] = batcher.lane(
             lambda requests: [models.alternatives(request) for request in requests]
         )
+        self._judgements: Lane[ScoreRequest, list[BeamHypothesis]] = batcher.lane(
+            lambda requests: [models.judged(request) for request in requests]
+        )
         self._drafts: Lane[DraftRequest, Draft] = batcher.lane(
             lambda requests: draft_together(models.decoder, requests), max_batch=max_batch
         )
@@ -103,3 +117,6 @@ class SharedSpeech:
 
     def alternatives(self, request: BeamRequest) -> list[BeamHypothesis]:
         return self._beams.run(request)
+
+    def judged(self, request: ScoreRequest) -> list[BeamHypothesis]:
+        return self._judgements.run(request)

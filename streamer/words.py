@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from models.moonshine import FRAME_SAMPLES, Tokenizer
 from streamer.draft import Token
-from streamer.ledger import Hypothesis
+from streamer.ledger import Decision, Hypothesis
 
 _TAIL_SAMPLES = 4_800
 """A token attends to its sound somewhat early: a word ends this long after its last token's
@@ -27,6 +27,7 @@ class TimedWord:
     tokens: tuple[Token, ...]
     start_sample: int
     end_sample: int
+    decision: Decision | None = None
 
     @property
     def confidence(self) -> float:
@@ -43,7 +44,9 @@ class TimedWord:
         return [token.id for token in self.tokens]
 
     def hypothesis(self) -> Hypothesis:
-        return Hypothesis(self.text, self.start_sample, self.end_sample, self.confidence)
+        return Hypothesis(
+            self.text, self.start_sample, self.end_sample, self.confidence, self.decision
+        )
 
 
 def timed_words(

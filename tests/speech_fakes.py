@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from models.fusion import Candidate
+from models.fusion import Candidate, Terms
 from models.moonshine import BOS, EOS, FRAME_SAMPLES
 from models.moonshine_decoder import AudioBatch, RowOutput
 from models.moonshine_encoder import MIN_SAMPLES, Audio, EncoderStream
@@ -53,6 +53,9 @@ class ToneTokenizer:
 
     def is_spoken(self, token: int) -> bool:
         return token >= FIRST_WORD
+
+    def encode(self, words: str) -> list[int]:
+        return [int(word[1:]) for word in words.split()]
 
     def decode(self, tokens: list[int]) -> str:
         return text([token for token in tokens if token >= FIRST_WORD])
@@ -111,12 +114,14 @@ class ToneDecoder:
         *,
         n_scored: int = 1,
         n_best: int = 1,
+        targets: Sequence[Sequence[int]] | None = None,
     ) -> list[RowOutput]:
         """The cache of a token is its number."""
         n_rows = audio.cross_kv.shape[1]
         heard = [self.hear(audio.cross_kv[0, row, 0, :, 0]) for row in range(n_rows)]
+        asked = targets if targets is not None else [None] * len(tokens)
         return [
-            self._run(heard[row % n_rows], tokens[row], caches[row], n_scored, n_best)
+            self._run(heard[row % n_rows], tokens[row], caches[row], n_scored, n_best, asked[row])
             for row in range(len(tokens))
         ]
 
@@ -127,6 +132,7 @@ class ToneDecoder:
         cache: Floats,
         n_scored: int,
         n_best: int,
+        asked: Sequence[int] | None,
     ) -> RowOutput:
         n_past = cache.shape[2]
         fed = np.zeros((*cache.shape[:2], len(tokens), cache.shape[3]), np.float32)
@@ -149,6 +155,9 @@ class ToneDecoder:
             alignment[i, frame] = 1.0
         logprobs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
         best = np.argsort(-logprobs, axis=1, kind="stable")[:, :n_best]
+        if asked is not None:
+            best = np.zeros((len(tokens), 1), np.int64)
+            best[len(tokens) - len(asked) :, 0] = asked
         return RowOutput(
             best[-n_scored:],
             np.take_along_axis(logprobs, best, axis=1)[-n_scored:],
@@ -174,11 +183,16 @@ class PreferringFusion:
         self.told: list[str] = []
         self.emotions: list[str] = []
 
-    def scores(self, candidates: Sequence[Candidate]) -> list[float]:
+    def terms(self, candidates: Sequence[Candidate]) -> list[Terms]:
         self.asked.append([candidate.text for candidate in candidates])
         self.busy_ms += 1.5
         return [
-            candidate.logprob + 100.0 * candidate.text.split().count(self.favourite)
+            Terms(
+                audio=candidate.logprob,
+                text=100.0 * candidate.text.split().count(self.favourite),
+                length=0.0,
+                hot_words=10.0 * candidate.hot_words,
+            )
             for candidate in candidates
         ]
 

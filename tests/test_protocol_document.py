@@ -27,6 +27,7 @@ from streamer.protocol import (
     SpeechEvent,
     StartMessage,
     StopMessage,
+    WireDecision,
     WireEmotion,
     WireWord,
     WordsEvent,
@@ -72,6 +73,9 @@ def test_every_message_and_field_is_told(model: type[BaseModel]) -> None:
 def test_words_and_emotions_are_told() -> None:
     assert all(f"`{field}`" in row("words") for field in WireWord.model_fields)
     assert all(f"`{field}`" in row("segment") for field in WireEmotion.model_fields)
+    told = re.search(r"^`decision` \{.*?\}", DOCUMENT, re.MULTILINE)
+    assert told
+    assert re.findall(r"`(\w+)`", told[0])[1:] == list(WireDecision.model_fields)
 
 
 @pytest.mark.parametrize("code", list(ErrorCode))

@@ -10,6 +10,14 @@
  * What the events say is told in PROTOCOL.md.
  */
 
+/** What spoke for a word more than for `rival`, in weighted nats; the sum decided. */
+export interface WireDecision {
+  rival: string;
+  audio: number;
+  text: number;
+  hot_words: number;
+}
+
 export interface WireWord {
   id: number;
   text: string;
@@ -17,6 +25,7 @@ export interface WireWord {
   end_ms: number;
   confidence: number;
   state: "tentative" | "committed" | "final";
+  decision?: WireDecision | null;
 }
 
 export interface WireEmotion {

@@ -59,6 +59,7 @@ function captionRecord(caption) {
       start_s: seconds(word.start_ms),
       end_s: seconds(word.end_ms),
       confidence: word.confidence,
+      decision: word.decision ?? null,
     })),
   };
 }

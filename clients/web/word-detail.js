@@ -82,12 +82,29 @@ export class WordDetail {
 }
 
 /**
- * What the protocol says of a word; what it comes to say of its decision belongs here too.
+ * What the protocol says of a word.
  *
  * @param {WireWord} word
  */
-function facts({ text, start_ms, end_ms, confidence }) {
-  return [text, `${exact(start_ms)} – ${exact(end_ms)}`, `${Math.round(100 * confidence)} % sure`];
+function facts({ text, start_ms, end_ms, confidence, decision }) {
+  const known = [text, `${exact(start_ms)} – ${exact(end_ms)}`, `${Math.round(100 * confidence)} % sure`];
+  return decision ? [...known, ...reasons(decision)] : known;
+}
+
+/**
+ * What was nearly said instead, and what each part of the decision had to say for the word.
+ *
+ * @param {import("./client.js").WireDecision} decision
+ */
+function reasons({ rival, audio, text, hot_words }) {
+  const parts = [`sound ${signed(audio)}`, `LLM ${signed(text)}`];
+  if (hot_words !== 0) parts.push(`expected ${signed(hot_words)}`);
+  return [rival ? `rather than “${rival}”` : "rather than nothing", parts.join(", ")];
+}
+
+/** @param {number} nats */
+function signed(nats) {
+  return `${nats < 0 ? "−" : "+"}${Math.abs(nats).toFixed(1)}`;
 }
 
 /**

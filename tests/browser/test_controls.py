@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from benchmarks.chromium import Page
-from streamer.protocol import EmotionEvent, WireEmotion
+from streamer.protocol import EmotionEvent, WireDecision, WireEmotion
 from streamer.server import ServerOptions
 from tests.browser.scripted_server import ScriptedSession, scripted
 from tests.browser.test_page import (
@@ -23,6 +23,7 @@ from tests.browser.test_page import (
     heartbeat,
     start,
     stop,
+    update,
 )
 from tests.serving import ServerThread
 
@@ -189,6 +190,29 @@ async def test_word_times_are_told_to_pointer_and_keyboard(page: Page) -> None:
         await page.wait_for(f"{DETAIL}.textContent.startsWith('no ')")
         await page.press("Escape", ESCAPE)
         assert await page.evaluate(f"{DETAIL}.hidden")
+        await stop(page)
+
+
+async def test_a_word_tells_what_decided_for_it(page: Page) -> None:
+    decided = WireDecision(rival="son", audio=-0.42, text=1.96, hot_words=3.0)
+    event = update("The sun", "")
+    sun = event.words[1].model_copy(update={"decision": decided})
+    event = event.model_copy(update={"words": (event.words[0], sun)})
+
+    async def script(session: ScriptedSession) -> None:
+        await session.ready()
+        await session.send(event)
+        await session.bye()
+
+    async with scripted(script) as server:
+        await start(page, server)
+        await page.wait_for(f"{COMMITTED} === 'The sun'")
+        await tab_to(page, "captions")
+        await page.press("ArrowLeft", LEFT)
+        told = "rather than “son” · sound −0.4, LLM +2.0, expected +3.0"
+        await page.wait_for(f"{DETAIL}.textContent.endsWith('{told}')")
+        await page.press("ArrowLeft", LEFT)
+        await page.wait_for(f"{DETAIL}.textContent === 'The · 0:00.00 – 0:00.25 · 90 % sure'")
         await stop(page)
 
 

@@ -36,19 +36,19 @@ def fused(scorer: ScriptedScorer, llm: float, word: float, opening: str = "") ->
 
 @given(st.lists(st.builds(Candidate, st.text("ab ", max_size=9), st.floats(-90, 0)), min_size=1))
 def test_without_weights_the_acoustics_decide(candidates: list[Candidate]) -> None:
-    scores = fused(ScriptedScorer(), 0.0, 0.0).scores(candidates)
-    assert scores == [candidate.logprob for candidate in candidates]
+    terms = fused(ScriptedScorer(), 0.0, 0.0).terms(candidates)
+    assert [each.total for each in terms] == [candidate.logprob for candidate in candidates]
 
 
 def test_the_score_is_log_linear() -> None:
     fusion = fused(ScriptedScorer({"sea": -2.0, "see": -9.0}), 0.5, 0.25)
-    scores = fusion.scores([Candidate("the sea", -4.0), Candidate("the see", -3.0)])
-    assert scores == pytest.approx([-4 - 1.5 + 0.5, -3 - 5 + 0.5])
+    terms = fusion.terms([Candidate("the sea", -4.0), Candidate("the see", -3.0)])
+    assert [each.total for each in terms] == pytest.approx([-4 - 1.5 + 0.5, -3 - 5 + 0.5])
 
 
 def test_words_carry_their_leading_space_and_nothing_stays_nothing() -> None:
     scorer = ScriptedScorer()
-    fused(scorer, 1.0, 0.0).scores([Candidate("a b", 0.0), Candidate("", 0.0)])
+    fused(scorer, 1.0, 0.0).terms([Candidate("a b", 0.0), Candidate("", 0.0)])
     assert scorer.asked == [[" a b", ""]]
 
 

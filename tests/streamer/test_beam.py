@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.beam import BeamHypothesis, BeamRequest
+from streamer.beam import BeamHypothesis, BeamRequest, ScoreRequest
 from streamer.draft import DraftRequest, Prefix
 from streamer.loop_guard import loop_start
 from streamer.speech import SpeechModels
@@ -76,3 +76,18 @@ def test_on_speech_a_beam_finds_the_greedy_text_or_a_likelier_one(
             token.logprob for token in draft.tokens
         )
         assert all(loop_start(ids(h)) is None for h in found)
+        judged = speech_models.judged(ScoreRequest(audio, Prefix(), [ids(h) for h in found]))
+        for ours, theirs in zip(judged, found, strict=True):
+            assert ours.logprob == pytest.approx(theirs.logprob, abs=0.1)
+
+
+@pytest.mark.parametrize("prefix", [Prefix(), Prefix((1, 10))])
+def test_a_proposal_is_judged_as_the_beam_would(prefix: Prefix) -> None:
+    models = tone_models(ToneDecoder(rivals={20: {21: 9.0, 22: 8.0}, 30: {31: 9.5}}))
+    audio = attend(models, np.append(spoken([10, 20, 30]), silence(2_000)))
+    found = models.alternatives(BeamRequest(audio, prefix, 4, 20))
+    judged = models.judged(ScoreRequest(audio, prefix, [ids(h) for h in found]))
+    for ours, theirs in zip(judged, found, strict=True):
+        assert ids(ours) == ids(theirs)
+        assert ours.logprob == pytest.approx(theirs.logprob, abs=1e-4)
+    assert models.judged(ScoreRequest(audio, prefix, [])) == []

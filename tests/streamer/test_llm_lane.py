@@ -52,7 +52,8 @@ def test_sessions_that_wait_share_a_pass_and_get_their_own_scores(batcher: Batch
 
     def ask(name: str) -> None:
         fusion = lane.fusion(weights, name, NullSpans())
-        found[name] = fusion.scores([Candidate(name, -1.0), Candidate("x", -2.0)])
+        terms = fusion.terms([Candidate(name, -1.0), Candidate("x", -2.0)])
+        found[name] = [each.total for each in terms]
 
     threads = [threading.Thread(target=ask, args=("a" * i,)) for i in range(1, MAX_SESSIONS + 4)]
     threads[0].start()
@@ -75,7 +76,7 @@ def test_a_session_is_told_what_its_passes_cost(batcher: Batcher) -> None:
     spans = Spans()
     fusion = LlmLane(scorer, batcher).fusion(FusionWeights(), "", spans)  # type: ignore[arg-type]
     for _ in range(3):
-        fusion.scores([Candidate("a", 0.0), Candidate("b", 0.0)])
+        fusion.terms([Candidate("a", 0.0), Candidate("b", 0.0)])
     assert [span[:2] for span in spans.made] == [("llm", "llm")] * 3
     took_ns = sum(end - start for _, _, start, end in spans.made)
     assert fusion.busy_ms == pytest.approx(took_ns / 1e6)

@@ -13,12 +13,13 @@ from streamer.events import (
     StepDone,
     WordsUpdate,
 )
-from streamer.ledger import Emotion, Segment, Word, WordState
+from streamer.ledger import Decision, Emotion, Segment, Word, WordState
 from streamer.native_view import wire_event
 from streamer.session import Report
 
 SAD = Emotion("sad", {"sad": 0.75})
-HI = Word(3, "hi", 1600, 3200, 0.5, WordState.COMMITTED, 1)
+WHY = Decision("high", audio=-0.5, text=2.25, hot_words=0.0)
+HI = Word(3, "hi", 1600, 3200, 0.5, WordState.COMMITTED, 1, WHY)
 
 
 @pytest.mark.parametrize(
@@ -37,6 +38,12 @@ HI = Word(3, "hi", 1600, 3200, 0.5, WordState.COMMITTED, 1)
                         "end_ms": 200.0,
                         "confidence": 0.5,
                         "state": "committed",
+                        "decision": {
+                            "rival": "high",
+                            "audio": -0.5,
+                            "text": 2.25,
+                            "hot_words": 0.0,
+                        },
                     },
                 ),
                 "lag_ms": 7.0,

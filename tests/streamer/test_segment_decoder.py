@@ -1,12 +1,14 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
+from models.fusion import Candidate, Terms
 from models.moonshine_encoder import Audio
+from streamer.hot_words import HotWords
 from streamer.segment_decoder import PolicyOptions, SegmentDecoder
 from streamer.speech import SpeechModels
 from streamer.wer import word_errors
@@ -35,10 +37,17 @@ OPTIONS = PolicyOptions()
 class Stream:
     """Feeds one segment to a decoder in hops, and checks the contract at every step."""
 
-    def __init__(self, models: SpeechModels, options: PolicyOptions | None = None) -> None:
+    def __init__(
+        self,
+        models: SpeechModels,
+        options: PolicyOptions | None = None,
+        hot_words: Sequence[str] = (),
+    ) -> None:
         self.models = models
         self.options = options or PolicyOptions()
-        self.segment = SegmentDecoder(models, models.tokenizer, self.options, START)
+        self.segment = SegmentDecoder(
+            models, models.tokenizer, self.options, START, HotWords(hot_words, models.tokenizer)
+        )
         self.committed: list[TimedWord] = []
         self.longest_window = 0
         self.fusion: PreferringFusion | None = None
@@ -189,7 +198,9 @@ def test_how_long_a_word_was_given_is_counted_in_audio_not_in_steps() -> None:
     said = list(range(10, 30))
     first_commit = {}
     for hop in (1_024, 4_096):
-        segment = SegmentDecoder(tone_models(), ToneTokenizer(), OPTIONS, START)
+        segment = SegmentDecoder(
+            tone_models(), ToneTokenizer(), OPTIONS, START, HotWords((), ToneTokenizer())
+        )
         models = tone_models()
         for at in range(hop, len(tones(said)), hop):
             audio = attend(models, tones(said)[:at])
@@ -273,8 +284,8 @@ def test_the_llm_is_not_asked_where_there_is_no_choice() -> None:
 
 def test_close_rivals_keep_a_word_open() -> None:
     class Undecided(PreferringFusion):
-        def scores(self, candidates: object) -> list[float]:
-            return [0.0 for _ in candidates]  # type: ignore[attr-defined]
+        def terms(self, candidates: Sequence[Candidate]) -> list[Terms]:
+            return [Terms(0.0, 0.0, 0.0, 0.0) for _ in candidates]
 
     said = list(range(10, 40))
     rivals = {14: {50: 9.9}}
@@ -287,6 +298,19 @@ def test_close_rivals_keep_a_word_open() -> None:
             open_for = end - word_end
     assert len(stream.committed) > 5  # the cap on how long a word may stay open
     assert 3_000 * 16 - 2 * WORD_SAMPLES <= open_for <= 3_000 * 16 + 4 * HOP
+
+
+def test_an_expected_word_comes_in_for_one_that_the_beam_took_it_for() -> None:
+    said = [30, 40, 20, 50, 60, 70, 80]
+    models = tone_models(ToneDecoder(rivals={20: {21: 5.0}}))
+    stream = Stream(models, PolicyOptions(beam_width=1), hot_words=["w21"])
+    stream.fusion = PreferringFusion("")
+    assert stream.listen(tones(said)) == text(said).replace("w20", "w21")
+    decision = stream.committed[2].decision
+    assert decision is not None
+    assert (decision.rival, decision.text, decision.hot_words) == ("w20", 0.0, 10.0)
+    assert decision.audio == pytest.approx(-5.0, abs=0.1)
+    assert {word.decision for word in stream.committed if word is not stream.committed[2]} == {None}
 
 
 def test_without_any_finished_hypothesis_the_draft_decides() -> None:

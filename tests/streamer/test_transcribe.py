@@ -139,8 +139,20 @@ def test_the_json_contract() -> None:
         "duration_s": 1.0,
         "text": "word0 word1",
         "words": [
-            {"text": "word0", "start_s": 0.0, "end_s": 0.25, "confidence": 0.9877},
-            {"text": "word1", "start_s": 0.5, "end_s": 0.75, "confidence": 0.9877},
+            {
+                "text": "word0",
+                "start_s": 0.0,
+                "end_s": 0.25,
+                "confidence": 0.9877,
+                "decision": None,
+            },
+            {
+                "text": "word1",
+                "start_s": 0.5,
+                "end_s": 0.75,
+                "confidence": 0.9877,
+                "decision": None,
+            },
         ],
         "segments": [
             {

@@ -1,0 +1,99 @@
+"""What may have been said, ranked by the fused score, and why the first of it was preferred."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from models.fusion import Candidate, Fusion, Terms
+from streamer.beam import BeamHypothesis
+from streamer.hot_words import HotWords
+from streamer.ledger import Decision
+from streamer.words import TimedWord
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A beginning that some hypotheses share, the best of those, and what speaks for it."""
+
+    words: list[TimedWord]
+    best: BeamHypothesis
+    terms: Terms
+
+
+@dataclass(frozen=True)
+class _Heard:
+    words: list[TimedWord]
+    best: BeamHypothesis
+    logprob: float
+
+
+def rank(
+    hypotheses: Sequence[tuple[BeamHypothesis, Sequence[TimedWord]]],
+    newest: int,
+    prune_nats: float,
+    hot_words: HotWords,
+    fusion: Fusion,
+) -> list[Choice]:
+    """Distinct beginnings of the hypotheses, the words that end by sample `newest`: best first.
+
+    What follows is summed over: the probability of a beginning is that of all hypotheses that
+    share it. Those `prune_nats` less likely than the best by the acoustics alone are left out.
+    """
+    found: dict[str, _Heard] = {}
+    for hypothesis, words in hypotheses:
+        begun = [word for word in words if word.end_sample <= newest]
+        text = " ".join(word.text for word in begun)
+        heard = _Heard(begun, hypothesis, hypothesis.logprob)
+        if text in found:
+            likelier = max(found[text], heard, key=lambda each: each.best.logprob)
+            heard = replace(likelier, logprob=_log_add(found[text].logprob, heard.logprob))
+        found[text] = heard
+    floor = max((heard.logprob for heard in found.values()), default=0.0) - prune_nats
+    likely = {text: heard for text, heard in found.items() if heard.logprob >= floor}
+    candidates = [
+        Candidate(text, heard.logprob, hot_words.count(text)) for text, heard in likely.items()
+    ]
+    if len(candidates) < 2:  # nothing to ask
+        terms = [Terms(candidate.logprob, 0.0, 0.0, 0.0) for candidate in candidates]
+    else:
+        terms = fusion.terms(candidates)
+    choices = [
+        Choice(heard.words, heard.best, each)
+        for heard, each in zip(likely.values(), terms, strict=True)
+    ]
+    return sorted(choices, key=lambda choice: -choice.terms.total)
+
+
+def explained(choices: Sequence[Choice]) -> list[TimedWord]:
+    """The words of the first choice; each that the others do not share, with what decided
+    between it and the best of those that part from it there."""
+    best = choices[0]
+    words = list(best.words)
+    for rival in choices[1:]:
+        at = shared_words([best.words, rival.words])
+        if at < len(words) and words[at].decision is None:
+            decision = Decision(
+                rival.words[at].text if at < len(rival.words) else "",
+                audio=best.terms.audio - rival.terms.audio,
+                text=best.terms.text - rival.terms.text,
+                hot_words=best.terms.hot_words - rival.terms.hot_words,
+            )
+            words[at] = replace(words[at], decision=decision)
+    return words
+
+
+def shared_words(alternatives: Sequence[Sequence[TimedWord]]) -> int:
+    """Length of the beginning that all alternatives share, case and punctuation aside."""
+    count = 0
+    for column in zip(*alternatives, strict=False):
+        if len({word.key for word in column}) > 1:
+            break
+        count += 1
+    return count
+
+
+def _log_add(a: float, b: float) -> float:
+    high, low = max(a, b), min(a, b)
+    return high + math.log1p(math.exp(low - high))
