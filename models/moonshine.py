@@ -42,9 +42,10 @@ class Tokenizer:
 
     def __init__(self, pieces: Sequence[bytes]) -> None:
         self._pieces = pieces
-        self._ids = {piece: token for token, piece in reversed(list(enumerate(pieces)))}
         self._starts_word = [piece.startswith(WORD_MARK.encode()) for piece in pieces]
         self._bytes = [_piece_bytes(piece) for piece in pieces]
+        # Characters come behind the tokens of single bytes, some of which look the same.
+        self._ids = {raw: token for token, raw in enumerate(self._bytes)}
         self._spoken = [
             any(char.isalnum() for char in raw.decode("utf-8", errors="ignore"))
             for raw in self._bytes
@@ -96,13 +97,9 @@ class Tokenizer:
             if joined[at] == len(self):
                 break
             parts[at : at + 2] = [parts[at] + parts[at + 1]]
-        return [token for part in parts for token in self._part_ids(part)]
-
-    def _part_ids(self, part: bytes) -> list[int]:
-        """Characters that are no tokens are spelled in bytes."""
-        if part in self._ids:
-            return [self._ids[part]]
-        return [self._ids[b"<0x%02X>" % byte] for byte in part]
+        # Characters that are no tokens are spelled in bytes.
+        spelled = [[part] if part in self._ids else [bytes([b]) for b in part] for part in parts]
+        return [self._ids[piece] for pieces in spelled for piece in pieces]
 
     def decode(self, tokens: list[int]) -> str:
         """Text of the tokens, without control tokens; words are separated by single spaces."""

@@ -3,8 +3,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from models.moonshine import BOS, EOS, Tokenizer
+from models.zoo import Zoo
+from streamer.engine import ASR_MODEL
 from streamer.speech import SpeechModels
 from streamer.wer import word_errors
 from tests.speech_models import Clip, attend, greedy, offline
@@ -47,3 +51,21 @@ def test_pieces_may_be_long_control_tokens_or_single_bytes(tmp_path: Path) -> No
 def test_the_bundled_speech_is_understood(speech_models: SpeechModels, clips: list[Clip]) -> None:
     errors = [word_errors(clip.text, offline(speech_models, clip.samples)) for clip in clips]
     assert sum(errors[1:], errors[0]).rate < 0.12
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Tokenizer:
+    return Tokenizer.read(Zoo().path(ASR_MODEL, "tokenizer.bin"))
+
+
+@given(words=st.lists(st.text("abcdeXYZé'.東", min_size=1, max_size=8), max_size=4))
+def test_encoded_text_decodes_to_itself(tokenizer: Tokenizer, words: list[str]) -> None:
+    assert tokenizer.decode(tokenizer.encode(" ".join(words))) == " ".join(words)
+
+
+def test_text_is_encoded_as_the_decoder_gives_it(
+    speech_models: SpeechModels, clips: list[Clip], tokenizer: Tokenizer
+) -> None:
+    for clip in clips[:4]:
+        tokens = greedy(speech_models, attend(speech_models, clip.samples))
+        assert tokenizer.encode(tokenizer.decode(tokens)) == tokens
