@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Final
 
 from models.emotion import EmotionClassifier, EmotionModel
-from models.hub import fetch_folder_from_hub
 from models.zoo import HUB_PREFIX, Zoo
 
 _FILE: Final = "emotion.onnx"
@@ -30,9 +29,7 @@ def load_emotion_model(name: str, zoo: Zoo, *, device: str = "cpu") -> EmotionMo
     known = any(entry.name == name for entry in zoo.list())
     if known or (not on_hub and (not folder.is_dir() or (folder / _FILE).is_file())):
         return EmotionClassifier(zoo.path(name, _FILE), device=device)
-    if on_hub:
-        folder = fetch_folder_from_hub(name.removeprefix(HUB_PREFIX))
     # Imports torch, which the project's own model does without.
     from models.emotion_transformers import TransformersEmotion
 
-    return TransformersEmotion(folder, name=name, device=device)
+    return TransformersEmotion(zoo.folder(name), name=name, device=device)

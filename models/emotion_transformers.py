@@ -15,8 +15,8 @@ import numpy as np
 
 from models.emotion import LABELS, SAMPLE_RATE, ClipOptions, EmotionModel, Samples
 from models.emotion_track import UNKNOWN
-from models.errors import ModelCorruptError, ModelMissingError
-from models.runtime import DeviceUnavailableError
+from models.errors import ModelCorruptError, opening
+from models.runtime import require_torch_device
 
 _STEMS: Final = {
     "neu": "neutral",
@@ -58,23 +58,13 @@ class TransformersEmotion(EmotionModel):
             DeviceUnavailableError: CUDA is wanted and not there.
         """
         # Seconds of imports, only for those who ask for such a model.
-        import torch
         from transformers import AutoFeatureExtractor, AutoModelForAudioClassification
 
         name = name or str(folder)
-        if device == "cuda" and not torch.cuda.is_available():
-            raise DeviceUnavailableError("no CUDA device was found; use --device cpu")
-        try:
+        require_torch_device(device)
+        with opening(name, "a model that classifies audio"):
             self._extract: Any = AutoFeatureExtractor.from_pretrained(folder)
             model: Any = AutoModelForAudioClassification.from_pretrained(folder)
-        except OSError as error:
-            raise ModelMissingError(
-                f"the emotion model {name} is not complete ({_first_line(error)})"
-            ) from error
-        except (ValueError, KeyError) as error:
-            raise ModelCorruptError(
-                f"{name} is not a model that classifies audio ({_first_line(error)})"
-            ) from error
         if self._extract.sampling_rate != SAMPLE_RATE:
             raise ModelCorruptError(
                 f"{name} hears {self._extract.sampling_rate} Hz; {SAMPLE_RATE} Hz is needed"
@@ -116,7 +106,3 @@ def _column(name: str) -> int:
             if plain.startswith(stem):
                 return LABELS.index(label)
     return len(LABELS)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -31,7 +31,8 @@ def fetch_folder_from_hub(repository: str) -> Path:
     from huggingface_hub import snapshot_download
 
     with _unreachable(repository):
-        folder = Path(snapshot_download(repository, allow_patterns=["*.json", "*.safetensors"]))
+        patterns = ["*.json", "*.jinja", "*.txt", "*.safetensors"]
+        folder = Path(snapshot_download(repository, allow_patterns=patterns))
         if not any(folder.glob("*.safetensors")):
             snapshot_download(repository, allow_patterns=["*.bin"])
         return folder

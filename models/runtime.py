@@ -1,10 +1,13 @@
-"""ONNX Runtime sessions, all opened the same way."""
+"""Devices: ONNX Runtime sessions, all opened the same way, and what PyTorch can use."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 import onnxruntime as ort
+
+_NO_CUDA: Final = "no CUDA device was found; use --device cpu"
 
 
 class DeviceUnavailableError(RuntimeError):
@@ -30,9 +33,21 @@ def open_session(path: Path, *, threads: int, device: str = "cpu") -> ort.Infere
     providers = ["CPUExecutionProvider"]
     if device == "cuda":
         if "CUDAExecutionProvider" not in ort.get_available_providers():
-            raise DeviceUnavailableError("no CUDA device was found; use --device cpu")
+            raise DeviceUnavailableError(_NO_CUDA)
         providers.insert(0, "CUDAExecutionProvider")
     session = ort.InferenceSession(str(path), options, providers=providers)
     if device == "cuda" and session.get_providers()[0] != "CUDAExecutionProvider":
         raise DeviceUnavailableError("CUDA could not be started; use --device cpu")
     return session
+
+
+def require_torch_device(device: str) -> None:
+    """
+    Raises:
+        DeviceUnavailableError: `cuda` was asked for and PyTorch has no usable GPU.
+    """
+    # Seconds of imports, only for those who use such models.
+    import torch
+
+    if device == "cuda" and not torch.cuda.is_available():
+        raise DeviceUnavailableError(_NO_CUDA)

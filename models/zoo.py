@@ -25,7 +25,7 @@ from filelock import FileLock
 from models.catalog import CATALOG, ModelEntry, ModelFile, PackagedFile
 from models.checksum import StampStore, blocks, sha256_of
 from models.errors import ModelCacheError, ModelCorruptError, ModelMissingError
-from models.hub import fetch_from_hub
+from models.hub import fetch_folder_from_hub, fetch_from_hub
 
 CACHE_VARIABLE: Final = "STREAMER_CACHE"
 MODELS_VARIABLE: Final = "STREAMER_MODELS"
@@ -119,6 +119,20 @@ class Zoo:
                 raise _corrupt(entry, found)
             self._stamps.add(found, wanted.sha256)
         return found
+
+    def folder(self, name: str) -> Path:
+        """The folder of a model that is not the project's own: a local one as it stands, or
+        fetched from a hub.
+
+        Raises:
+            ModelMissingError: it is neither, or cannot be fetched.
+        """
+        if name.startswith(HUB_PREFIX):
+            return fetch_folder_from_hub(name.removeprefix(HUB_PREFIX))
+        if not Path(name).is_dir():
+            kind = self.entry(name).kind
+            raise ModelMissingError(f"{name} is another kind of model: {kind}")
+        return Path(name)
 
     def join(self, name: str, file: str, target: Path) -> None:
         """Write a verified copy of the file to `target`, joining its parts.
