@@ -25,6 +25,8 @@ MAX_RATE: Final = 768_000
 MAX_PEAK: Final = 16.0
 """Full scale is 1; floating-point files may overshoot it, but not by this much."""
 _READ_FRAMES: Final = 16_384
+_UNKNOWN_FRAMES: Final = 2**63 - 1
+"""What libsndfile says of a stream whose length it cannot know."""
 
 
 class AudioFileError(ValueError):
@@ -47,6 +49,16 @@ def read_blocks(path: Path, block_samples: int = DEFAULT_BLOCK_SAMPLES) -> Itera
         pending = pending[n_whole:]
     if len(pending):
         yield pending
+
+
+def length_s(path: Path) -> float | None:
+    """Seconds of audio, as the file's header says; None if it does not, or there is none."""
+    try:
+        with _open(path) as file:
+            frames, rate = file.frames, file.samplerate
+    except AudioFileError:
+        return None
+    return frames / rate if 0 < frames < _UNKNOWN_FRAMES else None
 
 
 def read_samples(path: Path) -> Floats:

@@ -33,21 +33,29 @@ class _Piece:
     end_ms: float
 
 
-def cues(segments: Sequence[Segment]) -> list[Cue]:
-    """Cues in order: none is empty, none overlaps the next, every line fits."""
-    drafts = [cue for segment in segments for cue in _segment_cues(segment)]
-    drafts.sort(key=lambda cue: cue.start_ms)
-    placed: list[Cue] = []
-    earliest = 0
-    for cue in drafts:
-        start = max(cue.start_ms, earliest)
-        placed.append(replace(cue, start_ms=start, end_ms=max(cue.end_ms, start + 1)))
-        earliest = start + 1
-    ends = [cue.start_ms for cue in placed[1:]]
-    return [
-        replace(cue, end_ms=min(cue.end_ms, end))
-        for cue, end in zip(placed, [*ends, *(c.end_ms for c in placed[-1:])], strict=True)
-    ]
+class CueTrack:
+    """Cues of segments as they become final: none is empty, none overlaps the next, every line
+    fits. A cue that was given never changes."""
+
+    def __init__(self) -> None:
+        self._end_ms = 0
+
+    def add(self, segment: Segment) -> list[Cue]:
+        """The cues of the segment that follows the ones before; none if it has no text."""
+        placed: list[Cue] = []
+        earliest = self._end_ms
+        for cue in sorted(_segment_cues(segment), key=lambda cue: cue.start_ms):
+            placed.append(replace(cue, start_ms=max(cue.start_ms, earliest)))
+            earliest = placed[-1].start_ms + 1
+        # A word may be timed a little beyond its segment, where the next one begins.
+        limits = [*(cue.start_ms for cue in placed[1:]), round(ms_from_samples(segment.end_sample))]
+        cues = [
+            replace(cue, end_ms=max(cue.start_ms + 1, min(cue.end_ms, limit)))
+            for cue, limit in zip(placed, limits, strict=False)
+        ]
+        if cues:
+            self._end_ms = cues[-1].end_ms
+        return cues
 
 
 def _segment_cues(segment: Segment) -> Iterator[Cue]:

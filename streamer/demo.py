@@ -18,10 +18,12 @@ from clients.files import stream_samples
 from clients.transcript import TranscriptSegment
 from streamer.audio_file import read_samples
 from streamer.bundled_speech import SpeechClip
+from streamer.caption_files import CaptionFiles
 from streamer.caption_view import CaptionView, shown
 from streamer.clock import SAMPLE_RATE, ms_from_samples
 from streamer.latency import StagePercentiles, StageStats
 from streamer.protocol import LatencyEvent, Percentiles, SegmentEvent, StartMessage, WordsEvent
+from streamer.received import ledger_segment
 
 PAUSE_S: Final = 1.0
 """Silence between clips, so that each becomes a segment of its own."""
@@ -144,13 +146,13 @@ def emotion_in(placed: PlacedClip, segments: Sequence[TranscriptSegment]) -> str
     return best.emotion.label
 
 
-def caption_files(folder: Path, result: DemoResult) -> list[Path]:
+def caption_files(folder: Path, result: DemoResult) -> tuple[Path, ...]:
     """Write the captions as SRT, WebVTT, JSON lines and text.
 
     Raises:
         OSError: they cannot be written.
     """
-    from streamer.exports import write_all
-    from streamer.received import ledger_segment
-
-    return write_all(folder, "demo", [ledger_segment(segment) for segment in result.segments])
+    with CaptionFiles(folder, "demo") as files:
+        for segment in result.segments:
+            files.add(ledger_segment(segment))
+    return files.paths

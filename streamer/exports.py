@@ -1,68 +1,113 @@
-"""Captions as files: SRT, WebVTT, JSON lines and plain text. All are views of final segments."""
+"""Captions as text: SRT, WebVTT, JSON lines and plain text. All are views of final segments."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import asdict
-from pathlib import Path
-from typing import Any
+from enum import StrEnum
+from typing import Any, Protocol
 
 from streamer.clock import seconds_from_samples
-from streamer.cues import cues
+from streamer.cues import CueTrack
 from streamer.ledger import Segment, Word
 
 
-def to_srt(segments: Sequence[Segment]) -> str:
+class CaptionFormat(StrEnum):
+    """The value is the suffix of such a file."""
+
+    SRT = "srt"
+    VTT = "vtt"
+    JSONL = "jsonl"
+    TXT = "txt"
+
+
+class CaptionWriter(Protocol):
+    """Makes a file of segments as they become final: `head`, then what `add` gives for each, is
+    a valid file at every point."""
+
+    head: str
+
+    def add(self, segment: Segment) -> str:
+        """The text of the next segment."""
+
+
+def caption_writer(wanted: CaptionFormat) -> CaptionWriter:
+    """A writer for a new file."""
+    match wanted:
+        case CaptionFormat.SRT:
+            return _Srt()
+        case CaptionFormat.VTT:
+            return _Vtt()
+        case CaptionFormat.JSONL:
+            return _Jsonl()
+        case CaptionFormat.TXT:
+            return _Txt()
+
+
+def caption_text(wanted: CaptionFormat, segments: Iterable[Segment]) -> str:
+    """A whole file."""
+    writer = caption_writer(wanted)
+    return writer.head + "".join(writer.add(segment) for segment in segments)
+
+
+class _Srt:
     """SubRip: numbered cues. The format knows no escapes; an arrow in the text is replaced."""
-    blocks = [
-        f"{number}\n{_srt_time(cue.start_ms)} --> {_srt_time(cue.end_ms)}\n"
-        + "\n".join(line.replace("-->", "\u2192") for line in cue.lines)
-        + "\n"
-        for number, cue in enumerate(cues(segments), start=1)
-    ]
-    return "\n".join(blocks)
+
+    head = ""
+
+    def __init__(self) -> None:
+        self._track = CueTrack()
+        self._number = 0
+
+    def add(self, segment: Segment) -> str:
+        text = ""
+        for cue in self._track.add(segment):
+            separator = "\n" if self._number else ""
+            self._number += 1
+            times = f"{_srt_time(cue.start_ms)} --> {_srt_time(cue.end_ms)}"
+            lines = "\n".join(line.replace("-->", "\u2192") for line in cue.lines)
+            text += f"{separator}{self._number}\n{times}\n{lines}\n"
+        return text
 
 
-def to_vtt(segments: Sequence[Segment]) -> str:
+class _Vtt:
     """WebVTT; the emotion is the class of a span (`<c.happy>`), so that a page can style it."""
-    blocks = ["WEBVTT\n"]
-    for cue in cues(segments):
-        text = "\n".join(_vtt_escape(line) for line in cue.lines)
-        css_class = re.sub(r"[^a-z]", "", (cue.emotion or "").lower())
-        if css_class:
-            text = f"<c.{css_class}>{text}</c>"
-        blocks.append(f"{_vtt_time(cue.start_ms)} --> {_vtt_time(cue.end_ms)}\n{text}\n")
-    return "\n".join(blocks)
+
+    head = "WEBVTT\n"
+
+    def __init__(self) -> None:
+        self._track = CueTrack()
+
+    def add(self, segment: Segment) -> str:
+        text = ""
+        for cue in self._track.add(segment):
+            lines = "\n".join(_vtt_escape(line) for line in cue.lines)
+            css_class = re.sub(r"[^a-z]", "", (cue.emotion or "").lower())
+            if css_class:
+                lines = f"<c.{css_class}>{lines}</c>"
+            text += f"\n{_vtt_time(cue.start_ms)} --> {_vtt_time(cue.end_ms)}\n{lines}\n"
+        return text
 
 
-def to_jsonl(segments: Sequence[Segment]) -> str:
+class _Jsonl:
     """One JSON object a segment and line, with its words; times in seconds."""
-    return "".join(
-        json.dumps(segment_dict(segment) | {"words": [word_dict(word) for word in segment.words]})
-        + "\n"
-        for segment in segments
-    )
+
+    head = ""
+
+    def add(self, segment: Segment) -> str:
+        words = [word_dict(word) for word in segment.words]
+        return json.dumps(segment_dict(segment) | {"words": words}) + "\n"
 
 
-def to_txt(segments: Sequence[Segment]) -> str:
+class _Txt:
     """One line of text a segment."""
-    return "".join(f"{_one_line(segment.text)}\n" for segment in segments)
 
+    head = ""
 
-def write_all(folder: Path, name: str, segments: Sequence[Segment]) -> list[Path]:
-    """Write `name.srt`, `.vtt`, `.jsonl` and `.txt`; the folder is made if need be.
-
-    Raises:
-        OSError: they cannot be written.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    written = []
-    for suffix, view in (("srt", to_srt), ("vtt", to_vtt), ("jsonl", to_jsonl), ("txt", to_txt)):
-        written.append(folder / f"{name}.{suffix}")
-        written[-1].write_text(view(segments), encoding="utf-8")
-    return written
+    def add(self, segment: Segment) -> str:
+        return f"{_one_line(segment.text)}\n"
 
 
 def word_dict(word: Word) -> dict[str, Any]:

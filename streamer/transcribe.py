@@ -10,14 +10,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from streamer.clock import seconds_from_samples
 from streamer.events import SegmentClosed, SessionEvent, StepDone
-from streamer.exports import segment_dict, word_dict
 from streamer.latency import StagePercentiles, StageStats
 from streamer.ledger import Segment
 from streamer.recognizer_api import SpeechRecognizer
@@ -37,36 +35,67 @@ class Pacing:
 
 
 @dataclass(frozen=True)
-class Transcription:
-    """What came out of one recording."""
+class Hearing:
+    """What listening to a recording took."""
 
     n_samples: int
-    segments: tuple[Segment, ...]
     latency: dict[str, StagePercentiles]
-    """Milliseconds, by stage, over all steps."""
+    """Milliseconds, by stage, over the newest steps (1024)."""
     compute_s: float
     """Wall time spent in steps, waiting for audio left out."""
     lost_samples: int
+
+
+@dataclass(frozen=True)
+class Transcription(Hearing):
+    """What came out of one recording."""
+
+    segments: tuple[Segment, ...]
 
     @property
     def text(self) -> str:
         return " ".join(segment.text for segment in self.segments)
 
-    def as_dict(self, file: str) -> dict[str, Any]:
-        """The JSON contract of `streamer transcribe --json`."""
-        return {
-            "file": file,
-            "duration_s": round(seconds_from_samples(self.n_samples), 3),
-            "text": self.text,
-            "words": [word_dict(word) for segment in self.segments for word in segment.words],
-            "segments": [segment_dict(segment) for segment in self.segments],
-            "latency_ms": {
-                stage: {"p50": round(p.p50, 2), "p95": round(p.p95, 2), "p99": round(p.p99, 2)}
-                for stage, p in self.latency.items()
-            },
-            "compute_s": round(self.compute_s, 3),
-            "lost_samples": self.lost_samples,
-        }
+
+def listen(
+    blocks: Iterable[Floats],
+    recognizer: SpeechRecognizer,
+    on_event: Callable[[SessionEvent], None],
+    *,
+    pacing: Pacing | None = None,
+) -> Hearing:
+    """Feed 16 kHz blocks to a fresh recognizer until they end. Keeps nothing of what it says, so
+    memory does not grow with the recording.
+
+    The recognizer is left open. What `blocks` raises passes through; all that became final by then
+    has been told to `on_event`.
+    """
+    pacing = pacing or Pacing()
+    stats = StageStats()
+    started = pacing.now()
+    n_samples = 0
+    compute_s = 0.0
+
+    def run(events: Iterator[SessionEvent]) -> None:
+        nonlocal compute_s
+        began = pacing.now()
+        for event in events:
+            if isinstance(event, StepDone):
+                stats.record_all(event.stages_ms)
+            on_event(event)
+        compute_s += pacing.now() - began
+
+    for block in blocks:
+        n_samples += len(block)
+        if pacing.realtime:
+            wait = started + seconds_from_samples(n_samples) - pacing.now()
+            pacing.sleep(max(0.0, wait))
+        for lost in recognizer.accept(block):
+            on_event(lost)
+        while recognizer.due():
+            run(recognizer.step())
+    run(recognizer.finalize())
+    return Hearing(n_samples, stats.percentiles(), compute_s, recognizer.lost_samples)
 
 
 def transcribe(
@@ -76,45 +105,16 @@ def transcribe(
     pacing: Pacing | None = None,
     on_event: Callable[[SessionEvent], None] | None = None,
 ) -> Transcription:
-    """Feed 16 kHz blocks to a fresh recognizer until they end, and gather what it says.
-
-    The recognizer is left open. What `blocks` raises passes through; the words committed by
-    then stand in the recognizer's ledger.
-    """
-    pacing = pacing or Pacing()
-    stats = StageStats()
-    started = pacing.now()
-    n_samples = 0
-    compute_s = 0.0
+    """`listen`, and gather all that became final; for recordings of minutes."""
     segments: list[Segment] = []
 
-    def run(events: Iterator[SessionEvent]) -> None:
-        nonlocal compute_s
-        began = pacing.now()
-        for event in events:
-            if isinstance(event, StepDone):
-                stats.record_all(event.stages_ms)
-            elif isinstance(event, SegmentClosed) and event.segment.words:
-                segments.append(event.segment)
-            if on_event is not None:
-                on_event(event)
-        compute_s += pacing.now() - began
+    def gather(event: SessionEvent) -> None:
+        if isinstance(event, SegmentClosed) and event.segment.words:
+            segments.append(event.segment)
+        if on_event is not None:
+            on_event(event)
 
-    for block in blocks:
-        n_samples += len(block)
-        if pacing.realtime:
-            wait = started + seconds_from_samples(n_samples) - pacing.now()
-            pacing.sleep(max(0.0, wait))
-        for lost in recognizer.accept(block):
-            if on_event is not None:
-                on_event(lost)
-        while recognizer.due():
-            run(recognizer.step())
-    run(recognizer.finalize())
+    heard = listen(blocks, recognizer, gather, pacing=pacing)
     return Transcription(
-        n_samples,
-        tuple(segments),
-        stats.percentiles(),
-        compute_s,
-        recognizer.lost_samples,
+        heard.n_samples, heard.latency, heard.compute_s, heard.lost_samples, tuple(segments)
     )

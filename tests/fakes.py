@@ -47,7 +47,7 @@ class FakeRecognizer:
     def __init__(
         self, options: SessionOptions, trace: SpanSink, engine: FakeEngine | None = None
     ) -> None:
-        self.ledger = Ledger()
+        self.ledger = Ledger(max_final_segments=100)  # as the real one
         self.options = options
         self.received_samples = 0
         self.processed_samples = 0

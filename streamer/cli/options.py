@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -40,6 +41,19 @@ EmotionModelOption = Annotated[
         help="What tells the emotion: a folder, or hub:OWNER/REPOSITORY, with an "
         "audio-classification model of the transformers library.",
         metavar="NAME",
+    ),
+]
+HotWordOption = Annotated[
+    list[str] | None,
+    typer.Option(envvar="STREAMER_HOT_WORD", help="A name or term to expect. May be repeated."),
+]
+SaveOption = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="STREAMER_SAVE",
+        help="Also write .srt, .vtt, .jsonl and .txt into this folder, segment by segment.",
+        file_okay=False,
+        metavar="FOLDER",
     ),
 ]
 JsonOption = Annotated[

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,28 +15,39 @@ import typer
 
 from models.catalog import EMOTION
 from streamer.cli.engine_loading import load_engine
-from streamer.cli.failures import complain, fail
+from streamer.cli.failures import EXIT_USAGE, complain, fail
 from streamer.cli.options import (
     DecoderChoice,
     Device,
     DeviceOption,
     EmotionModelOption,
+    HotWordOption,
     JsonOption,
+    SaveOption,
     ThreadsOption,
 )
 from streamer.clock import seconds_from_samples
-from streamer.ledger import Segment
+from streamer.exports import CaptionFormat
 
 if TYPE_CHECKING:
+    from streamer.cli.transcript_output import Output
     from streamer.engine import Engine
+    from streamer.events import SessionEvent
     from streamer.latency import SpanSink
     from streamer.recognizer_api import SessionOptions
-    from streamer.transcribe import Transcription
 
 
 def transcribe(
     files: Annotated[list[Path], typer.Argument(help="Audio: wav, flac, mp3, ogg.")],
     as_json: JsonOption = False,
+    caption_format: Annotated[
+        CaptionFormat | None,
+        typer.Option(
+            "--format",
+            envvar="STREAMER_FORMAT",
+            help="Print the captions of one file in this format, as they become final.",
+        ),
+    ] = None,
     speed: Annotated[
         int,
         typer.Option(
@@ -60,19 +71,8 @@ def transcribe(
             metavar="TEXT",
         ),
     ] = "",
-    hot_word: Annotated[
-        list[str] | None,
-        typer.Option(envvar="STREAMER_HOT_WORD", help="A name or term to expect. May be repeated."),
-    ] = None,
-    save: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="STREAMER_SAVE",
-            help="Also write FILE.srt, .vtt, .jsonl and .txt into this folder.",
-            file_okay=False,
-            metavar="FOLDER",
-        ),
-    ] = None,
+    hot_word: HotWordOption = None,
+    save: SaveOption = None,
     device: DeviceOption = Device.CPU,
     threads: ThreadsOption = 2,
     emotion_model: EmotionModelOption = EMOTION.name,
@@ -92,6 +92,7 @@ def transcribe(
     from streamer.latency import NullSpans, TraceWriter
     from streamer.recognizer_api import SessionOptions
 
+    _check_usage(files, save, caption_format, as_json=as_json)
     options = SessionOptions(
         decoder=decoder.value, context=context, hot_words=tuple(hot_word or ())
     )
@@ -111,41 +112,95 @@ def transcribe(
         failed = 0
         for path in files:
             spans: SpanSink = writer.session(path.name) if writer is not None else NullSpans()
-            result, problem = _transcribe_file(engine, path, options, spans, speed)
-            if problem is not None:
-                complain(problem)
-                failed += 1
-            if result is None:
-                continue
-            if as_json:
-                typer.echo(json.dumps(result.as_dict(str(path)), ensure_ascii=False))
-            else:
-                _print_text(path, result, several=len(files) > 1)
-            if save is not None and not _save(save, path, result.segments):
-                failed += 1
+            with ExitStack() as opened:
+                several = len(files) > 1
+                output = _output(path, caption_format, opened, as_json=as_json, several=several)
+                failed += not _transcribe_file(engine, path, options, spans, speed, output, save)
     if failed:
         raise typer.Exit(1)
 
 
-def _transcribe_file(
-    engine: Engine, path: Path, options: SessionOptions, spans: SpanSink, speed: int
-) -> tuple[Transcription | None, str | None]:
-    """The transcription, and what is wrong with the file.
+def _check_usage(
+    files: list[Path], save: Path | None, caption_format: CaptionFormat | None, *, as_json: bool
+) -> None:
+    if caption_format is not None and as_json:
+        fail("--json and --format are two forms of output; choose one", EXIT_USAGE)
+    if caption_format is not None and len(files) > 1:
+        fail("--format prints the captions of one file; use --save for several", EXIT_USAGE)
+    stems = [path.stem for path in files]
+    twice = next((stem for stem in stems if stems.count(stem) > 1), None)
+    if save is not None and twice is not None:
+        fail(f"two files would be saved as {twice}.srt; save them one by one", EXIT_USAGE)
 
-    Both are there when the file breaks off in the middle: what was heard before is kept.
-    """
-    from streamer.audio_file import read_blocks
-    from streamer.transcribe import Pacing, transcribe
+
+def _output(
+    path: Path,
+    caption_format: CaptionFormat | None,
+    opened: ExitStack,
+    *,
+    as_json: bool,
+    several: bool,
+) -> Output:
+    from streamer.cli.transcript_output import Captions, Json, Lines
+    from streamer.json_report import json_report
+
+    if as_json:
+        return Json(opened.enter_context(json_report(str(path))))
+    if caption_format is not None:
+        return Captions(caption_format)
+    return Lines(path, several=several)
+
+
+def _transcribe_file(
+    engine: Engine,
+    path: Path,
+    options: SessionOptions,
+    spans: SpanSink,
+    speed: int,
+    output: Output,
+    save: Path | None,
+) -> bool:
+    """Whether all went well. What is wrong is told; what was heard until then is kept."""
+    from streamer.audio_file import AudioFileError, length_s, read_blocks
+    from streamer.cli.file_progress import file_progress
+    from streamer.cli.transcript_output import Saved
+    from streamer.events import SegmentClosed, StepDone
+    from streamer.transcribe import Pacing, listen
 
     problems: list[str] = []
-    recognizer = engine.recognizer(options, spans)
+    blocks = read_blocks(path)
     try:
-        blocks = _until_damaged(read_blocks(path), problems.append)
-        result = transcribe(blocks, recognizer, pacing=Pacing(realtime=speed == 1))
-    finally:
-        recognizer.close()
-    problem = problems[0] if problems else None
-    return (None if problem and result.n_samples == 0 else result), problem
+        first = next(blocks)
+    except AudioFileError as error:
+        complain(str(error))
+        return False
+    with ExitStack() as stack:
+        recognizer = engine.recognizer(options, spans)
+        stack.callback(recognizer.close)
+        saved = stack.enter_context(Saved(save, path)) if save is not None else None
+        shown = stack.enter_context(file_progress(path.name, length_s(path)))
+
+        def note(event: SessionEvent) -> None:
+            if isinstance(event, StepDone):
+                shown.reached(seconds_from_samples(event.processed_sample))
+            elif isinstance(event, SegmentClosed) and event.segment.words:
+                shown.write(output.add(event.segment))
+                if saved is not None:
+                    saved.add(event.segment)
+
+        shown.write(output.head)
+        heard = listen(
+            _until_damaged(chain([first], blocks), problems.append),
+            recognizer,
+            note,
+            pacing=Pacing(realtime=speed == 1),
+        )
+        shown.reached(seconds_from_samples(heard.n_samples))
+        for piece in output.end(heard):
+            shown.write(piece)
+    for problem in problems:
+        complain(problem)
+    return not problems and not (saved is not None and saved.failed)
 
 
 def _until_damaged(
@@ -157,25 +212,3 @@ def _until_damaged(
         yield from blocks
     except AudioFileError as error:
         report(str(error))
-
-
-def _print_text(path: Path, result: Transcription, *, several: bool) -> None:
-    if several:
-        typer.echo(f"{path}:")
-    for segment in result.segments:
-        start, end = (seconds_from_samples(at) for at in (segment.start_sample, segment.end_sample))
-        emotion = segment.emotion.label if segment.emotion is not None else "unknown"
-        typer.echo(f"{start:7.2f} - {end:7.2f}  {emotion:<8}  {segment.text}")
-    if not result.segments:
-        typer.echo("(no speech)")
-
-
-def _save(folder: Path, path: Path, segments: tuple[Segment, ...]) -> bool:
-    from streamer.exports import write_all
-
-    try:
-        write_all(folder, path.stem, segments)
-    except OSError as error:
-        complain(f"{path}: its captions cannot be written to {folder}: {error.strerror}")
-        return False
-    return True

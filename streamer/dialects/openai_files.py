@@ -19,7 +19,7 @@ from streamer.dialects.choices import (
 from streamer.dialects.openai_errors import error_dict
 from streamer.dialects.openai_settings import MODELS
 from streamer.dialects.wording import emotion_dict, seconds
-from streamer.exports import to_srt, to_vtt
+from streamer.exports import CaptionFormat, caption_text
 from streamer.inbound import ProtocolError
 from streamer.ledger import Segment, Word
 from streamer.recognizer_api import Decoder, SessionOptions
@@ -85,9 +85,9 @@ def answer(settings: FileSettings, segments: Sequence[Segment], n_samples: int) 
     """The body in the wanted format, and its media type."""
     match settings.response_format:
         case "srt":
-            return to_srt(segments), "application/x-subrip"
+            return caption_text(CaptionFormat.SRT, segments), "application/x-subrip"
         case "vtt":
-            return to_vtt(segments), "text/vtt"
+            return caption_text(CaptionFormat.VTT, segments), "text/vtt"
         case "text":
             return full_text(segments) + "\n", "text/plain"
         case "verbose_json":

@@ -13,7 +13,7 @@ import pytest_asyncio
 import soundfile
 
 from benchmarks.chromium import Page
-from streamer.exports import to_srt, to_txt, to_vtt
+from streamer.exports import CaptionFormat, caption_text
 from streamer.ledger import Segment
 from streamer.server import ServerOptions
 from tests.browser.scripted_server import scripted
@@ -114,9 +114,9 @@ async def test_files_are_those_that_the_server_would_write(
     await play(page, sounds)
     segments = spoken(server)
     assert [len(segment.words) for segment in segments] == [14, 1, 1]
-    for kind, view in (("srt", to_srt), ("vtt", to_vtt), ("txt", to_txt)):
+    for kind in (CaptionFormat.SRT, CaptionFormat.VTT, CaptionFormat.TXT):
         path = await saved(page, tmp_path, kind)
-        assert path.read_text(encoding="utf-8") == view(segments)
+        assert path.read_text(encoding="utf-8") == caption_text(kind, segments)
     lines = (await saved(page, tmp_path, "jsonl")).read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["text"] for line in lines] == [segment.text for segment in segments]
 

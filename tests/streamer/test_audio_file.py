@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 import soundfile
 
-from streamer.audio_file import AudioFileError, read_blocks, read_samples
+from streamer.audio_file import AudioFileError, length_s, read_blocks, read_samples
 
 
 def tone(rate: int, seconds: float = 1.0, hz: float = 440.0) -> npt.NDArray[np.float32]:
@@ -140,3 +140,11 @@ def test_damage_in_the_middle_keeps_what_came_before(tmp_path: Path) -> None:
     with pytest.raises(AudioFileError, match="the audio is damaged"):
         blocks.extend(read_blocks(path))
     assert 0 < len(blocks) < 100
+
+
+def test_the_length_is_what_the_header_says(tmp_path: Path, bundled_speech: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.zeros(12_000), 48_000)
+    assert length_s(tmp_path / "a.wav") == 0.25
+    assert length_s(tmp_path / "missing.wav") is None
+    clip = bundled_speech / "1064_TIE_HAP_XX.opus"
+    assert length_s(clip) == pytest.approx(len(read_samples(clip)) / 16_000, abs=0.001)

@@ -6,14 +6,13 @@ import html
 import itertools
 import json
 import re
-from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.clock import samples_from_ms
-from streamer.cues import MAX_LINE_CHARS, MAX_LINES, cues
-from streamer.exports import to_jsonl, to_srt, to_txt, to_vtt, write_all
+from streamer.cues import MAX_LINE_CHARS, MAX_LINES, Cue, CueTrack
+from streamer.exports import CaptionFormat, caption_text
 from streamer.ledger import Emotion, Segment, Word, WordState
 
 TIME = r"(\d{2,}):(\d\d):(\d\d)[.,](\d{3})"
@@ -46,6 +45,27 @@ def ledgers(draw: st.DrawFn) -> list[Segment]:
         emotion = draw(st.sampled_from([None, "happy", "unknown"]))
         segments.append(segment(*words, emotion=emotion, segment_id=segment_id))
     return segments
+
+
+def cues(segments: list[Segment]) -> list[Cue]:
+    track = CueTrack()
+    return [cue for segment in segments for cue in track.add(segment)]
+
+
+def to_srt(segments: list[Segment]) -> str:
+    return caption_text(CaptionFormat.SRT, segments)
+
+
+def to_vtt(segments: list[Segment]) -> str:
+    return caption_text(CaptionFormat.VTT, segments)
+
+
+def to_jsonl(segments: list[Segment]) -> str:
+    return caption_text(CaptionFormat.JSONL, segments)
+
+
+def to_txt(segments: list[Segment]) -> str:
+    return caption_text(CaptionFormat.TXT, segments)
 
 
 def visible(text: str) -> str:
@@ -111,11 +131,15 @@ def test_a_cue_breaks_at_lines_at_length_and_at_pauses() -> None:
     assert [cue.lines for cue in cues([segment(*apart)])] == [("before",), ("after",)]
 
 
-def test_a_cue_ends_where_the_next_begins() -> None:
-    first, second = segment(word("one", 0, 2_000)), segment(word("two", 1_500, 1_900))
-    assert [(cue.start_ms, cue.end_ms) for cue in cues([first, second])] == [
-        (0, 1_500),
-        (1_500, 1_900),
+def test_a_cue_ends_where_the_next_begins_and_with_its_segment() -> None:
+    long = segment(word("one", 0, 8_500), word("two", 8_000, 9_500))
+    early = Segment(0, 0, samples_from_ms(9_000), long.words, None, True)
+    assert [
+        (cue.start_ms, cue.end_ms) for cue in cues([early, segment(word("three", 9_000, 9_900))])
+    ] == [
+        (0, 8_000),
+        (8_000, 9_000),
+        (9_000, 9_900),
     ]
 
 
@@ -127,9 +151,3 @@ def test_txt_has_a_line_a_segment() -> None:
     assert to_txt([segment(word("a", 0, 1), word("b\n", 1, 2)), segment(word("c", 3, 4))]) == (
         "a b\nc\n"
     )
-
-
-def test_all_formats_are_written(tmp_path: Path) -> None:
-    written = write_all(tmp_path / "new" / "folder", "talk", [segment(word("h\u00e9llo", 0, 500))])
-    assert [path.name for path in written] == ["talk.srt", "talk.vtt", "talk.jsonl", "talk.txt"]
-    assert all("llo" in path.read_text(encoding="utf-8") for path in written)

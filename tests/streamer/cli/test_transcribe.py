@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import soundfile
 
+from streamer.ledger import Segment, Word
 from streamer.recognizer_api import SessionOptions
 from streamer.wer import word_errors
-from tests.fakes import FakeEngine, tone
+from tests.fakes import FakeEngine, silence, tone
 from tests.streamer.cli.conftest import Run
 
 KEYS = [
@@ -50,6 +54,74 @@ def test_text_for_people(run: Run, fake_engine: FakeEngine, speech: Path, tmp_pa
         f"{quiet}:",
         "(no speech)",
     ]
+
+
+@pytest.mark.parametrize("wanted", ["srt", "vtt", "jsonl", "txt"])
+def test_captions_on_standard_output_are_those_that_are_saved(
+    run: Run, fake_engine: FakeEngine, speech: Path, tmp_path: Path, wanted: str
+) -> None:
+    result = run("transcribe", speech, "--format", wanted, "--save", tmp_path)
+    assert result.exit_code == 0
+    assert "w16000" in result.stdout
+    assert result.stdout == (tmp_path / f"speech.{wanted}").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--json", "--format", "srt"], "choose one"),
+        (["other/talk.wav", "--format", "srt"], "use --save for several"),
+        (["other/talk.wav", "--save", "x"], "two files would be saved as talk.srt"),
+    ],
+)
+def test_output_that_cannot_be_is_refused_before_work(
+    run: Run, fake_engine: FakeEngine, arguments: list[str], message: str
+) -> None:
+    result = run("transcribe", "talk.wav", *arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert not fake_engine.recognizers
+
+
+def hours_of_speech(count_alive: Callable[[], None]) -> Iterator[npt.NDArray[np.float32]]:
+    """Two hours: three words and a pause every two seconds. Counts after 10 minutes and at the
+    end."""
+    sound = np.concatenate([tone(1.5), silence(0.5)])
+    for second in range(0, 7_200, 2):
+        if second == 600:
+            count_alive()
+        yield from np.split(sound, 4)
+    count_alive()
+
+
+@pytest.mark.parametrize("arguments", [[], ["--json"], ["--format", "srt"]])
+def test_hours_leave_nothing_in_memory_and_lose_nothing(
+    run: Run,
+    fake_engine: FakeEngine,
+    speech: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+) -> None:
+    alive: list[int] = []
+
+    def count_alive() -> None:
+        alive.append(sum(type(found) in (Segment, Word) for found in gc.get_objects()))
+
+    monkeypatch.setattr(
+        "streamer.audio_file.read_blocks", lambda path: hours_of_speech(count_alive)
+    )
+    result = run("transcribe", speech, "--save", tmp_path / "out", *arguments)
+    assert result.exit_code == 0
+    # The recognizer's ledger keeps its last 100 segments, of three words each.
+    assert alive[0] >= 400
+    assert alive[1] <= alive[0] + 10
+    spoken = " ".join(f"w{at}" for at in range(0, 7_200 * 16_000, 8_000) if at % 32_000 < 24_000)
+    assert (tmp_path / "out" / "speech.txt").read_text().split() == spoken.split()
+    if arguments == ["--json"]:
+        assert json.loads(result.stdout)["text"] == spoken
+    else:
+        assert sum(word.startswith("w") for word in result.stdout.split()) == 3 * 3_600
 
 
 def test_bad_files_fail_and_the_others_are_done(
