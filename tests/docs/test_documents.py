@@ -1,0 +1,79 @@
+"""The documents say what the program says, and point to what is there."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.docs.blocks import DOCS, DOCUMENTS, ROOT, blocks
+from tests.docs.tables import HOW_TO_RENEW, commands, names_in, renewed
+
+RUN = {
+    "python": "test_examples.py",
+    "bash": "test_examples.py",
+    "js": "test_page_example.py",
+    "nginx": "test_deployment.py",
+    "caddyfile": "test_deployment.py",
+    "systemd": "test_deployment.py",
+    "dockerfile": "nothing: no image registry is at hand",
+}
+"""Every language of a block, and what runs it."""
+
+LINK = re.compile(r"(?<!!)\[[^]]*\]\(([^)\s]+)\)")
+OUR_VARIABLE = re.compile(r"\bSTREAMER_[A-Z_]+\b")
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_tables_are_what_the_program_and_the_results_say(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    anew = renewed(text)
+    if text != anew:
+        changes = difflib.unified_diff(text.splitlines(), anew.splitlines(), lineterm="", n=0)
+        pytest.fail(f"docs/{path.name} is behind; {HOW_TO_RENEW}:\n" + "\n".join(changes))
+
+
+def test_every_setting_has_a_meaning() -> None:
+    for path in DOCUMENTS:
+        for row in re.findall(r"^\| [^\n]*\|  \|$", path.read_text(encoding="utf-8"), re.MULTILINE):
+            assert "see " in row, f"docs/{path.name}: say in the source what this is: {row}"
+
+
+def test_every_command_is_told() -> None:
+    told = names_in((DOCS / "configuration.md").read_text(encoding="utf-8"))
+    missing = {f"streamer {name}" for name in commands()} - set(told)
+    assert not missing, f"add `<!-- table: … -->` for {missing} to docs/configuration.md"
+
+
+def test_every_variable_is_told() -> None:
+    text = (DOCS / "configuration.md").read_text(encoding="utf-8")
+    for folder in ("streamer", "models", "clients", "benchmarks"):
+        for source in sorted((ROOT / folder).rglob("*.py")):
+            used = set(OUR_VARIABLE.findall(source.read_text(encoding="utf-8")))
+            unknown = {name for name in used if not name.endswith("_") and name not in text}
+            assert not unknown, f"{source.relative_to(ROOT)}: tell {unknown} in configuration.md"
+
+
+@pytest.mark.parametrize(
+    "path", [*DOCUMENTS, ROOT / "README.md", ROOT / "PROTOCOL.md"], ids=lambda path: path.name
+)
+def test_links_lead_somewhere(path: Path) -> None:
+    for target in LINK.findall(path.read_text(encoding="utf-8")):
+        if "://" in target:
+            continue
+        file, _, anchor = target.partition("#")
+        linked = (path.parent / file).resolve() if file else path
+        assert linked.exists(), f"{path.name}: {target}"
+        if anchor:
+            assert anchor in _anchors(linked), f"{path.name}: {target}"
+
+
+def test_every_block_is_run() -> None:
+    assert {block.language for block in blocks()} <= set(RUN)
+
+
+def _anchors(path: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
