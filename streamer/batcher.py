@@ -127,6 +127,7 @@ class Batcher:
                 ]
                 lane.busy = True
             self._serve(lane, batch)
+            del batch  # it holds somebody's sound, and the next one may be long in coming
             with self._ready:
                 lane.busy = False
                 self._ready.notify_all()

@@ -94,3 +94,4 @@ class DeadlineExecutor:
                     return
                 _, _, job = heapq.heappop(self._heap)
             job()
+            del job  # it holds a session, and the next one may be long in coming
