@@ -1,6 +1,8 @@
 """The client library: a session with the caption server.
 
-async with connect("ws://localhost:8765/v1/stream", StartMessage()) as client:
+from clients import connect
+
+async with connect("localhost:8765") as client:
     await client.send_audio(samples)
     await client.stop()
     print(client.transcript.text)
@@ -17,6 +19,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -26,6 +29,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as open_websocket
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
+from clients.address import DEFAULT_ADDRESS, websocket_url
 from clients.course import Course, Gap
 from clients.kept_audio import Chunk, Command
 from clients.reconnect import ReconnectOptions, delays_s
@@ -68,8 +72,8 @@ class ConnectionLostError(ClientError):
 
 @asynccontextmanager
 async def connect(
-    url: str,
-    start: StartMessage,
+    address: str = DEFAULT_ADDRESS,
+    start: StartMessage | None = None,
     token: str | None = None,
     open_timeout_s: float = 20.0,
     reconnect: ReconnectOptions | None = None,
@@ -77,14 +81,22 @@ async def connect(
     """Open a session; leaving the block closes it, without waiting for finals (see `stop`).
 
     Args:
-        url: `ws://host:8765/v1/stream`.
+        address: of the server, as `websocket_url` understands it.
+        start: the settings; left out, 16 kHz samples are captioned live.
         token: shown to the server, if it wants one.
 
     Raises:
+        ValueError: this is no address.
         ServerRefusedError: the server does not want this session.
         ConnectionLostError: nobody answers there.
     """
-    client = Client(url, start, token, open_timeout_s, reconnect or ReconnectOptions())
+    client = Client(
+        websocket_url(address),
+        start or StartMessage(),
+        token,
+        open_timeout_s,
+        reconnect or ReconnectOptions(),
+    )
     try:
         await client.open()
         yield client
@@ -107,6 +119,8 @@ class Client:
         reconnect: ReconnectOptions,
     ) -> None:
         self.connected = False
+        self._broken = False
+        """Whether the connection is gone, but is to be had again."""
         self._url = url
         self._token = token
         self._open_timeout_s = open_timeout_s
@@ -228,6 +242,19 @@ class Client:
             raise self._over
         raise StopAsyncIteration
 
+    async def connections(self) -> AsyncIterator[bool]:
+        """Whenever the connection breaks, False; when it is back, True; until the session ends."""
+        broken = False
+        while not self._ended:
+            async with self._changed:
+                await self._changed.wait_for(partial(self._is_news, broken))
+            if not self._ended:
+                broken = self._broken
+                yield not broken
+
+    def _is_news(self, broken: bool) -> bool:
+        return self._ended or self._broken is not broken
+
     def _add(self, item: Chunk | Command) -> None:
         """Raises ClientError if there is no session any more."""
         if self._ended:
@@ -263,6 +290,9 @@ class Client:
                 if not self._may_return():
                     raise self._lost(trouble)
                 course.go_on()
+                async with self._changed:
+                    self._broken = True
+                    self._changed.notify_all()
                 if cut_at_s is None or course.readies > readies:
                     cut_at_s, delays = time.monotonic(), delays_s(self._reconnect)
                 websocket = await self._reopened(cut_at_s, delays, trouble)
@@ -330,7 +360,7 @@ class Client:
                 event = _read_event(await self._next_text(websocket))
                 if isinstance(event, ReadyEvent):
                     shown = self._course.begin(event)
-                    self.connected = True
+                    self.connected, self._broken = True, False
                     sending = asyncio.create_task(self._send_kept(websocket))
                 else:
                     taken = None if event is None else self._course.take(event)

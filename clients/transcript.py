@@ -49,6 +49,11 @@ class Transcript:
         return (*final, *self._committed)
 
     @property
+    def spoken(self) -> tuple[WireWord, ...]:
+        """Committed words of the segment that is being spoken."""
+        return tuple(self._committed)
+
+    @property
     def tentative(self) -> tuple[WireWord, ...]:
         return self._tentative
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final, TextIO
@@ -55,5 +55,6 @@ class CaptionFiles:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Raises OSError."""
-        self._opened.close()
+        # `add` has written everything, or has told why it could not.
+        with suppress(OSError):
+            self._opened.close()

@@ -1,4 +1,4 @@
-"""Live captions in a terminal: committed text solid, tentative text dimmed, emotion and lag.
+"""Live captions in a terminal: committed text solid, tentative text dimmed, emotion, level, lag.
 
 Where the output is no terminal, finished segments are printed instead, a line each.
 """
@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 from rich.panel import Panel
 from rich.text import Text
 
-from clients.transcript import Transcript
+from clients.transcript import Transcript, TranscriptSegment
 from streamer.protocol import (
     DecoderEvent,
     EmotionEvent,
@@ -28,7 +28,7 @@ from streamer.protocol import (
 )
 
 EMOTION_STYLES: Final = {
-    "neutral": "white",
+    "neutral": "default",
     "happy": "yellow",
     "sad": "blue",
     "angry": "red",
@@ -39,6 +39,12 @@ EMOTION_STYLES: Final = {
 _SHOWN_SEGMENTS: Final = 6
 _METER_WIDTH: Final = 16
 _METER_FLOOR_DB: Final = -60.0
+_EMOTION_WIDTH: Final = 24
+_NAMED_SHARE: Final = 0.1
+"""Emotions less likely than this have their place in the bar, but no name beside it."""
+_FRAME_LINES: Final = 2
+_STATUS_LINES: Final = 3
+"""And an empty one, where the cursor waits."""
 
 
 class CaptionView:
@@ -48,11 +54,12 @@ class CaptionView:
         self.title = title
         self.level_db: float | None = None
         """Of the microphone; None shows no meter."""
-        self._transcript = transcript
+        self.connected = True
+        self.notice = ""
+        self.transcript = transcript
+        self.lag_ms: float | None = None
         self._emotion: WireEmotion | None = None
-        self._lag_ms: float | None = None
         self._lost_samples = 0
-        self._notice = ""
 
     def apply(self, event: ServerEvent) -> None:
         if isinstance(event, EmotionEvent):
@@ -60,54 +67,79 @@ class CaptionView:
         elif isinstance(event, LossEvent):
             self._lost_samples += event.lost_samples
         elif isinstance(event, DecoderEvent):
-            self._notice = f"{event.decoder} decoder: {event.reason}"
+            self.notice = f"{event.decoder} decoder: {event.reason}"
         elif isinstance(event, ErrorEvent):
-            self._notice = f"{event.code.value}: {event.message}"
+            self.notice = f"{event.code.value}: {event.message}"
         if isinstance(event, WordsEvent | SegmentEvent | EmotionEvent | LatencyEvent):
-            self._lag_ms = event.lag_ms
+            self.lag_ms = event.lag_ms
 
-    def __rich__(self) -> RenderableType:
-        return Group(
-            Panel(self._captions(), title=self.title, title_align="left", padding=(0, 1)),
-            self._status(),
-        )
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        # What does not fit gives way from the top: the newest words are the ones to be read.
+        height = max(1, options.size.height - _FRAME_LINES - _STATUS_LINES)
+        lines = self._captions().wrap(console, max(1, options.max_width - 4))[-height:]
+        captions = Text("\n").join(lines)
+        yield Panel(captions, title=Text(self.title), title_align="left", padding=(0, 1))
+        for line in (self._feeling(), self._status()):
+            line.truncate(options.max_width, overflow="ellipsis")
+            yield line
 
     def _captions(self) -> Text:
-        lines = [
-            segment_line(segment.text, segment.emotion)
-            for segment in self._transcript.segments[-_SHOWN_SEGMENTS:]
-        ]
-        said = " ".join(w.text for w in self._transcript.committed if w.state == "committed")
-        guessed = " ".join(word.text for word in self._transcript.tentative)
+        lines = [segment_line(one) for one in self.transcript.segments[-_SHOWN_SEGMENTS:]]
+        said = " ".join(word.text for word in self.transcript.spoken)
+        guessed = " ".join(word.text for word in self.transcript.tentative)
         if said or guessed:
-            open_line = segment_line(said, self._emotion)
-            open_line.append(" " if said and guessed else "").append(guessed, style="dim italic")
-            lines.append(open_line)
+            line = _line(said, self._emotion)
+            line.append(" " if said and guessed else "").append(guessed, style="dim italic")
+            lines.append(line)
         return Text("\n").join(lines) if lines else Text("listening …", style="dim")
+
+    def _feeling(self) -> Text:
+        return emotion_bar(self._emotion) if self._emotion is not None else Text()
 
     def _status(self) -> Text:
         parts = []
+        if not self.connected:
+            parts.append(Text("connection lost, reconnecting …", style="bold red"))
         if self.level_db is not None:
             parts.append(meter(self.level_db))
-        if self._emotion is not None:
-            probability = self._emotion.probs.get(self._emotion.label)
-            shown = f" {probability:.0%}" if probability is not None else ""
-            style = EMOTION_STYLES.get(self._emotion.label, "white")
-            parts.append(Text(f"{self._emotion.label}{shown}", style=style))
-        if self._lag_ms is not None:
-            parts.append(Text(f"lag {self._lag_ms:.0f} ms"))
+        if self.lag_ms is not None:
+            parts.append(Text(f"lag {self.lag_ms:.0f} ms"))
         if self._lost_samples:
             parts.append(Text(f"lost {self._lost_samples / 16_000:.1f} s", style="red"))
-        if self._notice:
-            parts.append(Text(self._notice, style="dim"))
+        if self.notice:
+            parts.append(Text(self.notice, style="dim"))
         return Text("  ").join(parts)
 
 
-def segment_line(text: str, emotion: WireEmotion | None) -> Text:
-    """A segment with its emotion in front."""
+def segment_line(segment: TranscriptSegment) -> Text:
+    """A finished segment with its emotion in front."""
+    return _line(segment.text, segment.emotion)
+
+
+def _line(text: str, emotion: WireEmotion | None) -> Text:
     label = emotion.label if emotion is not None else "unknown"
-    line = Text().append(f"{label:>8}  ", EMOTION_STYLES.get(label, "white"))
-    return line.append(text)
+    return Text().append(f"{label:>8}  ", _style(label)).append(text)
+
+
+def emotion_bar(emotion: WireEmotion) -> Text:
+    """The label, how the probabilities share a bar, and what the likeliest are called."""
+    ranked = sorted(emotion.probs.items(), key=lambda item: -item[1])
+    line = Text().append(f"{emotion.label:>8}  ", _style(emotion.label))
+    filled, share = 0, 0.0
+    for label, probability in ranked:
+        share += probability
+        end = min(_EMOTION_WIDTH, round(share * _EMOTION_WIDTH))
+        line.append("█" * (end - filled), _style(label))
+        filled = end
+    line.append("░" * (_EMOTION_WIDTH - filled), "dim")
+    for label, probability in ranked:
+        if probability >= _NAMED_SHARE:
+            line.append(f"  {label} {probability:.0%}", _style(label))
+    return line
+
+
+def _style(label: str) -> str:
+    return EMOTION_STYLES.get(label, "default")
 
 
 def meter(level_db: float) -> Text:
@@ -121,26 +153,48 @@ def meter(level_db: float) -> Text:
 class ShownCaptions:
     """Keeps a console up to date with a view."""
 
-    def __init__(self, console: Console, view: CaptionView, live: Live | None) -> None:
+    def __init__(self, console: Console, view: CaptionView, *, live: bool) -> None:
         self._console = console
         self._view = view
         self._live = live
+        self._printed = 0
+        """Segments."""
 
     def apply(self, event: ServerEvent) -> None:
         self._view.apply(event)
-        if self._live is None and isinstance(event, SegmentEvent) and event.text:
-            line = segment_line(event.text, event.emotion)
-            line.append(f"  ({event.start_ms / 1000:.1f} s, lag {event.lag_ms:.0f} ms)", "dim")
-            self._console.print(line, soft_wrap=True)
-        elif self._live is None and isinstance(event, ErrorEvent):
+        self.print_finished()
+        if not self._live and isinstance(event, ErrorEvent):
             self._console.print(f"{event.code.value}: {event.message}", markup=False)
+
+    def tell_connection(self, connected: bool) -> None:
+        """It broke, or is back."""
+        self._view.connected = connected
+        if not self._live:
+            told = "connected again" if connected else "connection lost, reconnecting …"
+            self._console.print(told, markup=False)
+
+    def print_finished(self) -> None:
+        """Print for good what left the view; all that is finished, where there is no view."""
+        segments = self._view.transcript.segments
+        n_finished = len(segments) - (_SHOWN_SEGMENTS if self._live else 0)
+        for segment in segments[self._printed : max(0, n_finished)]:
+            line = segment_line(segment)
+            if not self._live:
+                lag = f", lag {self._view.lag_ms:.0f} ms" if self._view.lag_ms is not None else ""
+                line.append(f"  ({segment.start_ms / 1000:.1f} s{lag})", "dim")
+            self._console.print(line, soft_wrap=True)
+            self._printed += 1
 
 
 @contextmanager
 def shown(console: Console, view: CaptionView) -> Iterator[ShownCaptions]:
     """Show the view while the block runs; its last state stays on the screen."""
-    if not console.is_terminal:
-        yield ShownCaptions(console, view, None)
+    if not console.is_interactive:
+        captions = ShownCaptions(console, view, live=False)
+        try:
+            yield captions
+        finally:
+            captions.print_finished()
         return
-    with Live(view, console=console, refresh_per_second=12) as live:
-        yield ShownCaptions(console, view, live)
+    with Live(view, console=console, refresh_per_second=12):
+        yield ShownCaptions(console, view, live=True)

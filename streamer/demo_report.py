@@ -49,7 +49,7 @@ def _clips_table(show: Programme, result: DemoResult) -> Table:
             ),
             f"{errors.rate:.0%}",
             placed.clip.label or "(read)",
-            Text(emotion, style=EMOTION_STYLES.get(emotion, "white")),
+            Text(emotion, style=EMOTION_STYLES.get(emotion, "default")),
         )
     total = total_errors(show, result)
     table.add_row(

@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import IO, Final
 
+from clients.address import websocket_url
+
 _URL: Final = re.compile(r"https?://\S+")
 _STOP_TIMEOUT_S: Final = 20.0
 _KEPT_VARIABLES: Final = ("STREAMER_CACHE", "STREAMER_MODELS")
@@ -67,23 +69,6 @@ def local_server(
         process.stdout.close()
         listener.join()
         process.stderr.close()
-
-
-def websocket_url(address: str) -> str:
-    """The captions' websocket on a server, from whatever address people have of it.
-
-    `host`, `host:port`, `http(s)://…` and `ws(s)://…` are understood; a path is kept.
-
-    Raises:
-        ValueError: this is no address.
-    """
-    found = re.fullmatch(r"(?:(https?|wss?)://)?([^\s/]*[^\s/:])(/\S*)?", address.strip())
-    if found is None:
-        raise ValueError(f"{address!r} is no address; give something like http://localhost:8765")
-    scheme, host, path = found.groups()
-    secure = scheme in ("https", "wss")
-    path = path if path not in (None, "/") else "/v1/stream"
-    return f"{'wss' if secure else 'ws'}://{host}{path}"
 
 
 def _websocket_url(output: IO[str], listener: threading.Thread, said: deque[str]) -> str:

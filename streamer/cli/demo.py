@@ -8,8 +8,16 @@ from typing import Annotated
 
 import typer
 
+from models.catalog import EMOTION
 from streamer.cli.failures import fail
-from streamer.cli.options import Device, DeviceOption, LlmOption, ThreadsOption
+from streamer.cli.options import (
+    Device,
+    DeviceOption,
+    EmotionModelOption,
+    LlmOption,
+    ThreadsOption,
+    server_options,
+)
 
 _PLAIN_WIDTH = 110
 """Columns where the output is no terminal and has no width of its own."""
@@ -23,6 +31,7 @@ def demo(
     device: DeviceOption = Device.CPU,
     threads: ThreadsOption = 2,
     llm: LlmOption = True,
+    emotion_model: EmotionModelOption = EMOTION.name,
 ) -> None:
     """Caption about a minute of bundled speech, live, through a server of its own."""
     from rich.console import Console
@@ -37,7 +46,7 @@ def demo(
     console = Console()
     if not console.is_terminal:
         console = Console(width=_PLAIN_WIDTH)
-    options = ["--device", device.value, "--threads", str(threads), "--llm" if llm else "--no-llm"]
+    options = ["--device", device.value, *server_options(threads, emotion_model, llm=llm)]
     try:
         show = programme(bundled_speech())
         with local_server(options, lambda line: console.print(line, style="dim")) as url:

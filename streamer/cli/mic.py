@@ -5,17 +5,30 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from models.catalog import EMOTION
 from streamer.cli.failures import EXIT_USAGE, fail
-from streamer.cli.options import DecoderChoice, LlmOption, ThreadsOption, TokenOption
+from streamer.cli.options import (
+    DecoderChoice,
+    EmotionModelOption,
+    HotWordOption,
+    LlmOption,
+    SaveOption,
+    ThreadsOption,
+    TokenOption,
+    server_options,
+)
 
 if TYPE_CHECKING:
     from clients.client import Client
     from clients.microphone import AudioSystem, InputDevice, Microphone
-    from streamer.caption_view import CaptionView
+    from streamer.caption_files import CaptionFiles
+    from streamer.caption_view import CaptionView, ShownCaptions
     from streamer.protocol import StartMessage
 
 
@@ -49,26 +62,35 @@ def mic(
         str,
         typer.Option(envvar="STREAMER_CONTEXT", help="What it will be about.", metavar="TEXT"),
     ] = "",
+    hot_word: HotWordOption = None,
+    save: SaveOption = None,
     threads: ThreadsOption = 2,
     llm: LlmOption = True,
+    emotion_model: EmotionModelOption = EMOTION.name,
 ) -> None:
     """Caption a microphone live. ctrl-C ends it, after the last words have come.
 
-    --threads and --llm are for the server that is started here; they don't change one at --url.
+    --threads, --llm and --emotion-model are for the server that is started here; they don't change
+    one at --url. --save names its files after the time.
     """
     from pydantic import ValidationError
 
+    from clients.address import websocket_url
     from clients.client import ClientError
     from clients.microphone import MicrophoneError, audio_system, choose_device
-    from streamer.local_server import LocalServerError, local_server, websocket_url
+    from streamer.local_server import LocalServerError, local_server
     from streamer.protocol import StartMessage
 
     try:
         start = StartMessage(
-            decoder=decoder.value if decoder is not None else None, context=context
+            decoder=decoder.value if decoder is not None else None,
+            context=context,
+            hot_words=tuple(hot_word or ()),
         )
     except ValidationError as error:
-        fail(f"--context: {error.errors()[0]['msg']}", EXIT_USAGE)
+        first = error.errors()[0]
+        option = "--hot-word" if first["loc"][0] == "hot_words" else "--context"
+        fail(f"{option}: {first['msg']}", EXIT_USAGE)
     try:
         system = audio_system()
         if list_devices:
@@ -76,18 +98,23 @@ def mic(
             return
         chosen = choose_device(system, device)
         with contextlib.ExitStack() as stack:
+            files = stack.enter_context(_caption_files(save)) if save is not None else None
             if url is None:
-                options = ["--threads", str(threads), "--llm" if llm else "--no-llm"]
+                options = server_options(threads, emotion_model, llm=llm)
                 address = stack.enter_context(
                     local_server(options, lambda line: typer.echo(line, err=True))
                 )
             else:
                 address = websocket_url(url)
-            asyncio.run(_caption(system, chosen, address, token, start))
+            problem = asyncio.run(_caption(system, chosen, address, token, start, files))
+        if problem is not None:
+            fail(f"the captions could not be written to {save}: {problem.strerror}")
     except ValueError as error:
         fail(str(error), EXIT_USAGE)
     except (MicrophoneError, ClientError, LocalServerError) as error:
         fail(str(error))
+    except KeyboardInterrupt:
+        fail("stopped before the last words came", 130)
 
 
 def _print_devices(system: AudioSystem) -> None:
@@ -101,14 +128,28 @@ def _print_devices(system: AudioSystem) -> None:
         typer.echo("no microphone was found")
 
 
+def _caption_files(folder: Path) -> CaptionFiles:
+    from streamer.caption_files import CaptionFiles
+
+    try:
+        return CaptionFiles(folder, time.strftime("%Y-%m-%d_%H-%M-%S"))
+    except OSError as error:
+        fail(f"the captions cannot be written to {folder}: {error.strerror}")
+
+
 async def _caption(
     system: AudioSystem,
     device: InputDevice,
     address: str,
     token: str | None,
     start: StartMessage,
-) -> None:
-    """Raises MicrophoneError, ClientError."""
+    files: CaptionFiles | None,
+) -> OSError | None:
+    """Gives what kept captions from being saved.
+
+    Raises:
+        MicrophoneError, ClientError
+    """
     from rich.console import Console
 
     from clients.client import connect
@@ -121,14 +162,51 @@ async def _caption(
             view = CaptionView(client.transcript, device.name)
             with shown(Console(), view) as captions:
                 feeding = asyncio.create_task(_feed(microphone, client, view))
+                watching = asyncio.create_task(_watch(client, captions))
+                saving = _Saving(client, files, view)
                 try:
                     async for event in client:
                         captions.apply(event)
+                        saving.save()
                 finally:
+                    watching.cancel()
                     if client.bye is None:
                         feeding.cancel()
+                    # What was committed is certain, even if its segment will not be finished.
+                    client.transcript.interrupt()
+                    saving.save()
                     with contextlib.suppress(asyncio.CancelledError):
                         await feeding
+    return saving.problem
+
+
+class _Saving:
+    """Writes what is final. If that fails, captioning goes on."""
+
+    def __init__(self, client: Client, files: CaptionFiles | None, view: CaptionView) -> None:
+        self.problem: OSError | None = None
+        self._client = client
+        self._files = files
+        self._view = view
+        self._saved = 0
+
+    def save(self) -> None:
+        from streamer.received import ledger_segment
+
+        if self._files is None or self.problem is not None:
+            return
+        try:
+            for segment in self._client.transcript.segments[self._saved :]:
+                self._files.add(ledger_segment(segment))
+                self._saved += 1
+        except OSError as error:
+            self.problem = error
+            self._view.notice = f"not saved any more: {error.strerror}"
+
+
+async def _watch(client: Client, captions: ShownCaptions) -> None:
+    async for connected in client.connections():
+        captions.tell_connection(connected)
 
 
 async def _feed(microphone: Microphone, client: Client, view: CaptionView) -> None:
@@ -136,14 +214,18 @@ async def _feed(microphone: Microphone, client: Client, view: CaptionView) -> No
 
     Raises MicrophoneError, ClientError.
     """
+    loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     # Where signals cannot be handled by the loop, ctrl-C ends the program at once.
     with contextlib.suppress(NotImplementedError):
-        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, stop.set)
+        loop.add_signal_handler(signal.SIGINT, stop.set)
     stopped = asyncio.create_task(stop.wait())
     sending = asyncio.create_task(_send(microphone, client, view))
     try:
         await asyncio.wait({stopped, sending}, return_when=asyncio.FIRST_COMPLETED)
+        with contextlib.suppress(NotImplementedError):
+            loop.remove_signal_handler(signal.SIGINT)
+        view.notice = "finishing … (ctrl-C again: at once)"
         await client.stop()
         if sending.done():
             sending.result()

@@ -64,3 +64,12 @@ TokenOption = Annotated[
     str | None,
     typer.Option(envvar="STREAMER_TOKEN", help="Secret that clients must show.", metavar="SECRET"),
 ]
+
+
+def server_options(threads: int, emotion_model: str, *, llm: bool) -> list[str]:
+    """What a server started by another command is told."""
+    return [
+        *("--threads", str(threads)),
+        *("--emotion-model", emotion_model),
+        "--llm" if llm else "--no-llm",
+    ]

@@ -105,14 +105,10 @@ class Saved:
         traceback: TracebackType | None,
     ) -> None:
         if self._files is not None:
-            try:
-                self._files.__exit__(kind, error, traceback)
-            except OSError as problem:
-                self._fail(problem)
+            self._files.__exit__(kind, error, traceback)
 
     def _fail(self, error: OSError) -> None:
-        if not self.failed:
-            complain(
-                f"{self._path}: its captions cannot be written to {self._folder}: {error.strerror}"
-            )
         self.failed = True
+        complain(
+            f"{self._path}: its captions cannot be written to {self._folder}: {error.strerror}"
+        )

@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 
 from benchmarks.captioned_page import serve_page
+from clients.address import websocket_url
 from clients.client import Client, connect
 from clients.reconnect import ReconnectOptions
 from clients.transcript import Transcript
@@ -20,7 +21,6 @@ from streamer.audio_file import read_samples
 from streamer.bundled_speech import bundled_speech
 from streamer.clock import SAMPLE_RATE, ms_from_samples
 from streamer.engine import Engine
-from streamer.local_server import websocket_url
 from streamer.protocol import LatencyEvent, StartMessage
 from streamer.server_options import ServerOptions
 from streamer.wer import word_errors

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from clients.transcript import Transcript
-from streamer.caption_view import CaptionView, meter, shown
+from streamer.caption_view import CaptionView, emotion_bar, meter, shown
 from streamer.protocol import (
     DecoderEvent,
     EmotionEvent,
@@ -55,12 +55,14 @@ CLOSED = SegmentEvent(
 
 
 class Screen:
-    def __init__(self, *, terminal: bool) -> None:
+    def __init__(self, *, terminal: bool, height: int = 25) -> None:
         self.output = io.StringIO()
         self.console = Console(
             file=self.output,
             force_terminal=terminal,
+            force_interactive=terminal,
             width=100,
+            height=height,
             color_system="truecolor" if terminal else None,
         )
 
@@ -88,8 +90,37 @@ def test_tentative_words_are_dimmed_and_committed_ones_are_not() -> None:
 
 def test_emotion_and_lag_stand_below() -> None:
     text = Screen(terminal=False).of(FELT, SPOKEN)
-    assert "happy 83%" in text
+    assert "happy 83%  sad 17%" in text
     assert "lag 120 ms" in text
+
+
+def test_the_emotion_bar_is_shared_by_the_probabilities() -> None:
+    probs = {"sad": 0.25, "neutral": 0.5, "angry": 0.2, "fearful": 0.05}
+    line = emotion_bar(WireEmotion(label="unknown", probs=probs))
+    bar = [(span.end - span.start, str(span.style)) for span in line.spans[1:5]]
+    assert bar == [(12, "default"), (6, "blue"), (5, "red"), (1, "magenta")]
+    assert line.plain.startswith(" unknown  ")
+    assert line.plain.endswith("█  neutral 50%  sad 25%  angry 20%")
+
+
+def test_a_bar_without_probabilities_is_empty() -> None:
+    assert emotion_bar(WireEmotion(label="unknown", probs={})).plain.endswith("░" * 24)
+
+
+def test_the_newest_words_are_seen_on_a_low_screen() -> None:
+    many = tuple(word(i, f"number{i}", "committed") for i in range(200))
+    screen = Screen(terminal=False, height=9)
+    text = screen.of(FELT, WordsEvent(segment_id=0, words=many, lag_ms=5))
+    assert "number199" in text
+    assert "number0 " not in text
+    assert "lag 5 ms" in text
+    assert len(text.splitlines()) == 8
+
+
+def test_a_title_is_not_markup() -> None:
+    screen = Screen(terminal=False)
+    screen.console.print(CaptionView(Transcript(), "[red]USB"))
+    assert "[red]USB" in screen.output.getvalue()
 
 
 def test_finished_segments_stay_with_their_emotion() -> None:
@@ -125,6 +156,18 @@ def test_meter(level_db: float, filled: int, styles: list[str]) -> None:
     assert [str(span.style) for span in bar.spans] == styles
 
 
+def closed(segment_id: int) -> SegmentEvent:
+    text = f"sentence{segment_id}"
+    said = (word(segment_id, text, "final"),)
+    changed = {"segment_id": segment_id, "words": said, "text": text}
+    return CLOSED.model_copy(update=changed)
+
+
+def spoken(segment_id: int) -> WordsEvent:
+    said = (word(segment_id, f"sentence{segment_id}", "committed"),)
+    return WordsEvent(segment_id=segment_id, words=said, lag_ms=90)
+
+
 def show(events: list[ServerEvent], *, terminal: bool) -> str:
     screen = Screen(terminal=terminal)
     transcript = Transcript()
@@ -134,11 +177,22 @@ def show(events: list[ServerEvent], *, terminal: bool) -> str:
         for event in events:
             transcript.apply(event)
             captions.apply(event)
+        captions.tell_connection(False)
+        transcript.interrupt()
     return screen.output.getvalue()
 
 
 def test_a_terminal_keeps_the_last_state() -> None:
-    assert "█" in show([SPOKEN, CLOSED], terminal=True)
+    text = show([SPOKEN, CLOSED], terminal=True)
+    assert "█" in text
+    assert "reconnecting" in text
+
+
+def test_what_leaves_the_view_stays_above_it() -> None:
+    events = [event for i in range(9) for event in (spoken(i), closed(i))]
+    lines = show(events, terminal=True).splitlines()
+    above = [line for line in lines if "sentence" in line and "│" not in line]
+    assert [f"sentence{i}" in line for i, line in enumerate(above)] == [True] * 3
 
 
 def test_without_a_terminal_segments_are_lines() -> None:
@@ -146,8 +200,10 @@ def test_without_a_terminal_segments_are_lines() -> None:
         code=ErrorCode.SEQUENCE_GAP, message="100 samples [are] missing", fatal=False
     )
     empty = CLOSED.model_copy(update={"segment_id": 1, "words": (), "text": ""})
-    lines = show([SPOKEN, CLOSED, problem, empty], terminal=False).splitlines()
+    lines = show([SPOKEN, CLOSED, problem, empty, spoken(1)], terminal=False).splitlines()
     assert lines == [
         "   happy  Hello  (0.0 s, lag 80 ms)",
         "sequence_gap: 100 samples [are] missing",
+        "connection lost, reconnecting …",
+        " unknown  sentence1  (0.5 s, lag 90 ms)",
     ]

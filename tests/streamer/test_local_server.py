@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from streamer import local_server as module
-from streamer.local_server import LocalServerError, local_server, websocket_url
+from streamer.local_server import LocalServerError, local_server
 
 READY = (
     "import sys, time; print('loading', file=sys.stderr, flush=True); "
@@ -82,23 +82,3 @@ def test_settings_of_other_commands_do_not_reach_it(
     )
     with local_server() as url:
         assert url == "ws://STREAMER_CACHE/v1/stream"
-
-
-@pytest.mark.parametrize(
-    ("address", "url"),
-    [
-        ("localhost:8765", "ws://localhost:8765/v1/stream"),
-        ("http://localhost:8765/", "ws://localhost:8765/v1/stream"),
-        ("https://captions.example", "wss://captions.example/v1/stream"),
-        ("wss://captions.example/proxy/stream", "wss://captions.example/proxy/stream"),
-        (" ws://[::1]:8765 ", "ws://[::1]:8765/v1/stream"),
-    ],
-)
-def test_addresses(address: str, url: str) -> None:
-    assert websocket_url(address) == url
-
-
-@pytest.mark.parametrize("address", ["", "ftp://x", "two words"])
-def test_no_address(address: str) -> None:
-    with pytest.raises(ValueError, match="is no address"):
-        websocket_url(address)

@@ -45,13 +45,16 @@ def server_options(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_captions_report_and_files(
     run: Run, clips: list[SpeechClip], server_options: list[str], tmp_path: Path
 ) -> None:
-    result = run("demo", "--output", tmp_path / "captions", "--no-llm")
+    result = run("demo", "--output", tmp_path / "captions", "--no-llm", "--emotion-model", "folder")
     assert result.exit_code == 0, result.output
     for expected in ("loading the fake", "happy  w8000", "What was said", "0.0%", "Where the time"):
         assert expected in result.stdout
     assert "\x1b" not in result.stdout
     assert len(list((tmp_path / "captions").iterdir())) == 4
-    assert server_options == ["--device", "cpu", "--threads", "2", "--no-llm"]
+    assert server_options == [
+        *("--device", "cpu", "--threads", "2"),
+        *("--emotion-model", "folder", "--no-llm"),
+    ]
 
 
 def test_nothing_heard_is_a_failure(

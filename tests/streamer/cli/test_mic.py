@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import os
 import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
+from anyio.from_thread import start_blocking_portal
 
 from clients.microphone import MicrophoneError
+from models.catalog import EMOTION
 from streamer.server_options import ServerOptions
-from tests.fakes import eventually
+from tests.fakes import eventually, silence, tone
 from tests.serving import ServerThread
+from tests.sockets import cutting_proxy
 from tests.streamer.cli.conftest import Run
 
 
@@ -26,9 +33,16 @@ class FakePortAudioError(Exception):
 
 
 class FakeStream:
-    """Delivers tone from a thread of its own, as a driver does, until it is unplugged."""
+    """Delivers a sound again and again from a thread of its own, as a driver does, until it is
+    unplugged."""
 
-    def __init__(self, plugged_in: threading.Event, options: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        sound: npt.NDArray[np.float32],
+        plugged_in: threading.Event,
+        options: dict[str, Any],
+    ) -> None:
+        self._sound = sound
         self._options = options
         self._plugged_in = plugged_in
         self._open = threading.Event()
@@ -44,8 +58,10 @@ class FakeStream:
 
     def _run(self) -> None:
         n = self._options["blocksize"]
-        frames = np.full((n, self._options["channels"]), 0.2, np.float32)
-        while self._open.is_set() and self._plugged_in.is_set():
+        blocks = self._sound.reshape(-1, n, self._options["channels"])
+        for frames in itertools.cycle(blocks):
+            if not (self._open.is_set() and self._plugged_in.is_set()):
+                break
             times = SimpleNamespace(currentTime=1.0, inputBufferAdcTime=0.9)
             self._options["callback"](frames, n, times, None)
             time.sleep(0.02)
@@ -59,12 +75,13 @@ class FakeAudio:
         self.devices = [{"name": "Webcam", "max_input_channels": 1, "default_samplerate": 16_000.0}]
         self.plugged_in = threading.Event()
         self.plugged_in.set()
+        self.sound = tone(0.5)
 
     def query_devices(self, device: int | None = None, kind: str | None = None) -> Any:
         return {"index": 0} if kind == "input" else self.devices
 
     def InputStream(self, **options: Any) -> FakeStream:
-        return FakeStream(self.plugged_in, options)
+        return FakeStream(self.sound, self.plugged_in, options)
 
 
 @pytest.fixture
@@ -102,11 +119,14 @@ def press_ctrl_c() -> None:
 
 def test_ctrl_c_ends_with_the_last_words(run: Run, audio: FakeAudio, server: ServerThread) -> None:
     with once_heard(server, press_ctrl_c):
-        result = run("mic", "--url", server.http_url, "--context", "A test.", "--decoder", "draft")
+        words = ("--hot-word", "Ada", "--hot-word", "Nell")
+        settings = ("--context", "A test.", "--decoder", "draft", *words)
+        result = run("mic", "--url", server.http_url, *settings)
     assert result.exit_code == 0, result.output
     assert "happy  w0 w8000" in result.stdout
     options = server.engine.recognizers[0].options
     assert (options.context, options.decoder) == ("A test.", "draft")
+    assert options.hot_words == ("Ada", "Nell")
 
 
 def test_an_unplugged_microphone_is_told_after_the_last_words(
@@ -117,6 +137,91 @@ def test_an_unplugged_microphone_is_told_after_the_last_words(
     assert result.exit_code == 1
     assert "happy  w0 w8000" in result.stdout
     assert result.stderr == "error: the microphone 'Webcam' stopped\n"
+
+
+def test_final_captions_are_on_disk_while_the_next_are_spoken(
+    run: Run, audio: FakeAudio, server: ServerThread, tmp_path: Path
+) -> None:
+    audio.sound = np.concatenate([tone(1.0), silence(1.0)])
+    at_once: list[str] = []
+
+    def saved(suffix: str) -> str:
+        (path,) = tmp_path.glob(f"captions/*.{suffix}")
+        return path.read_text(encoding="utf-8")
+
+    def look_and_stop() -> None:
+        eventually(lambda: saved("jsonl").count("\n") >= 2)
+        at_once.extend(saved(suffix) for suffix in ("srt", "vtt", "txt"))
+        press_ctrl_c()
+
+    with once_heard(server, look_and_stop):
+        result = run("mic", "--url", server.url, "--save", tmp_path / "captions")
+    assert result.exit_code == 0, result.output
+    srt, vtt, txt = at_once
+    first = "00:00:00,000 --> 00:00:01,000\nw0 w8000\n"
+    assert srt.startswith(f"1\n{first}\n2\n00:00:02,000 --> 00:00:03,000\nw32000 w40000\n")
+    assert vtt.startswith("WEBVTT\n\n00:00:00.000 --> 00:00:01.000\n<c.happy>w0 w8000</c>\n")
+    assert txt.startswith("w0 w8000\nw32000 w40000\n")
+    assert saved("txt").splitlines() == [
+        json.loads(line)["text"] for line in saved("jsonl").splitlines()
+    ]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_full_disk_does_not_end_the_captions(
+    run: Run,
+    audio: FakeAudio,
+    server: ServerThread,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(time, "strftime", lambda *wanted: "now")
+    (tmp_path / "now.srt").symlink_to("/dev/full")
+    audio.sound = np.concatenate([tone(0.5), silence(0.5)])
+
+    def stop_after_three() -> None:
+        eventually(lambda: len(server.engine.recognizers[0].ledger.segments) >= 3)
+        press_ctrl_c()
+
+    with once_heard(server, stop_after_three):
+        result = run("mic", "--url", server.url, "--save", tmp_path)
+    assert result.exit_code == 1
+    assert result.stdout.count("happy  w") >= 3
+    assert result.stderr == (
+        f"error: the captions could not be written to {tmp_path}: No space left on device\n"
+    )
+
+
+def test_a_session_that_fails_keeps_what_was_committed(
+    run: Run, audio: FakeAudio, server: ServerThread, tmp_path: Path
+) -> None:
+    server.engine.fail_at_step = 4
+    result = run("mic", "--url", server.url, "--save", tmp_path)
+    assert result.exit_code == 1
+    assert "w0 w8000" in result.stdout
+    (saved,) = tmp_path.glob("*.txt")
+    assert saved.read_text().startswith("w0 w8000")
+
+
+def test_a_cut_is_shown_and_survived(run: Run, audio: FakeAudio, server: ServerThread) -> None:
+    with (
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(cutting_proxy(server.url)) as proxy,
+    ):
+
+        def cut_and_stop() -> None:
+            portal.call(proxy.cut)
+            eventually(lambda: proxy.connections == 2)
+            heard = server.engine.recognizers[0].received_samples
+            eventually(lambda: server.engine.recognizers[0].received_samples > heard + 16_000)
+            press_ctrl_c()
+
+        with once_heard(server, cut_and_stop):
+            result = run("mic", "--url", proxy.url)
+    assert result.exit_code == 0, result.output
+    lost, again, said = result.stdout.splitlines()
+    assert (lost, again) == ("connection lost, reconnecting …", "connected again")
+    assert "happy  w0 w8000 w16000 w24000" in said
 
 
 def test_a_server_of_its_own_is_started(
@@ -134,7 +239,7 @@ def test_a_server_of_its_own_is_started(
     with once_heard(server, press_ctrl_c):
         result = run("mic", "--no-llm", "--threads", "1")
     assert result.exit_code == 0, result.output
-    assert seen == ["--threads", "1", "--no-llm"]
+    assert seen == ["--threads", "1", "--emotion-model", EMOTION.name, "--no-llm"]
     assert "loading the fake" in result.stderr
 
 
@@ -166,6 +271,8 @@ def test_devices_are_listed(run: Run, audio: FakeAudio) -> None:
     [
         (["--url", "ftp://x"], 2, "'ftp://x' is no address"),
         (["--context", "x" * 5_000], 2, "--context: "),
+        (["--hot-word", ""], 2, "--hot-word: "),
+        (["--save", f"{__file__}/x"], 1, "the captions cannot be written to"),
         (["--device", "7"], 1, "no microphone number 7; choose from 0"),
         (["--url", "127.0.0.1:9"], 1, "cannot connect to ws://127.0.0.1:9/v1/stream"),
     ],
