@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from benchmarks.common import Floats, blocks
@@ -10,6 +11,7 @@ from streamer.clock import ms_from_samples
 from streamer.engine import Engine
 from streamer.events import SegmentClosed, SessionEvent, StepDone, WordsUpdate
 from streamer.latency import NullSpans
+from streamer.recognizer import Recognizer
 from streamer.recognizer_api import SessionOptions
 from streamer.transcribe import Transcription, transcribe
 from streamer.wer import normalize
@@ -54,9 +56,16 @@ class _Notes:
             self.finals.append(waited + 1000 * (time.perf_counter() - self.step_began))
 
 
-def stream(engine: Engine, samples: Floats, options: SessionOptions) -> Streamed:
-    """Hop by hop, through a fresh recognizer."""
+def stream(
+    engine: Engine,
+    samples: Floats,
+    options: SessionOptions,
+    prepare: Callable[[Recognizer], None] | None = None,
+) -> Streamed:
+    """Hop by hop, through a fresh recognizer, which `prepare` may change first."""
     recognizer = engine.recognizer(options, NullSpans())
+    if prepare is not None:
+        prepare(recognizer)
     gate = engine._options.recognizer.gate
     notes = _Notes(max(0.0, gate.hangover_ms - gate.post_roll_ms))
 
