@@ -35,7 +35,7 @@ from benchmarks.streaming import Streamed, stream
 from benchmarks.tune_fusion import with_weights
 from models.emotion import LABELS
 from models.fusion import Candidate, FusionWeights, Terms
-from models.llm import LlmScorer
+from models.llm import Ask, LlmScorer
 from streamer.clock import SAMPLE_RATE
 from streamer.engine import Engine, EngineOptions
 from streamer.llm_lane import TimedFusion
@@ -146,7 +146,7 @@ def perplexity(scorer: LlmScorer, texts: Sequence[tuple[str, str]]) -> float:
     total, n_tokens = 0.0, 0
     for context, text in texts:
         # What all hypotheses of a question share is not scored: an empty one shares nothing.
-        total += scorer.score([(scorer.context(context), [f" {text}", ""])])[0][0]
+        total += scorer.score([Ask(scorer.context(context), [f" {text}", ""])])[0][0]
         n_tokens += len(scorer.tokens(f" {text}"))
     return float(np.exp(-total / max(n_tokens, 1)))
 

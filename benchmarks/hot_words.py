@@ -26,7 +26,7 @@ from benchmarks.accuracy import bootstrap
 from benchmarks.common import Recording, Setup, choose, figure, load_sets, run_speech, style
 from benchmarks.streaming import stream
 from benchmarks.tune_fusion import with_weights
-from models.llm import LlmScorer
+from models.llm import Ask, LlmScorer
 from streamer.engine import Engine, EngineOptions
 from streamer.recognizer_api import SessionOptions
 from streamer.wer import WordErrors, normalize, word_errors
@@ -72,7 +72,7 @@ class Rarity:
         if word not in self.written:
             small, capital = f" {word}", f" {word.capitalize()}"
             context = self.scorer.context("It was about")
-            scores = self.scorer.score([(context, [small, capital])])[0]
+            scores = self.scorer.score([Ask(context, [small, capital])])[0]
             self.written[word] = (small if scores[0] >= scores[1] else capital).strip()
         return self.written[word]
 

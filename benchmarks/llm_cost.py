@@ -40,7 +40,7 @@ from benchmarks.common import (
 from benchmarks.streaming import stream
 from models.fusion import Candidate, FusionWeights, LlmFusion, Terms
 from models.gemma_gguf import CONVERSION_VERSION, convert
-from models.llm import LlmContext, LlmScorer, open_llm
+from models.llm import Ask, LlmScorer, open_llm
 from models.zoo import Zoo
 from streamer.engine import LLM_FILE, LLM_MODEL, Engine, EngineOptions
 from streamer.recognizer_api import SessionOptions
@@ -123,7 +123,7 @@ def replay(scorer: LlmScorer, asked: Sequence[Asked], costs: Costs) -> list[list
     for question in asked:
         context.tokens = list(question.context)
         with costs.count():
-            scores += scorer.score([(context, question.texts)])
+            scores += scorer.score([Ask(context, question.texts)])
     return scores
 
 
@@ -137,10 +137,10 @@ def replay_together(
         contexts = {clip: scorer.context() for clip in group}
         for turn in range(max(len(clips[clip]) for clip in group)):
             waiting = [clip for clip in group if turn < len(clips[clip])]
-            passed: list[tuple[LlmContext, Sequence[str]]] = []
+            passed: list[Ask] = []
             for clip in waiting:
                 contexts[clip].tokens = list(clips[clip][turn].context)
-                passed.append((contexts[clip], clips[clip][turn].texts))
+                passed.append(Ask(contexts[clip], clips[clip][turn].texts))
             with costs.count(len(waiting)):
                 answers = scorer.score(passed)
             for clip, answer in zip(waiting, answers, strict=True):

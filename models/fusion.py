@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from models.llm import LlmScorer
+from models.llm import Ask, LlmScorer
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class LlmFusion:
         ]
 
     def _ask(self, texts: Sequence[str]) -> list[float]:
-        return self._scorer.score([(self._context, texts)])[0]
+        return self._scorer.score([Ask(self._context, texts)])[0]
 
     def append(self, text: str) -> None:
         if text:

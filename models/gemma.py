@@ -108,11 +108,10 @@ class Gemma:
             sight = np.where(tree.sight(), np.float32(0), _CLOSED)
             mask[row, : sizes[row], 0, : tree.n_known] = sight[:, : tree.n_known]
             mask[row, : sizes[row], 0, n_past : n_past + sizes[row]] = sight[:, tree.n_known :]
-        tokens = [tree.tokens[node] for tree in trees for node in tree.planned]
         depths = [tree.depths[node] for tree in trees for node in tree.planned]
         back = [row * n_new + i for row, size in enumerate(sizes) for i in range(size)]
         feed: dict[str, Any] = {
-            "embedded": self._embedding[tokens].astype(np.float32),
+            "embedded": np.concatenate([tree.embedded(self._embedding) for tree in trees]),
             "positions": np.array([depths], np.int64),
             "slots": slots[:, :n_new],
             "key_slots": slots,
@@ -163,11 +162,13 @@ def _plan(question: Question) -> _Planned:
     tree.forget_planned()
     used: set[int] = set()
     predicting = []
-    n_context = len(question.context)
+    before = list(question.context)
+    if question.heard is not None:
+        before += tree.give(question.heard)
     for row in question.rows:
-        path = tree.plan([*question.context, *row[:-1]]) if len(row) > question.shared else []
+        path = tree.plan([*before, *row[:-1]]) if len(row) > question.shared else []
         used.update(path)
-        predicting.append(path[n_context + question.shared - 1 :])
+        predicting.append(path[len(before) + question.shared - 1 :])
     return _Planned(question, tree, predicting, used)
 
 

@@ -12,7 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+import numpy as np
+import numpy.typing as npt
 from tokenizers import Tokenizer
+
+Floats = npt.NDArray[np.float32]
 
 MAX_CONTEXT_TOKENS: Final = 256
 KEPT_CONTEXT_TOKENS: Final = 128
@@ -29,15 +33,26 @@ class LlmContext:
     cache: Any
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
+class Ask:
+    """Texts that would continue a context, and what was heard: soft tokens `[S, D]` that stand
+    between the context and each text, like embedded words."""
+
+    context: LlmContext
+    texts: Sequence[str]
+    heard: Floats | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class Question:
-    """Rows of tokens that would continue a context. Their first `shared` tokens are the same
-    and are not scored."""
+    """Rows of tokens that would continue a context, and what was heard (see `Ask`). Their first
+    `shared` tokens are the same and are not scored."""
 
     context: Sequence[int]
     cache: Any
     rows: Sequence[Sequence[int]]
     shared: int
+    heard: Floats | None = None
 
 
 class LanguageModel(Protocol):
@@ -49,7 +64,8 @@ class LanguageModel(Protocol):
         """An empty cache for one session."""
 
     def logprobs(self, questions: Sequence[Question]) -> list[list[float]]:
-        """For each row of each question log P(row[shared:] | context, row[:shared]) in nats.
+        """For each row of each question log P(row[shared:] | context, heard, row[:shared]) in
+        nats.
 
         One pass answers all questions; an answer does not depend on what shares the pass. The
         caches are brought up to date. A cache must not be in two calls at once.
@@ -79,17 +95,18 @@ class LlmScorer:
         if len(context.tokens) > MAX_CONTEXT_TOKENS:
             context.tokens = [self._model.bos, *context.tokens[-KEPT_CONTEXT_TOKENS:]]
 
-    def score(self, asked: Sequence[tuple[LlmContext, Sequence[str]]]) -> list[list[float]]:
+    def score(self, asked: Sequence[Ask]) -> list[list[float]]:
         """Log-probability (nats) of each text as the continuation of its context, less what
         the common beginning of a context's texts contributes to all of them alike.
 
         A context must not be in two calls at once, nor twice in one.
         """
         questions = []
-        for context, texts in asked:
-            rows = [self.tokens(text)[:MAX_CONTINUATION_TOKENS] for text in texts]
+        for ask in asked:
+            rows = [self.tokens(text)[:MAX_CONTINUATION_TOKENS] for text in ask.texts]
             shared = _common_prefix(rows)
-            questions.append(Question(context.tokens, context.cache, rows, shared))
+            context = ask.context
+            questions.append(Question(context.tokens, context.cache, rows, shared, ask.heard))
         telling = [question for question in questions if _tells(question)]
         answers = iter(self._model.logprobs(telling) if telling else ())
         return [

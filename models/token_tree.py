@@ -39,6 +39,8 @@ class TokenTree:
         self.tokens: list[int] = []
         self.depths: list[int] = []
         """Tokens before the node: its position."""
+        self._given: dict[int, Floats] = {}
+        self._next_given = -1
         self._parents: list[int] = []
         self._children: dict[tuple[int, int], int] = {}
         self._states = np.zeros((n_states, 0, state_size), np.float32)
@@ -59,6 +61,24 @@ class TokenTree:
     def aligned_states(self) -> Floats:
         """As `states`, but longer: `[n_states, align(n_known), state_size]`."""
         return self._states[:, : align(self.n_known)]
+
+    def give(self, rows: Floats) -> list[int]:
+        """Numbers, below 0, for rows `[S, D]` that stand where embedded tokens would; they are
+        planned like tokens and are forgotten with their nodes."""
+        numbers = range(self._next_given, self._next_given - len(rows), -1)
+        self._given.update(zip(numbers, rows, strict=True))
+        self._next_given -= len(rows)
+        return list(numbers)
+
+    def embedded(self, table: Floats) -> Floats:
+        """The planned nodes as the model takes them, `[n_planned, D]`: rows of the `table` of
+        tokens, or those that were given."""
+        tokens = self.tokens[self.n_known :]
+        rows = table[[max(token, 0) for token in tokens]].astype(np.float32)
+        for row, token in enumerate(tokens):
+            if token < 0:
+                rows[row] = self._given[token]
+        return rows
 
     def plan(self, tokens: Sequence[int]) -> list[int]:
         """The nodes of a path from the root; those that are missing are planned."""
@@ -135,6 +155,7 @@ class TokenTree:
         self.tokens = [self.tokens[old] for old in kept]
         self.depths = [self.depths[old] for old in kept]
         self._parents = [renumbered[self._parents[old]] for old in kept]
+        self._given = {token: self._given[token] for token in self.tokens if token < 0}
         self._children = {
             (parent, token): node
             for node, (parent, token) in enumerate(zip(self._parents, self.tokens, strict=True))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from models.fusion import Fusion, FusionWeights, LlmFusion
-from models.llm import LlmContext, LlmScorer
+from models.llm import Ask, LlmScorer
 from streamer.batcher import Batcher, Lane
 from streamer.latency import SpanSink
 
@@ -35,7 +35,7 @@ class LlmLane:
 
     def __init__(self, scorer: LlmScorer, batcher: Batcher) -> None:
         self._scorer = scorer
-        self._lane: Lane[tuple[LlmContext, Sequence[str]], _Scored] = batcher.lane(
+        self._lane: Lane[Ask, _Scored] = batcher.lane(
             self._serve, max_batch=MAX_SESSIONS, exclusive=True
         )
 
@@ -43,7 +43,7 @@ class LlmLane:
         """The fusion of one session; its steps wait for their answers."""
         return _LaneFusion(self._scorer, self._lane, weights, opening, spans)
 
-    def _serve(self, asked: Sequence[tuple[LlmContext, Sequence[str]]]) -> list[_Scored]:
+    def _serve(self, asked: Sequence[Ask]) -> list[_Scored]:
         began = time.perf_counter_ns()
         answers = self._scorer.score(asked)
         ended = time.perf_counter_ns()
@@ -54,7 +54,7 @@ class _LaneFusion(LlmFusion):
     def __init__(
         self,
         scorer: LlmScorer,
-        lane: Lane[tuple[LlmContext, Sequence[str]], _Scored],
+        lane: Lane[Ask, _Scored],
         weights: FusionWeights,
         opening: str,
         spans: SpanSink,
@@ -65,7 +65,7 @@ class _LaneFusion(LlmFusion):
         self.busy_ms = 0.0
 
     def _ask(self, texts: Sequence[str]) -> list[float]:
-        answer = self._lane.run((self._context, texts))
+        answer = self._lane.run(Ask(self._context, texts))
         self._spans.add("llm", "llm", answer.start_ns, answer.end_ns)
         self.busy_ms += (answer.end_ns - answer.start_ns) / 1e6
         return answer.scores

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.fusion import Candidate, FusionWeights, LlmFusion, opening_text
+from models.llm import Ask
 
 
 class ScriptedScorer:
@@ -22,11 +23,11 @@ class ScriptedScorer:
     def extend(self, context: list[str], text: str) -> None:
         context.append(text)
 
-    def score(self, asked: Sequence[tuple[list[str], Sequence[str]]]) -> list[list[float]]:
-        self.asked.extend(list(continuations) for _, continuations in asked)
+    def score(self, asked: Sequence[Ask]) -> list[list[float]]:
+        self.asked.extend(list(ask.texts) for ask in asked)
         return [
-            [sum(self.prices.get(word, -1.0) for word in text.split()) for text in continuations]
-            for _, continuations in asked
+            [sum(self.prices.get(word, -1.0) for word in text.split()) for text in ask.texts]
+            for ask in asked
         ]
 
 

@@ -12,6 +12,7 @@ from models.gemma_graph import build_graphs
 from models.llm import (
     KEPT_CONTEXT_TOKENS,
     MAX_CONTEXT_TOKENS,
+    Ask,
     LlmContext,
     LlmScorer,
     open_llm,
@@ -59,7 +60,7 @@ def _plain_model(folder: Path) -> torch.nn.Module:
 
 
 def score(scorer: LlmScorer, context: LlmContext, texts: list[str]) -> list[float]:
-    return scorer.score([(context, texts)])[0]
+    return scorer.score([Ask(context, texts)])[0]
 
 
 def assert_scores_agree(
@@ -107,11 +108,31 @@ def test_sessions_that_share_a_pass_do_not_touch_each_other(scorer: LlmScorer) -
     openings = ["", " w1 w2 w3", " " + " ".join(WORDS), " w4"]
     texts = [CASES[1], [" w7"], CASES[0], CASES[4]]
     together = scorer.score(
-        [(scorer.context(opening), some) for opening, some in zip(openings, texts, strict=True)]
+        [Ask(scorer.context(opening), some) for opening, some in zip(openings, texts, strict=True)]
     )
     for opening, some, scores in zip(openings, texts, together, strict=True):
         alone = score(scorer, scorer.context(opening), some)
         assert scores == alone
+
+
+@torch.inference_mode()
+def test_soft_tokens_stand_between_context_and_text(scorer: LlmScorer, plain: Path) -> None:
+    """Rows that are words' embeddings must do what the words would."""
+    context = scorer.context("w1 w2")
+    words = scorer.tokens("w3 w4 w5")
+    embed = _plain_model(plain).get_input_embeddings()  # type: ignore[operator]
+    heard = embed(torch.tensor(words)).numpy()
+    for texts in (CASES[1], CASES[0]):  # what is heard changes with every question
+        spelled = LlmContext([*context.tokens, *words], scorer.context().cache)
+        assert scorer.score([Ask(context, texts, heard)])[0] == pytest.approx(
+            score(scorer, spelled, texts), abs=WITHIN
+        )
+        heard, words = heard[:-1], words[:-1]
+    scorer.extend(context, " w3")
+    fresh = LlmContext(list(context.tokens), scorer.context().cache)
+    assert score(scorer, context, CASES[1]) == pytest.approx(
+        score(scorer, fresh, CASES[1]), abs=WITHIN
+    )
 
 
 def test_one_text_and_equal_texts_have_nothing_to_tell_apart(scorer: LlmScorer) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from models.fusion import Candidate, FusionWeights
+from models.llm import Ask
 from streamer.batcher import Batcher
 from streamer.latency import NullSpans
 from streamer.llm_lane import MAX_SESSIONS, LlmLane
@@ -22,11 +23,11 @@ class WaitingScorer:
     def context(self, text: str = "") -> list[str]:
         return [text]
 
-    def score(self, asked: Sequence[tuple[list[str], Sequence[str]]]) -> list[list[float]]:
+    def score(self, asked: Sequence[Ask]) -> list[list[float]]:
         self.entered.set()
         assert self.open.wait(10)
-        self.passes.append([context[0] for context, _ in asked])
-        return [[float(len(text)) for text in texts] for _, texts in asked]
+        self.passes.append([ask.context[0] for ask in asked])  # type: ignore[index]
+        return [[float(len(text)) for text in ask.texts] for ask in asked]
 
 
 class Spans:
