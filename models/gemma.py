@@ -84,7 +84,7 @@ class Gemma:
     def logprobs(self, questions: Sequence[Question]) -> list[list[float]]:
         """See `models.llm.LanguageModel`."""
         planned = [_plan(question) for question in questions]
-        growing = [plan.tree for plan in planned if plan.tree.planned]
+        growing = [plan for plan in planned if plan.tree.planned]
         if growing:
             self._grow(growing)
         self._normalize(planned)
@@ -93,8 +93,9 @@ class Gemma:
             plan.tree.keep(plan.used)
         return answers
 
-    def _grow(self, trees: Sequence[TokenTree]) -> None:
+    def _grow(self, growing: Sequence[_Planned]) -> None:
         """Run the planned nodes of all trees through the body."""
+        trees = [plan.tree for plan in growing]
         sizes = [len(tree.planned) for tree in trees]
         starts = np.cumsum([0, *sizes])
         # Sums over more keys round otherwise, unless the additional ones are zeros in whole
@@ -106,6 +107,10 @@ class Gemma:
         for row, tree in enumerate(trees):
             slots[row, : sizes[row]] = np.arange(starts[row], starts[row + 1])
             sight = np.where(tree.sight(), np.float32(0), _CLOSED)
+            heard = growing[row].question.heard
+            if heard is not None:
+                given = np.array(tree.tokens) < 0
+                sight += heard.sight_nats * (given[None, :] & ~given[tree.planned.start :, None])
             mask[row, : sizes[row], 0, : tree.n_known] = sight[:, : tree.n_known]
             mask[row, : sizes[row], 0, n_past : n_past + sizes[row]] = sight[:, tree.n_known :]
         depths = [tree.depths[node] for tree in trees for node in tree.planned]
@@ -164,7 +169,7 @@ def _plan(question: Question) -> _Planned:
     predicting = []
     before = list(question.context)
     if question.heard is not None:
-        before += tree.give(question.heard)
+        before[-1:-1] = tree.give(question.heard.rows)
     for row in question.rows:
         path = tree.plan([*before, *row[:-1]]) if len(row) > question.shared else []
         used.update(path)

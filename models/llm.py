@@ -34,25 +34,34 @@ class LlmContext:
 
 
 @dataclass(frozen=True, eq=False)
+class Heard:
+    """Soft tokens: `rows [S, D]` that stand, like embedded words, before the last token of the
+    context, so that what predicts a text is always a word; `sight_nats` is added to the scores of
+    the words' attention to them."""
+
+    rows: Floats
+    sight_nats: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
 class Ask:
-    """Texts that would continue a context, and what was heard: soft tokens `[S, D]` that stand
-    between the context and each text, like embedded words."""
+    """Texts that would continue a context, and what was heard."""
 
     context: LlmContext
     texts: Sequence[str]
-    heard: Floats | None = None
+    heard: Heard | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """Rows of tokens that would continue a context, and what was heard (see `Ask`). Their first
-    `shared` tokens are the same and are not scored."""
+    """Rows of tokens that would continue a context, and what was heard. Their first `shared`
+    tokens are the same and are not scored."""
 
     context: Sequence[int]
     cache: Any
     rows: Sequence[Sequence[int]]
     shared: int
-    heard: Floats | None = None
+    heard: Heard | None = None
 
 
 class LanguageModel(Protocol):
@@ -65,7 +74,7 @@ class LanguageModel(Protocol):
 
     def logprobs(self, questions: Sequence[Question]) -> list[list[float]]:
         """For each row of each question log P(row[shared:] | context, heard, row[:shared]) in
-        nats.
+        nats. Only a model that the fusion layer was trained for can hear.
 
         One pass answers all questions; an answer does not depend on what shares the pass. The
         caches are brought up to date. A cache must not be in two calls at once.

@@ -51,20 +51,11 @@ class TransformersModel:
         for i, row in enumerate(rows):
             known = [question.context[-1], *row][:width]
             fed[i, : len(known)] = torch.tensor(known, device=self._device)
-        embedded = self._model.get_input_embeddings()(fed)
-        n_heard = 0
-        if question.heard is not None:
-            heard = torch.from_numpy(question.heard).to(embedded)
-            n_heard = len(heard)
-            # The context's last token is fed with the rows.
-            parts = [embedded[:, :1], heard.expand(len(rows), -1, -1), embedded[:, 1:]]
-            embedded = torch.cat(parts, dim=1)
         # Only the positions that tell rows apart go through the vocabulary.
-        telling = torch.arange(n_heard + shared, n_heard + width, device=self._device)
         logits = self._model(
-            inputs_embeds=embedded,
+            fed,
             past_key_values=_fork(cache.states, len(rows)),
-            logits_to_keep=telling,
+            logits_to_keep=torch.arange(shared, width, device=self._device),
         ).logits.float()
         normalizers = logits.logsumexp(dim=-1)
         return [

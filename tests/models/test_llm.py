@@ -13,6 +13,7 @@ from models.llm import (
     KEPT_CONTEXT_TOKENS,
     MAX_CONTEXT_TOKENS,
     Ask,
+    Heard,
     LlmContext,
     LlmScorer,
     open_llm,
@@ -116,17 +117,24 @@ def test_sessions_that_share_a_pass_do_not_touch_each_other(scorer: LlmScorer) -
 
 
 @torch.inference_mode()
-def test_soft_tokens_stand_between_context_and_text(scorer: LlmScorer, plain: Path) -> None:
+def test_soft_tokens_stand_before_the_last_word(folders: dict[str, Path], plain: Path) -> None:
     """Rows that are words' embeddings must do what the words would."""
+    scorer = open_llm(folders["graphs"], threads=1)
     context = scorer.context("w1 w2")
     words = scorer.tokens("w3 w4 w5")
     embed = _plain_model(plain).get_input_embeddings()  # type: ignore[operator]
     heard = embed(torch.tensor(words)).numpy()
     for texts in (CASES[1], CASES[0]):  # what is heard changes with every question
-        spelled = LlmContext([*context.tokens, *words], scorer.context().cache)
-        assert scorer.score([Ask(context, texts, heard)])[0] == pytest.approx(
+        *before, last = context.tokens
+        spelled = LlmContext([*before, *words, last], scorer.context().cache)
+        assert scorer.score([Ask(context, texts, Heard(heard))])[0] == pytest.approx(
             score(scorer, spelled, texts), abs=WITHIN
         )
+        unseen = [
+            scorer.score([Ask(context, texts, Heard(rows, sight_nats=-50.0))])[0]
+            for rows in (heard, heard[::-1])
+        ]
+        assert unseen[0] == pytest.approx(unseen[1], abs=WITHIN)
         heard, words = heard[:-1], words[:-1]
     scorer.extend(context, " w3")
     fresh = LlmContext(list(context.tokens), scorer.context().cache)
