@@ -22,6 +22,7 @@ from rich.table import Table
 
 from benchmarks.accuracy import bootstrap
 from benchmarks.common import (
+    Floats,
     Recording,
     Setup,
     choose,
@@ -93,6 +94,9 @@ class WrongEmotion:
 
     def append(self, text: str) -> None:
         self._fusion.append(text)
+
+    def perceive(self, modality: str, features: Floats) -> None:
+        self._fusion.perceive(modality, features)
 
     def hear(self, emotion: str) -> None:
         self._fusion.hear(self._draw.choice([label for label in LABELS if label != emotion]))

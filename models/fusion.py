@@ -9,11 +9,17 @@ all weights 0 the acoustics alone decide.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
+
 from models.llm import Ask, LlmScorer
+from models.soft_tokens import SoftTokenLayer, SoftTokens
+
+Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -28,6 +34,8 @@ class FusionWeights:
     """Nats for each word or term that the session was told to expect."""
     emotion_in_context: bool = True
     """Tell the LLM the emotion in the voice, as a stage direction: `(sad)`."""
+    heard: tuple[str, ...] = ()
+    """Modalities that the LLM hears as soft tokens: `audio`, `emotion`."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,8 @@ class Terms:
     text: float
     length: float
     hot_words: float
+    shares: Mapping[str, float] = field(default_factory=dict)
+    """How the modalities shared in what the LLM heard; empty if it only read."""
 
     @property
     def total(self) -> float:
@@ -65,6 +75,9 @@ class Fusion(Protocol):
     def hear(self, emotion: str) -> None:
         """The emotion in the voice, from here on."""
 
+    def perceive(self, modality: str, features: Floats) -> None:
+        """Features `[T, d]` of the newest audio, from here on."""
+
 
 def opening_text(context: str, hot_words: Sequence[str]) -> str:
     """What the LLM reads before the first word: the hot words, then the user's context."""
@@ -79,7 +92,15 @@ def opening_text(context: str, hot_words: Sequence[str]) -> str:
 class LlmFusion:
     """Fusion with a causal LM; holds the session's cached context."""
 
-    def __init__(self, scorer: LlmScorer, weights: FusionWeights, opening: str) -> None:
+    def __init__(
+        self,
+        scorer: LlmScorer,
+        weights: FusionWeights,
+        opening: str,
+        layer: SoftTokenLayer | None = None,
+    ) -> None:
+        self._layer = layer
+        self._features: dict[str, Floats] = {}
         self._scorer = scorer
         self._weights = weights
         self._context = scorer.context(opening)
@@ -88,6 +109,7 @@ class LlmFusion:
     def terms(self, candidates: Sequence[Candidate]) -> list[Terms]:
         """The terms of each candidate."""
         weights = self._weights
+        soft = self._layer.fuse(self._features) if self._layer is not None else None
         texts = [f" {candidate.text}" if candidate.text else "" for candidate in candidates]
         return [
             Terms(
@@ -95,12 +117,20 @@ class LlmFusion:
                 text=weights.llm * llm,
                 length=weights.word * len(candidate.text.split()),
                 hot_words=weights.hot_word * candidate.hot_words,
+                shares=soft.shares if soft is not None else {},
             )
-            for candidate, llm in zip(candidates, self._ask(texts), strict=True)
+            for candidate, llm in zip(candidates, self._ask(texts, soft), strict=True)
         ]
 
-    def _ask(self, texts: Sequence[str]) -> list[float]:
-        return self._scorer.score([Ask(self._context, texts)])[0]
+    def _ask(self, texts: Sequence[str], soft: SoftTokens | None) -> list[float]:
+        return self._scorer.score([self._question(texts, soft)])[0]
+
+    def _question(self, texts: Sequence[str], soft: SoftTokens | None) -> Ask:
+        return Ask(self._context, texts, soft.heard if soft is not None else None)
+
+    def perceive(self, modality: str, features: Floats) -> None:
+        if modality in self._weights.heard:
+            self._features[modality] = features
 
     def append(self, text: str) -> None:
         if text:

@@ -79,6 +79,7 @@ def explained(choices: Sequence[Choice]) -> list[TimedWord]:
                 audio=best.terms.audio - rival.terms.audio,
                 text=best.terms.text - rival.terms.text,
                 hot_words=best.terms.hot_words - rival.terms.hot_words,
+                heard=dict(best.terms.shares),
             )
             words[at] = replace(words[at], decision=decision)
     return words

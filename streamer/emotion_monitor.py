@@ -16,7 +16,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from models.emotion import EmotionScores
+from models.emotion import EmotionFeatures, EmotionScores
 from models.emotion_track import EmotionTrack
 from streamer.clock import samples_from_ms
 from streamer.events import EmotionUpdate
@@ -52,9 +52,19 @@ class EmotionMonitor:
     """One session's emotion. Used by the step's thread only."""
 
     def __init__(
-        self, classifier: Classifier, lane: EmotionLane, options: EmotionOptions, spans: SpanSink
+        self,
+        classifier: Classifier,
+        lane: EmotionLane,
+        options: EmotionOptions,
+        spans: SpanSink,
+        features: Callable[[Floats], EmotionFeatures] | None = None,
     ) -> None:
+        """
+        Args:
+            features: to be asked in place of the classifier's `predict`, for its states.
+        """
         self._classifier = classifier
+        self._features = features
         self._lane = lane
         self._options = options
         self._spans = spans
@@ -63,6 +73,13 @@ class EmotionMonitor:
         self._pending: tuple[int, int, Future[EmotionScores]] | None = None
         self._busy_ms = 0.0
         self._label: str | None = None
+        self._newest_frames: Floats | None = None
+        self._frames: Floats | None = None
+
+    @property
+    def frames(self) -> Floats | None:
+        """The classifier's states `[T, d]` of the newest window, if it was asked for them."""
+        return self._frames
 
     @property
     def label(self) -> str | None:
@@ -85,6 +102,7 @@ class EmotionMonitor:
         start, end, future = self._pending
         self._pending = None
         live = self._track.update(future.result(), end, start)
+        self._frames = self._newest_frames
         self._label = live.label
         return EmotionUpdate(Emotion(live.label, live.probs), start, end)
 
@@ -114,7 +132,11 @@ class EmotionMonitor:
 
     def _classify(self, samples: Floats) -> EmotionScores:
         began = time.perf_counter_ns()
-        scores = self._classifier.predict(samples)
+        if self._features is None:
+            scores = self._classifier.predict(samples)
+        else:
+            features = self._features(samples)
+            scores, self._newest_frames = features.scores, features.frames
         ended = time.perf_counter_ns()
         self._spans.add("emotion", "emotion", began, ended)
         self._busy_ms += (ended - began) / 1e6

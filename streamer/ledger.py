@@ -40,6 +40,8 @@ class Decision:
     audio: float
     text: float
     hot_words: float
+    heard: dict[str, float] = field(default_factory=dict)
+    """How sound and emotion shared in what the LLM heard beside the text; empty if it read only."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Final, Protocol
 
 from models.fusion import Fusion, FusionWeights, LlmFusion
 from models.llm import Ask, LlmScorer
+from models.soft_tokens import SoftTokenLayer, SoftTokens
 from streamer.batcher import Batcher, Lane
 from streamer.latency import SpanSink
 
@@ -33,15 +34,19 @@ class _Scored:
 class LlmLane:
     """Serves the sessions' questions on a batcher's threads."""
 
-    def __init__(self, scorer: LlmScorer, batcher: Batcher) -> None:
+    def __init__(
+        self, scorer: LlmScorer, batcher: Batcher, layer: SoftTokenLayer | None = None
+    ) -> None:
         self._scorer = scorer
+        self._layer = layer
         self._lane: Lane[Ask, _Scored] = batcher.lane(
             self._serve, max_batch=MAX_SESSIONS, exclusive=True
         )
 
     def fusion(self, weights: FusionWeights, opening: str, spans: SpanSink) -> TimedFusion:
         """The fusion of one session; its steps wait for their answers."""
-        return _LaneFusion(self._scorer, self._lane, weights, opening, spans)
+        layer = self._layer if weights.heard else None
+        return _LaneFusion(self._scorer, self._lane, weights, opening, layer, spans)
 
     def _serve(self, asked: Sequence[Ask]) -> list[_Scored]:
         began = time.perf_counter_ns()
@@ -57,15 +62,16 @@ class _LaneFusion(LlmFusion):
         lane: Lane[Ask, _Scored],
         weights: FusionWeights,
         opening: str,
+        layer: SoftTokenLayer | None,
         spans: SpanSink,
     ) -> None:
-        super().__init__(scorer, weights, opening)
+        super().__init__(scorer, weights, opening, layer)
         self._lane = lane
         self._spans = spans
         self.busy_ms = 0.0
 
-    def _ask(self, texts: Sequence[str]) -> list[float]:
-        answer = self._lane.run(Ask(self._context, texts))
+    def _ask(self, texts: Sequence[str], soft: SoftTokens | None) -> list[float]:
+        answer = self._lane.run(self._question(texts, soft))
         self._spans.add("llm", "llm", answer.start_ns, answer.end_ns)
         self.busy_ms += (answer.end_ns - answer.start_ns) / 1e6
         return answer.scores

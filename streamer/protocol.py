@@ -142,6 +142,7 @@ class WireDecision(_Wire):
     audio: float
     text: float
     hot_words: float
+    heard: dict[str, float] = Field(default_factory=dict)
 
 
 class WireWord(_Wire):

@@ -335,9 +335,12 @@ class Recognizer:
             yield update
 
     def _tell_emotion(self, fusion: Fusion) -> None:
-        label = self._emotion.label if self._emotion is not None else None
-        if label is not None and label != UNKNOWN:
-            fusion.hear(label)
+        if self._emotion is None:
+            return
+        if self._emotion.label is not None and self._emotion.label != UNKNOWN:
+            fusion.hear(self._emotion.label)
+        if self._emotion.frames is not None:
+            fusion.perceive("emotion", self._emotion.frames)
 
     def _words(self, segment: SegmentDecoder, committed: Sequence[TimedWord]) -> WordsUpdate:
         words = self._add(committed)

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from models.fusion import Fusion
 from models.moonshine import BOS, FRAME_SAMPLES, Tokenizer
@@ -30,6 +31,11 @@ from streamer.hot_words import HotWords
 from streamer.loop_guard import loop_start
 from streamer.speech import SpeechDecoder
 from streamer.words import TimedWord, timed_words
+
+LEAD_FRAMES: Final = 20
+"""Words begin a little before they are timed."""
+MAX_HEARD_FRAMES: Final = 256
+"""Words do not stay open for longer."""
 
 
 @dataclass(frozen=True)
@@ -228,6 +234,7 @@ class SegmentDecoder:
 
     def _choices(self, audio: Audio, window_end: int, newest: int, fusion: Fusion) -> list[Choice]:
         """What may have been said up to sample `newest`, the best first."""
+        fusion.perceive("audio", audio.states[self._first_open_frame(audio) :])
         hypotheses = self._speech.alternatives(
             BeamRequest(audio, self._given, self._options.beam_width, self._budget(window_end))
         )
@@ -236,6 +243,11 @@ class SegmentDecoder:
             hypotheses += self._speech.judged(ScoreRequest(audio, self._given, proposals))
         timed = [(h, self._timed(h.tokens, window_end)) for h in hypotheses]
         return rank(timed, newest, self._options.prune_nats, self._hot_words, fusion)
+
+    def _first_open_frame(self, audio: Audio) -> int:
+        """What is committed has been decided: the LLM hears what follows, and a little before."""
+        committed = (self._committed_end - self._window_start) // FRAME_SAMPLES
+        return max(0, committed - LEAD_FRAMES, audio.n_frames - MAX_HEARD_FRAMES)
 
     def _budget(self, window_end: int) -> int:
         fresh_s = (window_end - self._committed_end) / SAMPLE_RATE

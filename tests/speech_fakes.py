@@ -182,6 +182,7 @@ class PreferringFusion:
         self.asked: list[list[str]] = []
         self.told: list[str] = []
         self.emotions: list[str] = []
+        self.perceived: dict[str, Floats] = {}
 
     def terms(self, candidates: Sequence[Candidate]) -> list[Terms]:
         self.asked.append([candidate.text for candidate in candidates])
@@ -202,6 +203,9 @@ class PreferringFusion:
 
     def hear(self, emotion: str) -> None:
         self.emotions.append(emotion)
+
+    def perceive(self, modality: str, features: Floats) -> None:
+        self.perceived[modality] = features
 
 
 def tone_models(

@@ -194,7 +194,9 @@ async def test_word_times_are_told_to_pointer_and_keyboard(page: Page) -> None:
 
 
 async def test_a_word_tells_what_decided_for_it(page: Page) -> None:
-    decided = WireDecision(rival="son", audio=-0.42, text=1.96, hot_words=3.0)
+    decided = WireDecision(
+        rival="son", audio=-0.42, text=1.96, hot_words=3.0, heard={"emotion": 0.25}
+    )
     event = update("The sun", "")
     sun = event.words[1].model_copy(update={"decision": decided})
     event = event.model_copy(update={"words": (event.words[0], sun)})
@@ -209,7 +211,7 @@ async def test_a_word_tells_what_decided_for_it(page: Page) -> None:
         await page.wait_for(f"{COMMITTED} === 'The sun'")
         await tab_to(page, "captions")
         await page.press("ArrowLeft", LEFT)
-        told = "rather than “son” · sound −0.4, LLM +2.0, expected +3.0"
+        told = "rather than “son” · sound −0.4, LLM +2.0, expected +3.0, heard emotion 25 %"
         await page.wait_for(f"{DETAIL}.textContent.endsWith('{told}')")
         await page.press("ArrowLeft", LEFT)
         await page.wait_for(f"{DETAIL}.textContent === 'The · 0:00.00 – 0:00.25 · 90 % sure'")
