@@ -13,6 +13,15 @@ from streamer.ledger import Decision
 from streamer.words import TimedWord
 
 
+@dataclass(frozen=True, slots=True)
+class Pruning:
+    """How much less likely than the best, by the acoustics alone, a beginning may be."""
+
+    nats: float
+    hot_word_nats: float
+    """So much more if it has an expected word."""
+
+
 @dataclass(frozen=True)
 class Choice:
     """A beginning that some hypotheses share, the best of those, and what speaks for it."""
@@ -32,14 +41,14 @@ class _Heard:
 def rank(
     hypotheses: Sequence[tuple[BeamHypothesis, Sequence[TimedWord]]],
     newest: int,
-    prune_nats: float,
+    pruning: Pruning,
     hot_words: HotWords,
     fusion: Fusion,
 ) -> list[Choice]:
     """Distinct beginnings of the hypotheses, the words that end by sample `newest`: best first.
 
     What follows is summed over: the probability of a beginning is that of all hypotheses that
-    share it. Those `prune_nats` less likely than the best by the acoustics alone are left out.
+    share it.
     """
     found: dict[str, _Heard] = {}
     for hypothesis, words in hypotheses:
@@ -50,18 +59,20 @@ def rank(
             likelier = max(found[text], heard, key=lambda each: each.best.logprob)
             heard = replace(likelier, logprob=_log_add(found[text].logprob, heard.logprob))
         found[text] = heard
-    floor = max((heard.logprob for heard in found.values()), default=0.0) - prune_nats
-    likely = {text: heard for text, heard in found.items() if heard.logprob >= floor}
-    candidates = [
-        Candidate(text, heard.logprob, hot_words.count(text)) for text, heard in likely.items()
-    ]
+    floor = max((heard.logprob for heard in found.values()), default=0.0) - pruning.nats
+    likely: list[_Heard] = []
+    candidates: list[Candidate] = []
+    for text, heard in found.items():
+        expected = hot_words.count(text)
+        if heard.logprob + pruning.hot_word_nats * (expected > 0) >= floor:
+            likely.append(heard)
+            candidates.append(Candidate(text, heard.logprob, expected))
     if len(candidates) < 2:  # nothing to ask
         terms = [Terms(candidate.logprob, 0.0, 0.0, 0.0) for candidate in candidates]
     else:
         terms = fusion.terms(candidates)
     choices = [
-        Choice(heard.words, heard.best, each)
-        for heard, each in zip(likely.values(), terms, strict=True)
+        Choice(heard.words, heard.best, each) for heard, each in zip(likely, terms, strict=True)
     ]
     return sorted(choices, key=lambda choice: -choice.terms.total)
 

@@ -24,7 +24,7 @@ from models.fusion import Fusion
 from models.moonshine import BOS, FRAME_SAMPLES, Tokenizer
 from models.moonshine_encoder import Audio
 from streamer.beam import BeamRequest, ScoreRequest
-from streamer.choices import Choice, explained, rank, shared_words
+from streamer.choices import Choice, Pruning, explained, rank, shared_words
 from streamer.clock import SAMPLE_RATE, samples_from_ms
 from streamer.draft import DraftRequest, Prefix, Seen, Token
 from streamer.hot_words import HotWords
@@ -76,6 +76,8 @@ class PolicyOptions:
     prune_nats: float = 8.0
     """Fused rule: hypotheses this much less likely than the best by the acoustics alone are not
     shown to the LLM."""
+    hot_word_nats: float = 6.0
+    """Fused rule: one with an expected word may be so much less likely still."""
     survive_nats: float = 1.5
     """Fused rule: hypotheses this close to the best live on."""
 
@@ -242,7 +244,8 @@ class SegmentDecoder:
             proposals = self._hot_words.proposals(hypotheses)
             hypotheses += self._speech.judged(ScoreRequest(audio, self._given, proposals))
         timed = [(h, self._timed(h.tokens, window_end)) for h in hypotheses]
-        return rank(timed, newest, self._options.prune_nats, self._hot_words, fusion)
+        pruning = Pruning(self._options.prune_nats, self._options.hot_word_nats)
+        return rank(timed, newest, pruning, self._hot_words, fusion)
 
     def _first_open_frame(self, audio: Audio) -> int:
         """What is committed has been decided: the LLM hears what follows, and a little before."""

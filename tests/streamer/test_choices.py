@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import pytest
+
+from models.fusion import Candidate, Terms
+from streamer.beam import BeamHypothesis
+from streamer.choices import Choice, Pruning, explained, rank
+from streamer.draft import Token
+from streamer.hot_words import HotWords
+from streamer.words import TimedWord
+from tests.speech_fakes import ToneTokenizer
+
+
+class Preferring:
+    """An LLM with a price for each text."""
+
+    def __init__(self, prices: dict[str, float]) -> None:
+        self.prices = prices
+        self.asked: list[Candidate] = []
+
+    def terms(self, candidates: Sequence[Candidate]) -> list[Terms]:
+        self.asked.extend(candidates)
+        return [
+            Terms(c.logprob, self.prices.get(c.text, 0.0), 0.0, 2.0 * c.hot_words)
+            for c in candidates
+        ]
+
+
+def hypothesis(text: str, logprob: float) -> tuple[BeamHypothesis, list[TimedWord]]:
+    """Words of 100 samples."""
+    words = [
+        TimedWord(word, (Token(i, 0, -0.1),), 100 * i, 100 * i + 100)
+        for i, word in enumerate(text.split())
+    ]
+    return BeamHypothesis(tuple(t for word in words for t in word.tokens), logprob), words
+
+
+def ranked(
+    said: dict[str, float],
+    prices: dict[str, float] | None = None,
+    newest: int = 1_000,
+    terms: Sequence[str] = (),
+) -> list[Choice]:
+    hot_words = HotWords(terms, ToneTokenizer())  # type: ignore[arg-type]
+    fusion = Preferring(prices or {})
+    heard = [hypothesis(text, logprob) for text, logprob in said.items()]
+    return rank(heard, newest, Pruning(8.0, 6.0), hot_words, fusion)  # type: ignore[arg-type]
+
+
+def texts(choices: Sequence[Choice]) -> list[str]:
+    return [" ".join(word.text for word in choice.words) for choice in choices]
+
+
+def test_the_sum_decides_the_order() -> None:
+    said = {"the see": -1.0, "the sea": -2.0, "a sea": -3.0}
+    assert texts(ranked(said)) == ["the see", "the sea", "a sea"]
+    assert texts(ranked(said, {"the sea": 3.0})) == ["the sea", "the see", "a sea"]
+
+
+def test_what_is_too_new_is_summed_over() -> None:
+    said = {"the sea was": -2.0, "the sea is": -2.0, "a sea": -1.9}
+    choices = ranked(said, newest=200)
+    assert texts(choices) == ["the sea", "a sea"]
+    assert choices[0].terms.audio == pytest.approx(-2.0 + math.log(2))
+
+
+def test_the_unlikely_is_left_out_but_for_what_is_expected() -> None:
+    said = {"the sea": -1.0, "the see": -9.5, "the cee": -9.4}
+    assert texts(ranked(said)) == ["the sea"]
+    assert texts(ranked(said, terms=["cee"])) == ["the sea", "the cee"]
+
+
+def test_a_word_is_explained_by_its_best_rival() -> None:
+    said = {"the sea was calm": -1.0, "the see was calm": -2.0, "the cee was": -3.0}
+    choices = ranked(said, {"the sea was calm": 0.5}, terms=["calm"])
+    the, sea, was, calm = explained(choices)
+    assert the.decision is was.decision is calm.decision is None
+    assert sea.decision is not None
+    assert (sea.decision.rival, sea.decision.audio, sea.decision.text) == ("see", 1.0, 0.5)
+    assert sea.decision.hot_words == 0.0  # both have it
+    (shorter,) = [c for c in choices if len(c.words) == 3]
+    assert explained([choices[0], shorter])[1].decision is not None
+
+
+def test_alone_or_silent_there_is_nothing_to_explain() -> None:
+    assert ranked({}) == []
+    (only,) = ranked({"yes": -0.5})
+    assert explained([only])[0].decision is None
