@@ -112,14 +112,13 @@ class _Txt:
 
 def word_dict(word: Word) -> dict[str, Any]:
     """A word with what decided for it, if it had a rival."""
-    decision = word.decision
+    decision = {} if word.decision is None else {"decision": _rounded(asdict(word.decision))}
     return {
         "text": word.text,
         "start_s": round(seconds_from_samples(word.start_sample), 3),
         "end_s": round(seconds_from_samples(word.end_sample), 3),
         "confidence": round(word.confidence, 4),
-        "decision": None if decision is None else _rounded(asdict(decision)),
-    }
+    } | decision
 
 
 def segment_dict(segment: Segment) -> dict[str, Any]:

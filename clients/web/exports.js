@@ -59,7 +59,7 @@ function captionRecord(caption) {
       start_s: seconds(word.start_ms),
       end_s: seconds(word.end_ms),
       confidence: word.confidence,
-      decision: word.decision ?? null,
+      ...(word.decision ? { decision: word.decision } : {}),
     })),
   };
 }

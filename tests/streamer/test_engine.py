@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +9,7 @@ import pytest
 
 import streamer.engine
 from models.fusion import FusionWeights
+from models.llm import Ask
 from models.runtime import DeviceUnavailableError
 from models.zoo import Zoo
 from streamer.deadline_executor import EngineClosedError
@@ -113,8 +114,8 @@ class PunctualScorer(FakeScorer):
     def extend(self, context: list[str], text: str) -> None:
         context.append(text)
 
-    def score(self, asked: list[tuple[list[str], list[str]]]) -> list[list[float]]:
-        return [[float(text.count(",") - text.count(".")) for text in texts] for _, texts in asked]
+    def score(self, asked: Sequence[Ask]) -> list[list[float]]:
+        return [[float(text.count(",") - text.count(".")) for text in ask.texts] for ask in asked]
 
 
 class FakeZoo(Zoo):
