@@ -157,6 +157,7 @@ class Strategy(nn.Module):
     def __init__(self, n_parts: int, width: int) -> None:
         super().__init__()
         self.project = nn.ModuleList(nn.Linear(width, width) for _ in range(n_parts))
+        self.scale = 1 / math.sqrt(width)
 
     def forward(self, parts: Sequence[_Part], query: _Part | None) -> tuple[_Part, Tensor]:
         x, present = _on_one_grid(parts)
@@ -199,7 +200,7 @@ class Similarity(Strategy):
     def weigh(self, x: Tensor, present: Tensor) -> Tensor:
         count = present.sum(dim=2, keepdim=True).clamp(min=1)
         mean = (x * present.unsqueeze(-1)).sum(dim=2) / count
-        return masked_softmax((x * mean.unsqueeze(2)).sum(dim=-1) / math.sqrt(x.shape[-1]), present)
+        return masked_softmax((x * mean.unsqueeze(2)).sum(dim=-1) * self.scale, present)
 
 
 class Concat(Strategy):
@@ -236,7 +237,7 @@ class CrossAttention(Strategy):
         keys = torch.cat([k(part.x) for k, part in zip(self.keys, parts, strict=True)], dim=1)
         values = torch.cat([v(part.x) for v, part in zip(self.project, parts, strict=True)], dim=1)
         open_ = torch.cat([part.mask for part in parts], dim=1).unsqueeze(1)
-        scores = self.query(query.x) @ keys.transpose(1, 2) / math.sqrt(keys.shape[-1])
+        scores = self.query(query.x) @ keys.transpose(1, 2) * self.scale
         shares = masked_softmax(scores, open_.expand(scores.shape))
         mask = query.mask & open_.any(dim=2)
         sums, at = [], 0
@@ -348,24 +349,23 @@ def _on_one_grid(parts: Sequence[_Part]) -> tuple[Tensor, Tensor]:
     Parts in time run side by side from their first step on. The others go with every step that
     has one of those, and with the first step alone if there is none.
     """
-    steps = max(part.x.shape[1] for part in parts)
-    timed = [_longer(part, steps) for part in parts if part.timed]
+    # Room for all, one behind the other: the largest would not stay open in an exported graph.
+    steps = sum(part.x.shape[1] for part in parts if part.timed) or 1
     some = parts[0].x
-    first = torch.arange(steps, device=some.device) == 0
     running = some.new_zeros(some.shape[0], steps, dtype=torch.bool)
-    for part in timed:
-        running = running | part.mask
-    running = torch.where(running.any(dim=1, keepdim=True), running, first)
-    xs, masks = [], []
     for part in parts:
         if part.timed:
-            long = _longer(part, steps)
-            xs.append(long.x)
-            masks.append(long.mask)
-        else:
-            xs.append(part.x.expand(-1, steps, -1))
-            masks.append(part.mask & running)
-    return torch.stack(xs, dim=2), torch.stack(masks, dim=2)
+            running = running | _longer(part, steps).mask
+    first = torch.arange(steps, device=some.device) == 0
+    running = running | (first & ~running.any(dim=1, keepdim=True))
+    grid = [
+        _longer(part, steps)
+        if part.timed
+        else _Part(part.x.expand(-1, steps, -1), part.mask & running, timed=True)
+        for part in parts
+    ]
+    x = torch.stack([part.x for part in grid], dim=2)
+    return x, torch.stack([part.mask for part in grid], dim=2)
 
 
 def _longer(part: _Part, steps: int) -> _Part:

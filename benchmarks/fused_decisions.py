@@ -1,0 +1,299 @@
+"""Record what the streaming decoder asks the LLM, for `models.train.fusion` to learn from.
+
+    python -m benchmarks.fused_decisions --data ../shared/data --cache ../decisions
+
+Every recording runs through the streaming path with the shipped weights, and once more as a
+whole clip. Every question is kept with its candidates, the encoder states of the open audio,
+the emotion classifier's states and the errors that each candidate would make. Half of the training
+speakers' recordings are heard with noise, at another speed, through MP3. A recording that is in
+the cache already is not run again.
+"""
+
+from __future__ import annotations
+
+import random
+import zlib
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Final
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.progress import track
+
+from benchmarks.common import (
+    DataOption,
+    Floats,
+    Recording,
+    SeedOption,
+    SpeechOption,
+    ThreadsOption,
+    blocks,
+    load_sets,
+    run,
+)
+from benchmarks.offline import OfflineRecognizer
+from models.emotion import MIN_WINDOW_S, EmotionClassifier, EmotionScores
+from models.fusion import Candidate, FusionWeights, LlmFusion, Terms, opening_text
+from models.llm import LlmScorer
+from models.moonshine import FRAME_SAMPLES
+from models.moonshine_encoder import MIN_SAMPLES, Audio
+from models.train.fusion_data import (
+    Decision,
+    Halves,
+    Option,
+    prefix_errors,
+    role_of,
+    save_decisions,
+    varied,
+)
+from streamer.beam import BeamHypothesis, BeamRequest
+from streamer.clock import SAMPLE_RATE
+from streamer.emotion_monitor import EmotionMonitor
+from streamer.engine import Engine, EngineOptions
+from streamer.events import EmotionUpdate
+from streamer.latency import NullSpans
+from streamer.recognizer import Recognizer
+from streamer.segment_decoder import PolicyOptions
+from streamer.speech import SpeechModels
+from streamer.transcribe import transcribe
+from streamer.wer import normalize
+
+DEFAULT_SETS: Final = "librispeech_dev_clean_mp3,speechocean762_train"
+LEAD_FRAMES: Final = 20
+"""Frames kept before the open audio: words begin a little before they are timed."""
+MAX_FRAMES: Final = 256
+"""The newest of the open audio; words do not stay open for longer."""
+RUN_LENGTH: Final = 3
+N_EMOTION_STATES: Final = 160
+
+
+@dataclass(frozen=True)
+class _HearingSpeech(SpeechModels):
+    """The speech models; remembers the sound of the last beam."""
+
+    heard: list[Audio] = field(default_factory=list)
+
+    def alternatives(self, request: BeamRequest) -> list[BeamHypothesis]:
+        self.heard[:] = [request.audio]
+        return super().alternatives(request)
+
+
+class _StatefulClassifier:
+    """The emotion classifier; remembers its states."""
+
+    def __init__(self, classifier: EmotionClassifier) -> None:
+        self._classifier = classifier
+        self.frames = no_frames()
+
+    def predict(self, samples: Floats) -> EmotionScores:
+        features = self._classifier.features(samples)
+        self.frames = features.frames.astype(np.float16)
+        return features.scores
+
+
+class _AtOnce:
+    """A lane that computes where it is asked."""
+
+    def submit(self, call: Callable[[], EmotionScores], /) -> Future[EmotionScores]:
+        answer: Future[EmotionScores] = Future()
+        answer.set_result(call())
+        return answer
+
+
+class _KeptEmotion(EmotionMonitor):
+    """Hands out states only once their answer was collected, as a session would have them."""
+
+    def __init__(self, classifier: _StatefulClassifier, engine: Engine) -> None:
+        super().__init__(classifier, _AtOnce(), engine._options.emotion, NullSpans())
+        self._states = classifier
+        self.frames = no_frames()
+
+    def collect(self) -> EmotionUpdate | None:
+        update = super().collect()
+        if update is not None:
+            self.frames = self._states.frames
+        return update
+
+
+@dataclass
+class _Said:
+    """What one recording's session has told the LLM."""
+
+    opening: str
+    reference: list[str]
+    speaker: str
+    committed: str = ""
+    label: str = ""
+    decisions: list[Decision] = field(default_factory=list)
+
+
+class _RecordingFusion(LlmFusion):
+    """The shipped fusion; keeps every question."""
+
+    busy_ms = 0.0
+
+    def __init__(self, scorer: LlmScorer, weights: FusionWeights, said: _Said) -> None:
+        super().__init__(scorer, weights, said.opening)
+        self._said = said
+        self._weight = weights.llm
+        self.features: Callable[[], tuple[Halves, Halves]] = lambda: (no_frames(), no_frames())
+
+    def terms(self, candidates: Sequence[Candidate]) -> list[Terms]:
+        terms = super().terms(candidates)
+        said = self._said
+        before = normalize(said.committed)
+        options = tuple(
+            Option(
+                candidate.text,
+                candidate.logprob,
+                term.text / self._weight,
+                prefix_errors(said.reference, [*before, *normalize(candidate.text)], whole=False),
+            )
+            for candidate, term in zip(candidates, terms, strict=True)
+        )
+        context = said.opening + said.committed
+        audio, emotion = self.features()
+        said.decisions.append(
+            Decision(said.speaker, "stream", context, said.label, options, audio, emotion)
+        )
+        return terms
+
+    def append(self, text: str) -> None:
+        super().append(text)
+        if text:
+            self._said.committed += f" {text}"
+
+    def hear(self, emotion: str) -> None:
+        super().hear(emotion)
+        self._said.label = emotion
+
+
+def no_frames() -> Halves:
+    """The emotion classifier has not answered yet."""
+    return np.zeros((0, N_EMOTION_STATES), np.float16)
+
+
+class DecisionRecorder:
+    """Runs recordings and keeps the questions."""
+
+    def __init__(self, engine: Engine) -> None:
+        if engine._llm is None or not isinstance(engine._emotion, EmotionClassifier):
+            raise ValueError("the recorder needs the LLM and the project's own emotion classifier")
+        self._engine = engine
+        self._llm = engine._llm
+        self._classifier = engine._emotion
+        self._offline = OfflineRecognizer(engine)
+
+    def record(
+        self, samples: Floats, reference: str, speaker: str, previous: str
+    ) -> tuple[list[Decision], str]:
+        """All questions of one recording, and its transcript.
+
+        Args:
+            previous: transcript of what was said before, for the LLM to read.
+        """
+        said = _Said(opening_text(previous, ()), normalize(reference), speaker)
+        models = self._engine._speech
+        speech = _HearingSpeech(models.encoder, models.decoder, models.tokenizer, models.vad)
+        emotion = _KeptEmotion(_StatefulClassifier(self._classifier), self._engine)
+        fusion = _RecordingFusion(self._llm, self._engine._options.weights, said)
+        recognizer = Recognizer(
+            speech,
+            self._engine._options.recognizer,
+            fusion=fusion,
+            emotion=emotion,
+            spans=NullSpans(),
+        )
+        fusion.features = lambda: (_open_audio(recognizer, speech.heard[0]), emotion.frames)
+        text = transcribe(blocks(samples), recognizer).text
+        recognizer.close()
+        whole = self._whole(samples, said)
+        return [*said.decisions, *whole], text
+
+    def _whole(self, samples: Floats, said: _Said) -> list[Decision]:
+        """The recording as one question."""
+        if len(samples) < max(MIN_SAMPLES, int(MIN_WINDOW_S * SAMPLE_RATE)):
+            return []
+        policy = PolicyOptions()
+        found = self._offline.alternatives(samples, policy.beam_width)
+        floor = max(found.values()) - policy.prune_nats
+        likely = [Candidate(text, value) for text, value in found.items() if value >= floor]
+        alone = FusionWeights(llm=1.0)
+        terms = LlmFusion(self._llm, alone, said.opening).terms(likely)
+        options = tuple(
+            Option(
+                candidate.text,
+                candidate.logprob,
+                term.text,
+                prefix_errors(said.reference, normalize(candidate.text), whole=True),
+            )
+            for candidate, term in zip(likely, terms, strict=True)
+        )
+        audio = self._engine._speech.encoder.encode(samples).states.astype(np.float16)
+        window = samples[-3 * SAMPLE_RATE :]
+        emotion = self._classifier.features(window).frames.astype(np.float16)
+        return [Decision(said.speaker, "clip", said.opening, said.label, options, audio, emotion)]
+
+
+def _open_audio(recognizer: Recognizer, audio: Audio) -> Halves:
+    segment = recognizer._segment
+    committed = 0
+    if segment is not None:
+        committed = (segment.committed_end - segment.window_start) // FRAME_SAMPLES
+    start = max(0, committed - LEAD_FRAMES, audio.n_frames - MAX_FRAMES)
+    return audio.states[start:].astype(np.float16)
+
+
+def in_turns(recordings: Sequence[Recording], seed: int) -> list[Recording]:
+    """Runs of a few neighbours, which are the context of one another, in random order: a run
+    that is stopped has heard something of everybody."""
+    runs = [recordings[at : at + RUN_LENGTH] for at in range(0, len(recordings), RUN_LENGTH)]
+    random.Random(seed).shuffle(runs)
+    return [recording for some in runs for recording in some]
+
+
+def record_all(
+    recorder: DecisionRecorder, recordings: Sequence[Recording], cache: Path, seed: int
+) -> None:
+    """Record what is not in the cache."""
+    previous = ("", "")
+    for clip in track(recordings, "recording", console=Console(stderr=True), refresh_per_second=1):
+        target = cache / clip.set_name / f"{clip.speaker}-{clip.id}.npz"
+        if target.is_file():
+            previous = ("", "")
+            continue
+        samples = np.concatenate(clip.pieces())
+        number = zlib.crc32(f"{seed} {clip.id}".encode())
+        if role_of(clip.set_name, clip.speaker) == "train" and number % 2:
+            samples = varied(samples, np.random.default_rng(number))
+        before = previous[1] if previous[0] == clip.speaker else ""
+        decisions, text = recorder.record(samples, clip.text, clip.speaker, before)
+        save_decisions(target, decisions)
+        previous = (clip.speaker, text)
+
+
+def main(
+    cache: Annotated[Path, typer.Option(help="Folder for the decisions.")],
+    speech: SpeechOption = DEFAULT_SETS,
+    data: DataOption = Path("data"),
+    clips: Annotated[int, typer.Option(min=0, help="Recordings of each set; 0 takes all.")] = 0,
+    threads: ThreadsOption = 1,
+    seed: SeedOption = 0,
+) -> None:
+    engine = Engine.load(EngineOptions(threads=threads))
+    try:
+        recorder = DecisionRecorder(engine)
+        for some in load_sets(speech, data).values():
+            record_all(recorder, in_turns(some, seed)[: clips or len(some)], cache, seed)
+    finally:
+        engine.close()
+
+
+app = run(main)
+
+if __name__ == "__main__":
+    app()
