@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from benchmarks.chromium import Page
-from streamer.protocol import EmotionEvent, WireDecision, WireEmotion
+from streamer.protocol import EmotionEvent, LossEvent, WireDecision, WireEmotion
 from streamer.server import ServerOptions
 from tests.browser.scripted_server import ScriptedSession, scripted
 from tests.browser.test_page import (
@@ -288,6 +288,42 @@ async def test_the_newest_words_stay_in_sight_when_their_room_shrinks(page: Page
         assert await page.evaluate("document.querySelector('#captions').scrollTop") == 0
         await page.click("#to-live")
         await page.wait_for(inside)
+        await page.resize(1280, 800)
+        await stop(page)
+
+
+async def test_captions_are_read_on_a_phone_whatever_else_is_open(page: Page) -> None:
+    """Upright, small and on its side, with the insight open and a notice to be read."""
+
+    async def script(session: ScriptedSession) -> None:
+        await session.ready()
+        await session.send(EmotionEvent(emotion=HAPPY, start_ms=0, end_ms=2000, lag_ms=1))
+        await session.send(heartbeat(300))
+        for i in range(6):
+            await session.send(final("The sun shot out", first_id=4 * i, segment_id=i))
+        await session.send(LossEvent(start_ms=0, lost_samples=8000, reason="overrun"))
+        await session.bye()
+
+    newest = (
+        "(() => { const word = document.querySelector('.line:last-child .word');"
+        " const box = word.getBoundingClientRect();"
+        " return document.elementFromPoint(box.x + 1, box.y + box.height / 2) === word; })()"
+    )
+    share = (
+        "document.querySelector('#captions').clientHeight / "
+        "document.querySelector('main').clientHeight"
+    )
+    async with scripted(script) as server:
+        await page.call("Emulation.setTouchEmulationEnabled", enabled=True)
+        await start(page, server)
+        await page.wait_for("document.querySelector('.notice') !== null")
+        for width, height in ((390, 800), (320, 568), (844, 390)):
+            await page.resize(width, height, mobile=True)
+            for _ in ("open", "closed"):
+                await page.wait_for(newest)
+                assert await page.evaluate(share) > 0.5
+                await page.evaluate("document.querySelector('#insight-toggle').click(); 0")
+        await page.call("Emulation.setTouchEmulationEnabled", enabled=False)
         await page.resize(1280, 800)
         await stop(page)
 
