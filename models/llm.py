@@ -16,6 +16,8 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
 
+from models.errors import ModelMissingError
+
 Floats = npt.NDArray[np.float32]
 
 MAX_CONTEXT_TOKENS: Final = 256
@@ -129,10 +131,14 @@ def open_llm(folder: Path, *, threads: int, device: str = "cpu") -> LlmScorer:
     in transformers' format; `tokenizer.json` in either case.
 
     Raises:
+        models.errors.ModelError: a file is missing, or it is no causal language model.
         models.runtime.DeviceUnavailableError: the device is not usable.
     """
     from models.gemma import BODY_FILE, Gemma
 
+    tokenizer = folder / "tokenizer.json"
+    if not tokenizer.is_file():
+        raise ModelMissingError(f"the model {folder} is not complete (it has no {tokenizer.name})")
     model: LanguageModel
     if (folder / BODY_FILE).is_file():
         model = Gemma(folder, threads=threads, device=device)
@@ -143,7 +149,7 @@ def open_llm(folder: Path, *, threads: int, device: str = "cpu") -> LlmScorer:
         from models.llm_transformers import TransformersModel
 
         model = TransformersModel(folder, threads=threads, device=device)
-    return LlmScorer(model, Tokenizer.from_file(str(folder / "tokenizer.json")))
+    return LlmScorer(model, Tokenizer.from_file(str(tokenizer)))
 
 
 def _tells(question: Question) -> bool:

@@ -13,7 +13,9 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM, DynamicCache
 
+from models.errors import opening
 from models.llm import Question
+from models.runtime import require_torch_device
 
 
 @dataclass
@@ -26,12 +28,22 @@ class TransformersModel:
     """A `models.llm.LanguageModel`. Not safe for calls from several threads at once."""
 
     def __init__(self, folder: Path, *, threads: int, device: str = "cpu") -> None:
-        """Load the model in `folder`."""
+        """Load the model in `folder`.
+
+        Raises:
+            ModelError: a file is missing, or it is no causal language model.
+            DeviceUnavailableError: the device is not usable.
+        """
+        require_torch_device(device)
         torch.set_num_threads(threads)
         self._device = torch.device(device)
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16)
+        with opening(str(folder), "a causal language model"):
+            model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16)
         self._model = model.to(self._device).eval()
-        self.bos = int(model.config.bos_token_id)
+        text = model.config.get_text_config()
+        # Models that know no beginning have learned that texts end where others begin.
+        begins = [text.bos_token_id, text.eos_token_id, text.pad_token_id]
+        self.bos = next(_first(token) for token in begins if token is not None)
 
     def new_cache(self) -> _ContextCache:
         return _ContextCache()
@@ -85,3 +97,7 @@ def _fork(cache: DynamicCache, n_rows: int) -> DynamicCache:
             for layer in cache.layers
         ]
     )
+
+
+def _first(token: int | list[int]) -> int:
+    return token[0] if isinstance(token, list) else token

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from models.catalog import MOONSHINE
 from models.moonshine import Tokenizer
 from models.moonshine_decoder import DraftDecoder
 from models.moonshine_encoder import AsrEncoder, Audio, EncoderStream
@@ -59,6 +61,35 @@ class Speech(SpeechDecoder, Protocol):
     def encode(self, request: EncodeRequest) -> Audio | None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a session knows beside the sound."""
+
+    context: str
+    """Expected words and the user's context."""
+    said: Sequence[str]
+    """The committed words, as far as the ledger keeps them."""
+    emotion: str
+    """In the voice; empty if unknown."""
+
+
+class SpeechSource(Protocol):
+    """Models on the engine's threads."""
+
+    def session(self, told: Callable[[], Told]) -> Speech:
+        """What one session asks; `told` gives what it knows by then, for models that read."""
+
+
+class LoadedSpeech(Protocol):
+    """Models in memory."""
+
+    @property
+    def name(self) -> str: ...
+
+    def serve(self, batcher: Batcher, *, max_batch: int) -> SpeechSource:
+        """Let the batcher's threads run them, for up to `max_batch` sessions at once."""
+
+
 @dataclass(frozen=True)
 class SpeechModels:
     """The models themselves, on the caller's thread."""
@@ -67,6 +98,10 @@ class SpeechModels:
     decoder: DraftDecoder
     tokenizer: Tokenizer
     vad: VadModel
+    name: str = MOONSHINE.name
+
+    def serve(self, batcher: Batcher, *, max_batch: int) -> SharedSpeech:
+        return SharedSpeech(self, batcher, max_batch=max_batch)
 
     def encode(self, request: EncodeRequest) -> Audio | None:
         if request.n_forgotten:
@@ -87,7 +122,8 @@ class SpeechModels:
 
 
 class SharedSpeech:
-    """The models behind lanes; drafts of several sessions are decoded together.
+    """The models behind lanes, the same for all sessions, for they read nothing; drafts of several
+    sessions are decoded together.
 
     Encodings are not: each fills the CPU's units alone, and eight at once take as long as one
     after the other. Nor are beams, which are batches already.
@@ -108,6 +144,9 @@ class SharedSpeech:
         self._drafts: Lane[DraftRequest, Draft] = batcher.lane(
             lambda requests: draft_together(models.decoder, requests), max_batch=max_batch
         )
+
+    def session(self, told: Callable[[], Told]) -> Speech:
+        return self
 
     def encode(self, request: EncodeRequest) -> Audio | None:
         return self._encodings.run(request)

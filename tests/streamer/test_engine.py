@@ -130,6 +130,7 @@ def test_the_llm_is_converted_once_and_opened_with_the_context(
 ) -> None:
     import models.gemma_gguf
     import models.gemma_graph
+    import models.llm_loading
 
     def convert(gguf_path: Path, folder: Path) -> None:
         assert gguf_path.read_bytes() == b"gguf"
@@ -145,7 +146,7 @@ def test_the_llm_is_converted_once_and_opened_with_the_context(
 
     monkeypatch.setattr(models.gemma_gguf, "convert", convert)
     monkeypatch.setattr(models.gemma_graph, "build_graphs", build_graphs)
-    monkeypatch.setattr(streamer.engine, "open_llm", open_llm)
+    monkeypatch.setattr(models.llm_loading, "open_llm", open_llm)
     zoo = FakeZoo(tmp_path)
     said: list[str] = []
     for _ in range(2):

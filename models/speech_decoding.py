@@ -1,0 +1,131 @@
+"""What speech models of the transformers library have in common, whatever their kind.
+
+`models.speech_seq2seq` and `models.speech_llm` are the kinds, `models.speech_transformers` decodes
+with either.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from models.moonshine_encoder import Audio
+
+Floats = npt.NDArray[np.float32]
+
+SAMPLE_RATE: Final = 16_000
+_CONTROL: Final = re.compile(r"[<>|\[\]]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What a model reads before it listens, as far as its kind reads anything."""
+
+    context: str = ""
+    """Names and terms, what it is about."""
+    said: str = ""
+    """The newest words before the window."""
+    emotion: str = ""
+    """In the voice; empty if unknown."""
+
+    @property
+    def instruction(self) -> str:
+        """For models that are spoken to; empty if there is nothing to tell."""
+        parts = [
+            plain(self.context),
+            f"Said before: {plain(self.said)}" if self.said else "",
+            f"The speaker sounds {self.emotion}." if self.emotion else "",
+        ]
+        return "\n".join(part for part in parts if part)
+
+    @property
+    def transcript(self) -> str:
+        """For models that only know transcripts."""
+        direction = f"({self.emotion})" if self.emotion else ""
+        return " ".join(part for part in (plain(self.context), plain(self.said), direction) if part)
+
+
+def plain(text: str) -> str:
+    """Without the brackets that control tokens are written in: a client's text is not to be
+    taken for the prompt's own."""
+    return _CONTROL.sub(" ", text).strip()
+
+
+@dataclass(frozen=True)
+class WindowAudio(Audio):
+    """A whole window, encoded at once; `cross_kv` is empty."""
+
+    n_samples: int
+    """Of sound; silence may have been put behind it."""
+    state_samples: float
+    """Samples that one state stands for."""
+
+
+def window_audio(states: torch.Tensor, n_samples: int, state_samples: float) -> WindowAudio:
+    """From the encoder's output `[S, D]`."""
+    array = states.float().cpu().numpy()
+    nothing = np.zeros((0, 0, len(array), 0), np.float32)
+    return WindowAudio(array, nothing, n_samples, state_samples)
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """What a pass says about the last L tokens of B rows: `logits [B, L, V]`, and `attention
+    [B, L, S]` to the sound, of kinds whose attention follows it."""
+
+    logits: torch.Tensor
+    attention: torch.Tensor | None
+
+
+class Decoding(Protocol):
+    """One window's decoding on its way: rows of tokens behind the same opening, in a cache."""
+
+    def feed(self, rows: Sequence[Sequence[int]], n_scored: int) -> Passed:
+        """Append equally many tokens (maybe none at first) to each row; score the last."""
+
+    def drop(self, n_tokens: int) -> None:
+        """Forget the newest tokens."""
+
+    def select(self, rows: Sequence[int]) -> None:
+        """Go on with copies of these rows."""
+
+
+class SpeechKind(Protocol):
+    """How a kind of model is fed."""
+
+    def hear(self, sound: Floats, n_samples: int) -> WindowAudio:
+        """Encode `sound [N]`, whose first `n_samples` are not just silence put behind."""
+
+    def begin(self, audio: WindowAudio, prompt: Prompt) -> Decoding:
+        """A decoding of one row that has said nothing yet."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model and what belongs to it, as the transformers library loads them."""
+
+    model: Any
+    extractor: Any
+    tokenizer: Any
+
+    @property
+    def device(self) -> torch.device:
+        device: torch.device = self.model.device
+        return device
+
+    def features(self, samples: Floats, **options: Any) -> dict[str, torch.Tensor]:
+        """What the extractor makes of `samples [N]`, on the model's device and in its dtype."""
+        made = self.extractor(samples, sampling_rate=SAMPLE_RATE, return_tensors="pt", **options)
+        return {name: self.place(values) for name, values in made.items()}
+
+    def place(self, values: torch.Tensor | Floats) -> torch.Tensor:
+        """A copy for the model."""
+        tensor = torch.tensor(values) if isinstance(values, np.ndarray) else values
+        dtype = self.model.dtype if tensor.is_floating_point() else tensor.dtype
+        return tensor.to(self.device, dtype)
