@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from models.catalog import MOONSHINE
 from models.errors import ModelError
 from streamer.cli.failures import fail
 from streamer.cli.options import Device
@@ -15,7 +16,14 @@ if TYPE_CHECKING:
 
 
 def load_engine(
-    device: Device, threads: int, *, llm: bool, emotion_model: str, tell: bool
+    device: Device,
+    threads: int,
+    *,
+    llm: bool,
+    speech_model: str,
+    llm_model: str,
+    emotion_model: str,
+    tell: bool,
 ) -> Engine:
     """Takes seconds; the very first time the LLM is converted too, which takes about a minute.
 
@@ -25,14 +33,19 @@ def load_engine(
     from models.runtime import DeviceUnavailableError
     from streamer.engine import Engine, EngineOptions
 
-    if llm:
+    if llm or speech_model != MOONSHINE.name:
         from transformers.utils.logging import disable_progress_bar
 
         disable_progress_bar()
     try:
         return Engine.load(
             EngineOptions(
-                device=device.value, threads=threads, llm=llm, emotion_model=emotion_model
+                device=device.value,
+                threads=threads,
+                llm=llm,
+                speech_model=speech_model,
+                llm_model=llm_model,
+                emotion_model=emotion_model,
             ),
             progress=_tell if tell else None,
         )

@@ -34,6 +34,24 @@ LlmOption = Annotated[
         help="Let the language model decide about words. Off: less memory, more errors.",
     ),
 ]
+SpeechModelOption = Annotated[
+    str,
+    typer.Option(
+        envvar="STREAMER_SPEECH_MODEL",
+        help="What recognizes speech: a folder, or hub:OWNER/REPOSITORY, with a speech model of "
+        "the transformers library. For people with a GPU.",
+        metavar="NAME",
+    ),
+]
+LlmModelOption = Annotated[
+    str,
+    typer.Option(
+        envvar="STREAMER_LLM_MODEL",
+        help="The language model: a folder, or hub:OWNER/REPOSITORY, with a causal language model "
+        "of the transformers library.",
+        metavar="NAME",
+    ),
+]
 EmotionModelOption = Annotated[
     str,
     typer.Option(

@@ -8,14 +8,16 @@ from typing import Annotated
 
 import typer
 
-from models.catalog import EMOTION
+from models.catalog import EMOTION, GEMMA, MOONSHINE
 from streamer.cli.engine_loading import load_engine
 from streamer.cli.failures import EXIT_USAGE, fail
 from streamer.cli.options import (
     Device,
     DeviceOption,
     EmotionModelOption,
+    LlmModelOption,
     LlmOption,
+    SpeechModelOption,
     ThreadsOption,
     TokenOption,
 )
@@ -70,6 +72,8 @@ def serve(
     device: DeviceOption = Device.CPU,
     threads: ThreadsOption = 2,
     llm: LlmOption = True,
+    speech_model: SpeechModelOption = MOONSHINE.name,
+    llm_model: LlmModelOption = GEMMA.name,
     emotion_model: EmotionModelOption = EMOTION.name,
     trace: Annotated[
         Path | None,
@@ -97,7 +101,15 @@ def serve(
         fail(str(error), EXIT_USAGE)
     from streamer.server import create_app, run_server
 
-    engine = load_engine(device, threads, llm=llm, emotion_model=emotion_model, tell=True)
+    engine = load_engine(
+        device,
+        threads,
+        llm=llm,
+        speech_model=speech_model,
+        llm_model=llm_model,
+        emotion_model=emotion_model,
+        tell=True,
+    )
     try:
         app = create_app(engine, options)
     except OSError as error:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import typer
 
-from models.catalog import EMOTION
+from models.catalog import EMOTION, GEMMA, MOONSHINE
 from streamer.cli.engine_loading import load_engine
 from streamer.cli.failures import EXIT_USAGE, complain, fail
 from streamer.cli.options import (
@@ -23,7 +23,9 @@ from streamer.cli.options import (
     EmotionModelOption,
     HotWordOption,
     JsonOption,
+    LlmModelOption,
     SaveOption,
+    SpeechModelOption,
     ThreadsOption,
 )
 from streamer.clock import seconds_from_samples
@@ -75,6 +77,8 @@ def transcribe(
     save: SaveOption = None,
     device: DeviceOption = Device.CPU,
     threads: ThreadsOption = 2,
+    speech_model: SpeechModelOption = MOONSHINE.name,
+    llm_model: LlmModelOption = GEMMA.name,
     emotion_model: EmotionModelOption = EMOTION.name,
     trace: Annotated[
         Path | None,
@@ -106,7 +110,13 @@ def transcribe(
         fused = decoder is DecoderChoice.FUSED
         # In a script, stderr holds nothing but what went wrong.
         engine = load_engine(
-            device, threads, llm=fused, emotion_model=emotion_model, tell=sys.stderr.isatty()
+            device,
+            threads,
+            llm=fused,
+            speech_model=speech_model,
+            llm_model=llm_model,
+            emotion_model=emotion_model,
+            tell=sys.stderr.isatty(),
         )
         stack.callback(engine.close)
         failed = 0
