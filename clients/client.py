@@ -26,16 +26,15 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import ValidationError
 from websockets.asyncio.client import ClientConnection
-from websockets.asyncio.client import connect as open_websocket
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
+from websockets.exceptions import ConnectionClosed
 
 from clients.address import DEFAULT_ADDRESS, websocket_url
 from clients.course import Course, Gap
 from clients.kept_audio import Chunk, Command
 from clients.reconnect import ReconnectOptions, delays_s
 from clients.transcript import Transcript, TranscriptError
+from clients.wire import UnreachableError, open_websocket, read_event
 from streamer.protocol import (
-    SERVER_EVENT,
     ByeEvent,
     FinalizeMessage,
     ReadyEvent,
@@ -45,7 +44,6 @@ from streamer.protocol import (
 )
 
 _MAX_EVENTS: Final = 4096
-_MAX_EVENT_BYTES: Final = 16 * 2**20
 _MAX_UNSENT_S: Final = 20.0
 
 
@@ -332,19 +330,10 @@ class Client:
 
     async def _open_websocket(self) -> ClientConnection:
         """Raises ConnectionLostError."""
-        headers = {"Authorization": f"Bearer {self._token}"} if self._token is not None else None
         try:
-            return await open_websocket(
-                self._url,
-                additional_headers=headers,
-                compression=None,
-                max_size=_MAX_EVENT_BYTES,
-                open_timeout=self._open_timeout_s,
-                # A server that holds a fast client back gets to our pings late.
-                ping_timeout=None,
-            )
-        except (OSError, TimeoutError, InvalidHandshake, InvalidURI) as error:
-            raise self._lost(f"cannot connect to {self._url}: {error}") from error
+            return await open_websocket(self._url, self._token, self._open_timeout_s)
+        except UnreachableError as error:
+            raise self._lost(str(error)) from error
 
     async def _talk(self, websocket: ClientConnection) -> str:
         """Use one connection until it ends; gives the reason.
@@ -357,7 +346,7 @@ class Client:
             with suppress(ConnectionClosed):  # the server has said why, and that is read below
                 await websocket.send(self._course.opening().model_dump_json())
             while True:
-                event = _read_event(await self._next_text(websocket))
+                event = read_event(await self._next_text(websocket))
                 if isinstance(event, ReadyEvent):
                     shown = self._course.begin(event)
                     self.connected, self._broken = True, False
@@ -422,13 +411,3 @@ class Client:
 
     def _lost(self, trouble: str) -> ConnectionLostError:
         return ConnectionLostError(trouble or "the server closed without bye", self.transcript)
-
-
-def _read_event(text: str | bytes) -> ServerEvent | None:
-    """None for a type that came with a newer server. Raises ValidationError."""
-    try:
-        return SERVER_EVENT.validate_json(text)
-    except ValidationError as error:
-        if error.errors()[0]["type"] == "union_tag_invalid":
-            return None
-        raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 
 from streamer.protocol import SegmentEvent, ServerEvent, WireEmotion, WireWord, WordsEvent
@@ -74,6 +75,12 @@ class Transcript:
     def text(self) -> str:
         """What is certain: final and committed words."""
         return " ".join(word.text for word in self.committed)
+
+    def copy(self) -> Transcript:
+        """One that later events do not change."""
+        other = copy(self)
+        other._segments, other._committed = list(self._segments), list(self._committed)
+        return other
 
     def apply(self, event: ServerEvent) -> None:
         """Fold one event in; events without words change nothing.

@@ -80,6 +80,13 @@ async def test_a_session_from_start_to_bye(server: ServerThread) -> None:
     assert sum(isinstance(event, SegmentEvent) for event in events) == 2
 
 
+async def test_an_address_is_enough(server: ServerThread) -> None:
+    async with connect(server.http_url, token="s3cret") as client:
+        await client.send_audio(tone(0.5))
+        await client.stop()
+        assert client.transcript.text == "w0"
+
+
 async def test_events_can_be_read_while_audio_is_sent(server: ServerThread) -> None:
     async with connect(server.url, StartMessage(), token="s3cret") as client:
 
@@ -131,10 +138,15 @@ async def test_nobody_there() -> None:
     assert caught.value.transcript.text == ""
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1/", "nonsense"])
-async def test_an_address_that_is_none(url: str) -> None:
-    with pytest.raises(ConnectionLostError):
-        async with connect(url, StartMessage()):
+async def test_an_address_that_is_none() -> None:
+    with pytest.raises(ValueError, match="is no address"):
+        async with connect("ftp://localhost"):
+            pytest.fail("should not open")
+
+
+async def test_a_server_that_has_no_captions(server: ServerThread) -> None:
+    with pytest.raises(ConnectionLostError, match=r"404|403"):
+        async with connect(f"{server.http_url}elsewhere", token="s3cret"):
             pytest.fail("should not open")
 
 

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import time
+import tracemalloc
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import pytest
+import soundfile
 
 from clients.client import Client, connect
-from clients.files import stream_samples
+from clients.files import RecordingError, open_recording, stream_samples, transcribe
 from streamer.protocol import StartMessage
 from tests.fakes import FakeEngine, tone
 from tests.serving import ServerThread
@@ -56,3 +59,47 @@ async def test_a_recording_at_full_speed_loses_nothing() -> None:
             await stream_samples(client, tone(120.0), 16_000, speed=0)
             bye = await client.stop()
     assert (bye.words, bye.lost_samples) == (240, 0)
+
+
+@pytest.mark.parametrize("rate", [8_000, 44_100])
+async def test_a_recording_is_captioned_at_its_own_rate(tmp_path: Path, rate: int) -> None:
+    both = np.stack([tone(1.0, rate), np.zeros(rate, np.float32)], axis=1)
+    soundfile.write(tmp_path / "a.wav", both, rate, subtype="FLOAT")
+    with ServerThread() as server:
+        transcript = await transcribe(
+            tmp_path / "a.wav", server.http_url, StartMessage(context="A test.")
+        )
+        assert server.engine.recognizers[0].options.context == "A test."
+    assert transcript.text == "w0 w8000"
+
+
+def test_a_long_recording_is_read_in_little_memory(tmp_path: Path) -> None:
+    with soundfile.SoundFile(tmp_path / "a.wav", "w", 16_000, 1) as file:
+        for _ in range(20):
+            file.write(tone(60.0))
+    tracemalloc.start()
+    try:
+        with open_recording(tmp_path / "a.wav") as recording:
+            heard = sum(len(chunk) for chunk in recording.chunks())
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert heard == 20 * 60 * 16_000
+    assert peak_bytes < 200_000
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("missing.wav", "cannot be read"),
+        ("text.mp3", "use wav, flac, mp3 or ogg"),
+        ("text.raw", "use wav, flac, mp3 or ogg"),
+        ("fast.wav", "has 96000 Hz, the server takes 8000 to 48000"),
+    ],
+)
+def test_a_recording_that_cannot_be_sent_says_why(tmp_path: Path, name: str, says: str) -> None:
+    for text in ("text.mp3", "text.raw"):
+        (tmp_path / text).write_text("no audio")
+    soundfile.write(tmp_path / "fast.wav", tone(0.1), 96_000)
+    with pytest.raises(RecordingError, match=says), open_recording(tmp_path / name):
+        pytest.fail("should not open")

@@ -91,6 +91,25 @@ async def test_events_are_iterated_over_cuts_as_if_there_were_none(server: Serve
     assert "error" not in types
 
 
+async def test_the_state_of_the_connection_is_told(server: ServerThread) -> None:
+    async with cuttable(server) as (proxy, client):
+
+        async def watch() -> list[bool]:
+            return [connected async for connected in client.connections()]
+
+        watching = asyncio.create_task(watch())
+        await client.send_audio(tone(0.6))
+        for connection in (2, 3):
+            proxy.refusing = True
+            proxy.cut()
+            await until(lambda: not client.connected)
+            proxy.refusing = False
+            await until(lambda: client.connected)
+            assert proxy.connections >= connection
+        await client.stop()
+        assert await watching == [False, True, False, True]
+
+
 async def test_a_stalled_connection_is_left_for_a_new_one(server: ServerThread) -> None:
     patience = ReconnectOptions(first_delay_s=0.01, stall_s=0.2)
     async with cuttable(server, reconnect=patience) as (proxy, client):

@@ -63,6 +63,17 @@ def test_tentative_words_come_and_go() -> None:
     assert transcript.tentative == ()
 
 
+def test_a_copy_stays_as_it_is() -> None:
+    transcript = Transcript()
+    transcript.apply(words(wire(0, "hello"), wire(1, "wor", "tentative")))
+    before = transcript.copy()
+    transcript.apply(words(wire(1, "world")))
+    transcript.apply(segment(wire(0, "hello", "final"), wire(1, "world", "final")))
+    assert [word.text for word in before.words] == ["hello", "wor"]
+    assert (before.text, before.segments) == ("hello", ())
+    assert transcript.text == "hello world"
+
+
 def test_other_events_change_nothing() -> None:
     transcript = Transcript()
     transcript.apply(ErrorEvent(code=ErrorCode.BAD_FRAME, message="m", fatal=True))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import signal
@@ -11,77 +10,20 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from anyio.from_thread import start_blocking_portal
 
 from clients.microphone import MicrophoneError
 from models.catalog import EMOTION
 from streamer.server_options import ServerOptions
+from tests.fake_audio import FakeAudio
 from tests.fakes import eventually, silence, tone
 from tests.serving import ServerThread
 from tests.sockets import cutting_proxy
 from tests.streamer.cli.conftest import Run
-
-
-class FakePortAudioError(Exception):
-    pass
-
-
-class FakeStream:
-    """Delivers a sound again and again from a thread of its own, as a driver does, until it is
-    unplugged."""
-
-    def __init__(
-        self,
-        sound: npt.NDArray[np.float32],
-        plugged_in: threading.Event,
-        options: dict[str, Any],
-    ) -> None:
-        self._sound = sound
-        self._options = options
-        self._plugged_in = plugged_in
-        self._open = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-
-    def start(self) -> None:
-        self._open.set()
-        self._thread.start()
-
-    def close(self) -> None:
-        self._open.clear()
-        self._thread.join()
-
-    def _run(self) -> None:
-        n = self._options["blocksize"]
-        blocks = self._sound.reshape(-1, n, self._options["channels"])
-        for frames in itertools.cycle(blocks):
-            if not (self._open.is_set() and self._plugged_in.is_set()):
-                break
-            times = SimpleNamespace(currentTime=1.0, inputBufferAdcTime=0.9)
-            self._options["callback"](frames, n, times, None)
-            time.sleep(0.02)
-        self._options["finished_callback"]()
-
-
-class FakeAudio:
-    PortAudioError = FakePortAudioError
-
-    def __init__(self) -> None:
-        self.devices = [{"name": "Webcam", "max_input_channels": 1, "default_samplerate": 16_000.0}]
-        self.plugged_in = threading.Event()
-        self.plugged_in.set()
-        self.sound = tone(0.5)
-
-    def query_devices(self, device: int | None = None, kind: str | None = None) -> Any:
-        return {"index": 0} if kind == "input" else self.devices
-
-    def InputStream(self, **options: Any) -> FakeStream:
-        return FakeStream(self.sound, self.plugged_in, options)
 
 
 @pytest.fixture
