@@ -227,6 +227,7 @@ async def _feed(microphone: Microphone, client: Client, view: CaptionView) -> No
             loop.remove_signal_handler(signal.SIGINT)
         view.notice = "finishing … (ctrl-C again: at once)"
         await client.stop()
+        view.notice = ""
         if sending.done():
             sending.result()
     finally:

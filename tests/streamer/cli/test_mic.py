@@ -71,6 +71,19 @@ def test_ctrl_c_ends_with_the_last_words(run: Run, audio: FakeAudio, server: Ser
     assert options.hot_words == ("Ada", "Nell")
 
 
+def test_a_second_ctrl_c_does_not_wait(run: Run, audio: FakeAudio, server: ServerThread) -> None:
+    def press_twice() -> None:
+        server.engine.hold.clear()  # the server will not answer `stop`
+        press_ctrl_c()
+        eventually(lambda: signal.getsignal(signal.SIGINT) is signal.default_int_handler)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with once_heard(server, press_twice):
+        result = run("mic", "--url", server.url)
+    assert result.exit_code == 130
+    assert result.stderr == "error: stopped before the last words came\n"
+
+
 def test_an_unplugged_microphone_is_told_after_the_last_words(
     run: Run, audio: FakeAudio, server: ServerThread
 ) -> None:
