@@ -23,7 +23,7 @@ from models.speech_decoding import (
 MAX_PROMPT_TOKENS: Final = 128
 _TASK: Final = ("<|en|>", "<|transcribe|>")
 _MOONSHINE_MULTIPLE: Final = 80
-"""Samples that a frame of Moonshine Streaming begins with; shorter rests would be cut off."""
+"""Moonshine Streaming hears whole frames of so many samples."""
 
 
 class Seq2SeqKind:
@@ -53,7 +53,10 @@ class Seq2SeqKind:
 
     def _features(self, sound: Floats) -> dict[str, torch.Tensor]:
         return self._loaded.features(
-            sound, return_attention_mask=True, pad_to_multiple_of=_MOONSHINE_MULTIPLE
+            sound,
+            padding=True,
+            pad_to_multiple_of=_MOONSHINE_MULTIPLE,
+            return_attention_mask=True,
         )
 
     def _padded(self, n_samples: int) -> int:

@@ -1,0 +1,179 @@
+"""Tiny random speech models of every kind on real speech, through the real engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from models.catalog import SILERO
+from models.emotion import LABELS, ClipOptions, EmotionModel
+from models.silero import VadModel
+from models.speech_decoding import Prompt, WindowAudio
+from models.speech_loading import load_speech_model
+from models.speech_transformers import Continuation, TransformersSpeech
+from models.zoo import Zoo
+from streamer.engine import Engine, EngineOptions
+from streamer.events import SegmentClosed, SessionEvent, WordsUpdate
+from streamer.latency import NullSpans
+from streamer.ledger import Word
+from streamer.named_speech import NamedSpeech
+from streamer.recognizer import Recognizer
+from streamer.recognizer_api import SessionOptions
+from streamer.speech_loading import VAD_FILE
+from tests.models.tiny_speech import WRITERS
+from tests.speech_models import Clip, Floats
+
+CHUNK = 1_600
+CONTEXT = "The boats of the lower river."
+
+
+class Sad(EmotionModel):
+    """A classifier without doubts."""
+
+    def __init__(self) -> None:
+        super().__init__(LABELS, ClipOptions())
+
+    @property
+    def name(self) -> str:
+        return "sad"
+
+    def _probabilities(self, samples: Floats) -> Floats:
+        return np.array([float(label == "sad") for label in LABELS], np.float32)
+
+
+@dataclass(frozen=True)
+class Asked:
+    prompt: Prompt
+    given: str
+    """What the answer was to begin with."""
+
+
+class Listening(TransformersSpeech):
+    """The real model; keeps what it was asked."""
+
+    def __init__(self, model: TransformersSpeech) -> None:
+        self.__dict__.update(model.__dict__)
+        self.asked: list[Asked] = []
+
+    def follow(
+        self,
+        audio: WindowAudio,
+        prompt: Prompt,
+        given: Sequence[int],
+        guess: Sequence[int],
+        max_tokens: int,
+    ) -> Continuation:
+        self.asked.append(Asked(prompt, self.tokenizer.decode(list(given))))
+        return super().follow(audio, prompt, given, guess, max_tokens)
+
+
+@pytest.fixture(scope="module", params=sorted(WRITERS))
+def model(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> TransformersSpeech:
+    folder = tmp_path_factory.mktemp(request.param)
+    WRITERS[request.param](folder)
+    return load_speech_model(folder, name=request.param)
+
+
+@pytest.fixture
+def listening(model: TransformersSpeech) -> Listening:
+    return Listening(model)
+
+
+@pytest.fixture
+def engine(listening: Listening) -> Iterator[Engine]:
+    vad = VadModel(Zoo().path(SILERO.name, VAD_FILE))
+    engine = Engine(EngineOptions(threads=2), NamedSpeech(listening, vad), Sad(), None)
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="module")
+def sound(clips: list[Clip]) -> Floats:
+    """Two people with a pause between, one of them for longer than a window."""
+    pause = np.zeros(24_000, np.float32)
+    return np.concatenate([clips[-1].samples[: 13 * 16_000], pause, clips[0].samples, pause])
+
+
+def feed(recognizer: Recognizer, sound: Floats) -> list[SessionEvent]:
+    events: list[SessionEvent] = []
+    for at in range(0, len(sound), CHUNK):
+        recognizer.accept(sound[at : at + CHUNK])
+        while recognizer.due():
+            events.extend(recognizer.step())
+    return [*events, *recognizer.finalize()]
+
+
+def committed(events: Sequence[SessionEvent]) -> list[Word]:
+    return [word for event in events if isinstance(event, WordsUpdate) for word in event.committed]
+
+
+def test_what_is_committed_stands_and_is_built_upon(
+    engine: Engine, listening: Listening, sound: Floats
+) -> None:
+    recognizer = engine.recognizer(SessionOptions(context=CONTEXT), NullSpans())
+    events = feed(recognizer, sound)
+    words = committed(events)
+    assert len(words) > 10
+    assert [word.id for word in words] == list(range(len(words)))
+    final = [
+        word for event in events if isinstance(event, SegmentClosed) for word in event.segment.words
+    ]
+    assert [(w.id, w.text, w.start_sample) for w in final] == [
+        (w.id, w.text, w.start_sample) for w in words
+    ]
+    times = [time for word in words for time in (word.start_sample, word.end_sample)]
+    assert times == sorted(times)
+    assert times[0] >= 0
+    assert times[-1] <= len(sound)
+    # Each answer begins with committed words; what was said before them is told, and nothing
+    # is both or left out.
+    spoken = [word.text for word in words]
+    for asked in listening.asked:
+        known = [*asked.prompt.said.split(), *asked.given.split()]
+        assert any(
+            spoken[end - len(known) : end] == known for end in range(len(known), len(spoken) + 1)
+        )
+    assert any(asked.given for asked in listening.asked)
+    assert any(asked.prompt.said for asked in listening.asked)
+
+
+def test_context_and_emotion_are_told(engine: Engine, listening: Listening, sound: Floats) -> None:
+    options = SessionOptions(context=CONTEXT, hot_words=("Ogechi",))
+    feed(engine.recognizer(options, NullSpans()), sound[: 3 * 16_000])
+    assert {asked.prompt.context for asked in listening.asked} == {
+        f"Names and terms: Ogechi.\n{CONTEXT}\n"
+    }
+    # The first step comes before the first emotion.
+    emotions = [asked.prompt.emotion for asked in listening.asked]
+    assert emotions == sorted(emotions)
+    assert emotions[-1] == "sad"
+
+
+def test_silence_yields_no_text(engine: Engine, listening: Listening) -> None:
+    noise = 1e-3 * np.random.default_rng(0).standard_normal(10 * 16_000).astype(np.float32)
+    for quiet in (np.zeros_like(noise), noise):
+        recognizer = engine.recognizer(SessionOptions(), NullSpans())
+        feed(recognizer, quiet)
+        assert recognizer.ledger.words == ()
+    assert listening.asked == []
+
+
+def test_sessions_do_not_touch_each_other(engine: Engine, sound: Floats) -> None:
+    parts = [(sound[: 4 * 16_000], CONTEXT), (sound[13 * 16_000 :], "")]
+
+    def caption(part: tuple[Floats, str]) -> list[tuple[str, int, int]]:
+        samples, context = part
+        recognizer = engine.recognizer(SessionOptions(context=context), NullSpans())
+        events = feed(recognizer, samples)
+        return [(word.text, word.start_sample, word.end_sample) for word in committed(events)]
+
+    alone = [caption(part) for part in parts]
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(caption, parts)) == alone
+    assert any(alone)
