@@ -45,7 +45,7 @@ from models.train.fusion_data import (
     Decision,
     Halves,
     Option,
-    prefix_errors,
+    errors_of,
     role_of,
     save_decisions,
     varied,
@@ -146,14 +146,11 @@ class _RecordingFusion(LlmFusion):
         terms = super().terms(candidates)
         said = self._said
         before = normalize(said.committed)
+        words = [[*before, *normalize(candidate.text)] for candidate in candidates]
+        errors = errors_of(said.reference, words, whole=False)
         options = tuple(
-            Option(
-                candidate.text,
-                candidate.logprob,
-                term.text / self._weight,
-                prefix_errors(said.reference, [*before, *normalize(candidate.text)], whole=False),
-            )
-            for candidate, term in zip(candidates, terms, strict=True)
+            Option(candidate.text, candidate.logprob, term.text / self._weight, wrong)
+            for candidate, term, wrong in zip(candidates, terms, errors, strict=True)
         )
         context = said.opening + said.committed
         audio, emotion = self.features()
@@ -224,14 +221,11 @@ class DecisionRecorder:
         likely = [Candidate(text, value) for text, value in found.items() if value >= floor]
         alone = FusionWeights(llm=1.0)
         terms = LlmFusion(self._llm, alone, said.opening).terms(likely)
+        words = [normalize(candidate.text) for candidate in likely]
+        errors = errors_of(said.reference, words, whole=True)
         options = tuple(
-            Option(
-                candidate.text,
-                candidate.logprob,
-                term.text,
-                prefix_errors(said.reference, normalize(candidate.text), whole=True),
-            )
-            for candidate, term in zip(likely, terms, strict=True)
+            Option(candidate.text, candidate.logprob, term.text, wrong)
+            for candidate, term, wrong in zip(likely, terms, errors, strict=True)
         )
         audio = self._engine._speech.encoder.encode(samples).states.astype(np.float16)
         window = samples[-3 * SAMPLE_RATE :]

@@ -50,12 +50,12 @@ class FusionTrainConfig:
     """Where the attention's bias on soft tokens starts, nats."""
     batch_size: int = 8
     max_options: int = 4
-    lora_lr: float = 5e-4
-    layer_lr: float = 2e-3
+    lora_lr: float = 2e-4
+    layer_lr: float = 1e-3
     weights_lr: float = 3e-3
     weight_decay: float = 0.01
-    lm_loss: float = 0.02
-    """Share of the right candidate's negative log-likelihood, a token."""
+    lm_loss: float = 0.05
+    """Share of a right candidate's negative log-likelihood, nats a word."""
     warmup_share: float = 0.1
     max_clip_frames: int = 416
     """Whole recordings are trained on up to this length."""
@@ -65,6 +65,8 @@ class FusionTrainConfig:
     """Looks at the dev speakers, in an epoch."""
     patience: int = 3
     """Looks without a better dev loss before training stops."""
+    max_train: int = 0
+    """Decisions to learn from; 0 takes all."""
     max_dev: int = 200
     """Decisions of the dev speakers that are looked at."""
     seed: int = 1
@@ -172,7 +174,8 @@ class Trainer:
             scores = self.model.fused(decision, answers) * self.model.sharpness.exp()
             losses.append(listwise_loss(scores, decision))
             right = min(range(len(answers)), key=lambda i: decision.options[i].errors)
-            losses[-1] = losses[-1] - self.config.lm_loss * answers[right]
+            n_words = max(1, len(decision.options[right].text.split()))
+            losses[-1] = losses[-1] - self.config.lm_loss * answers[right] / n_words
         loss = torch.stack(losses).mean()
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -322,10 +325,11 @@ def train(
     work.mkdir(parents=True, exist_ok=True)
     chosen = telling(load_role(decisions, "train"), config.max_clip_frames)
     dev = telling(load_role(decisions, "dev"), config.max_clip_frames)
-    random.Random(config.seed).shuffle(dev)
+    for some in (chosen, dev):
+        random.Random(config.seed).shuffle(some)
     if not chosen or not dev:
         raise ValueError(f"no decisions to learn from in {decisions}; record them first")
-    dev = dev[: config.max_dev]
+    chosen, dev = chosen[: config.max_train or len(chosen)], dev[: config.max_dev]
     _LOG.info("%d decisions to train on, %d of dev speakers", len(chosen), len(dev))
     trainer = Trainer(config, llm, chosen, dev, work)
     if resume:
@@ -357,6 +361,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--frozen", action="store_true", help="the LLM without updates")
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--epochs", type=int, default=FusionTrainConfig.epochs)
+    parser.add_argument("--max-train", type=int, default=FusionTrainConfig.max_train)
+    parser.add_argument("--evaluations", type=int, default=FusionTrainConfig.evaluations)
     parser.add_argument("--seed", type=int, default=FusionTrainConfig.seed)
     parser.add_argument("--threads", type=int, default=FusionTrainConfig.threads)
     parser.add_argument("--max-minutes", type=float, default=FusionTrainConfig.max_minutes)
@@ -368,6 +374,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         layer=layer_config(args.strategy, args.arrangement, names) if names else None,
         lora=LoraConfig(rank=0) if args.frozen else LoraConfig(),
         epochs=args.epochs,
+        evaluations=args.evaluations,
+        max_train=args.max_train,
         seed=args.seed,
         threads=args.threads,
         max_minutes=args.max_minutes,

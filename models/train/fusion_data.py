@@ -77,15 +77,31 @@ def role_of(set_name: str, speaker: str) -> Role:
     return "dev" if dev else "judge" if judge else "train"
 
 
-def prefix_errors(reference: Sequence[str], said: Sequence[str], *, whole: bool) -> int:
-    """Word errors of `said` against the whole reference, or the beginning of it that fits best."""
+def errors_of(
+    reference: Sequence[str], candidates: Sequence[Sequence[str]], *, whole: bool
+) -> list[int]:
+    """Word errors of each candidate (words that follow one another from the start).
+
+    Against the whole reference, or against a beginning of it, the same for all, since they were
+    heard in the same sound: the one that some candidate fits best, the longest of those.
+    """
+    table = np.array([_edit_row(reference, said) for said in candidates])
+    if whole:
+        return [int(errors) for errors in table[:, -1]]
+    best = table.min(axis=0)
+    end = np.flatnonzero(best == best.min())[-1]
+    return [int(errors) for errors in table[:, end]]
+
+
+def _edit_row(reference: Sequence[str], said: Sequence[str]) -> list[int]:
+    """Word errors of `said` against each beginning of the reference."""
     row = list(range(len(reference) + 1))
     for n_said, word in enumerate(said, start=1):
         diagonal, row[0] = row[0], n_said
         for i, expected in enumerate(reference, start=1):
             best = min(diagonal + (word != expected), row[i] + 1, row[i - 1] + 1)
             diagonal, row[i] = row[i], best
-    return row[-1] if whole else min(row)
+    return row
 
 
 def save_decisions(path: Path, decisions: Sequence[Decision]) -> None:

@@ -8,8 +8,8 @@ import pytest
 from models.train.fusion_data import (
     Decision,
     Option,
+    errors_of,
     load_decisions,
-    prefix_errors,
     role_of,
     save_decisions,
     varied,
@@ -18,15 +18,21 @@ from models.train.fusion_data import (
 SAID = ["the", "cat", "sat", "on", "the", "mat"]
 
 
+def test_errors_against_the_whole_reference() -> None:
+    said = ["the cat", "the cat sat on the mat", "a cat"]
+    assert errors_of(SAID, [text.split() for text in said], whole=True) == [4, 0, 5]
+
+
 @pytest.mark.parametrize(
-    ("said", "whole", "beginning"),
-    [("the cat", 4, 0), ("the cat sat on the mat", 0, 0), ("a cat", 5, 1), ("the the cat", 4, 1)],
+    ("said", "errors"),
+    [
+        (["the cat", "a cat", "the the cat"], [0, 1, 1]),
+        (["the cat", "the cat sat"], [1, 0]),  # heard in the same sound: a word is missing
+        (["the cat at", "the cats at"], [1, 2]),
+    ],
 )
-def test_errors_against_the_whole_and_against_the_best_beginning(
-    said: str, whole: int, beginning: int
-) -> None:
-    assert prefix_errors(SAID, said.split(), whole=True) == whole
-    assert prefix_errors(SAID, said.split(), whole=False) == beginning
+def test_candidates_are_held_against_the_same_beginning(said: list[str], errors: list[int]) -> None:
+    assert errors_of(SAID, [text.split() for text in said], whole=False) == errors
 
 
 def test_decisions_come_back_as_they_were(tmp_path: Path) -> None:
