@@ -5,25 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from models.catalog import SILERO
 from models.emotion import LABELS, ClipOptions, EmotionModel
+from models.llm import open_llm
 from models.silero import VadModel
 from models.speech_decoding import Prompt, WindowAudio
 from models.speech_loading import load_speech_model
 from models.speech_transformers import Continuation, TransformersSpeech
 from models.zoo import Zoo
 from streamer.engine import Engine, EngineOptions
-from streamer.events import SegmentClosed, SessionEvent, WordsUpdate
+from streamer.events import SegmentClosed, SessionEvent, StepDone, WordsUpdate
 from streamer.latency import NullSpans
 from streamer.ledger import Word
 from streamer.named_speech import NamedSpeech
 from streamer.recognizer import Recognizer
 from streamer.recognizer_api import SessionOptions
 from streamer.speech_loading import VAD_FILE
+from tests.models.tiny_gemma import write_tiny_gemma
 from tests.models.tiny_speech import WRITERS
 from tests.speech_models import Clip, Floats
 
@@ -177,3 +180,21 @@ def test_sessions_do_not_touch_each_other(engine: Engine, sound: Floats) -> None
     with ThreadPoolExecutor(2) as pool:
         assert list(pool.map(caption, parts)) == alone
     assert any(alone)
+
+
+def test_an_llm_may_decide_and_words_may_be_expected(
+    listening: Listening, sound: Floats, tmp_path: Path
+) -> None:
+    write_tiny_gemma(tmp_path)
+    scorer = open_llm(tmp_path, threads=1)
+    vad = VadModel(Zoo().path(SILERO.name, VAD_FILE))
+    engine = Engine(EngineOptions(threads=2), NamedSpeech(listening, vad), Sad(), scorer)
+    try:
+        options = SessionOptions(hot_words=("bal", "kon gin"))
+        events = feed(engine.recognizer(options, NullSpans()), sound[: 6 * 16_000])
+    finally:
+        engine.close()
+    assert any("llm" in event.stages_ms for event in events if isinstance(event, StepDone))
+    words = committed(events)
+    times = [time for word in words for time in (word.start_sample, word.end_sample)]
+    assert times == sorted(times)
