@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from torch import Tensor
 
+LORA_FILE: Final = "lora.safetensors"
 DOWN: Final = ".lora_a"
 UP: Final = ".lora_b"
 

@@ -20,11 +20,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from models.fusion_layer import Features, FusionLayer
+from models.lora import LORA_FILE
+from models.soft_tokens import LAYER_FILE, SETTINGS_FILE
 from models.train.fusion_score import ASKING_TOKENS, FusedScorer, Inputs
 
-LAYER_FILE: Final = "fusion.onnx"
-LORA_FILE: Final = "lora.safetensors"
-SETTINGS_FILE: Final = "fusion.json"
 _OPSET: Final = 17
 
 
