@@ -2,7 +2,8 @@
 
 Each clip is streamed with a list of expected words: those of its reference that are rare, among
 as many rare words of other clips as it takes to fill the list (Le et al., 2021). A word is rare
-if it is not among the commonest that make up 90 % of the words of the sets at hand. References
+if, counted from the commonest on, 90 % of the words of the sets at hand are reached before it or
+with it. References
 have no case: a word is given as the LLM finds it likelier, with a capital letter or without.
 """
 
@@ -219,8 +220,8 @@ def main(
     results = summarize(outcomes, setup.seed)
     parameters = {"clips": clips, "size": size, "nats": tried, "sets": list(chosen)}
     notes = [
-        "clips without rare words are left out; rare words are those outside the commonest that "
-        "make up 90 % of the words of these sets"
+        "clips without rare words are left out; rare words occur no more often than the one with "
+        "which, counted from the commonest on, 90 % of the words of these sets are reached"
     ]
     setup.publish("hot_words", parameters, results, draw(results), table(results), notes)
 

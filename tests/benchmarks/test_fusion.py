@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from benchmarks.common import Recording
+from benchmarks.fusion import (
+    CONDITIONS,
+    DEFAULT,
+    DRAFT,
+    TEXT,
+    Outcome,
+    WrongEmotion,
+    gains_and_harms,
+    said_before,
+    summarize,
+)
+from streamer.wer import WordErrors
+from tests.speech_fakes import PreferringFusion
+
+
+def clip(name: str, text: str, speaker: str = "4") -> Recording:
+    return Recording("set", name, (Path("none"),), text, speaker)
+
+
+def outcome(wrong: int) -> Outcome:
+    return Outcome("text", WordErrors(wrong, 0, 0, 10), 2.0, 0.5, (900.0,))
+
+
+def test_context_is_what_was_read_before_in_the_same_chapter() -> None:
+    clips = [clip(f"4-1-000{i}", f"SENTENCE {i}") for i in range(4)] + [clip("4-2-0000", "OTHER")]
+    before = said_before(clips)
+    assert before["4-1-0000"] == before["4-2-0000"] == ""
+    assert before["4-1-0003"] == "Sentence 1 sentence 2."
+
+
+def test_a_wrong_emotion_is_never_the_right_one() -> None:
+    inner = PreferringFusion("")
+    fusion = WrongEmotion(inner, random.Random(0))
+    for _ in range(50):
+        fusion.hear("sad")
+    assert "sad" not in inner.emotions
+    assert len(set(inner.emotions)) > 2
+
+
+def test_conditions_are_held_against_the_draft_and_the_text_alone() -> None:
+    clips = {"set": [clip("a", "x"), clip("b", "y")]}
+    errors = dict.fromkeys(CONDITIONS, 2) | {DRAFT: 4, DEFAULT: 1}
+    outcomes = {
+        one.id: {name: outcome(wrong) for name, wrong in errors.items()} for one in clips["set"]
+    }
+    rows = summarize(clips, outcomes, seed=0)["all"]
+    assert rows[DRAFT]["wer_percent"] == 40.0
+    assert rows[TEXT]["against"][DRAFT]["ratio"] == 0.5
+    assert rows[DEFAULT]["against"][TEXT]["wer_points"] == pytest.approx(-10.0)
+    assert rows[DEFAULT]["compute_per_audio"] == 0.25
+
+
+def test_gains_and_harms_are_listed_by_clip() -> None:
+    clips = {"set": [clip("a", "x"), clip("b", "y"), clip("c", "z")]}
+    changes = {"a": (3, 1), "b": (0, 2), "c": (1, 1)}
+    outcomes = {
+        name: {DRAFT: outcome(draft), DEFAULT: outcome(fused)}
+        for name, (draft, fused) in changes.items()
+    }
+    told = gains_and_harms(clips, outcomes)
+    assert (told["helped"], told["harmed"], told["unchanged"]) == (1, 1, 1)
+    assert [row["id"] for row in told["most_helped"]] == ["a"]
+    assert [row["id"] for row in told["most_harmed"]] == ["b"]
