@@ -8,7 +8,15 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.text import Text
 
 
@@ -45,7 +53,13 @@ def file_progress(name: str, length_s: float | None) -> Iterator[FileProgress]:
         return
     # Where both are the terminal, one console must draw both.
     console = Console(stderr=not sys.stdout.isatty())
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), _Position(), _Speed())
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        _Position(),
+        _Speed(),
+        TimeRemainingColumn(compact=True),
+    )
     with Progress(*columns, console=console, redirect_stdout=False) as progress:
         yield FileProgress(progress, progress.add_task(name, total=length_s))
 
