@@ -21,6 +21,7 @@ export class CaptionView {
   /** @type {OpenLine | null} */
   #open = null;
   #following = true;
+  #saidEmotion = "";
   #heightPx = 0;
   /** @type {WeakMap<Node, WireWord>} */
   #words = new WeakMap();
@@ -72,7 +73,10 @@ export class CaptionView {
     const open = (this.#open ??= this.#newLine(caption));
     this.#append(open, added);
     this.#settle(open);
-    if (caption.emotion !== null) tint(open, caption.emotion.label);
+    if (caption.emotion !== null) {
+      tint(open, caption.emotion.label);
+      this.#announceEmotion(caption.emotion.label);
+    }
     this.#follow();
   }
 
@@ -157,6 +161,17 @@ export class CaptionView {
     if (heightPx <= open.heightPx) return;
     open.heightPx = heightPx;
     open.text.style.setProperty("min-height", `${heightPx}px`);
+  }
+
+  /**
+   * Those who cannot see the tint are told when the emotion changes.
+   *
+   * @param {string} label
+   */
+  #announceEmotion(label) {
+    if (label === "unknown" || label === this.#saidEmotion) return;
+    this.#saidEmotion = label;
+    this.#announce(`(${label})`);
   }
 
   /** @param {string} text */

@@ -159,12 +159,23 @@ async def test_segment_without_words_leaves_no_line(page: Page) -> None:
         await stop(page)
 
 
-async def test_only_committed_text_is_read_out(page: Page) -> None:
-    async with scripted(captions_of_two_segments) as server:
+async def test_committed_text_and_new_emotions_are_read_out(page: Page) -> None:
+    async def script(session: ScriptedSession) -> None:
+        await session.ready()
+        for segment_id, label in enumerate(("happy", "happy", "unknown", "sad")):
+            said = final(f"Segment {segment_id}", 2 * segment_id, segment_id)
+            emotion = WireEmotion(label=label, probs={})
+            await session.send(said.model_copy(update={"emotion": emotion}))
+        await session.send(update("no <air>", "stirred", first_id=8, segment_id=4))
+        await session.bye()
+
+    async with scripted(script) as server:
         await start(page, server)
         await page.wait_for(f"{TENTATIVE} === 'stirred'")
         said = await page.evaluate("document.querySelector('[aria-live=polite]').innerText")
-        assert " ".join(said.split()) == "The sun shot out no <air>"
+        assert " ".join(said.split()) == (
+            "Segment 0 (happy) Segment 1 Segment 2 Segment 3 (sad) no <air>"
+        )
         await stop(page)
 
 
