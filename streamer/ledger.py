@@ -148,7 +148,8 @@ class Ledger:
         last_start = self._committed[-1].start_sample if self._committed else segment.start_sample
         for number, word in enumerate(words, self._next_word_id):
             if word.start_sample < last_start or word.end_sample < word.start_sample:
-                raise LedgerError(f"word {word.text!r} runs backwards in time")
+                # It may be logged, so it does not say what was said.
+                raise LedgerError(f"word {number} runs backwards in time")
             last_start = word.start_sample
             added.append(self._number(word, WordState.COMMITTED, number))
         self._next_word_id += len(added)
