@@ -15,11 +15,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from models.moonshine import Tokenizer
 from models.moonshine_encoder import Audio
 
 Floats = npt.NDArray[np.float32]
 
 SAMPLE_RATE: Final = 16_000
+MIN_SAMPLES: Final = 1_600
+"""Less sound is not worth a pass."""
 _CONTROL: Final = re.compile(r"[<>|\[\]]+")
 
 
@@ -104,6 +107,67 @@ class SpeechKind(Protocol):
 
     def begin(self, audio: WindowAudio, prompt: Prompt) -> Decoding:
         """A decoding of one row that has said nothing yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundToken:
+    """A token, its log-probability (nats), and where its sound is: a frame of `FRAME_SAMPLES`."""
+
+    id: int
+    logprob: float
+    frame: int
+
+
+@dataclass(frozen=True, slots=True)
+class Continuation:
+    """What follows the given tokens. `ended`: the model closed the sentence itself; then
+    `logprob`, the sum over the tokens, counts the end too."""
+
+    tokens: tuple[FoundToken, ...]
+    ended: bool
+    logprob: float
+
+
+class SpeechModel(Protocol):
+    """A speech model chosen by name. Stateless: what it is asked tells all."""
+
+    name: str
+    tokenizer: Tokenizer
+
+    def encode(self, sound: Floats, n_samples: int) -> WindowAudio:
+        """Hear a window: `sound [N]` at 16 kHz, of which what lies behind `n_samples` is silence
+        that was put there."""
+
+    def follow(
+        self,
+        audio: WindowAudio,
+        prompt: Prompt,
+        given: Sequence[int],
+        guess: Sequence[int],
+        max_tokens: int,
+    ) -> Continuation:
+        """Decode greedily behind the `given` tokens, trusting as much of the `guess` as holds."""
+
+    def alternatives(
+        self,
+        audio: WindowAudio,
+        prompt: Prompt,
+        given: Sequence[int],
+        width: int,
+        max_tokens: int,
+    ) -> list[Continuation]:
+        """Likely continuations of the `given` tokens that end, best first by mean
+        log-probability; empty if the model knows no others."""
+
+    def judged(
+        self,
+        audio: WindowAudio,
+        prompt: Prompt,
+        given: Sequence[int],
+        proposals: Sequence[Sequence[int]],
+    ) -> list[Continuation]:
+        """What the model thinks of the proposals (without their end) behind the `given` tokens;
+        empty if it cannot say."""
 
 
 @dataclass(frozen=True)

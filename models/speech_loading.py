@@ -14,7 +14,7 @@ import transformers
 
 from models.errors import ModelCorruptError, ModelMissingError, opening
 from models.runtime import require_torch_device
-from models.speech_decoding import SAMPLE_RATE, Loaded
+from models.speech_decoding import SAMPLE_RATE, Loaded, SpeechModel
 from models.speech_llm import (
     GraniteSpeechKind,
     Qwen2AudioKind,
@@ -22,6 +22,7 @@ from models.speech_llm import (
     SpeechLlmKind,
     VoxtralKind,
 )
+from models.speech_realtime import RealtimeSettings, RealtimeSpeech
 from models.speech_seq2seq import Seq2SeqKind, WhisperKind
 from models.speech_transformers import TransformersSpeech
 
@@ -29,7 +30,8 @@ from models.speech_transformers import TransformersSpeech
 @dataclass(frozen=True, slots=True)
 class _Known:
     library_class: str
-    kind: type[Seq2SeqKind] | type[SpeechLlmKind]
+    kind: type[Seq2SeqKind] | type[SpeechLlmKind] | None
+    """None for the one that goes in step with the sound."""
 
 
 _KNOWN: Final = {
@@ -39,6 +41,7 @@ _KNOWN: Final = {
     "qwen2_audio": _Known("Qwen2AudioForConditionalGeneration", Qwen2AudioKind),
     "qwen3_asr": _Known("Qwen3ASRForConditionalGeneration", Qwen3AsrKind),
     "voxtral": _Known("VoxtralForConditionalGeneration", VoxtralKind),
+    "voxtral_realtime": _Known("VoxtralRealtimeForConditionalGeneration", None),
     "whisper": _Known("WhisperForConditionalGeneration", WhisperKind),
 }
 """By the `model_type` in a folder's `config.json`."""
@@ -46,7 +49,7 @@ _KNOWN: Final = {
 
 def load_speech_model(
     folder: Path, *, name: str | None = None, threads: int = 1, device: str = "cpu"
-) -> TransformersSpeech:
+) -> SpeechModel:
     """Opens a speech model of the transformers library; on a GPU in half precision.
 
     Args:
@@ -78,7 +81,7 @@ def load_speech_model(
         )
     if config.get("has_lora_adapter") and importlib.util.find_spec("peft") is None:
         raise ModelMissingError(f"{name} hears with the help of an adapter; pip install peft")
-    attends = issubclass(known.kind, Seq2SeqKind)
+    attends = known.kind is not None and issubclass(known.kind, Seq2SeqKind)
     with opening(name, f"a {model_type} model"):
         model = library_class.from_pretrained(
             folder,
@@ -96,6 +99,9 @@ def load_speech_model(
         raise ModelCorruptError(
             f"{name} hears {loaded.extractor.sampling_rate} Hz; {SAMPLE_RATE} Hz is needed"
         )
+    if known.kind is None:
+        delay = loaded.model.config.default_num_delay_tokens
+        return RealtimeSpeech(name, loaded, RealtimeSettings.read(folder, delay))
     return TransformersSpeech(name, loaded, known.kind(loaded))
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from models.moonshine import WORD_MARK, Tokenizer
 
 
@@ -29,6 +32,15 @@ def spoken_tokenizer(tokenizer: Any) -> Tokenizer:
         else:
             pieces.append(name.encode())
     return Tokenizer(pieces)
+
+
+def textless(tokenizer: Tokenizer, n_tokens: int) -> npt.NDArray[np.bool_]:
+    """Which of a model's tokens `[n_tokens]` stand for no text: a model has more of them than its
+    tokenizer, at times."""
+    found = np.ones(n_tokens, np.bool_)
+    for token in range(min(n_tokens, len(tokenizer))):
+        found[token] = not tokenizer.decode([token]) and not tokenizer.starts_word(token)
+    return found
 
 
 def _byte_chars() -> dict[int, str]:

@@ -10,36 +10,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Final
 
-import numpy as np
 import torch
 
 from models.moonshine import FRAME_SAMPLES, Tokenizer
-from models.speech_decoding import Decoding, Floats, Loaded, Prompt, SpeechKind, WindowAudio
-from models.speech_text import spoken_tokenizer
-
-MIN_SAMPLES: Final = 1_600
-"""Less sound is not worth a pass."""
-
-
-@dataclass(frozen=True, slots=True)
-class FoundToken:
-    """A token, its log-probability (nats), and where its sound is: a frame of `FRAME_SAMPLES`."""
-
-    id: int
-    logprob: float
-    frame: int
-
-
-@dataclass(frozen=True, slots=True)
-class Continuation:
-    """What follows the given tokens. `ended`: the model closed the sentence itself; then
-    `logprob`, the sum over the tokens, counts the end too."""
-
-    tokens: tuple[FoundToken, ...]
-    ended: bool
-    logprob: float
+from models.speech_decoding import (
+    Continuation,
+    Decoding,
+    Floats,
+    FoundToken,
+    Loaded,
+    Prompt,
+    SpeechKind,
+    WindowAudio,
+)
+from models.speech_text import spoken_tokenizer, textless
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +43,7 @@ class _Row:
 
 
 class TransformersSpeech:
-    """One model, stateless."""
+    """A `models.speech_decoding.SpeechModel` that goes on from a prefix."""
 
     def __init__(self, name: str, loaded: Loaded, kind: SpeechKind) -> None:
         self.name = name
@@ -70,19 +55,13 @@ class TransformersSpeech:
         self._ends = frozenset([ends] if isinstance(ends, int) else ends)
         suppressed = getattr(loaded.model.generation_config, "suppress_tokens", None) or []
         n_tokens = loaded.model.get_output_embeddings().weight.shape[0]
-        closed = np.ones(n_tokens, np.bool_)
-        for token in range(min(n_tokens, len(self.tokenizer))):
-            closed[token] = not self.tokenizer.decode([token]) and not self.tokenizer.starts_word(
-                token
-            )
+        closed = textless(self.tokenizer, n_tokens)
         closed[[token for token in suppressed if token >= 0]] = True
         closed[list(self._ends)] = False
         self._closed = torch.tensor(closed, device=loaded.device)
 
     @torch.inference_mode()
     def encode(self, sound: Floats, n_samples: int) -> WindowAudio:
-        """Hear a window: `sound [N]` at 16 kHz, of which what lies behind `n_samples` is silence
-        that was put there."""
         return self._kind.hear(sound, n_samples)
 
     @torch.inference_mode()
@@ -94,7 +73,6 @@ class TransformersSpeech:
         guess: Sequence[int],
         max_tokens: int,
     ) -> Continuation:
-        """Decode greedily behind the `given` tokens, trusting as much of the `guess` as holds."""
         decoding = self._kind.begin(audio, prompt)
         guess = guess[:max_tokens]
         fed = [*given, *guess]
@@ -125,8 +103,7 @@ class TransformersSpeech:
         width: int,
         max_tokens: int,
     ) -> list[Continuation]:
-        """A beam search: the most likely continuations of the `given` tokens that end, best
-        first by mean log-probability."""
+        """By beam search."""
         decoding = self._kind.begin(audio, prompt)
         living = [_Row(0, (), (), ())]
         finished: list[Continuation] = []
@@ -166,7 +143,7 @@ class TransformersSpeech:
         given: Sequence[int],
         proposals: Sequence[Sequence[int]],
     ) -> list[Continuation]:
-        """What the model thinks of the proposals (without their end) behind the `given` tokens."""
+        """In one pass behind the `given` tokens."""
         if not proposals:
             return []
         decoding = self._kind.begin(audio, prompt)

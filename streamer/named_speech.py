@@ -17,8 +17,14 @@ from models.moonshine import FRAME_SAMPLES, Tokenizer
 from models.moonshine_decoder import NO_CACHE
 from models.moonshine_encoder import Audio
 from models.silero import VadModel
-from models.speech_decoding import Prompt, WindowAudio
-from models.speech_transformers import MIN_SAMPLES, Continuation, FoundToken, TransformersSpeech
+from models.speech_decoding import (
+    MIN_SAMPLES,
+    Continuation,
+    FoundToken,
+    Prompt,
+    SpeechModel,
+    WindowAudio,
+)
 from streamer.batcher import Batcher, Lane
 from streamer.beam import BeamHypothesis, BeamRequest, ScoreRequest
 from streamer.draft import Draft, DraftRequest, Prefix, Seen, Token
@@ -32,7 +38,7 @@ SAID_WORDS: Final = 40
 class NamedSpeech:
     """A model chosen by name, and what tells where speech is."""
 
-    model: TransformersSpeech
+    model: SpeechModel
     vad: VadModel
 
     @property

@@ -10,9 +10,9 @@ import pytest
 
 from models.errors import ModelCorruptError, ModelMissingError
 from models.moonshine import FRAME_SAMPLES
-from models.speech_decoding import Prompt, WindowAudio
+from models.speech_decoding import Continuation, Prompt, WindowAudio
 from models.speech_loading import load_speech_model
-from models.speech_transformers import Continuation, TransformersSpeech
+from models.speech_transformers import TransformersSpeech
 from tests.models.tiny_speech import WRITERS, write_whisper
 from tests.speech_models import Clip, Floats
 
@@ -41,7 +41,9 @@ def folder(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def model(folder: Path) -> TransformersSpeech:
-    return load_speech_model(folder)
+    loaded = load_speech_model(folder)
+    assert isinstance(loaded, TransformersSpeech)
+    return loaded
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,8 @@ What they say is noise, in words of a small vocabulary; it depends on what they 
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -237,6 +239,57 @@ def write_voxtral(folder: Path) -> None:
         hidden_size=32,
     )
     save(folder, "VoxtralForConditionalGeneration", config, ids, seed=3, end=1.6)
+
+
+def write_voxtral_realtime(folder: Path, *, n_delay_tokens: int = 6) -> None:
+    """With the tokenizer in Mistral's own form, as such models come."""
+    control = ["<unk>", "<s>", ENDS, "<pad>", "[STREAMING_PAD]", "[STREAMING_WORD]"]
+    pieces = [bytes([byte]) for byte in range(256)] + [f" {word}".encode() for word in WORDS]
+    tokenizer = {
+        "config": {
+            "pattern": r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}|\s+",
+            "default_vocab_size": len(control) + len(pieces),
+            "default_num_special_tokens": len(control),
+            "version": "v13",
+        },
+        "vocab": [
+            {"rank": rank, "token_bytes": base64.b64encode(piece).decode()}
+            for rank, piece in enumerate(pieces)
+        ],
+        "special_tokens": [
+            {"rank": rank, "token_str": name, "is_control": True}
+            for rank, name in enumerate(control)
+        ],
+        "audio": {
+            "frame_rate": 12.5,
+            "transcription_delay_ms": 80.0 * n_delay_tokens,
+            "streaming_n_left_pad_tokens": 4,
+        },
+    }
+    (folder / "tekken.json").write_text(json.dumps(tokenizer))
+    transformers.VoxtralRealtimeFeatureExtractor(feature_size=80).save_pretrained(folder)
+    config = transformers.VoxtralRealtimeConfig(
+        audio_config={
+            "model_type": "voxtral_realtime_encoder",
+            **_SIZE,
+            "num_mel_bins": 80,
+        },
+        text_config={
+            "model_type": "voxtral_realtime_text",
+            "vocab_size": len(control) + len(pieces),
+            **_SIZE,
+        },
+    )
+    ids = {name: number for number, name in enumerate(control)}
+    torch.manual_seed(1)
+    model = transformers.VoxtralRealtimeForConditionalGeneration(config)
+    head = model.get_output_embeddings().weight
+    with torch.no_grad():
+        # Words are rarer than what stands between them.
+        head[len(control) : -len(WORDS)] *= 0.2
+        for mark in ("[STREAMING_PAD]", "[STREAMING_WORD]"):
+            head[ids[mark]] *= 6
+    model.save_pretrained(folder)
 
 
 WRITERS: Final[dict[str, Callable[[Path], None]]] = {
