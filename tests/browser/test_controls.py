@@ -324,6 +324,12 @@ async def test_captions_are_read_on_a_phone_whatever_else_is_open(page: Page) ->
                 assert await page.evaluate(share) > 0.5
                 await page.evaluate("document.querySelector('#insight-toggle').click(); 0")
         await page.call("Emulation.setTouchEmulationEnabled", enabled=False)
+        await page.resize(320, 256)  # a usual window, enlarged four times
+        assert await page.evaluate("document.querySelector('#captions').clientHeight") > 100
+        await page.evaluate("document.querySelector('#toggle').scrollIntoView(); 0")
+        assert await page.evaluate(
+            "document.querySelector('#toggle').getBoundingClientRect().bottom <= innerHeight"
+        )
         await page.resize(1280, 800)
         await stop(page)
 
