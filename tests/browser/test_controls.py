@@ -326,6 +326,7 @@ async def test_captions_are_read_on_a_phone_whatever_else_is_open(page: Page) ->
         await page.call("Emulation.setTouchEmulationEnabled", enabled=False)
         await page.resize(320, 256)  # a usual window, enlarged four times
         assert await page.evaluate("document.querySelector('#captions').clientHeight") > 100
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         await page.evaluate("document.querySelector('#toggle').scrollIntoView(); 0")
         assert await page.evaluate(
             "document.querySelector('#toggle').getBoundingClientRect().bottom <= innerHeight"
