@@ -118,7 +118,7 @@ def language_model(engine: Engine) -> LlmFusion:
 def with_weights(engine: Engine, weights: FusionWeights) -> Engine:
     """An engine on the same models that decides by other weights."""
     options = replace(engine._options, weights=weights)
-    return Engine(options, engine._speech, engine._emotion, engine._llm)
+    return Engine(options, engine._speech, engine._emotion, engine._llm, engine._soft_tokens)
 
 
 def prepare(row: Mapping[str, Any], prune_nats: float) -> Clip:

@@ -11,6 +11,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from models.errors import ModelError
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -19,7 +21,7 @@ DOWN: Final = ".lora_a"
 UP: Final = ".lora_b"
 
 
-class LoraMismatchError(ValueError):
+class LoraMismatchError(ModelError):
     """The updates were trained for another model."""
 
 

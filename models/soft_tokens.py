@@ -1,13 +1,11 @@
 """What was heard, as soft tokens for the LLM: the trained fusion layer at run time.
 
-`models.train.fusion_export` writes the graph and `fusion.json`; `models.fusion_layer` is what
-they were made from.
+`models.train.fusion_export` writes the graph; `models.fusion_layer` is what it was made from.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -22,7 +20,6 @@ from models.runtime import open_session
 Floats = npt.NDArray[np.float32]
 
 LAYER_FILE: Final = "fusion.onnx"
-SETTINGS_FILE: Final = "fusion.json"
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,27 +33,36 @@ class SoftTokens:
 class SoftTokenLayer:
     """Stateless, safe to share between threads."""
 
-    def __init__(self, folder: Path, *, threads: int = 1, device: str = "cpu") -> None:
-        """Open the layer in `folder`.
+    def __init__(
+        self,
+        path: Path,
+        *,
+        modalities: Sequence[str],
+        sight_nats: float,
+        threads: int = 1,
+        device: str = "cpu",
+    ) -> None:
+        """Open the graph at `path`.
+
+        Args:
+            modalities: those that have a share, in the graph's order.
+            sight_nats: see `models.llm.Heard`.
 
         Raises:
-            ModelCorruptError: the settings do not describe a layer that can be served.
+            ModelCorruptError: the graph asks for something else.
         """
-        settings = json.loads((folder / SETTINGS_FILE).read_text(encoding="utf-8"))
-        layer = settings.get("layer")
-        if layer is None:
-            raise ModelCorruptError(f"{folder / SETTINGS_FILE} describes no fusion layer")
-        self._session = open_session(folder / LAYER_FILE, threads=threads, device=device)
+        self._session = open_session(path, threads=threads, device=device)
         self._widths = {
             node.name: int(node.shape[1])
             for node in self._session.get_inputs()
             if len(node.shape) == 2
         }
-        self.modalities: tuple[str, ...] = tuple(layer["weights_of"])
-        """Those that have a share, in their order."""
+        self.modalities = tuple(modalities)
         if set(self._widths) != set(self.modalities):
-            raise ModelCorruptError(f"{folder / LAYER_FILE} wants {sorted(self._widths)}")
-        self._sight_nats = float(layer["sight_nats"])
+            raise ModelCorruptError(
+                f"{path} asks for {sorted(self._widths)}, which cannot be served"
+            )
+        self._sight_nats = sight_nats
 
     def fuse(self, features: Mapping[str, Floats]) -> SoftTokens | None:
         """Soft tokens of `features` by name, `[T, d]` each; None if there are none at all. What

@@ -9,15 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
+import numpy.typing as npt
+
 from models.catalog import EMOTION, GEMMA, MOONSHINE, SILERO
-from models.emotion import EmotionModel, EmotionScores
+from models.emotion import EmotionClassifier, EmotionFeatures, EmotionModel, EmotionScores
 from models.emotion_loading import load_emotion_model
 from models.emotion_track import UNKNOWN
 from models.fusion import FusionWeights, opening_text
 from models.llm import LlmScorer
 from models.llm_loading import GEMMA_FILE, load_llm
+from models.soft_tokens import SoftTokenLayer
+from models.trained_fusion import read_fusion
 from models.zoo import Zoo
 from streamer.batcher import Batcher, Lane
 from streamer.deadline_executor import DeadlineExecutor
@@ -31,6 +37,7 @@ from streamer.speech import LoadedSpeech, Told
 from streamer.speech_loading import load_speech
 
 T = TypeVar("T")
+Floats = npt.NDArray[np.float32]
 
 ASR_MODEL = MOONSHINE.name
 LLM_MODEL = GEMMA.name
@@ -54,6 +61,9 @@ class EngineOptions:
     """Load the LLM; without it every session uses the draft decoder."""
     llm_model: str = GEMMA.name
     """What that is, by a name that `load_llm` knows."""
+    fusion: Path | None = None
+    """Folder of a trained fusion: see `models.trained_fusion`. None: the LLM as it is, and it
+    only reads."""
     emotion_model: str = EMOTION.name
     """What tells the emotion, by a name that `load_emotion_model` knows."""
     recognizer: RecognizerOptions = field(default_factory=RecognizerOptions)
@@ -70,17 +80,19 @@ class Engine:
         speech: LoadedSpeech,
         emotion: EmotionModel,
         llm: LlmScorer | None,
+        soft_tokens: SoftTokenLayer | None = None,
     ) -> None:
         self._options = options
         self._speech = speech
         self._emotion = emotion
         self._llm = llm
+        self._soft_tokens = soft_tokens
         self._batcher = Batcher(options.threads, "model")
         self._source = speech.serve(self._batcher, max_batch=options.max_batch)
         self._emotion_lane: Lane[Callable[[], EmotionScores], EmotionScores] = self._batcher.lane(
             _call_each
         )
-        self._llm_lane = LlmLane(llm, self._batcher) if llm is not None else None
+        self._llm_lane = LlmLane(llm, self._batcher, soft_tokens) if llm is not None else None
         self.executor = DeadlineExecutor(options.steps_in_flight, "step")
 
     @classmethod
@@ -104,12 +116,21 @@ class Engine:
         )
         say("loading the emotion classifier")
         emotion = load_emotion_model(options.emotion_model, zoo, device=options.device)
-        llm = None
+        llm, soft_tokens, lora = None, None, None
         if options.llm:
+            if options.fusion is not None:
+                trained = read_fusion(options.fusion, device=options.device)
+                options = replace(options, weights=trained.weights(options.weights))
+                soft_tokens, lora = trained.layer, trained.lora
             llm = load_llm(
-                options.llm_model, zoo, threads=options.threads, device=options.device, say=say
+                options.llm_model,
+                zoo,
+                threads=options.threads,
+                device=options.device,
+                lora=lora,
+                say=say,
             )
-        return cls(options, speech, emotion, llm)
+        return cls(options, speech, emotion, llm, soft_tokens)
 
     @property
     def models(self) -> dict[str, str]:
@@ -137,7 +158,11 @@ class Engine:
         monitor = None
         if options.emotion:
             monitor = EmotionMonitor(
-                self._emotion, self._emotion_lane, self._options.emotion, spans
+                self._emotion,
+                self._emotion_lane,
+                self._options.emotion,
+                spans,
+                features=self._emotion_features(),
             )
 
         def told() -> Told:
@@ -155,6 +180,15 @@ class Engine:
             hot_words=options.hot_words,
         )
         return recognizer
+
+    def _emotion_features(self) -> Callable[[Floats], EmotionFeatures] | None:
+        """Where the LLM hears emotions, their classifier tells its states too; others have none
+        that a fusion was trained on."""
+        if "emotion" in self._options.weights.heard and isinstance(
+            self._emotion, EmotionClassifier
+        ):
+            return self._emotion.features
+        return None
 
     def close(self) -> None:
         """Finish running steps and stop all threads."""

@@ -21,8 +21,9 @@ from torch import Tensor, nn
 
 from models.fusion_layer import Features, FusionLayer
 from models.lora import LORA_FILE
-from models.soft_tokens import LAYER_FILE, SETTINGS_FILE
+from models.soft_tokens import LAYER_FILE
 from models.train.fusion_score import ASKING_TOKENS, FusedScorer, Inputs
+from models.trained_fusion import SETTINGS_FILE
 
 _OPSET: Final = 17
 

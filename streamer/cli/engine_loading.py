@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -22,6 +23,7 @@ def load_engine(
     llm: bool,
     speech_model: str,
     llm_model: str,
+    fusion: Path | None,
     emotion_model: str,
     tell: bool,
 ) -> Engine:
@@ -45,6 +47,7 @@ def load_engine(
                 llm=llm,
                 speech_model=speech_model,
                 llm_model=llm_model,
+                fusion=fusion,
                 emotion_model=emotion_model,
             ),
             progress=_tell if tell else None,

@@ -52,6 +52,16 @@ LlmModelOption = Annotated[
         metavar="NAME",
     ),
 ]
+FusionOption = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="STREAMER_FUSION",
+        help="A trained fusion of the language model with sound and emotion: a folder that "
+        "models.train.fusion wrote.",
+        file_okay=False,
+        metavar="FOLDER",
+    ),
+]
 EmotionModelOption = Annotated[
     str,
     typer.Option(

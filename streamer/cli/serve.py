@@ -15,6 +15,7 @@ from streamer.cli.options import (
     Device,
     DeviceOption,
     EmotionModelOption,
+    FusionOption,
     LlmModelOption,
     LlmOption,
     SpeechModelOption,
@@ -74,6 +75,7 @@ def serve(
     llm: LlmOption = True,
     speech_model: SpeechModelOption = MOONSHINE.name,
     llm_model: LlmModelOption = GEMMA.name,
+    fusion: FusionOption = None,
     emotion_model: EmotionModelOption = EMOTION.name,
     trace: Annotated[
         Path | None,
@@ -107,6 +109,7 @@ def serve(
         llm=llm,
         speech_model=speech_model,
         llm_model=llm_model,
+        fusion=fusion,
         emotion_model=emotion_model,
         tell=True,
     )

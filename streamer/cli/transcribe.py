@@ -21,6 +21,7 @@ from streamer.cli.options import (
     Device,
     DeviceOption,
     EmotionModelOption,
+    FusionOption,
     HotWordOption,
     JsonOption,
     LlmModelOption,
@@ -79,6 +80,7 @@ def transcribe(
     threads: ThreadsOption = 2,
     speech_model: SpeechModelOption = MOONSHINE.name,
     llm_model: LlmModelOption = GEMMA.name,
+    fusion: FusionOption = None,
     emotion_model: EmotionModelOption = EMOTION.name,
     trace: Annotated[
         Path | None,
@@ -115,6 +117,7 @@ def transcribe(
             llm=fused,
             speech_model=speech_model,
             llm_model=llm_model,
+            fusion=fusion,
             emotion_model=emotion_model,
             tell=sys.stderr.isatty(),
         )

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from models.emotion import LABELS, EmotionScores
+from models.emotion import LABELS, EmotionFeatures, EmotionScores
 from streamer.emotion_monitor import EmotionMonitor, EmotionOptions
 from streamer.latency import NullSpans
 
@@ -155,3 +155,17 @@ def test_time_is_accounted_for(listener: Listener, lane: Executor) -> None:
     assert spans.names == [("emotion", "emotion")]
     assert monitor.busy_ms() > 0
     assert monitor.busy_ms() == 0
+
+
+def test_the_states_of_the_newest_answer_are_handed_on(listener: Listener, lane: Executor) -> None:
+    def features(samples: Floats) -> EmotionFeatures:
+        return EmotionFeatures(listener.predict(samples), samples[:2, None])
+
+    asked = EmotionMonitor(listener, lane, EmotionOptions(), NullSpans(), features)
+    asked.start(listener.read, 0, 1_000 * MS)
+    assert asked.frames is None  # the answer is not collected yet
+    asked.collect()
+    assert asked.frames is not None
+    listen(asked, listener, 2_000 * MS, 3_000 * MS)
+    assert asked.frames is not None
+    assert asked.frames[0, 0] == listener.windows[-1][0]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -10,7 +11,9 @@ import pytest
 import streamer.engine
 from models.fusion import FusionWeights
 from models.llm import Ask
+from models.lora import LORA_FILE, LoraMismatchError
 from models.runtime import DeviceUnavailableError
+from models.trained_fusion import SETTINGS_FILE
 from models.zoo import Zoo
 from streamer.deadline_executor import EngineClosedError
 from streamer.engine import LLM_FILE, Engine, EngineOptions
@@ -163,6 +166,41 @@ def test_the_llm_is_converted_once_and_opened_with_the_context(
         assert scorer.opened == ["Names and terms: Ada.\nA talk.\n"]
         engine.close()
     assert sum("converting" in line for line in said) == 1
+
+
+def test_a_trained_fusion_changes_the_llm_and_the_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import models.gemma_gguf
+    import models.gemma_graph
+    import models.llm_loading
+
+    def build_graphs(model: Path, folder: Path) -> None:
+        (folder / "body.onnx").write_text((model / "merged").read_text())
+
+    def merge_lora(model: Path, lora: Path) -> None:
+        (model / "merged").write_text(lora.read_text())
+
+    monkeypatch.setattr(models.gemma_gguf, "convert", lambda gguf_path, folder: None)
+    monkeypatch.setattr(models.gemma_graph, "build_graphs", build_graphs)
+    monkeypatch.setattr(models.llm_loading, "merge_lora", merge_lora)
+    monkeypatch.setattr(models.llm_loading, "open_llm", lambda folder, **_: FakeScorer(folder))
+    folder = tmp_path / "fusion"
+    folder.mkdir()
+    inputs = {"audio": False, "emotion": False, "label": False}
+    settings = {"inputs": inputs, "w_llm": 0.3, "w_word": 0.1, "lora": True, "layer": None}
+    (folder / SETTINGS_FILE).write_text(json.dumps(settings))
+    zoo = FakeZoo(tmp_path / "cache")
+    for updates in ("first", "second"):  # other updates make another model
+        (folder / LORA_FILE).write_text(updates)
+        engine = Engine.load(EngineOptions(threads=1, fusion=folder), zoo)
+        assert isinstance(engine._llm, FakeScorer)
+        assert (engine._llm.folder / "body.onnx").read_text() == updates
+        weights = engine._options.weights
+        assert (weights.llm, weights.word, weights.emotion_in_context) == (0.3, 0.1, False)
+        engine.close()
+    with pytest.raises(LoraMismatchError, match="are for gemma"):
+        Engine.load(EngineOptions(threads=1, fusion=folder, llm_model=str(folder)), zoo)
 
 
 def test_an_llm_without_weight_leaves_the_draft_as_it_is(

@@ -9,7 +9,7 @@ import pytest
 from models.fusion import Candidate, Terms
 from models.moonshine_encoder import Audio
 from streamer.hot_words import HotWords
-from streamer.segment_decoder import PolicyOptions, SegmentDecoder
+from streamer.segment_decoder import MAX_HEARD_FRAMES, PolicyOptions, SegmentDecoder
 from streamer.speech import SpeechModels
 from streamer.wer import word_errors
 from streamer.words import TimedWord
@@ -280,6 +280,24 @@ def test_the_llm_is_not_asked_where_there_is_no_choice() -> None:
     said = [10, 20, 30, 40, 50, 60]
     assert stream.listen(tones(said)) == text(said)
     assert stream.fusion.asked == []
+
+
+def test_the_llm_hears_what_is_not_committed_yet_and_a_little_before() -> None:
+    stream = Stream(tone_models())
+    stream.fusion = PreferringFusion("")
+    said = list(range(10, 60))
+    times = 0
+    for _ in stream.hops(tones(said)):
+        done = [int(word.text[1:]) for word in stream.committed]
+        audio = stream.fusion.perceived.pop("audio", None)
+        if audio is None:
+            continue
+        times += 1
+        heard = {round(100 * level) for level in audio[:, 0].tolist()} - {0}
+        assert len(audio) <= MAX_HEARD_FRAMES
+        assert heard.isdisjoint(said[: max(0, len(done) - 6)])
+        assert len(heard) >= 2
+    assert times > 5
 
 
 def test_close_rivals_keep_a_word_open() -> None:

@@ -1,0 +1,81 @@
+"""A fusion that `models.train.fusion` has trained, as `models.train.fusion_export` wrote it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from models.errors import ModelCorruptError, ModelMissingError
+from models.fusion import FusionWeights
+from models.lora import LORA_FILE
+from models.soft_tokens import LAYER_FILE, SoftTokenLayer
+
+SETTINGS_FILE: Final = "fusion.json"
+
+
+@dataclass(frozen=True)
+class TrainedFusion:
+    """Weights of the decision, updates of the LLM, and the layer that lets it hear."""
+
+    w_llm: float
+    w_word: float
+    emotion_in_context: bool
+    heard: tuple[str, ...]
+    lora: Path | None
+    layer: SoftTokenLayer | None
+
+    def weights(self, untrained: FusionWeights) -> FusionWeights:
+        """What was trained in place of what was tuned."""
+        return replace(
+            untrained,
+            llm=self.w_llm,
+            word=self.w_word,
+            emotion_in_context=self.emotion_in_context,
+            heard=self.heard,
+        )
+
+
+def read_fusion(folder: Path, *, threads: int = 1, device: str = "cpu") -> TrainedFusion:
+    """Open what is in `folder`.
+
+    Raises:
+        ModelMissingError: there is no trained fusion.
+        ModelCorruptError: it is incomplete, or of a kind that only training knows.
+    """
+    path = folder / SETTINGS_FILE
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+        inputs, layer = settings["inputs"], settings["layer"]
+        heard = tuple(name for name in ("audio", "emotion") if inputs[name])
+        lora = folder / LORA_FILE if settings["lora"] else None
+        missing = [
+            file
+            for file in (lora, folder / LAYER_FILE if layer else None)
+            if file is not None and not file.is_file()
+        ]
+        if missing:
+            raise ModelCorruptError(f"{folder} is incomplete: {missing[0].name} is missing")
+        return TrainedFusion(
+            w_llm=float(settings["w_llm"]),
+            w_word=float(settings["w_word"]),
+            emotion_in_context=bool(inputs["label"]),
+            heard=heard,
+            lora=lora,
+            layer=None
+            if layer is None
+            else SoftTokenLayer(
+                folder / LAYER_FILE,
+                modalities=layer["weights_of"],
+                sight_nats=layer["sight_nats"],
+                threads=threads,
+                device=device,
+            ),
+        )
+    except FileNotFoundError as error:
+        raise ModelMissingError(
+            f"there is no trained fusion in {folder}: no {path.name}"
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelCorruptError(f"{path} does not describe a trained fusion") from error
