@@ -101,3 +101,13 @@ def test_times_rise_within_the_sound(model: RealtimeSpeech, sound: Floats) -> No
 def test_how_the_stream_begins_stands_with_the_tokenizer(folder: Path, tmp_path: Path) -> None:
     assert RealtimeSettings.read(folder, 6) == RealtimeSettings(4, N_DELAY_TOKENS)
     assert RealtimeSettings.read(tmp_path, 5) == RealtimeSettings(32, 5)
+
+
+def test_a_stream_of_other_sound_changes_nothing(
+    model: RealtimeSpeech, folder: Path, sound: Floats
+) -> None:
+    wrong = ids(follow(model, hear(model, sound[: 40 * TOKEN_SAMPLES]), [], []))
+    other = hear(model, sound[10 * TOKEN_SAMPLES :])
+    fresh = load_speech_model(folder)
+    expected = ids(fresh.follow(other, Prompt(), [], [], 60))
+    assert ids(follow(model, other, [], wrong)) == expected != wrong
