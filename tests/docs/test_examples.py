@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 EXAMPLES = blocks("bash", "python")
 SERVERS = [block for block in EXAMPLES if re.search(r"streamer serve|run_server\(", block.text)]
 PROGRAMS = [block for block in EXAMPLES if block not in SERVERS]
-TIMEOUT_S = 60
+TIMEOUT_S = 180
 
 
 @pytest.fixture
