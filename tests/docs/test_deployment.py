@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.error import HTTPError
+from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 import httpx
@@ -17,7 +19,9 @@ from websockets.sync.client import connect as open_websocket
 from websockets.typing import Origin
 
 from clients.client import connect
+from clients.reconnect import ReconnectOptions
 from streamer.protocol import StartMessage
+from streamer.server import ServerOptions
 from tests.contract.conftest import RATE, Speech
 from tests.docs.proxies import (
     Certificate,
@@ -30,7 +34,9 @@ from tests.docs.proxies import (
     program,
     running,
 )
+from tests.fakes import tone
 from tests.serving import ServerThread
+from tests.sockets import cutting_proxy
 
 COMMANDS = {"nginx": nginx_command, "caddy": caddy_command}
 
@@ -99,9 +105,41 @@ def test_metrics_stay_inside(proxy: Proxy) -> None:
     assert refused.value.code == 404
 
 
-def test_nginx_takes_several_machines(tmp_path: Path, certificate: Certificate) -> None:
-    command = nginx_command(tmp_path, "http://streamer", certificate, free_port())
-    _passes([*command, "-t"])
+@pytest.mark.parametrize("balancing", ["hash $remote_addr consistent;", "# turn by turn"])
+async def test_clients_come_back_to_their_machine(
+    balancing: str, tmp_path: Path, certificate: Certificate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And where the balancer does not see to that, they lose no word either."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate.certificate))
+    options, port = ServerOptions(heartbeat_s=0.02), free_port()
+    with ServerThread(options) as one, ServerThread(options) as other:
+        command = nginx_command(tmp_path, "http://streamer", certificate, port)
+        config = tmp_path / "nginx.conf"
+        text = config.read_text().replace("hash $remote_addr consistent;", balancing)
+        for address, machine in (("10.0.0.1:8765", one), ("10.0.0.2:8765", other)):
+            assert address in text
+            text = text.replace(address, urlsplit(machine.http_url).netloc)
+        config.write_text(text)
+        with running(command, tmp_path, certificate, port) as balancer:
+            said = await _cut_speech(f"wss{balancer.url.removeprefix('https')}/v1/stream")
+        sessions = [machine.sample("streamer_sessions_total") for machine in (one, other)]
+    assert len(said) == 12  # the fake models hear a word in every half second
+    assert (sum(sessions) == 1) is ("hash" in balancing)
+
+
+async def _cut_speech(url: str) -> list[str]:
+    quick = ReconnectOptions(first_delay_s=0.01, max_delay_s=0.05)
+    async with cutting_proxy(url) as cuts:
+        address = cuts.url.replace("127.0.0.1", "localhost")
+        async with connect(address, StartMessage(live=False), reconnect=quick) as client:
+            for i in range(60):
+                await client.send_audio(tone(0.1))
+                if i in (10, 30, 50):
+                    cuts.cut()
+                    await asyncio.sleep(0.1)
+            await client.stop()
+            assert cuts.connections > 3
+            return client.transcript.text.split()
 
 
 def test_caddy_takes_several_machines(tmp_path: Path, certificate: Certificate) -> None:
