@@ -20,7 +20,7 @@ from models.speech_decoding import (
     window_audio,
 )
 
-TASK: Final = "Transcribe the speech word for word."
+TASK: Final = "Transcribe the speech word for word. Answer with the transcript only."
 
 
 class SpeechLlmKind:

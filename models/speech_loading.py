@@ -13,7 +13,7 @@ import torch
 import transformers
 
 from models.errors import ModelCorruptError, ModelMissingError, opening
-from models.runtime import require_torch_device
+from models.runtime import DeviceUnavailableError, require_torch_device
 from models.speech_decoding import SAMPLE_RATE, Loaded, SpeechModel
 from models.speech_llm import (
     GraniteSpeechKind,
@@ -61,7 +61,7 @@ def load_speech_model(
     Raises:
         ModelMissingError: a file or package is missing.
         ModelCorruptError: it is no speech model of a known kind at 16 kHz.
-        DeviceUnavailableError: CUDA is wanted and not there.
+        DeviceUnavailableError: CUDA is wanted and not there, or has too little memory.
     """
     name = name or str(folder)
     require_torch_device(device)
@@ -90,7 +90,7 @@ def load_speech_model(
             **({"attn_implementation": "eager"} if attends else {}),
         )
         loaded = Loaded(
-            model.to(device).eval(),
+            model.eval(),
             transformers.AutoFeatureExtractor.from_pretrained(folder),
             # Where the tokenizer is Mistral's own, the library's reading of it does.
             transformers.AutoTokenizer.from_pretrained(folder, mistral_format=False),
@@ -99,6 +99,12 @@ def load_speech_model(
         raise ModelCorruptError(
             f"{name} hears {loaded.extractor.sampling_rate} Hz; {SAMPLE_RATE} Hz is needed"
         )
+    try:
+        model.to(device)
+    except torch.OutOfMemoryError as error:
+        raise DeviceUnavailableError(
+            f"{name} does not fit into the GPU's memory; choose a smaller model, or --device cpu"
+        ) from error
     if known.kind is None:
         delay = loaded.model.config.default_num_delay_tokens
         return RealtimeSpeech(name, loaded, RealtimeSettings.read(folder, delay))

@@ -13,6 +13,7 @@ from itertools import accumulate
 
 import torch
 
+from models.errors import ModelCorruptError
 from models.moonshine import FRAME_SAMPLES, Tokenizer
 from models.speech_decoding import (
     Continuation,
@@ -52,6 +53,8 @@ class TransformersSpeech:
         ends = loaded.model.generation_config.eos_token_id
         if ends is None:
             ends = loaded.tokenizer.eos_token_id
+        if ends is None:
+            raise ModelCorruptError(f"{name} does not tell which token ends a sentence")
         self._ends = frozenset([ends] if isinstance(ends, int) else ends)
         suppressed = getattr(loaded.model.generation_config, "suppress_tokens", None) or []
         n_tokens = loaded.model.get_output_embeddings().weight.shape[0]

@@ -14,6 +14,7 @@ import transformers
 from transformers import AutoFeatureExtractor, AutoTokenizer
 
 from models.speech_decoding import Prompt
+from models.speech_llm import TASK
 from models.speech_loading import load_speech_model
 from models.speech_text import spoken_tokenizer, textless
 from tests.models.tiny_speech import WRITERS, write_voxtral_realtime
@@ -86,7 +87,7 @@ def moonshine_streaming(folder: Path, sound: Floats) -> list[int]:
 def qwen2_audio(folder: Path, sound: Floats) -> list[int]:
     library = Library(folder, "Qwen2AudioForConditionalGeneration")
     processor = transformers.Qwen2AudioProcessor(library.extract, library.tokenizer)
-    task = f"{PROMPT.instruction}\nTranscribe the speech word for word."
+    task = f"{PROMPT.instruction}\n{TASK}"
     content = [{"type": "audio", "audio_url": "-"}, {"type": "text", "text": task}]
     text = processor.apply_chat_template(
         [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
@@ -129,7 +130,7 @@ def voxtral(folder: Path, sound: Floats) -> list[int]:
     padded = np.zeros(30 * 16_000, np.float32)
     padded[: len(sound)] = sound
     features = library.extract(padded, sampling_rate=16_000, return_tensors="pt")
-    text = f"{PROMPT.instruction}\nTranscribe the speech word for word."
+    text = f"{PROMPT.instruction}\n{TASK}"
     ids = library.tokenizer.encode(
         f"<s>[INST][BEGIN_AUDIO]{'[AUDIO]' * 375}{text}[/INST]", add_special_tokens=False
     )

@@ -177,6 +177,19 @@ def test_what_is_missing_or_broken_is_named(tmp_path: Path) -> None:
         load_speech_model(tmp_path)
 
 
+def test_a_model_without_an_end_is_refused(tmp_path: Path) -> None:
+    write_whisper(tmp_path)
+    for name, keys in {
+        "generation_config.json": ["eos_token_id"],
+        "config.json": ["eos_token_id"],
+        "tokenizer_config.json": ["eos_token"],
+    }.items():
+        told = json.loads((tmp_path / name).read_text())
+        (tmp_path / name).write_text(json.dumps({**told, **dict.fromkeys(keys)}))
+    with pytest.raises(ModelCorruptError, match="which token ends a sentence"):
+        load_speech_model(tmp_path)
+
+
 def test_an_adapter_asks_for_the_package_that_reads_it(tmp_path: Path) -> None:
     config = {"model_type": "granite_speech", "has_lora_adapter": True}
     (tmp_path / "config.json").write_text(json.dumps(config))
