@@ -19,7 +19,7 @@ from rapidfuzz import fuzz, process
 from models.moonshine import Tokenizer
 from streamer.beam import BeamHypothesis
 
-MIN_SIMILARITY: Final = 50.0
+MIN_SIMILARITY: Final = 60.0
 """Percent of letters that must stay (normalized indel similarity)."""
 MAX_PROPOSALS: Final = 12
 """For one decision: they go through the decoder together."""
