@@ -350,7 +350,8 @@ def _on_one_grid(parts: Sequence[_Part]) -> tuple[Tensor, Tensor]:
     has one of those, and with the first step alone if there is none.
     """
     # Room for all, one behind the other: the largest would not stay open in an exported graph.
-    steps = sum(part.x.shape[1] for part in parts if part.timed) or 1
+    lengths = [part.x.shape[1] for part in parts if part.timed]
+    steps = sum(lengths) if lengths else 1
     some = parts[0].x
     running = some.new_zeros(some.shape[0], steps, dtype=torch.bool)
     for part in parts:

@@ -25,13 +25,15 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from models.train.fusion import FusionTrainConfig, fused_scores, load_role
+from models.train.fusion import fused_scores, load_role
+from models.train.fusion_config import FusionTrainConfig
 from models.train.fusion_data import Decision, Role
 from models.train.fusion_llm import TunedGemma
-from models.train.fusion_score import FusedScorer, Inputs, listwise_loss, swapped
+from models.train.fusion_score import FusedScorer, Inputs, swapped
 
 _LOG = logging.getLogger(__name__)
 SHIPPED_W_LLM: Final = 0.2
+_NOT_THERE: Final = -1e6
 Chooser = Callable[[Sequence[Decision]], Sequence[Tensor]]
 """Fused scores of each decision's options."""
 Counts = npt.NDArray[np.int64]
@@ -87,14 +89,26 @@ def best_choice(decisions: Sequence[Decision]) -> list[Tensor]:
 
 def fitted_weights(decisions: Sequence[Decision]) -> tuple[float, float]:
     """Weights of the LLM as it ships that make the right options of `decisions` most likely."""
+    n_options = max(len(d.options) for d in decisions)
+    # Options that a decision does not have get nothing of the softmax.
+    terms = torch.zeros(3, len(decisions), n_options)
+    terms[0] = _NOT_THERE
+    right = torch.zeros(len(decisions), n_options, dtype=torch.bool)
+    for row, d in enumerate(decisions):
+        least = min(option.errors for option in d.options)
+        for column, option in enumerate(d.options):
+            known = (option.logprob, option.llm, float(len(option.text.split())))
+            terms[:, row, column] = torch.tensor(known)
+            right[row, column] = option.errors == least
     weights = torch.tensor([SHIPPED_W_LLM, 0.0, 0.0], requires_grad=True)
-    optimizer = torch.optim.LBFGS([weights], lr=0.2, max_iter=60)
+    optimizer = torch.optim.LBFGS([weights], lr=0.2, max_iter=100)
 
     def closure() -> Tensor:
         optimizer.zero_grad()
-        sharp = weights[2].exp()
-        losses = [listwise_loss(_linear(d, weights[0], weights[1]) * sharp, d) for d in decisions]
-        loss = torch.stack(losses).mean()
+        scores = terms[0] + weights[0] * terms[1] + weights[1] * terms[2]
+        scores = scores * weights[2].exp()
+        chosen = scores.masked_fill(~right, _NOT_THERE).logsumexp(dim=1)
+        loss = (scores.logsumexp(dim=1) - chosen).mean()
         loss.backward()  # type: ignore[no-untyped-call]
         return loss
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import random
+import runpy
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 import torch
 
 from models.fusion_layer import STRATEGIES, Features, FusionLayer, FusionLayerConfig, StrategyName
-from models.train.fusion import FusionTrainConfig, excess_errors, fused_scores, layer_config, train
+from models.train.fusion import excess_errors, fused_scores, train
 from models.train.fusion_ablation import (
     best_choice,
     by_weights,
@@ -21,6 +23,7 @@ from models.train.fusion_ablation import (
     load_trained,
     trained,
 )
+from models.train.fusion_config import FusionTrainConfig, layer_config
 from models.train.fusion_data import Decision, Option, save_decisions
 from models.train.fusion_export import LAYER_FILE, LORA_FILE, export_fusion, export_layer
 from models.train.fusion_llm import LoraConfig
@@ -126,6 +129,16 @@ def test_training_goes_on_from_its_checkpoint(work: Path, tmp_path: Path) -> Non
     further = replace(config, epochs=2)
     trainer = train(further, work / "cache", work / "llm", tmp_path, resume=True)
     assert (trainer.epoch, trainer.looks) == (2, 3)
+
+
+def test_the_command_leaves_what_can_be_loaded(
+    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = ["--decisions", str(work / "cache"), "--llm", str(work / "llm")]
+    monkeypatch.setattr(sys, "argv", ["fusion", *places, "--work", str(tmp_path), "--frozen"])
+    runpy.run_module("models.train.fusion", run_name="__main__", alter_sys=True)
+    _, config = load_trained(tmp_path, work / "llm")
+    assert config.lora.rank == 0
 
 
 def test_what_is_exported_holds_layer_updates_and_settings(work: Path, tmp_path: Path) -> None:
