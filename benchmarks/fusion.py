@@ -1,9 +1,10 @@
 """What each part of the fused decision brings: the LLM, the emotion it is told, the context.
 
 Every clip is streamed once for each condition, as a session of its own. The LLM hears of the
-emotion as a stage direction; of the context as text that was said before: what was read before the
-clip in the same chapter. Each has a control with the wrong content: emotions drawn at random, what
-somebody else read. Differences come with 95 % intervals of a paired bootstrap over clips.
+emotion as a stage direction; of the context as text that was said before: what the speech decoder
+made of the clips before in the same chapter. Each has a control with the wrong content: emotions
+drawn at random, what was heard of somebody else. Differences come with 95 % intervals of a paired
+bootstrap over clips.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from benchmarks.common import (
     run_speech,
     style,
 )
+from benchmarks.offline import OfflineRecognizer
 from benchmarks.streaming import Streamed, stream
 from benchmarks.tune_fusion import with_weights
 from models.emotion import LABELS
@@ -102,19 +104,23 @@ class WrongEmotion:
         self._fusion.hear(self._draw.choice([label for label in LABELS if label != emotion]))
 
 
-def said_before(clips: Sequence[Recording]) -> dict[str, str]:
-    """For each clip, what the same speaker read before it in the same chapter."""
+def clips_before(clips: Sequence[Recording]) -> dict[str, list[Recording]]:
+    """For each clip, those that the same speaker read before it in the same chapter."""
     ordered = sorted(clips, key=lambda clip: clip.id)
-    before: dict[str, str] = {}
-    for at, clip in enumerate(ordered):
-        same = [
-            other.text
+    return {
+        clip.id: [
+            other
             for other in ordered[max(0, at - CONTEXT_CLIPS) : at]
             if other.id.rpartition("-")[0] == clip.id.rpartition("-")[0]
             and other.speaker == clip.speaker
         ]
-        before[clip.id] = sentence(" ".join(same))
-    return before
+        for at, clip in enumerate(ordered)
+    }
+
+
+def heard_before(offline: OfflineRecognizer, clips: Sequence[Recording]) -> str:
+    """What a session would know by then, punctuation and capitals included."""
+    return " ".join(offline.greedy(piece) for clip in clips for piece in clip.pieces())
 
 
 def sentence(text: str) -> str:
@@ -267,11 +273,8 @@ def main(
 ) -> None:
     sets = load_sets(setup.speech, setup.data)
     chosen = choose(sets, clips, setup.seed)
-    before = {
-        clip_id: text for some in sets.values() for clip_id, text in said_before(some).items()
-    }
+    earlier = {i: clips for some in sets.values() for i, clips in clips_before(some).items()}
     spoken = [clip for some in chosen.values() for clip in some]
-    wrong = {clip.id: before[other.id] for clip, other in _strangers(spoken, setup.seed)}
     engine = Engine.load(EngineOptions(threads=setup.threads))
     if engine._llm is None:
         raise typer.BadParameter("there is nothing to fuse without the LLM")
@@ -281,6 +284,9 @@ def main(
         for told in (False, True)
     }
     try:
+        offline = OfflineRecognizer(engine)
+        before = {clip.id: heard_before(offline, earlier[clip.id]) for clip in spoken}
+        wrong = {clip.id: before[other.id] for clip, other in _strangers(spoken, setup.seed)}
         outcomes = {
             clip.id: {
                 name: hear(engines, condition, clip, (before[clip.id], wrong[clip.id]))

@@ -13,8 +13,8 @@ from benchmarks.fusion import (
     TEXT,
     Outcome,
     WrongEmotion,
+    clips_before,
     gains_and_harms,
-    said_before,
     summarize,
 )
 from streamer.wer import WordErrors
@@ -31,9 +31,9 @@ def outcome(wrong: int) -> Outcome:
 
 def test_context_is_what_was_read_before_in_the_same_chapter() -> None:
     clips = [clip(f"4-1-000{i}", f"SENTENCE {i}") for i in range(4)] + [clip("4-2-0000", "OTHER")]
-    before = said_before(clips)
-    assert before["4-1-0000"] == before["4-2-0000"] == ""
-    assert before["4-1-0003"] == "Sentence 1 sentence 2."
+    before = clips_before(clips)
+    assert before["4-1-0000"] == before["4-2-0000"] == []
+    assert [one.text for one in before["4-1-0003"]] == ["SENTENCE 1", "SENTENCE 2"]
 
 
 def test_a_wrong_emotion_is_never_the_right_one() -> None:
