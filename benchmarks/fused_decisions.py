@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import random
 import zlib
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Final
@@ -36,87 +35,32 @@ from benchmarks.common import (
     run,
 )
 from benchmarks.offline import OfflineRecognizer
-from models.emotion import MIN_WINDOW_S, EmotionClassifier, EmotionScores
+from models.emotion import MIN_WINDOW_S, EmotionClassifier
 from models.fusion import Candidate, FusionWeights, LlmFusion, Terms, opening_text
 from models.llm import LlmScorer
-from models.moonshine import FRAME_SAMPLES
-from models.moonshine_encoder import MIN_SAMPLES, Audio
+from models.moonshine_encoder import MIN_SAMPLES
 from models.train.fusion_data import (
     Decision,
-    Halves,
     Option,
     errors_of,
     role_of,
     save_decisions,
     varied,
 )
-from streamer.beam import BeamHypothesis, BeamRequest
 from streamer.clock import SAMPLE_RATE
 from streamer.emotion_monitor import EmotionMonitor
 from streamer.engine import Engine, EngineOptions
-from streamer.events import EmotionUpdate
 from streamer.latency import NullSpans
 from streamer.recognizer import Recognizer
 from streamer.segment_decoder import PolicyOptions
-from streamer.speech import SpeechModels
+from streamer.speech import SpeechModels, Told
 from streamer.transcribe import transcribe
 from streamer.wer import normalize
 
 DEFAULT_SETS: Final = "librispeech_dev_clean_mp3,speechocean762_train"
-LEAD_FRAMES: Final = 20
-"""Frames kept before the open audio: words begin a little before they are timed."""
-MAX_FRAMES: Final = 256
-"""The newest of the open audio; words do not stay open for longer."""
 RUN_LENGTH: Final = 3
-N_EMOTION_STATES: Final = 160
-
-
-@dataclass(frozen=True)
-class _HearingSpeech(SpeechModels):
-    """The speech models; remembers the sound of the last beam."""
-
-    heard: list[Audio] = field(default_factory=list)
-
-    def alternatives(self, request: BeamRequest) -> list[BeamHypothesis]:
-        self.heard[:] = [request.audio]
-        return super().alternatives(request)
-
-
-class _StatefulClassifier:
-    """The emotion classifier; remembers its states."""
-
-    def __init__(self, classifier: EmotionClassifier) -> None:
-        self._classifier = classifier
-        self.frames = no_frames()
-
-    def predict(self, samples: Floats) -> EmotionScores:
-        features = self._classifier.features(samples)
-        self.frames = features.frames.astype(np.float16)
-        return features.scores
-
-
-class _AtOnce:
-    """A lane that computes where it is asked."""
-
-    def submit(self, call: Callable[[], EmotionScores], /) -> Future[EmotionScores]:
-        answer: Future[EmotionScores] = Future()
-        answer.set_result(call())
-        return answer
-
-
-class _KeptEmotion(EmotionMonitor):
-    """Hands out states only once their answer was collected, as a session would have them."""
-
-    def __init__(self, classifier: _StatefulClassifier, engine: Engine) -> None:
-        super().__init__(classifier, _AtOnce(), engine._options.emotion, NullSpans())
-        self._states = classifier
-        self.frames = no_frames()
-
-    def collect(self) -> EmotionUpdate | None:
-        update = super().collect()
-        if update is not None:
-            self.frames = self._states.frames
-        return update
+_NOTHING: Final = np.zeros((0, 160), np.float16)
+"""The emotion classifier has not answered yet."""
 
 
 @dataclass
@@ -140,7 +84,10 @@ class _RecordingFusion(LlmFusion):
         super().__init__(scorer, weights, said.opening)
         self._said = said
         self._weight = weights.llm
-        self.features: Callable[[], tuple[Halves, Halves]] = lambda: (no_frames(), no_frames())
+        self._heard = {"audio": _NOTHING, "emotion": _NOTHING}
+
+    def perceive(self, modality: str, features: Floats) -> None:
+        self._heard[modality] = features.astype(np.float16)
 
     def terms(self, candidates: Sequence[Candidate]) -> list[Terms]:
         terms = super().terms(candidates)
@@ -153,9 +100,9 @@ class _RecordingFusion(LlmFusion):
             for candidate, term, wrong in zip(candidates, terms, errors, strict=True)
         )
         context = said.opening + said.committed
-        audio, emotion = self.features()
+        heard = self._heard["audio"], self._heard["emotion"]
         said.decisions.append(
-            Decision(said.speaker, "stream", context, said.label, options, audio, emotion)
+            Decision(said.speaker, "stream", context, said.label, options, *heard)
         )
         return terms
 
@@ -169,20 +116,20 @@ class _RecordingFusion(LlmFusion):
         self._said.label = emotion
 
 
-def no_frames() -> Halves:
-    """The emotion classifier has not answered yet."""
-    return np.zeros((0, N_EMOTION_STATES), np.float16)
-
-
 class DecisionRecorder:
     """Runs recordings and keeps the questions."""
 
     def __init__(self, engine: Engine) -> None:
-        if engine._llm is None or not isinstance(engine._emotion, EmotionClassifier):
-            raise ValueError("the recorder needs the LLM and the project's own emotion classifier")
+        if (
+            engine._llm is None
+            or not isinstance(engine._emotion, EmotionClassifier)
+            or not isinstance(engine._speech, SpeechModels)
+        ):
+            raise ValueError("the recorder needs the LLM and the project's own other models")
         self._engine = engine
         self._llm = engine._llm
         self._classifier = engine._emotion
+        self._encoder = engine._speech.encoder
         self._offline = OfflineRecognizer(engine)
 
     def record(
@@ -194,18 +141,20 @@ class DecisionRecorder:
             previous: transcript of what was said before, for the LLM to read.
         """
         said = _Said(opening_text(previous, ()), normalize(reference), speaker)
-        models = self._engine._speech
-        speech = _HearingSpeech(models.encoder, models.decoder, models.tokenizer, models.vad)
-        emotion = _KeptEmotion(_StatefulClassifier(self._classifier), self._engine)
-        fusion = _RecordingFusion(self._llm, self._engine._options.weights, said)
+        emotion = EmotionMonitor(
+            self._classifier,
+            self._engine._emotion_lane,
+            self._engine._options.emotion,
+            NullSpans(),
+            features=self._classifier.features,
+        )
         recognizer = Recognizer(
-            speech,
+            self._engine._source.session(lambda: Told(said.opening, (), said.label)),
             self._engine._options.recognizer,
-            fusion=fusion,
+            fusion=_RecordingFusion(self._llm, self._engine._options.weights, said),
             emotion=emotion,
             spans=NullSpans(),
         )
-        fusion.features = lambda: (_open_audio(recognizer, speech.heard[0]), emotion.frames)
         text = transcribe(blocks(samples), recognizer).text
         recognizer.close()
         whole = self._whole(samples, said)
@@ -227,19 +176,10 @@ class DecisionRecorder:
             Option(candidate.text, candidate.logprob, term.text, wrong)
             for candidate, term, wrong in zip(likely, terms, errors, strict=True)
         )
-        audio = self._engine._speech.encoder.encode(samples).states.astype(np.float16)
+        audio = self._encoder.encode(samples).states.astype(np.float16)
         window = samples[-3 * SAMPLE_RATE :]
         emotion = self._classifier.features(window).frames.astype(np.float16)
         return [Decision(said.speaker, "clip", said.opening, said.label, options, audio, emotion)]
-
-
-def _open_audio(recognizer: Recognizer, audio: Audio) -> Halves:
-    segment = recognizer._segment
-    committed = 0
-    if segment is not None:
-        committed = (segment.committed_end - segment.window_start) // FRAME_SAMPLES
-    start = max(0, committed - LEAD_FRAMES, audio.n_frames - MAX_FRAMES)
-    return audio.states[start:].astype(np.float16)
 
 
 def in_turns(recordings: Sequence[Recording], seed: int) -> list[Recording]:
