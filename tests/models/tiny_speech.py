@@ -84,6 +84,7 @@ def save(
     with torch.no_grad():
         head[: len(ids) - len(WORDS)] *= 0.5
         head[ids[ENDS]] *= 2 * end
+    model.generation_config._from_model_config = False  # such lose what only some models know
     for name, value in {"eos_token_id": ids[ENDS], **generation}.items():
         setattr(model.generation_config, name, value)
     model.save_pretrained(folder)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from models.llm import open_llm
 from models.silero import VadModel
 from models.speech_decoding import Continuation, Prompt, SpeechModel, WindowAudio
 from models.speech_loading import load_speech_model
+from models.speech_seq2seq import Seq2SeqDecoding
 from models.zoo import Zoo
 from streamer.engine import Engine, EngineOptions
 from streamer.events import SegmentClosed, SessionEvent, StepDone, WordsUpdate
@@ -24,7 +25,10 @@ from streamer.ledger import Word
 from streamer.named_speech import NamedSpeech
 from streamer.recognizer import Recognizer
 from streamer.recognizer_api import SessionOptions
+from streamer.speech import LoadedSpeech, SpeechModels
 from streamer.speech_loading import VAD_FILE
+from streamer.wer import normalize, word_errors
+from tests.models.real_moonshine import write_real_moonshine
 from tests.models.tiny_gemma import write_tiny_gemma
 from tests.models.tiny_speech import WRITERS, write_voxtral_realtime
 from tests.speech_models import Clip, Floats
@@ -201,3 +205,51 @@ def test_an_llm_may_decide_and_words_may_be_expected(
     words = committed(events)
     times = [time for word in words for time in (word.start_sample, word.end_sample)]
     assert times == sorted(times)
+
+
+def heard(speech: LoadedSpeech, clips: Sequence[Clip]) -> list[list[Word]]:
+    engine = Engine(EngineOptions(threads=2), speech, Sad(), None)
+    try:
+        options = SessionOptions(emotion=False)
+        feeds = [feed(engine.recognizer(options, NullSpans()), clip.samples) for clip in clips]
+    finally:
+        engine.close()
+    return [committed(events) for events in feeds]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("attends", "median_ms"), [(True, 50), (False, 300)], ids=["attention", "spread"]
+)
+def test_real_weights_hear_what_the_project_s_own_engine_hears(
+    attends: bool,
+    median_ms: int,
+    speech_models: SpeechModels,
+    clips: list[Clip],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Moonshine's own weights, once through the library. Without its attention words are timed as
+    those of speech LLMs are."""
+    if not attends:
+        see = Seq2SeqDecoding.feed
+        monkeypatch.setattr(
+            Seq2SeqDecoding, "feed", lambda *asked: replace(see(*asked), attention=None)
+        )
+    write_real_moonshine(tmp_path)
+    named = NamedSpeech(load_speech_model(tmp_path, threads=2), speech_models.vad)
+    chosen = clips[:6]
+    apart_ms = []
+    for clip, own, other in zip(
+        chosen, heard(speech_models, chosen), heard(named, chosen), strict=True
+    ):
+        texts = [" ".join(word.text for word in words) for words in (own, other)]
+        own_errors, errors = (word_errors(clip.text, text).errors for text in texts)
+        assert errors <= own_errors + 1
+        if normalize(texts[0]) == normalize(texts[1]):
+            apart_ms += [
+                abs(one.start_sample - two.start_sample) / 16
+                for one, two in zip(own, other, strict=True)
+            ]
+    assert len(apart_ms) > 30
+    assert np.median(apart_ms) < median_ms
