@@ -17,6 +17,7 @@ from typing import Annotated, Any, Final
 import numpy as np
 import typer
 from matplotlib.figure import Figure
+from rapidfuzz.distance import Levenshtein
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -41,10 +42,11 @@ from models.fusion import Candidate, FusionWeights, Terms
 from models.llm import Ask, LlmScorer
 from streamer.clock import SAMPLE_RATE
 from streamer.engine import Engine, EngineOptions
+from streamer.ledger import Segment
 from streamer.llm_lane import TimedFusion
 from streamer.recognizer import Recognizer
 from streamer.recognizer_api import Decoder, SessionOptions
-from streamer.wer import WordErrors, word_errors
+from streamer.wer import WordErrors, normalize, word_errors
 
 DEFAULT_SETS: Final = "librispeech_test_clean_opus,librispeech_test_other,speechocean762"
 CONTEXT_CLIPS: Final = 2
@@ -73,6 +75,17 @@ CONDITIONS: Final[Mapping[str, Condition]] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Disputed:
+    """A word that had a rival: what spoke for it (nats), and whether it was said."""
+
+    word: str
+    rival: str
+    audio: float
+    text: float
+    right: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What one condition made of one clip."""
 
@@ -81,6 +94,7 @@ class Outcome:
     audio_s: float
     compute_s: float
     commit_delays_ms: tuple[float, ...]
+    disputed: tuple[Disputed, ...] = ()
 
 
 class WrongEmotion:
@@ -148,7 +162,30 @@ def hear(
         result.n_samples / SAMPLE_RATE,
         result.compute_s,
         streamed.commit_delays_ms,
+        tuple(disputed_words(clip.text, result.segments)),
     )
+
+
+def disputed_words(reference: str, segments: Sequence[Segment]) -> list[Disputed]:
+    """Words with a decision, held against the reference."""
+    spelled = [
+        (word, token)
+        for segment in segments
+        for word in segment.words
+        for token in normalize(word.text)[:1]
+    ]
+    heard = [token for _, token in spelled]
+    right: set[int] = set()
+    for operation in Levenshtein.opcodes(normalize(reference), heard):
+        if operation.tag == "equal":
+            right.update(range(operation.dest_start, operation.dest_end))
+    return [
+        Disputed(
+            word.text, word.decision.rival, word.decision.audio, word.decision.text, at in right
+        )
+        for at, (word, _) in enumerate(spelled)
+        if word.decision is not None
+    ]
 
 
 def perplexity(scorer: LlmScorer, texts: Sequence[tuple[str, str]]) -> float:
@@ -227,10 +264,45 @@ def gains_and_harms(
     }
 
 
-def draw(results: Mapping[str, Any]) -> Figure:
-    """How each condition differs from the LLM that knows the transcript alone."""
-    picture = figure(10, 4.2)
-    axis = picture.subplots()
+def decisions(some: Sequence[Disputed]) -> dict[str, Any]:
+    """Who decided between words and their rivals, and how often rightly."""
+    parties = {
+        "both agreed": [d for d in some if d.audio >= 0 and d.text >= 0],
+        "sound overruled the LLM": [d for d in some if d.audio >= 0 > d.text],
+        "LLM overruled the sound": [d for d in some if d.audio < 0],
+    }
+    return {
+        name: {"words": len(each), "right": sum(d.right for d in each)}
+        for name, each in parties.items()
+    }
+
+
+def draw(results: Mapping[str, Any], disputed: Sequence[Disputed]) -> Figure:
+    """How each condition differs from the LLM that knows the transcript alone; what spoke for
+    each word that had a rival."""
+    picture = figure(14, 4.6)
+    axis, plane = picture.subplots(1, 2, width_ratios=(3, 2))
+    for right, colour, marker in ((True, "#1b9e77", "o"), (False, "#d95f02", "x")):
+        some = [d for d in disputed if d.right == right]
+        label = "the word was said" if right else "it was not"
+        plane.scatter(
+            [d.audio for d in some],
+            [d.text for d in some],
+            s=14,
+            c=colour,
+            marker=marker,
+            label=f"{label} ({len(some)})",
+        )
+    plane.axhline(0, color="grey", linewidth=0.8)
+    plane.axvline(0, color="grey", linewidth=0.8)
+    plane.axline((0, 0), slope=-1, color="grey", linewidth=0.8, linestyle=":")
+    plane.legend(frameon=False, fontsize=8)
+    style(
+        plane,
+        "What spoke for each disputed word",
+        "sound, nats more than for its rival",
+        "LLM, weighted nats",
+    )
     names = [name for name in CONDITIONS if name != TEXT]
     sets = list(results)
     for i, group in enumerate(sets):
@@ -306,6 +378,7 @@ def main(
         for each in (*engines.values(), engine):
             each.close()
     results = summarize(chosen, outcomes, setup.seed)
+    disputed = [d for clip in spoken for d in outcomes[clip.id][TEXT].disputed]
     parameters = {"clips": clips, "sets": list(chosen), "context_clips": CONTEXT_CLIPS}
     notes = [
         "references have no punctuation: it is not scored",
@@ -315,8 +388,9 @@ def main(
         "sets": results,
         "perplexity": {name: round(value, 2) for name, value in perplexities.items()},
         "utterances": gains_and_harms(chosen, outcomes),
+        "decisions": decisions(disputed),
     }
-    setup.publish("fusion", parameters, figures, draw(results), table(results), notes)
+    setup.publish("fusion", parameters, figures, draw(results, disputed), table(results), notes)
 
 
 def _strangers(clips: Sequence[Recording], seed: int) -> list[tuple[Recording, Recording]]:

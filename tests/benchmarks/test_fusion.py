@@ -14,9 +14,12 @@ from benchmarks.fusion import (
     Outcome,
     WrongEmotion,
     clips_before,
+    decisions,
+    disputed_words,
     gains_and_harms,
     summarize,
 )
+from streamer.ledger import Decision, Segment, Word, WordState
 from streamer.wer import WordErrors
 from tests.speech_fakes import PreferringFusion
 
@@ -69,3 +72,18 @@ def test_gains_and_harms_are_listed_by_clip() -> None:
     assert (told["helped"], told["harmed"], told["unchanged"]) == (1, 1, 1)
     assert [row["id"] for row in told["most_helped"]] == ["a"]
     assert [row["id"] for row in told["most_harmed"]] == ["b"]
+
+
+def test_disputed_words_are_held_against_the_reference() -> None:
+    said = ["The", "see", "-", "is", "calm."]
+    decided = {1: Decision("sea", 1.0, -0.5, 0.0), 4: Decision("palm.", -0.25, 1.5, 0.0)}
+    words = tuple(
+        Word(i, text, i, i, 0.9, WordState.FINAL, 0, decided.get(i)) for i, text in enumerate(said)
+    )
+    found = disputed_words("THE SEA IS CALM", [Segment(0, 0, 9, words)])
+    assert [(d.word, d.right) for d in found] == [("see", False), ("calm.", True)]
+    assert decisions(found) == {
+        "both agreed": {"words": 0, "right": 0},
+        "sound overruled the LLM": {"words": 1, "right": 0},
+        "LLM overruled the sound": {"words": 1, "right": 1},
+    }
