@@ -29,6 +29,7 @@ from streamer.speech import LoadedSpeech, SpeechModels
 from streamer.speech_loading import VAD_FILE
 from streamer.wer import normalize, word_errors
 from tests.models.real_moonshine import write_real_moonshine
+from tests.models.real_whisper import PACKAGES, real_whisper_is_here, write_real_whisper
 from tests.models.tiny_gemma import write_tiny_gemma
 from tests.models.tiny_speech import WRITERS, write_voxtral_realtime
 from tests.speech_models import Clip, Floats
@@ -253,3 +254,15 @@ def test_real_weights_hear_what_the_project_s_own_engine_hears(
             ]
     assert len(apart_ms) > 30
     assert np.median(apart_ms) < median_ms
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not real_whisper_is_here(), reason=f"needs the packages {PACKAGES}")
+def test_real_whisper_hears_short_clips(
+    speech_models: SpeechModels, clips: list[Clip], tmp_path: Path
+) -> None:
+    folder = tmp_path / "whisper-base"
+    write_real_whisper(folder, tmp_path)
+    named = NamedSpeech(load_speech_model(folder, threads=2), speech_models.vad)
+    for clip, words in zip(clips[:2], heard(named, clips[:2]), strict=True):
+        assert word_errors(clip.text, " ".join(word.text for word in words)).errors == 0
