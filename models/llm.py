@@ -6,7 +6,6 @@ causal model, `models.llm_transformers`.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from models.errors import ModelMissingError
+from models.runtime import calm_openmp
 
 Floats = npt.NDArray[np.float32]
 
@@ -143,9 +143,8 @@ def open_llm(folder: Path, *, threads: int, device: str = "cpu") -> LlmScorer:
     if (folder / BODY_FILE).is_file():
         model = Gemma(folder, threads=threads, device=device)
     else:
-        # torch and transformers take seconds to import: only for those who use them. OpenMP's
-        # threads would spin between passes and starve the other models.
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        # torch and transformers take seconds to import: only for those who use them.
+        calm_openmp()
         from models.llm_transformers import TransformersModel
 
         model = TransformersModel(folder, threads=threads, device=device)

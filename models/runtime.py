@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -39,6 +40,12 @@ def open_session(path: Path, *, threads: int, device: str = "cpu") -> ort.Infere
     if device == "cuda" and session.get_providers()[0] != "CUDAExecutionProvider":
         raise DeviceUnavailableError("CUDA could not be started; use --device cpu")
     return session
+
+
+def calm_openmp() -> None:
+    """To be called before torch is imported: its OpenMP threads would spin between passes and
+    starve the other models."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def require_torch_device(device: str) -> None:

@@ -9,6 +9,7 @@ from models import moonshine
 from models.catalog import MOONSHINE, SILERO
 from models.moonshine_decoder import DraftDecoder
 from models.moonshine_encoder import AsrEncoder
+from models.runtime import calm_openmp
 from models.silero import VadModel
 from models.zoo import Zoo
 from streamer.speech import LoadedSpeech, SpeechModels
@@ -33,7 +34,8 @@ def load_speech(name: str, zoo: Zoo, *, threads: int, device: str = "cpu") -> Lo
     vad = VadModel(zoo.path(SILERO.name, VAD_FILE))
     if name != MOONSHINE.name:
         folder = zoo.folder(name)
-        # Imports torch and transformers: seconds, only for those who ask for such a model.
+        # torch and transformers take seconds to import: only for those who use them.
+        calm_openmp()
         from models.speech_loading import load_speech_model
         from streamer.named_speech import NamedSpeech
 
