@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -160,9 +161,17 @@ async def test_nothing_of_a_session_is_left(engine: Engine, speech: Speech) -> N
     """Its sound goes when it ends, its captions when nobody can come back for them any more."""
     options = ServerOptions(resume_s=2.0)
     with ServerThread(options, real_engine=BorrowedEngine(engine)) as server:
-        await _caption(server.url, speech, None, None)
-        await _until_gone(RingBuffer)
-        await _until_gone(HostedSession)
+        others = {kind: _living(kind) for kind in (RingBuffer, HostedSession)}
+        async with connect(server.url, START) as client:
+            await client.send_audio(speech.samples[:RATE])
+            sound, captions = (
+                [weakref.ref(thing) for thing in _living(kind) if thing not in known]
+                for kind, known in others.items()
+            )
+            assert len(sound) == len(captions) == 1
+            await client.stop()
+        await _until_gone(*sound)
+        await _until_gone(*captions)
 
 
 async def test_the_browser_keeps_preferences_only(engine: Engine, tmp_path: Path) -> None:
@@ -230,13 +239,17 @@ async def _caption(
         return client.transcript.text, client.ready.session_id, peers
 
 
-async def _until_gone(kind: type) -> None:
-    for _ in range(20):
+def _living(kind: type) -> list[object]:
+    return [thing for thing in gc.get_objects() if type(thing) is kind]
+
+
+async def _until_gone(thing: weakref.ref[object]) -> None:
+    for _ in range(40):
         gc.collect()
-        if not any(type(thing) is kind for thing in gc.get_objects()):
+        if thing() is None:
             return
-        await asyncio.sleep(0.5)
-    raise AssertionError(f"a {kind.__name__} is still there")
+        await asyncio.sleep(0.25)
+    raise AssertionError(f"{thing()} is still there")
 
 
 def _assert_silent(text: str, transcript: str) -> None:
