@@ -50,7 +50,8 @@ from streamer.wer import WordErrors, normalize, word_errors
 
 DEFAULT_SETS: Final = "librispeech_test_clean_opus,librispeech_test_other,speechocean762"
 CONTEXT_CLIPS: Final = 2
-DRAFT, TEXT, DEFAULT = "draft", "+ LLM", "+ emotion"
+DRAFT, TEXT = "draft", "+ LLM"
+"""What is there without an LLM, and what ships."""
 REPORTED: Final = 12
 """Clips that are shown of those that gained and of those that lost."""
 
@@ -67,7 +68,7 @@ class Condition:
 CONDITIONS: Final[Mapping[str, Condition]] = {
     DRAFT: Condition("draft"),
     TEXT: Condition(),
-    DEFAULT: Condition(emotion="right"),
+    "+ emotion": Condition(emotion="right"),
     "+ wrong emotion": Condition(emotion="wrong"),
     "+ context": Condition(context="right"),
     "+ wrong context": Condition(context="wrong"),
@@ -245,10 +246,10 @@ def gains_and_harms(
         {
             "id": clip.id,
             "errors_saved": outcomes[clip.id][DRAFT].errors.errors
-            - outcomes[clip.id][DEFAULT].errors.errors,
+            - outcomes[clip.id][TEXT].errors.errors,
             "reference": clip.text,
             "draft": outcomes[clip.id][DRAFT].text,
-            "fused": outcomes[clip.id][DEFAULT].text,
+            "fused": outcomes[clip.id][TEXT].text,
         }
         for some in clips.values()
         for clip in some

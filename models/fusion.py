@@ -33,8 +33,9 @@ class FusionWeights:
     hot_word: float = 5.0
     """Nats for each word or term that the session was told to expect. On development speech with
     lists of 100 words, 5 to 10 halved the errors in rare words, and 5 made the fewest words up."""
-    emotion_in_context: bool = True
-    """Tell the LLM the emotion in the voice, as a stage direction: `(sad)`."""
+    emotion_in_context: bool = False
+    """Tell the LLM the emotion in the voice, as a stage direction: `(sad)`. On read, non-native
+    and acted speech it brought nothing (`benchmarks/fusion.py`)."""
     heard: tuple[str, ...] = ()
     """Modalities that the LLM hears as soft tokens: `audio`, `emotion`."""
 

@@ -8,7 +8,6 @@ import pytest
 from benchmarks.common import Recording
 from benchmarks.fusion import (
     CONDITIONS,
-    DEFAULT,
     DRAFT,
     TEXT,
     Outcome,
@@ -50,22 +49,22 @@ def test_a_wrong_emotion_is_never_the_right_one() -> None:
 
 def test_conditions_are_held_against_the_draft_and_the_text_alone() -> None:
     clips = {"set": [clip("a", "x"), clip("b", "y")]}
-    errors = dict.fromkeys(CONDITIONS, 2) | {DRAFT: 4, DEFAULT: 1}
+    errors = dict.fromkeys(CONDITIONS, 2) | {DRAFT: 4, "+ emotion": 1}
     outcomes = {
         one.id: {name: outcome(wrong) for name, wrong in errors.items()} for one in clips["set"]
     }
     rows = summarize(clips, outcomes, seed=0)["all"]
     assert rows[DRAFT]["wer_percent"] == 40.0
     assert rows[TEXT]["against"][DRAFT]["ratio"] == 0.5
-    assert rows[DEFAULT]["against"][TEXT]["wer_points"] == pytest.approx(-10.0)
-    assert rows[DEFAULT]["compute_per_audio"] == 0.25
+    assert rows["+ emotion"]["against"][TEXT]["wer_points"] == pytest.approx(-10.0)
+    assert rows["+ emotion"]["compute_per_audio"] == 0.25
 
 
 def test_gains_and_harms_are_listed_by_clip() -> None:
     clips = {"set": [clip("a", "x"), clip("b", "y"), clip("c", "z")]}
     changes = {"a": (3, 1), "b": (0, 2), "c": (1, 1)}
     outcomes = {
-        name: {DRAFT: outcome(draft), DEFAULT: outcome(fused)}
+        name: {DRAFT: outcome(draft), TEXT: outcome(fused)}
         for name, (draft, fused) in changes.items()
     }
     told = gains_and_harms(clips, outcomes)

@@ -61,19 +61,15 @@ def test_committed_words_extend_the_context() -> None:
     assert fusion._context == ["Ahoy.\n", " one two", " three"]
 
 
-def test_a_change_of_emotion_is_a_stage_direction() -> None:
-    fusion = fused(ScriptedScorer(), 1.0, 0.0)
+@pytest.mark.parametrize("told", [True, False])
+def test_a_change_of_emotion_is_a_stage_direction_if_it_is_wanted(told: bool) -> None:
+    weights = FusionWeights(emotion_in_context=told)
+    fusion = LlmFusion(ScriptedScorer(), weights, "")  # type: ignore[arg-type]
     for emotion, said in (("sad", "one"), ("sad", "two"), ("happy", "three")):
         fusion.hear(emotion)
         fusion.append(said)
-    assert fusion._context[1:] == [" (sad)", " one", " two", " (happy)", " three"]
-
-
-def test_emotion_can_be_kept_from_the_llm() -> None:
-    weights = FusionWeights(emotion_in_context=False)
-    fusion = LlmFusion(ScriptedScorer(), weights, "")  # type: ignore[arg-type]
-    fusion.hear("sad")
-    assert fusion._context == [""]
+    directions = [" (sad)", " one", " two", " (happy)", " three"]
+    assert fusion._context[1:] == [text for text in directions if told or "(" not in text]
 
 
 @pytest.mark.parametrize(
