@@ -1,12 +1,12 @@
 """Trains the fusion of the LLM decoder: low-rank updates of the LLM, and soft tokens.
 
     python -m benchmarks.fused_decisions --data ../shared/data --cache ../decisions
-    python -m models.train.fusion --decisions ../decisions --llm ../gemma --work runs/fusion
+    python -m models.train.fusion --decisions ../decisions --modalities audio,emotion
 
 Learns to choose, among the candidates of the streaming decoder, one with the fewest word errors:
 listwise cross-entropy of the fused scores, and a little of the right candidate's likelihood.
 Speakers of train, dev and judge are apart: dev speakers choose the epoch, judged ones meet only
-`models.train.fusion_ablation`. `--llm` is a folder that `models.gemma_gguf.convert` wrote.
+`models.train.fusion_ablation`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
@@ -29,9 +29,11 @@ from torch.utils.tensorboard import SummaryWriter
 
 from models.train.fusion_config import FusionTrainConfig, layer_config
 from models.train.fusion_data import Decision, Role, load_decisions, role_of
-from models.train.fusion_llm import LoraConfig, TunedGemma
+from models.train.fusion_export import export_fusion
+from models.train.fusion_llm import LoraConfig, TunedGemma, packaged_gemma
 from models.train.fusion_score import FusedScorer, Inputs, fewer_options, listwise_loss
 
+LLM_FOLDER: Final = Path("runs/gemma")
 _LOG = logging.getLogger(__name__)
 
 
@@ -263,7 +265,8 @@ def train(
     resume: bool = False,
     clock: Callable[[], float] = time.monotonic,
 ) -> Trainer:
-    """Trains; `work/fusion_best.pt` holds the parameters, `work/fusion_train.json` the report.
+    """Trains and exports: `work/export` is what `streamer serve --fusion` takes,
+    `work/fusion_best.pt` holds the parameters, `work/fusion_train.json` the report.
 
     Raises:
         ValueError: no decisions of training or dev speakers.
@@ -291,13 +294,14 @@ def train(
         "config": asdict(config),
     }
     (work / "fusion_train.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    export_fusion(trainer.model, config.inputs, work / "export")
     return trainer
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Train the fusion of the LLM decoder.")
     parser.add_argument("--decisions", type=Path, required=True, help="what was recorded")
-    parser.add_argument("--llm", type=Path, required=True, help="converted Gemma 3")
+    parser.add_argument("--llm", type=Path, default=LLM_FOLDER, help="converted there once")
     parser.add_argument("--work", type=Path, default=Path("runs/fusion"))
     parser.add_argument("--modalities", default="", help="of audio,emotion; empty: text alone")
     parser.add_argument("--strategy", default="weighted")
@@ -331,7 +335,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         threads=args.threads,
         max_minutes=args.max_minutes,
     )
-    trainer = train(config, args.decisions, args.llm, args.work, resume=args.resume)
+    llm = packaged_gemma(args.llm)
+    trainer = train(config, args.decisions, llm, args.work, resume=args.resume)
     _LOG.info("best dev loss %.4f", trainer.best_loss)
 
 

@@ -2,12 +2,12 @@
 or chosen on.
 
     python -m models.train.fusion_ablation --decisions ../decisions --data ../shared/data \\
-        --llm ../gemma --out ablation.json text=runs/text audio=runs/audio
+        --out ablation.json text=runs/text audio=runs/audio
 
 Two measures: the word errors that the choices at the streaming decoder's questions make beyond
 the best choices, and the word error rate of the choice among whole-recording hypotheses. Each
-run is also judged with its sound, its emotion, or both taken from other recordings, and with each
-left out. Intervals are of a bootstrap over recordings, paired.
+run is also judged with its sound or its emotion taken from other questions, and with either left
+out. Intervals are of a bootstrap over recordings, paired.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from models.train.fusion import fused_scores, load_role
+from models.train.fusion import LLM_FOLDER, fused_scores, load_role
 from models.train.fusion_config import FusionTrainConfig
 from models.train.fusion_data import Decision, Role
-from models.train.fusion_llm import TunedGemma
+from models.train.fusion_llm import TunedGemma, packaged_gemma
 from models.train.fusion_score import FusedScorer, Inputs, swapped
 
 _LOG = logging.getLogger(__name__)
@@ -195,7 +195,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Judge trained fusions.")
     parser.add_argument("--decisions", type=Path, required=True)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--llm", type=Path, required=True)
+    parser.add_argument("--llm", type=Path, default=LLM_FOLDER)
     parser.add_argument("--sets", default="*", help="only these, a pattern")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--threads", type=int, default=1)
@@ -215,7 +215,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     found = {name: judge(recordings, choose) for name, choose in choosers.items()}
     for pair in args.runs:
         name, _, folder = pair.partition("=")
-        model, config = load_trained(Path(folder), args.llm)
+        model, config = load_trained(Path(folder), packaged_gemma(args.llm))
         for variant, choose in variants_of(name, model, config).items():
             found[variant] = judge(recordings, choose)
             _LOG.info("%s: %d", variant, int(found[variant].errors.sum()))

@@ -14,6 +14,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import torch
@@ -22,11 +23,29 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import AutoModelForCausalLM
 
+from models.catalog import GEMMA
 from models.fusion_layer import SoftTokens
+from models.gemma_gguf import convert
 from models.gemma_graph import shortlist
 from models.lora import DOWN, UP
+from models.zoo import Zoo
 
 _CLOSED: Final = -1e9
+
+
+def packaged_gemma(folder: Path) -> Path:
+    """The installed LLM in transformers' format; converted into `folder` the first time, a minute.
+
+    Raises:
+        models.errors.ModelError: its packages are missing or corrupt.
+    """
+    if not (folder / "tokenizer.json").is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        name = GEMMA.files[0].name
+        with TemporaryDirectory(dir=folder) as scratch:
+            Zoo().join(GEMMA.name, name, Path(scratch) / name)
+            convert(Path(scratch) / name, folder)
+    return folder
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import random
 import runpy
 import sys
@@ -25,7 +26,13 @@ from models.train.fusion_ablation import (
 )
 from models.train.fusion_config import FusionTrainConfig, layer_config
 from models.train.fusion_data import Decision, Option, save_decisions
-from models.train.fusion_export import LAYER_FILE, LORA_FILE, export_fusion, export_layer
+from models.train.fusion_export import (
+    LAYER_FILE,
+    LORA_FILE,
+    SETTINGS_FILE,
+    export_fusion,
+    export_layer,
+)
 from models.train.fusion_llm import LoraConfig
 from models.train.fusion_score import Inputs, fewer_options, listwise_loss, swapped
 from tests.models.tiny_gemma import write_tiny_gemma
@@ -139,6 +146,7 @@ def test_the_command_leaves_what_can_be_loaded(
     runpy.run_module("models.train.fusion", run_name="__main__", alter_sys=True)
     _, config = load_trained(tmp_path, work / "llm")
     assert config.lora.rank == 0
+    assert json.loads((tmp_path / "export" / SETTINGS_FILE).read_text())["layer"] is None
 
 
 def test_what_is_exported_holds_layer_updates_and_settings(work: Path, tmp_path: Path) -> None:
