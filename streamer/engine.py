@@ -19,11 +19,12 @@ from models.catalog import EMOTION, GEMMA, MOONSHINE, SILERO
 from models.emotion import EmotionClassifier, EmotionFeatures, EmotionModel, EmotionScores
 from models.emotion_loading import load_emotion_model
 from models.emotion_track import UNKNOWN
+from models.errors import ModelError
 from models.fusion import FusionWeights, opening_text
 from models.llm import LlmScorer
 from models.llm_loading import GEMMA_FILE, load_llm
 from models.soft_tokens import SoftTokenLayer
-from models.trained_fusion import read_fusion
+from models.trained_fusion import TrainedFusion, read_fusion
 from models.zoo import Zoo
 from streamer.batcher import Batcher, Lane
 from streamer.deadline_executor import DeadlineExecutor
@@ -116,18 +117,18 @@ class Engine:
         )
         say("loading the emotion classifier")
         emotion = load_emotion_model(options.emotion_model, zoo, device=options.device)
-        llm, soft_tokens, lora = None, None, None
+        llm, soft_tokens = None, None
         if options.llm:
-            if options.fusion is not None:
-                trained = read_fusion(options.fusion, device=options.device)
+            trained = _trained_fusion(options)
+            if trained is not None:
                 options = replace(options, weights=trained.weights(options.weights))
-                soft_tokens, lora = trained.layer, trained.lora
+                soft_tokens = trained.layer
             llm = load_llm(
                 options.llm_model,
                 zoo,
                 threads=options.threads,
                 device=options.device,
-                lora=lora,
+                lora=trained.lora if trained is not None else None,
                 say=say,
             )
         return cls(options, speech, emotion, llm, soft_tokens)
@@ -194,6 +195,18 @@ class Engine:
         """Finish running steps and stop all threads."""
         self.executor.close()
         self._batcher.close()
+
+
+def _trained_fusion(options: EngineOptions) -> TrainedFusion | None:
+    if options.fusion is None:
+        return None
+    trained = read_fusion(options.fusion, device=options.device)
+    if "audio" in trained.heard and options.speech_model != MOONSHINE.name:
+        raise ModelError(
+            f"the fusion in {options.fusion} was trained to hear {MOONSHINE.name}: leave it out, "
+            f"or the speech model {options.speech_model}"
+        )
+    return trained
 
 
 def _call_each(calls: Sequence[Callable[[], T]]) -> list[T]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.errors import ModelCorruptError, ModelMissingError
+from models.errors import ModelCorruptError, ModelError, ModelMissingError
 from models.fusion import Candidate, FusionWeights, LlmFusion
 from models.gemma_graph import build_graphs
 from models.llm import open_llm
@@ -17,6 +17,7 @@ from models.soft_tokens import LAYER_FILE
 from models.train.fusion_ablation import load_trained
 from models.train.fusion_export import export_fusion
 from models.trained_fusion import SETTINGS_FILE, TrainedFusion, read_fusion
+from streamer.engine import EngineOptions, _trained_fusion
 from tests.models.train.test_fusion import heard, question, work
 
 __all__ = ["work"]
@@ -88,6 +89,13 @@ def test_a_folder_that_holds_no_fusion_is_named(exported: Path, tmp_path: Path) 
     (tmp_path / "half" / SETTINGS_FILE).write_text("{}")
     with pytest.raises(ModelCorruptError, match="does not describe"):
         read_fusion(tmp_path / "half")
+
+
+def test_it_hears_the_speech_model_it_was_trained_on_only(exported: Path) -> None:
+    with pytest.raises(ModelError, match="trained to hear moonshine"):
+        _trained_fusion(EngineOptions(fusion=exported, speech_model="elsewhere"))
+    assert _trained_fusion(EngineOptions(fusion=exported)) is not None
+    assert _trained_fusion(EngineOptions()) is None
 
 
 def test_without_updates_and_layer_only_the_weights_are_new(exported: Path, tmp_path: Path) -> None:
