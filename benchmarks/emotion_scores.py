@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.emotion import LABELS, SAMPLE_RATE, Samples
+from models.emotion_track import TrackOptions
 from models.train.emotion_data import Clip
 
 Floats = npt.NDArray[np.float64]
@@ -96,6 +97,12 @@ def calibration_error(scored: Scored) -> float:
     return sum(b["share"] * abs(b["accuracy"] - b["confidence"]) for b in reliability(scored))
 
 
+def overconfidence(scored: Scored) -> float:
+    """Mean confidence less accuracy; below 0 it is right more often than it claims."""
+    right = np.mean(scored.predicted == scored.labels)
+    return float(np.mean(scored.probs.max(axis=1)) - right)
+
+
 def summary(scored: Scored) -> dict[str, Any]:
     low, high = speaker_interval(scored)
     named = zip(LABELS, recalls(scored.labels, scored.predicted), strict=True)
@@ -107,6 +114,8 @@ def summary(scored: Scored) -> dict[str, Any]:
         "macro_f1": round(macro_f1(scored.labels, scored.predicted), 4),
         "accuracy": round(float(np.mean(scored.predicted == scored.labels)), 4),
         "ece": round(calibration_error(scored), 4),
+        "overconfidence": round(overconfidence(scored), 4),
+        **coverage(scored, (TrackOptions().unknown_below,))[0],
         "recall": {name: round(float(r), 4) for name, r in named if not np.isnan(r)},
     }
 
@@ -139,6 +148,11 @@ def middle(samples: Samples, seconds: float) -> Samples:
     if spare >= 0:
         return samples[spare // 2 : spare // 2 + int(seconds * SAMPLE_RATE)]
     return np.pad(samples, (-spare // 2, -spare - (-spare // 2)))
+
+
+def opening(samples: Samples, seconds: float) -> Samples:
+    """The first so many seconds of a clip, as the first live window has them."""
+    return samples[: int(seconds * SAMPLE_RATE)]
 
 
 def telephone(samples: Samples) -> Samples:

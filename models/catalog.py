@@ -122,7 +122,7 @@ EMOTION: Final = ModelEntry(
     files=(
         _single(
             "emotion.onnx",
-            "6fcf3ff46463a3d29a4ed18d10efd96195aed6fcb41713fc695d95b9db1e67af",
+            "0e8a134cc91b959ecba105ff82df179a2eb699618a245109a93b67d834dd0981",
             "models",
             "weights",
         ),

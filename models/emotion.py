@@ -1,6 +1,6 @@
 """The emotion classifier at run time: raw samples in, calibrated probabilities out.
 
-The ONNX graph holds everything (loudness, low-pass, network, temperature), so that this module
+The ONNX graph holds everything (loudness, low-pass, network, certainty), so that this module
 needs only numpy and ONNX Runtime. It runs beside the ASR encoder and shares nothing with it.
 """
 

@@ -5,7 +5,7 @@
 Fine-tunes the lower layers of Moonshine tiny's encoder with attentive pooling on CREMA-D's acted
 labels. `--sober` adds a second stage, beside read speech that nobody acted and noise in which
 nobody speaks (`EMOTION_CARD.md` says what that gains and costs). Speakers of train, dev and test
-are apart; dev speakers choose the epoch and the temperature, test speakers only meet
+are apart; dev speakers choose the epoch and the certainty, test speakers only meet
 `benchmarks/emotion.py`.
 """
 
@@ -30,6 +30,7 @@ from torch.nn import functional
 from torch.utils.tensorboard import SummaryWriter
 
 from models.emotion import LABELS
+from models.train.emotion_certainty import CertaintyConfig, fit_certainty, gather_evidence
 from models.train.emotion_data import (
     DEV_SPEAKERS,
     TEST_SPEAKERS,
@@ -39,9 +40,8 @@ from models.train.emotion_data import (
     Split,
     fixed_windows,
     load_split,
-    opening_windows,
 )
-from models.train.emotion_export import Temperature, export_onnx
+from models.train.emotion_export import export_onnx
 from models.train.emotion_net import EmotionNet, EmotionNetConfig, n_frames
 from models.train.moonshine_init import load_moonshine_encoder
 
@@ -103,8 +103,7 @@ class TrainConfig:
     """The weights judged and shipped are a running mean of the trained ones."""
     patience: int = 5
     """Epochs without a better dev UAR before a stage stops."""
-    calibration_window_s: tuple[float, ...] = (1.0, 2.0, 3.0)
-    """Lengths of the windows of the dev speakers that the temperature is fitted on."""
+    certainty: CertaintyConfig = field(default_factory=CertaintyConfig)
     seed: int = 1
     threads: int = 1
     bfloat16: bool = True
@@ -121,28 +120,6 @@ def uar(labels: Tensor, predicted: Tensor, n_classes: int) -> float:
         if bool((labels == c).any())
     ]
     return sum(recalls) / len(recalls)
-
-
-def fit_temperature(logits: Tensor, labels: Tensor, seconds: Tensor) -> Temperature:
-    """The temperature that makes the dev logits [n, C] most likely (Guo et al., 2017).
-
-    Args:
-        logits, labels: of windows of the dev speakers.
-        seconds: their lengths [n], since a short window knows less.
-    """
-    logs = torch.tensor([0.0, -2.0], requires_grad=True)
-    optimizer = torch.optim.LBFGS([logs], lr=0.1, max_iter=200)
-
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        base, short = logs.exp()
-        loss = functional.cross_entropy(logits / (base + short / seconds).unsqueeze(1), labels)
-        loss.backward()  # type: ignore[no-untyped-call]
-        return loss
-
-    optimizer.step(closure)  # type: ignore[no-untyped-call]
-    base, short = logs.exp().tolist()
-    return Temperature(base, short)
 
 
 class Trainer:
@@ -271,16 +248,11 @@ class Trainer:
         with torch.inference_mode(), precision:
             return torch.cat([net(part).float() for part in torch.split(windows, 32)])
 
-    def calibrated(self) -> tuple[EmotionNet, Temperature]:
-        """The best network and the temperature fitted on the dev speakers."""
+    def best(self) -> EmotionNet:
+        """The network of the best epoch."""
         net = copy.deepcopy(self.ema)
         net.load_state_dict(self.best_state)
-        lengths = self.config.calibration_window_s
-        windows = [opening_windows(self._split.dev, seconds) for seconds in lengths]
-        logits = torch.cat([self.logits(net, w) for w in windows]).clone()
-        labels = torch.tensor([clip.label for clip in self._split.dev] * len(lengths))
-        seconds = torch.tensor(lengths).repeat_interleave(len(self._split.dev))
-        return net, fit_temperature(logits, labels, seconds)
+        return net
 
     def _groups(self) -> list[dict[str, Any]]:
         stem, layers, head = [], [], []
@@ -388,17 +360,20 @@ def train(
             trainers.append(trainer)
             if not trainer.run(writer, clock, until_s):
                 break
-    net, temperature = trainers[-1].calibrated()
+    net = trainers[-1].best()
+    evidence = gather_evidence(
+        net, split.dev, split.read, config.certainty, config.seed, bfloat16=config.bfloat16
+    )
+    certainty = fit_certainty(evidence, config.certainty.decay)
     torch.save({"config": config, "state": net.state_dict()}, work / "emotion_best.pt")
     report = {
         "stages": {
             t.stage.name: {"best_epoch": t.best_epoch, "dev_uar": t.best_uar} for t in trainers
         },
-        "temperature": asdict(temperature),
         "config": asdict(config),
     }
     (work / "emotion_train.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    return export_onnx(net, temperature, out / "emotion.onnx")
+    return export_onnx(net, certainty, out / "emotion.onnx")
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import tempfile
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,49 +18,42 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from torch import Tensor, nn
 
 from models.emotion import LABELS, SAMPLE_RATE
+from models.train.emotion_certainty import Certainty
 from models.train.emotion_net import EmotionNet
 
 _OPSET = 17
 
 
-@dataclass(frozen=True)
-class Temperature:
-    """Divides the logits by `base + short / seconds`, so that confidence grows with a window."""
-
-    base: float
-    short: float
-
-
 class _Calibrated(nn.Module):
     """Samples [B, N] -> probabilities [B, C] and frames [B, T, D]."""
 
-    def __init__(self, net: EmotionNet, temperature: Temperature) -> None:
+    def __init__(self, net: EmotionNet, certainty: Certainty) -> None:
         super().__init__()
         self.net = net
-        self._temperature = temperature
+        self.certainty = certainty
 
     def forward(self, samples: Tensor) -> tuple[Tensor, Tensor]:
         frames = self.net.frames(samples)
-        t = self._temperature
-        divisor = t.base + t.short * SAMPLE_RATE / samples.shape[1]
-        return (self.net.classify(frames) / divisor).softmax(dim=-1), frames
+        pooled = self.net.pool(frames)
+        logits = self.certainty(self.net.head(pooled), pooled, samples.shape[1] / SAMPLE_RATE)
+        return logits.softmax(dim=-1), frames
 
 
 def export_onnx(
-    net: EmotionNet, temperature: Temperature, path: Path, *, quantize: bool = True
+    net: EmotionNet, certainty: Certainty, path: Path, *, quantize: bool = True
 ) -> Path:
-    """Exports `net` with its temperature baked in.
+    """Exports `net` with what calibrates it.
 
     Args:
         net: trained; it is put into eval mode.
-        temperature: divides the logits.
+        certainty: divides the logits.
         path: the file to write.
         quantize: False keeps every weight a float32.
 
     Returns:
         `path`.
     """
-    whole = _Calibrated(net, temperature).eval()
+    whole = _Calibrated(net, certainty).eval()
     with tempfile.TemporaryDirectory() as folder:
         plain = Path(folder) / "plain.onnx"
         with warnings.catch_warnings():
@@ -95,14 +87,8 @@ def export_onnx(
         model = onnx.load(plain)
     if quantize:
         _halve_convolutions(model)
-    helper.set_model_props(
-        model,
-        {
-            "labels": ",".join(LABELS),
-            "sample_rate": str(SAMPLE_RATE),
-            "temperature": f"{temperature.base:.4f} + {temperature.short:.4f} / seconds",
-        },
-    )
+    labels = ",".join(LABELS)
+    helper.set_model_props(model, {"labels": labels, "sample_rate": str(SAMPLE_RATE)})
     onnx.checker.check_model(model)
     onnx.save(model, path)
     return path

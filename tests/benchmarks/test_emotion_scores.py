@@ -11,6 +11,7 @@ from benchmarks.emotion_scores import (
     coverage,
     macro_f1,
     non_speech,
+    overconfidence,
     speaker_interval,
     telephone,
     uar,
@@ -38,6 +39,12 @@ def test_calibration_is_perfect_when_confidence_is_accuracy() -> None:
     predicted = [0] * 8 + [1] * 2
     assert calibration_error(scored(labels, predicted, 0.8)) == pytest.approx(0, abs=1e-9)
     assert calibration_error(scored(labels, predicted, 1.0)) == pytest.approx(0.2)
+
+
+def test_overconfidence_has_a_sign() -> None:
+    labels, predicted = [0] * 10, [0] * 8 + [1] * 2
+    assert overconfidence(scored(labels, predicted, 1.0)) == pytest.approx(0.2)
+    assert overconfidence(scored(labels, predicted, 0.5)) == pytest.approx(-0.3)
 
 
 def test_the_interval_holds_the_figure_and_narrows_without_differences() -> None:

@@ -10,20 +10,21 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from torch import nn
 
 from models.emotion import LABELS, SAMPLE_RATE, EmotionClassifier
-from models.train.emotion import ACTED, SOBERED, TrainConfig, Trainer, fit_temperature, train, uar
+from models.train.emotion import ACTED, SOBERED, TrainConfig, Trainer, train, uar
+from models.train.emotion_certainty import Certainty, CertaintyConfig
 from models.train.emotion_data import READ, READ_SPEECH, AugmentConfig, Clip, Split, load_split
-from models.train.emotion_export import Temperature, export_onnx
+from models.train.emotion_export import export_onnx
 from models.train.emotion_net import EmotionNet, EmotionNetConfig
 
 TINY_NET = EmotionNetConfig(width=16, n_heads=2, n_layers=1, rotary_dim=4, pool_width=8)
 SHORT = AugmentConfig(min_s=0.5, max_s=0.7)
 FIRST = replace(ACTED, epochs=2, batch_size=6, augment=SHORT, dev_window_s=(0.6,))
 SECOND = replace(SOBERED, epochs=1, batch_size=8, augment=SHORT, dev_window_s=(0.6,))
-TINY = TrainConfig(
-    net=TINY_NET, stages=(FIRST, SECOND), calibration_window_s=(0.6,), bfloat16=False
-)
+CERTAINTY = CertaintyConfig(opening_s=(0.6,), middle_s=0.6, n_noise=4, augment=SHORT)
+TINY = TrainConfig(net=TINY_NET, stages=(FIRST, SECOND), certainty=CERTAINTY, bfloat16=False)
 DEV, TEST = ("b",), ("c",)
 
 
@@ -72,7 +73,7 @@ def test_the_recipe_runs_and_the_runtime_loads_what_it_wrote(data: Path, tmp_pat
     scores = EmotionClassifier(path).predict(tone(0, 9))
     assert sum(scores.probs.values()) == pytest.approx(1)
     report = json.loads((tmp_path / "work" / "emotion_train.json").read_text(encoding="utf-8"))
-    assert report["temperature"]["base"] > 0
+    assert set(report["stages"]) == {"acted", "sobered"}
     assert any((tmp_path / "work" / "tensorboard").iterdir())
 
 
@@ -142,11 +143,15 @@ def test_the_exported_graph_gives_what_torch_gives(
 ) -> None:
     torch.manual_seed(0)
     net = EmotionNet(TINY_NET).eval()
-    temperature = Temperature(1.5, 0.4)
-    path = export_onnx(net, temperature, tmp_path / "emotion.onnx", quantize=quantize)
+    certainty = Certainty(2 * TINY_NET.pool_width)
+    for parameter in certainty.parameters():
+        nn.init.normal_(parameter, std=0.3)
+    path = export_onnx(net, certainty, tmp_path / "emotion.onnx", quantize=quantize)
     window = tone(3, 1, seconds)
     with torch.inference_mode():
-        expected = (net(torch.from_numpy(window)[None]) / (1.5 + 0.4 / seconds)).softmax(dim=-1)[0]
+        samples = torch.from_numpy(window)[None]
+        pooled = net.pool(net.frames(samples))
+        expected = certainty(net.head(pooled), pooled, seconds).softmax(dim=-1)[0]
     found = EmotionClassifier(path).predict(window)
     assert list(found.probs.values()) == pytest.approx(expected.tolist(), abs=tolerance)
 
@@ -154,18 +159,6 @@ def test_the_exported_graph_gives_what_torch_gives(
 def test_uar_weighs_classes_alike() -> None:
     labels = torch.tensor([0, 0, 0, 1])
     assert uar(labels, torch.tensor([0, 0, 0, 0]), 6) == pytest.approx(0.5)
-
-
-def test_temperature_cools_what_is_too_sure() -> None:
-    generator = torch.Generator().manual_seed(0)
-    logits = torch.randn(4_000, 6, generator=generator)
-    labels = torch.multinomial(logits.softmax(dim=1), 1, generator=generator)[:, 0]
-    # Windows of one second are 4 times too sure, those of four seconds 2.5 times.
-    seconds = torch.tensor([1.0, 4.0]).repeat(2_000)
-    sure = logits * (2 + 2 / seconds).unsqueeze(1)
-    found = fit_temperature(sure, labels, seconds)
-    assert found.base + found.short == pytest.approx(4, rel=0.15)
-    assert found.base + found.short / 4 == pytest.approx(2.5, rel=0.15)
 
 
 def test_read_speech_comes_in_pieces_without_a_label(data: Path) -> None:
