@@ -105,7 +105,8 @@ class LlmFusion:
         self._features: dict[str, Floats] = {}
         self._scorer = scorer
         self._weights = weights
-        self._context = scorer.context(opening)
+        # Soft tokens stand before the last token of the context; that must not be the first.
+        self._context = scorer.context(opening or ("\n" if layer is not None else ""))
         self._emotion = ""
 
     def terms(self, candidates: Sequence[Candidate]) -> list[Terms]:

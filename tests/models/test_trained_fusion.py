@@ -72,6 +72,20 @@ def test_served_it_scores_as_in_training(work: Path, served: LlmFusion) -> None:
         assert terms[0].text - terms[1].text == pytest.approx(expected, rel=0.15, abs=0.3)
 
 
+def test_it_hears_before_the_first_word_too(exported: Path) -> None:
+    opened: list[str] = []
+
+    class Scorer:
+        def context(self, text: str) -> list[str]:
+            opened.append(text)
+            return [text]
+
+    layer = read_fusion(exported).layer
+    for opening, expected in (("", "\n"), ("A talk.\n", "A talk.\n")):
+        LlmFusion(Scorer(), FusionWeights(), opening, layer)  # type: ignore[arg-type]
+        assert opened[-1] == expected
+
+
 def test_what_it_does_not_hear_it_is_not_told(served: LlmFusion) -> None:
     served.perceive("audio", heard(True, 1).astype(np.float32))
     before = served.terms(CANDIDATES)
