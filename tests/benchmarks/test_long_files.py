@@ -21,8 +21,8 @@ def test_the_file_is_as_long_as_wanted(tmp_path: Path) -> None:
 def test_a_run_is_measured(bundled_speech: Path, tmp_path: Path) -> None:
     run = measure(bundled_speech / "1064_TIE_HAP_XX.opus", tmp_path, "draft")
     assert run.segments == 1
-    assert 100 < run.peak_rss_mb < 2_000
-    assert max(run.rss_mb) <= run.peak_rss_mb + 1
+    assert 100 < run.peak_rss_mb < 1_000
+    assert max(run.rss_mb) <= run.peak_rss_mb
     assert run.cpu_s > 0
     draw([run], "draft")
     table([run])

@@ -57,7 +57,15 @@ async def reconnected(page: Page, proxy: CuttingProxy, server: ServerThread) -> 
     await page.wait_for(f"{STATUS} === 'Listening'")
 
 
-async def test_cuts_cost_no_word(page: Page, server: ServerThread) -> None:
+@pytest.fixture
+def patient_server() -> Iterator[ServerThread]:
+    """Keeps a session for longer than a page's attempts to come back are apart."""
+    with ServerThread(ServerOptions(heartbeat_s=0.1, resume_s=30.0)) as server:
+        yield server
+
+
+async def test_cuts_cost_no_word(page: Page, patient_server: ServerThread) -> None:
+    server = patient_server
     async with listening(page, server.http_url) as proxy:
         for n_words in (2, 4, 6):
             await page.wait_for(f"{COMMITTED}.split(' ').length >= {n_words}")
@@ -104,8 +112,9 @@ async def test_a_lost_session_goes_on_as_a_new_one(page: Page, server: ServerThr
 
 
 async def test_whoever_stops_during_a_cut_gets_the_last_words(
-    page: Page, server: ServerThread
+    page: Page, patient_server: ServerThread
 ) -> None:
+    server = patient_server
     async with listening(page, server.http_url) as proxy:
         await page.wait_for(f"{COMMITTED}.split(' ').length >= 2")
         proxy.refusing = True

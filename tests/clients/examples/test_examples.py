@@ -18,6 +18,7 @@ from streamer.audio_file import read_samples
 from streamer.bundled_speech import bundled_speech
 from streamer.engine import Engine
 from streamer.wer import word_errors
+from tests.contract.conftest import BorrowedEngine
 from tests.fake_audio import FakeAudio
 from tests.fakes import eventually
 from tests.serving import ServerThread
@@ -30,7 +31,7 @@ CLIP = next(clip for clip in bundled_speech() if clip.path.stem == "1064_TIE_HAP
 
 @pytest.fixture(scope="module")
 def server(engine: Engine) -> Iterator[ServerThread]:
-    with ServerThread(real_engine=engine) as server:
+    with ServerThread(real_engine=BorrowedEngine(engine)) as server:
         yield server
 
 
