@@ -12,13 +12,11 @@ import numpy as np
 import soundfile
 import soxr
 
+from benchmarks.borrowed_engine import BorrowedEngine
 from streamer.audio_file import read_samples
 from streamer.bundled_speech import SpeechClip
 from streamer.clock import SAMPLE_RATE
-from streamer.deadline_executor import DeadlineExecutor
 from streamer.engine import Engine
-from streamer.latency import SpanSink
-from streamer.recognizer_api import Decoder, SessionOptions, SpeechRecognizer
 from streamer.server import ServerOptions, create_app, serve
 
 MICROPHONE_RATE: Final = 48_000
@@ -28,37 +26,12 @@ TAIL_S: Final = 120.0
 """The browser plays its microphone file over and over; this long it is silent in between."""
 
 
-class _SharedEngine:
-    """An engine that outlives the server that borrows it."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    @property
-    def models(self) -> dict[str, str]:
-        return self._engine.models
-
-    @property
-    def default_decoder(self) -> Decoder:
-        return self._engine.default_decoder
-
-    @property
-    def executor(self) -> DeadlineExecutor:
-        return self._engine.executor
-
-    def recognizer(self, options: SessionOptions, trace: SpanSink, /) -> SpeechRecognizer:
-        return self._engine.recognizer(options, trace)
-
-    def close(self) -> None:
-        """Left to the owner."""
-
-
 @asynccontextmanager
 async def serve_page(engine: Engine, options: ServerOptions | None = None) -> AsyncIterator[str]:
     """Serve the page on a free local port and give its URL; the engine stays open."""
     url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     stop = asyncio.Event()
-    app = create_app(_SharedEngine(engine), options or ServerOptions())
+    app = create_app(BorrowedEngine(engine), options or ServerOptions())
     serving = asyncio.create_task(serve(app, "127.0.0.1", 0, url.set_result, stop))
     either: set[asyncio.Future[Any]] = {serving, url}
     await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)

@@ -12,39 +12,18 @@ import numpy.typing as npt
 import pytest
 import soxr
 
+from benchmarks.borrowed_engine import BorrowedEngine
 from streamer.audio_file import read_samples
 from streamer.bundled_speech import bundled_speech
-from streamer.recognizer_api import Decoder, SessionOptions, SpeechRecognizer
 from streamer.server import ServerOptions
 from streamer.wer import word_errors
 from tests.serving import ServerThread
 
 if TYPE_CHECKING:
-    from streamer.deadline_executor import DeadlineExecutor
     from streamer.engine import Engine
-    from streamer.latency import SpanSink
 
 TOKEN = "s3cret-key"
 RATE = 16_000
-
-
-class BorrowedEngine:
-    """The session's engine for one server, which must not close it."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self.models = engine.models
-        self.default_decoder: Decoder = engine.default_decoder
-
-    @property
-    def executor(self) -> DeadlineExecutor:
-        return self._engine.executor
-
-    def recognizer(self, options: SessionOptions, trace: SpanSink, /) -> SpeechRecognizer:
-        return self._engine.recognizer(options, trace)
-
-    def close(self) -> None:
-        pass
 
 
 @dataclass(frozen=True)

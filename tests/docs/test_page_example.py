@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from benchmarks.borrowed_engine import BorrowedEngine
 from benchmarks.chromium import find_chromium, open_page
 from streamer.server import ServerOptions
-from tests.contract.conftest import BorrowedEngine, Speech
+from tests.contract.conftest import Speech
 from tests.docs.blocks import ROOT, blocks
 from tests.serving import ServerThread
 

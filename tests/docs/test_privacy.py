@@ -21,6 +21,7 @@ import httpx
 import psutil
 import pytest
 
+from benchmarks.borrowed_engine import BorrowedEngine
 from benchmarks.captioned_page import microphone_file, serve_page
 from benchmarks.chromium import BrowserOptions, find_chromium, open_page
 from clients.client import ServerRefusedError, connect
@@ -33,7 +34,7 @@ from streamer.protocol import StartMessage
 from streamer.recognizer import RecognizerOptions
 from streamer.ring_buffer import RingBuffer
 from streamer.server import ServerOptions
-from tests.contract.conftest import RATE, TOKEN, BorrowedEngine, Speech
+from tests.contract.conftest import RATE, TOKEN, Speech
 from tests.docs.blocks import DOCS, ROOT
 from tests.serving import ServerThread
 

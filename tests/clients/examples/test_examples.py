@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.borrowed_engine import BorrowedEngine
 from clients import StartMessage, connect
 from clients.examples import caption_microphone
 from clients.files import stream_samples
@@ -18,7 +19,6 @@ from streamer.audio_file import read_samples
 from streamer.bundled_speech import bundled_speech
 from streamer.engine import Engine
 from streamer.wer import word_errors
-from tests.contract.conftest import BorrowedEngine
 from tests.fake_audio import FakeAudio
 from tests.fakes import eventually
 from tests.serving import ServerThread

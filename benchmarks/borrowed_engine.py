@@ -1,0 +1,33 @@
+"""An engine that outlives the server that borrows it."""
+
+from __future__ import annotations
+
+from streamer.deadline_executor import DeadlineExecutor
+from streamer.engine import Engine
+from streamer.latency import SpanSink
+from streamer.recognizer_api import Decoder, SessionOptions, SpeechRecognizer
+
+
+class BorrowedEngine:
+    """A server closes its engine when it ends; this one it must not close."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @property
+    def models(self) -> dict[str, str]:
+        return self._engine.models
+
+    @property
+    def default_decoder(self) -> Decoder:
+        return self._engine.default_decoder
+
+    @property
+    def executor(self) -> DeadlineExecutor:
+        return self._engine.executor
+
+    def recognizer(self, options: SessionOptions, trace: SpanSink, /) -> SpeechRecognizer:
+        return self._engine.recognizer(options, trace)
+
+    def close(self) -> None:
+        """Left to the owner."""
