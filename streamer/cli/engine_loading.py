@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from models.catalog import MOONSHINE
 from models.errors import ModelError
 from streamer.cli.failures import fail
 from streamer.cli.options import Device
@@ -32,13 +32,12 @@ def load_engine(
     Args:
         tell: say on stderr what the time is spent on.
     """
+    # The transformers library reads this when it is imported, which takes a second: most do not
+    # need it at all.
+    os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
     from models.runtime import DeviceUnavailableError
     from streamer.engine import Engine, EngineOptions
 
-    if llm or speech_model != MOONSHINE.name:
-        from transformers.utils.logging import disable_progress_bar
-
-        disable_progress_bar()
     try:
         return Engine.load(
             EngineOptions(
