@@ -39,7 +39,6 @@ class SoftTokenLayer:
         *,
         modalities: Sequence[str],
         sight_nats: float,
-        threads: int = 1,
         device: str = "cpu",
     ) -> None:
         """Open the graph at `path`.
@@ -51,7 +50,7 @@ class SoftTokenLayer:
         Raises:
             ModelCorruptError: the graph asks for something else.
         """
-        self._session = open_session(path, threads=threads, device=device)
+        self._session = open_session(path, threads=1, device=device)
         self._widths = {
             node.name: int(node.shape[1])
             for node in self._session.get_inputs()
@@ -69,11 +68,9 @@ class SoftTokenLayer:
         is missing or empty has no share."""
         feed: dict[str, npt.NDArray[np.generic]] = {}
         for name, width in self._widths.items():
-            values = features.get(name)
-            there = values is not None and len(values) > 0
-            feed[name] = (
-                values if values is not None and there else np.zeros((1, width), np.float32)
-            )
+            there = len(features.get(name, ())) > 0
+            # The graph wants a frame in any case; the mask tells that it is none.
+            feed[name] = features[name] if there else np.zeros((1, width), np.float32)
             feed[f"{name}.mask"] = np.full(len(feed[name]), there)
         if not any(feed[f"{name}.mask"].any() for name in self._widths):
             return None

@@ -99,6 +99,25 @@ class Decoding(Protocol):
         """Go on with copies of these rows."""
 
 
+class CachedDecoding:
+    """What decodings share: the model's decoder and head, and a cache of what went through."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        self._loaded = loaded
+        self._decoder: Any = loaded.model.get_decoder()
+        self._head: Any = loaded.model.get_output_embeddings()
+        self._cache: Any = None
+
+    def drop(self, n_tokens: int) -> None:
+        """See `Decoding`."""
+        if n_tokens:
+            self._cache.crop(-n_tokens)
+
+    def select(self, rows: Sequence[int]) -> None:
+        """See `Decoding`."""
+        self._cache.batch_select_indices(torch.tensor(rows, device=self._loaded.device))
+
+
 class SpeechKind(Protocol):
     """How a kind of model is fed."""
 

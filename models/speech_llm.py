@@ -12,6 +12,7 @@ from typing import Any, Final
 import torch
 
 from models.speech_decoding import (
+    CachedDecoding,
     Floats,
     Loaded,
     Passed,
@@ -156,17 +157,14 @@ class VoxtralKind(SpeechLlmKind):
         return f"{sound}{prompt.instruction}\n{TASK}[/INST]"
 
 
-class LlmDecoding:
+class LlmDecoding(CachedDecoding):
     """See `models.speech_decoding.Decoding`."""
 
     def __init__(self, loaded: Loaded, opening: torch.Tensor) -> None:
         """`opening [1, T, D]`: the embedded prompt."""
-        self._decoder: Any = loaded.model.get_decoder()
-        self._head: Any = loaded.model.get_output_embeddings()
+        super().__init__(loaded)
         self._table: Any = loaded.model.get_input_embeddings()
-        self._loaded = loaded
         self._opening: torch.Tensor | None = opening
-        self._cache: Any = None
 
     def feed(self, rows: Sequence[Sequence[int]], n_scored: int) -> Passed:
         fed = self._table(torch.tensor(rows, dtype=torch.long, device=self._loaded.device))
@@ -176,10 +174,3 @@ class LlmDecoding:
         output = self._decoder(inputs_embeds=fed, past_key_values=self._cache, use_cache=True)
         self._cache = output.past_key_values
         return Passed(self._head(output.last_hidden_state[:, -n_scored:]).float(), None)
-
-    def drop(self, n_tokens: int) -> None:
-        if n_tokens:
-            self._cache.crop(-n_tokens)
-
-    def select(self, rows: Sequence[int]) -> None:
-        self._cache.batch_select_indices(torch.tensor(rows, device=self._loaded.device))

@@ -12,6 +12,7 @@ from typing import Any, Final
 import torch
 
 from models.speech_decoding import (
+    CachedDecoding,
     Floats,
     Loaded,
     Passed,
@@ -90,16 +91,13 @@ class WhisperKind(Seq2SeqKind):
         return [control("<|startofprev|>"), *told[-MAX_PROMPT_TOKENS:], *opening]
 
 
-class Seq2SeqDecoding:
+class Seq2SeqDecoding(CachedDecoding):
     """See `models.speech_decoding.Decoding`."""
 
     def __init__(self, loaded: Loaded, audio: WindowAudio, opening: Sequence[int]) -> None:
-        self._decoder: Any = loaded.model.get_decoder()
-        self._head: Any = loaded.model.get_output_embeddings()
-        self._loaded = loaded
+        super().__init__(loaded)
         self._opening = opening
         self._states = loaded.place(audio.states)[None]
-        self._cache: Any = None
         self._named_heads: Sequence[Sequence[int]] = (
             getattr(loaded.model.generation_config, "alignment_heads", None) or ()
         )
@@ -119,13 +117,6 @@ class Seq2SeqDecoding:
         logits = self._head(output.last_hidden_state[:, -n_scored:])
         attention = _following(output.cross_attentions, self._named_heads)[:, -n_scored:]
         return Passed(logits.float(), attention)
-
-    def drop(self, n_tokens: int) -> None:
-        if n_tokens:
-            self._cache.crop(-n_tokens)
-
-    def select(self, rows: Sequence[int]) -> None:
-        self._cache.batch_select_indices(torch.tensor(rows, device=self._loaded.device))
 
 
 def _following(attentions: Sequence[torch.Tensor], named: Sequence[Sequence[int]]) -> torch.Tensor:

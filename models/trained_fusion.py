@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from models.errors import ModelCorruptError, ModelMissingError
 from models.fusion import FusionWeights
@@ -37,7 +38,7 @@ class TrainedFusion:
         )
 
 
-def read_fusion(folder: Path, *, threads: int = 1, device: str = "cpu") -> TrainedFusion:
+def read_fusion(folder: Path, *, device: str = "cpu") -> TrainedFusion:
     """Open what is in `folder`.
 
     Raises:
@@ -47,31 +48,14 @@ def read_fusion(folder: Path, *, threads: int = 1, device: str = "cpu") -> Train
     path = folder / SETTINGS_FILE
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
-        inputs, layer = settings["inputs"], settings["layer"]
-        heard = tuple(name for name in ("audio", "emotion") if inputs[name])
-        lora = folder / LORA_FILE if settings["lora"] else None
-        missing = [
-            file
-            for file in (lora, folder / LAYER_FILE if layer else None)
-            if file is not None and not file.is_file()
-        ]
-        if missing:
-            raise ModelCorruptError(f"{folder} is incomplete: {missing[0].name} is missing")
+        inputs = settings["inputs"]
         return TrainedFusion(
             w_llm=float(settings["w_llm"]),
             w_word=float(settings["w_word"]),
             emotion_in_context=bool(inputs["label"]),
-            heard=heard,
-            lora=lora,
-            layer=None
-            if layer is None
-            else SoftTokenLayer(
-                folder / LAYER_FILE,
-                modalities=layer["weights_of"],
-                sight_nats=layer["sight_nats"],
-                threads=threads,
-                device=device,
-            ),
+            heard=tuple(name for name in ("audio", "emotion") if inputs[name]),
+            lora=_found(folder, LORA_FILE) if settings["lora"] else None,
+            layer=_layer(folder, settings["layer"], device) if settings["layer"] else None,
         )
     except FileNotFoundError as error:
         raise ModelMissingError(
@@ -79,3 +63,18 @@ def read_fusion(folder: Path, *, threads: int = 1, device: str = "cpu") -> Train
         ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise ModelCorruptError(f"{path} does not describe a trained fusion") from error
+
+
+def _layer(folder: Path, settings: Mapping[str, Any], device: str) -> SoftTokenLayer:
+    return SoftTokenLayer(
+        _found(folder, LAYER_FILE),
+        modalities=settings["weights_of"],
+        sight_nats=settings["sight_nats"],
+        device=device,
+    )
+
+
+def _found(folder: Path, file: str) -> Path:
+    if not (folder / file).is_file():
+        raise ModelCorruptError(f"{folder} is incomplete: {file} is missing")
+    return folder / file

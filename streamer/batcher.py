@@ -142,3 +142,8 @@ class Batcher:
         else:
             for waiting, answer in zip(batch, answers, strict=True):
                 waiting.future.set_result(answer)
+
+
+def call_each(calls: Sequence[Callable[[], Answer]]) -> list[Answer]:
+    """For lanes whose requests are calls, answered one by one."""
+    return [call() for call in calls]

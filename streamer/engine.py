@@ -7,10 +7,9 @@ encoder and emotion classifier of one session run side by side.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +25,7 @@ from models.llm_loading import GEMMA_FILE, load_llm
 from models.soft_tokens import SoftTokenLayer
 from models.trained_fusion import TrainedFusion, read_fusion
 from models.zoo import Zoo
-from streamer.batcher import Batcher, Lane
+from streamer.batcher import Batcher, Lane, call_each
 from streamer.deadline_executor import DeadlineExecutor
 from streamer.emotion_monitor import EmotionMonitor, EmotionOptions
 from streamer.latency import SpanSink
@@ -37,7 +36,6 @@ from streamer.recognizer_api import Decoder, SessionOptions
 from streamer.speech import LoadedSpeech, Told
 from streamer.speech_loading import load_speech
 
-T = TypeVar("T")
 Floats = npt.NDArray[np.float32]
 
 ASR_MODEL = MOONSHINE.name
@@ -91,7 +89,7 @@ class Engine:
         self._batcher = Batcher(options.threads, "model")
         self._source = speech.serve(self._batcher, max_batch=options.max_batch)
         self._emotion_lane: Lane[Callable[[], EmotionScores], EmotionScores] = self._batcher.lane(
-            _call_each
+            call_each
         )
         self._llm_lane = LlmLane(llm, self._batcher, soft_tokens) if llm is not None else None
         self.executor = DeadlineExecutor(options.steps_in_flight, "step")
@@ -207,7 +205,3 @@ def _trained_fusion(options: EngineOptions) -> TrainedFusion | None:
             f"or the speech model {options.speech_model}"
         )
     return trained
-
-
-def _call_each(calls: Sequence[Callable[[], T]]) -> list[T]:
-    return [call() for call in calls]

@@ -25,7 +25,7 @@ from models.speech_decoding import (
     SpeechModel,
     WindowAudio,
 )
-from streamer.batcher import Batcher, Lane
+from streamer.batcher import Batcher, Lane, call_each
 from streamer.beam import BeamHypothesis, BeamRequest, ScoreRequest
 from streamer.draft import Draft, DraftRequest, Prefix, Seen, Token
 from streamer.speech import EncodeRequest, Told
@@ -55,9 +55,7 @@ class NamedSpeechSource:
 
     def __init__(self, speech: NamedSpeech, batcher: Batcher) -> None:
         self._speech = speech
-        self._lane: Lane[Callable[[], Any], Any] = batcher.lane(
-            lambda calls: [call() for call in calls], exclusive=True
-        )
+        self._lane: Lane[Callable[[], Any], Any] = batcher.lane(call_each, exclusive=True)
 
     def session(self, told: Callable[[], Told]) -> NamedSession:
         return NamedSession(self._speech, self._lane.run, told)
