@@ -26,7 +26,7 @@ HEAD_FILE: Final = "head.onnx"
 EMBEDDING_FILE: Final = "embedding.npy"
 SHORTLIST_FILE: Final = "shortlist.npy"
 SETTINGS_FILE: Final = "gemma.json"
-GRAPH_VERSION: Final = "graphs-3"
+GRAPH_VERSION: Final = "graphs-4"
 """Changes with what `models.gemma_graph` writes, so that caches are built anew."""
 
 _HEAD_ROWS: Final = 32
@@ -117,7 +117,7 @@ class Gemma:
         back = [row * n_new + i for row, size in enumerate(sizes) for i in range(size)]
         feed: dict[str, Any] = {
             "embedded": np.concatenate([tree.embedded(self._embedding) for tree in trees]),
-            "positions": np.array([depths], np.int64),
+            "positions": np.array(depths, np.int64)[:, None],
             "slots": slots[:, :n_new],
             "key_slots": slots,
             "back": np.array(back, np.int64),

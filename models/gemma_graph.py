@@ -131,7 +131,7 @@ def quantize_blocks(weight: Floats) -> tuple[npt.NDArray[np.uint8], Floats]:
 def build_body(weights: Mapping[str, Floats], shape: GemmaShape, target: Path) -> None:
     """Write the graph of all layers.
 
-    Inputs: `embedded [N, D]`, `positions [1, N]`, for each session and place in its padded row
+    Inputs: `embedded [N, D]`, `positions [N, 1]`, for each session and place in its padded row
     the packed token, as query `slots [B, T]` and as key `key_slots [B, K]`, the way `back [N]`
     from flattened places to packed tokens, `mask [B, T, 1, P + K]` to be added to the
     attention's scores, and `past.<layer>.{key,value} [B, P, head_dim]`. Outputs:
@@ -165,7 +165,7 @@ def build_body(weights: Mapping[str, Floats], shape: GemmaShape, target: Path) -
 
     inputs = [
         tensor("embedded", ["N", weights["model.norm.weight"].shape[0]]),
-        tensor("positions", [1, "N"], TensorProto.INT64),
+        tensor("positions", ["N", 1], TensorProto.INT64),
         tensor("slots", ["B", "T"], TensorProto.INT64),
         tensor("key_slots", ["B", "K"], TensorProto.INT64),
         tensor("back", ["N"], TensorProto.INT64),
@@ -237,7 +237,8 @@ def _attend(
 def _rotate(
     build: _GemmaBuilder, value: str, base: float, n_heads: int, head_dim: int, output: str
 ) -> str:
-    """Rotary positions of `value [.., D]`; gives `[1, N, H * D]`."""
+    """Rotary positions of `value [.., D]`; gives `[N, 1, H * D]`: as rows of one token, since a
+    row must not be longer than the table."""
     exponents = np.arange(0, head_dim, 2, dtype=np.float64) / head_dim
     angles = np.outer(np.arange(MAX_POSITIONS), base**-exponents)
     tables = {"cos": np.cos(angles), "sin": np.sin(angles)}
@@ -245,7 +246,7 @@ def _rotate(
         build.constant(f"rotary/{base:g}/{name}", table.astype(np.float32))
         for name, table in tables.items()
     ]
-    value = build.reshape(value, [1, -1, n_heads * head_dim], f"{output}/flat")
+    value = build.reshape(value, [-1, 1, n_heads * head_dim], f"{output}/flat")
     attrs = {"num_heads": n_heads, "rotary_embedding_dim": head_dim}
     return build.add("RotaryEmbedding", [value, "positions", *names], output, MICROSOFT, **attrs)
 

@@ -53,6 +53,23 @@ def test_a_token_is_computed_once_however_many_hypotheses_share_it(tmp_path: Pat
     assert len(tree.tokens) == 5 + 2
 
 
+def test_many_hypotheses_of_many_sessions_may_share_a_pass(tmp_path: Path) -> None:
+    write_tiny_gemma(tmp_path)
+    (tmp_path / "graphs").mkdir()
+    build_graphs(tmp_path, tmp_path / "graphs")
+    gemma = Gemma(tmp_path / "graphs", threads=1)
+    rng = np.random.default_rng(0)
+    rows = [rng.integers(4, 60, 30).tolist() for _ in range(12)]
+
+    def question(rows: list[list[int]]) -> Question:
+        return Question([BOS, 10], gemma.new_cache(), rows, 0)
+
+    together = gemma.logprobs([question(rows), question(rows[:6])])  # more than 512 tokens
+    apart = [gemma.logprobs([question([row])])[0][0] for row in rows]
+    np.testing.assert_allclose(together[0], apart, rtol=1e-4)
+    np.testing.assert_allclose(together[1], apart[:6], rtol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
