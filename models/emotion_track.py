@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -117,10 +117,19 @@ class EmotionTrack:
         self._label = self._settle(self._smooth)
         return LiveEmotion(self._label, dict(self._smooth))
 
-    def segment(self, start_sample: int, end_sample: int) -> LiveEmotion:
+    def segment(
+        self,
+        start_sample: int,
+        end_sample: int,
+        felt: Callable[[Sequence[str]], Mapping[str, float]] | None = None,
+    ) -> LiveEmotion:
         """The emotion of a stretch of audio: windows averaged by how much of it they heard.
 
         The answer may change while windows that reach into the stretch still come in.
+
+        Args:
+            start_sample, end_sample: the stretch, on the session's clock.
+            felt: gives what else speaks for each emotion, nats; none if it gives nothing.
 
         Raises:
             ValueError: the stretch is empty.
@@ -133,6 +142,10 @@ class EmotionTrack:
         probs = _weighted_mean((share, logs) for share, logs in heard if share > 0)
         if not probs:
             return LiveEmotion(UNKNOWN, {})
+        nats = felt(tuple(probs)) if felt is not None else {}
+        if nats:
+            logs = {name: math.log(max(p, _FLOOR)) + nats[name] for name, p in probs.items()}
+            probs = _weighted_mean([(1, logs)])
         best = max(probs, key=lambda name: probs[name])
         return LiveEmotion(best if probs[best] >= self._options.unknown_below else UNKNOWN, probs)
 

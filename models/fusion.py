@@ -5,13 +5,18 @@
 
 Delayed fusion (Hono et al., 2025): the LLM scores hypotheses the beam has already pruned. With
 all weights 0 the acoustics alone decide.
+
+A segment's emotion is decided alike, by the voice and by how much likelier the LLM would write
+the emotion behind these words than behind none:
+
+    score(e) = log P_voice(e | audio) + w_token * (log P_llm("(e)" | text) - log P_llm("(e)"))
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +25,8 @@ from models.llm import Ask, LlmScorer
 from models.soft_tokens import SoftTokenLayer, SoftTokens
 
 Floats = npt.NDArray[np.float32]
+
+_NOTHING_SAID: Final = "..."
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,9 @@ class FusionWeights:
     emotion_in_context: bool = False
     """Tell the LLM the emotion in the voice, as a stage direction: `(sad)`. On read, non-native
     and acted speech it brought nothing (`benchmarks/fusion.py`)."""
+    emotion_token: float = 0.0
+    """Of the emotion that the LLM would write behind a segment's words; with 0 the voice alone
+    decides. On words that do not tell the emotion it does harm (`benchmarks/emotion_text.py`)."""
     heard: tuple[str, ...] = ()
     """Modalities that the LLM hears as soft tokens: `audio`, `emotion`."""
 
@@ -79,6 +89,15 @@ class Fusion(Protocol):
 
     def perceive(self, modality: str, features: Floats) -> None:
         """Features `[T, d]` of the newest audio, from here on."""
+
+    def felt(self, emotions: Sequence[str]) -> Mapping[str, float]:
+        """What the running text speaks for each emotion, in weighted nats; empty if it has no
+        say."""
+
+
+def stage_direction(emotion: str) -> str:
+    """How the LLM reads and writes an emotion."""
+    return f" ({emotion})"
 
 
 def opening_text(context: str, hot_words: Sequence[str]) -> str:
@@ -135,11 +154,23 @@ class LlmFusion:
         if modality in self._weights.heard:
             self._features[modality] = features
 
+    def felt(self, emotions: Sequence[str]) -> dict[str, float]:
+        if not self._weights.emotion_token:
+            return {}
+        tokens = [stage_direction(emotion) for emotion in emotions]
+        # Some emotions are written more often than others, whatever was said before.
+        anyhow = self._scorer.score([Ask(self._scorer.context(_NOTHING_SAID), tokens)])[0]
+        here = self._ask(tokens, None)
+        return {
+            emotion: self._weights.emotion_token * (words - nothing)
+            for emotion, words, nothing in zip(emotions, here, anyhow, strict=True)
+        }
+
     def append(self, text: str) -> None:
         if text:
             self._scorer.extend(self._context, f" {text}")
 
     def hear(self, emotion: str) -> None:
         if self._weights.emotion_in_context and emotion != self._emotion:
-            self._scorer.extend(self._context, f" ({emotion})")
+            self._scorer.extend(self._context, stage_direction(emotion))
             self._emotion = emotion

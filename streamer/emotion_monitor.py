@@ -7,7 +7,7 @@ collected at the step's end, so that results do not depend on which of the two w
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
@@ -107,16 +107,21 @@ class EmotionMonitor:
         return EmotionUpdate(Emotion(live.label, live.probs), start, end)
 
     def segment(
-        self, read: Callable[[int, int], Floats], segment_start: int, segment_end: int
+        self,
+        read: Callable[[int, int], Floats],
+        segment_start: int,
+        segment_end: int,
+        felt: Callable[[Sequence[str]], Mapping[str, float]] | None = None,
     ) -> Emotion | None:
-        """The emotion of a finished segment; None if it was too short to tell."""
+        """The emotion of a finished segment; None if it was too short to tell. `felt` is what its
+        words say: see `EmotionTrack.segment`."""
         self.collect()
         if segment_end - segment_start < samples_from_ms(self._options.shortest_ms):
             return None
         if self._heard < segment_end:
             self._submit(read, segment_start, segment_end)
             self.collect()
-        live = self._track.segment(segment_start, segment_end)
+        live = self._track.segment(segment_start, segment_end, felt)
         return Emotion(live.label, live.probs)
 
     def busy_ms(self) -> float:

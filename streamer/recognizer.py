@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -310,7 +310,7 @@ class Recognizer:
         if self._emotion is not None and self.ledger.open_segment is not None:
             start = self._segment_start()
             if self.ledger.open_segment.words and self._ring.start <= start:
-                emotion = self._emotion.segment(self._ring.read, start, end)
+                emotion = self._emotion.segment(self._ring.read, start, end, self._felt())
             else:
                 self._emotion.collect()
         self._segment = None
@@ -324,7 +324,8 @@ class Recognizer:
         end = open_segment.words[-1].end_sample
         emotion = None
         if self._emotion is not None:
-            emotion = self._emotion.segment(self._ring.read, open_segment.start_sample, end)
+            start = open_segment.start_sample
+            emotion = self._emotion.segment(self._ring.read, start, end, self._felt())
         yield SegmentClosed(self.ledger.close(end, emotion), "length")
         self.ledger.open(end)
         yield self._words(segment, ())
@@ -341,6 +342,10 @@ class Recognizer:
             fusion.hear(self._emotion.label)
         if self._emotion.frames is not None:
             fusion.perceive("emotion", self._emotion.frames)
+
+    def _felt(self) -> Callable[[Sequence[str]], Mapping[str, float]] | None:
+        """Where the words' say in a segment's emotion comes from."""
+        return self._fusion.felt if self._fusion and self._decoder == "fused" else None
 
     def _words(self, segment: SegmentDecoder, committed: Sequence[TimedWord]) -> WordsUpdate:
         words = self._add(committed)
