@@ -39,7 +39,7 @@ class OfflineRecognizer:
         if audio is None:
             return {"": 0.0}
         found: dict[str, float] = {}
-        request = BeamRequest(audio, Prefix(), width, token_budget(samples))
+        request = BeamRequest(audio, Prefix(), width, _POLICY.prune_nats, token_budget(samples))
         for hypothesis in self._models.alternatives(request):
             text = self._text(hypothesis)
             found[text] = _log_add(found.get(text, -math.inf), hypothesis.logprob)

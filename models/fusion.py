@@ -33,7 +33,7 @@ _NOTHING_SAID: Final = "..."
 class FusionWeights:
     """Tuned on LibriSpeech dev-clean by `benchmarks/tune_fusion.py`."""
 
-    llm: float = 0.2
+    llm: float = 0.3
     """Of the LLM's log-probability; with 0 it has no say."""
     word: float = 0.0
     """Nats for each word; above 0 longer texts win more often."""

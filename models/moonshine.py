@@ -6,6 +6,7 @@ Encoder states come at 41.7 a second (one per 384 samples). The graphs are those
 
 from __future__ import annotations
 
+import string
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +17,7 @@ EOS: Final = 2
 FRAME_SAMPLES: Final = 384
 WORD_MARK: Final = "\u2581"
 _CLOSING: Final = (".", "?", "!")
+_MARKS: Final = string.punctuation.replace("'", "").encode()
 
 ALIGNMENT_HEADS: Final = ((3, 0), (3, 2), (3, 5), (4, 1), (4, 3), (4, 6))
 """(layer, head) whose cross-attention follows the speech: rank correlation of token order and
@@ -51,6 +53,7 @@ class Tokenizer:
             for raw in self._bytes
         ]
 
+        self._letters = [raw.lower().translate(None, _MARKS) for raw in self._bytes]
         self.closing_marks = frozenset(
             token
             for token, raw in enumerate(self._bytes)
@@ -83,6 +86,11 @@ class Tokenizer:
     def is_spoken(self, token: int) -> bool:
         """Whether the token stands for sound: it has a letter or a digit."""
         return self._spoken[token]
+
+    def letters(self, token: int) -> bytes:
+        """What the token adds to words when case and marks do not count, the apostrophe
+        excepted; pauses between words are marked."""
+        return self._letters[token]
 
     def encode(self, text: str) -> list[int]:
         """Tokens of words, each with its leading space, as the decoder would give them.

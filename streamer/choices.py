@@ -47,22 +47,23 @@ def rank(
 ) -> list[Choice]:
     """Distinct beginnings of the hypotheses, the words that end by sample `newest`: best first.
 
-    What follows is summed over: the probability of a beginning is that of all hypotheses that
-    share it.
+    What follows is summed over, as are marks and capitals, which the ear alone decides: the
+    probability of a beginning is that of all hypotheses that share its words.
     """
-    found: dict[str, _Heard] = {}
+    found: dict[tuple[str, ...], _Heard] = {}
     for hypothesis, words in hypotheses:
         begun = [word for word in words if word.end_sample <= newest]
-        text = " ".join(word.text for word in begun)
+        keys = tuple(word.key for word in begun)
         heard = _Heard(begun, hypothesis, hypothesis.logprob)
-        if text in found:
-            likelier = max(found[text], heard, key=lambda each: each.best.logprob)
-            heard = replace(likelier, logprob=_log_add(found[text].logprob, heard.logprob))
-        found[text] = heard
+        if keys in found:
+            likelier = max(found[keys], heard, key=lambda each: each.best.logprob)
+            heard = replace(likelier, logprob=_log_add(found[keys].logprob, heard.logprob))
+        found[keys] = heard
     floor = max((heard.logprob for heard in found.values()), default=0.0) - pruning.nats
     likely: list[_Heard] = []
     candidates: list[Candidate] = []
-    for text, heard in found.items():
+    for heard in found.values():
+        text = " ".join(word.text for word in heard.words)
         expected = hot_words.count(text)
         if heard.logprob + pruning.hot_word_nats * (expected > 0) >= floor:
             likely.append(heard)

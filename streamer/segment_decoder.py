@@ -67,18 +67,18 @@ class PolicyOptions:
     knocks that pass for speech give a single unlikely word."""
     doubtful_confidence: float = 0.4
     """See `doubtful_words`."""
-    beam_width: int = 6
-    """Fused rule: hypotheses that are searched side by side."""
+    beam_width: int = 10
+    """Fused rule: hypotheses that are searched side by side, at most."""
     fused_guard_ms: float = 500
     """Fused rule: as `guard_ms`."""
     fused_every_ms: float = 750
     """Fused rule: audio between two commit points, at least."""
-    prune_nats: float = 8.0
+    prune_nats: float = 3.0
     """Fused rule: hypotheses this much less likely than the best by the acoustics alone are not
-    shown to the LLM."""
-    hot_word_nats: float = 6.0
+    shown to the LLM: it would prefer fluent ones to what was said."""
+    hot_word_nats: float = 11.0
     """Fused rule: one with an expected word may be so much less likely still."""
-    survive_nats: float = 1.5
+    survive_nats: float = 3.0
     """Fused rule: hypotheses this close to the best live on."""
 
 
@@ -238,7 +238,13 @@ class SegmentDecoder:
         """What may have been said up to sample `newest`, the best first."""
         fusion.perceive("audio", audio.states[self._first_open_frame(audio) :])
         hypotheses = self._speech.alternatives(
-            BeamRequest(audio, self._given, self._options.beam_width, self._budget(window_end))
+            BeamRequest(
+                audio,
+                self._given,
+                self._options.beam_width,
+                self._options.prune_nats,
+                self._budget(window_end),
+            )
         )
         if self._hot_words:
             proposals = self._hot_words.proposals(hypotheses)

@@ -115,7 +115,7 @@ class SpeechModels:
         return draft_together(self.decoder, [request])[0]
 
     def alternatives(self, request: BeamRequest) -> list[BeamHypothesis]:
-        return beam_search(self.decoder, request)
+        return beam_search(self.decoder, self.tokenizer, request)
 
     def judged(self, request: ScoreRequest) -> list[BeamHypothesis]:
         return score_proposals(self.decoder, request)

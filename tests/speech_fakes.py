@@ -54,6 +54,9 @@ class ToneTokenizer:
     def is_spoken(self, token: int) -> bool:
         return token >= FIRST_WORD
 
+    def letters(self, token: int) -> bytes:
+        return f" {token}".encode() if self.is_spoken(token) else b""
+
     def encode(self, words: str) -> list[int]:
         return [int(word[1:]) for word in words.split()]
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,7 +11,7 @@ from streamer.beam import BeamHypothesis, BeamRequest, ScoreRequest
 from streamer.draft import DraftRequest, Prefix
 from streamer.loop_guard import loop_start
 from streamer.speech import SpeechModels
-from tests.speech_fakes import ToneDecoder, silence, spoken, tone_models
+from tests.speech_fakes import ToneDecoder, ToneTokenizer, silence, spoken, tone_models
 from tests.speech_models import Clip, attend
 
 
@@ -24,7 +26,7 @@ def mean(hypothesis: BeamHypothesis) -> float:
 def search(decoder: ToneDecoder, said: list[int], width: int = 4, budget: int = 20) -> list:
     models = tone_models(decoder)
     audio = attend(models, np.append(spoken(said), silence(2_000)))
-    return models.alternatives(BeamRequest(audio, Prefix(), width, budget))
+    return models.alternatives(BeamRequest(audio, Prefix(), width, 99.0, budget))
 
 
 def test_rivals_come_in_the_order_of_their_likelihood() -> None:
@@ -32,6 +34,23 @@ def test_rivals_come_in_the_order_of_their_likelihood() -> None:
     found = search(decoder, [10, 20, 30])
     assert [ids(h) for h in found] == [[10, 20, 30], [10, 20, 31], [10, 21, 30], [10, 21, 31]]
     assert sum(token.logprob for token in found[0].tokens) > found[0].logprob  # the end counts too
+
+
+class Capitals(ToneTokenizer):
+    """20 and 21 are one word, but for a capital."""
+
+    def letters(self, token: int) -> bytes:
+        return super().letters(20 if token == 21 else token)
+
+
+def test_hypotheses_differ_in_words_not_in_capitals() -> None:
+    decoder = ToneDecoder(rivals={20: {21: 9.0, 22: 8.0}})
+    models = replace(tone_models(decoder), tokenizer=Capitals())  # type: ignore[arg-type]
+    audio = attend(models, np.append(spoken([10, 20, 30]), silence(2_000)))
+    for width in (2, 4):
+        found = models.alternatives(BeamRequest(audio, Prefix(), width, 99.0, 20))
+        assert [ids(h) for h in found[:2]] == [[10, 20, 30], [10, 22, 30]]
+        assert not any(21 in ids(h) for h in found)
 
 
 def test_loops_are_dropped() -> None:
@@ -68,7 +87,7 @@ def test_on_speech_a_beam_finds_the_greedy_text_or_a_likelier_one(
     for clip in clips[:5]:
         audio = attend(speech_models, clip.samples)
         draft = speech_models.draft(DraftRequest(audio, Prefix(), (), 60))
-        found = speech_models.alternatives(BeamRequest(audio, Prefix(), 6, 60))
+        found = speech_models.alternatives(BeamRequest(audio, Prefix(), 6, 8.0, 60))
         assert 1 <= len(found) <= 6
         greedy = [token.id for token in draft.tokens]
         likeliest = max(h.logprob for h in found)
@@ -76,6 +95,8 @@ def test_on_speech_a_beam_finds_the_greedy_text_or_a_likelier_one(
             token.logprob for token in draft.tokens
         )
         assert all(loop_start(ids(h)) is None for h in found)
+        letters = [b"".join(map(speech_models.tokenizer.letters, ids(h))) for h in found]
+        assert len(set(letters)) == len(letters)
         judged = speech_models.judged(ScoreRequest(audio, Prefix(), [ids(h) for h in found]))
         for ours, theirs in zip(judged, found, strict=True):
             assert ours.logprob == pytest.approx(theirs.logprob, abs=0.1)
@@ -85,7 +106,7 @@ def test_on_speech_a_beam_finds_the_greedy_text_or_a_likelier_one(
 def test_a_proposal_is_judged_as_the_beam_would(prefix: Prefix) -> None:
     models = tone_models(ToneDecoder(rivals={20: {21: 9.0, 22: 8.0}, 30: {31: 9.5}}))
     audio = attend(models, np.append(spoken([10, 20, 30]), silence(2_000)))
-    found = models.alternatives(BeamRequest(audio, prefix, 4, 20))
+    found = models.alternatives(BeamRequest(audio, prefix, 4, 99.0, 20))
     judged = models.judged(ScoreRequest(audio, prefix, [ids(h) for h in found]))
     for ours, theirs in zip(judged, found, strict=True):
         assert ids(ours) == ids(theirs)

@@ -67,6 +67,13 @@ def test_what_is_too_new_is_summed_over() -> None:
     assert choices[0].terms.audio == pytest.approx(-2.0 + math.log(2))
 
 
+def test_marks_and_capitals_are_the_ears_to_decide() -> None:
+    said = {"the sea.": -2.0, "The sea": -1.0, "the see": -1.5}
+    choices = ranked(said, {"the sea.": 9.0})
+    assert texts(choices) == ["The sea", "the see"]
+    assert choices[0].terms.audio == pytest.approx(-1.0 + math.log1p(math.exp(-1.0)))
+
+
 def test_the_unlikely_is_left_out_but_for_what_is_expected() -> None:
     said = {"the sea": -1.0, "the see": -9.5, "the cee": -9.4}
     assert texts(ranked(said)) == ["the sea"]

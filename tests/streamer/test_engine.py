@@ -20,8 +20,9 @@ from streamer.engine import LLM_FILE, Engine, EngineOptions
 from streamer.events import EmotionUpdate, SegmentClosed, SessionEvent
 from streamer.latency import NullSpans
 from streamer.ledger import Emotion
-from streamer.recognizer import Recognizer
+from streamer.recognizer import Recognizer, RecognizerOptions
 from streamer.recognizer_api import Decoder, SessionOptions
+from streamer.segment_decoder import PolicyOptions
 from streamer.wer import word_errors
 from tests.speech_models import Clip
 
@@ -108,8 +109,8 @@ class FakeScorer:
         return [text]
 
 
-class PunctualScorer(FakeScorer):
-    """Wants as many commas as it can get, and no full stops."""
+class TerseScorer(FakeScorer):
+    """Wants as few letters as it can get."""
 
     def __init__(self) -> None:
         super().__init__(Path())
@@ -118,7 +119,7 @@ class PunctualScorer(FakeScorer):
         context.append(text)
 
     def score(self, asked: Sequence[Ask]) -> list[list[float]]:
-        return [[float(text.count(",") - text.count(".")) for text in ask.texts] for ask in asked]
+        return [[-float(len(text)) for text in ask.texts] for ask in asked]
 
 
 class FakeZoo(Zoo):
@@ -206,12 +207,14 @@ def test_a_trained_fusion_changes_the_llm_and_the_weights(
 def test_an_llm_without_weight_leaves_the_draft_as_it_is(
     plain_engine: Engine, clips: list[Clip]
 ) -> None:
+    daring = RecognizerOptions(policy=PolicyOptions(prune_nats=30.0))
+
     def words(weight: float, decoder: Decoder) -> list[str]:
         engine = Engine(
-            EngineOptions(threads=1, weights=FusionWeights(llm=weight, word=0.5)),
+            EngineOptions(threads=1, weights=FusionWeights(llm=weight), recognizer=daring),
             plain_engine._speech,
             plain_engine._emotion,
-            PunctualScorer(),  # type: ignore[arg-type]
+            TerseScorer(),  # type: ignore[arg-type]
         )
         assert engine.default_decoder == ("fused" if weight else "draft")
         options = SessionOptions(decoder=decoder, emotion=False)
