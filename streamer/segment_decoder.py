@@ -198,10 +198,14 @@ class SegmentDecoder:
         floor = best.terms.total - self._options.survive_nats
         alive = [choice for choice in choices if choice.terms.total >= floor]
         shared = shared_words([choice.words for choice in alive])
+        following = self._timed(best.best.tokens, window_end)[len(best.words) :]
+        if not following:
+            # Where nothing follows yet, the decoder likes to end its sentence; once that is
+            # committed, it takes what comes for another one.
+            shared = min(shared, max(0, len(best.words) - 1))
         forced = window_end - samples_from_ms(self._options.max_open_ms)
         while shared < len(best.words) and best.words[shared].end_sample <= forced:
             shared += 1
-        following = self._timed(best.best.tokens, window_end)[len(best.words) :]
         self._show([*explained(choices), *following], window_end)
         committed = self._tell(self._take(shared), fusion)
         self._cut(window_end)

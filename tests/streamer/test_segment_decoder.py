@@ -274,6 +274,16 @@ def test_the_llm_chooses_among_what_the_acoustics_leave_open() -> None:
         assert " ".join(stream.fusion.told).split() == heard
 
 
+def test_the_last_word_waits_until_something_follows() -> None:
+    stream = Stream(tone_models())
+    stream.fusion = PreferringFusion("")
+    samples = np.append(tones([10, 20, 30, 40], rest=1.3), tones([50, 60, 70]))
+    counts = [len(stream.committed) for _ in stream.hops(samples)]
+    before_50 = len(tones([10, 20, 30, 40], rest=1.3)) // HOP
+    assert counts[before_50 - 1] == 3  # 40 may be the end of a sentence, or not
+    assert counts[-1] > 3
+
+
 def test_the_llm_is_not_asked_where_there_is_no_choice() -> None:
     stream = Stream(tone_models(), PolicyOptions(prune_nats=2.0))
     stream.fusion = PreferringFusion("w10")
