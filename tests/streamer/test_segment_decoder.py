@@ -275,7 +275,7 @@ def test_the_llm_chooses_among_what_the_acoustics_leave_open() -> None:
 
 
 def test_the_last_word_waits_until_something_follows() -> None:
-    stream = Stream(tone_models())
+    stream = Stream(tone_models(), PolicyOptions(fused_guard_ms=100.0))
     stream.fusion = PreferringFusion("")
     samples = np.append(tones([10, 20, 30, 40], rest=1.3), tones([50, 60, 70]))
     counts = [len(stream.committed) for _ in stream.hops(samples)]
