@@ -48,7 +48,8 @@ def rank(
     """Distinct beginnings of the hypotheses, the words that end by sample `newest`: best first.
 
     What follows is summed over, as are marks and capitals, which the ear alone decides: the
-    probability of a beginning is that of all hypotheses that share its words.
+    probability of a beginning is that of all hypotheses that share its words. Nor does the LLM
+    decide between figures and numbers in words.
     """
     found: dict[tuple[str, ...], _Heard] = {}
     for hypothesis, words in hypotheses:
@@ -59,12 +60,18 @@ def rank(
             likelier = max(found[keys], heard, key=lambda each: each.best.logprob)
             heard = replace(likelier, logprob=_log_add(found[keys].logprob, heard.logprob))
         found[keys] = heard
-    floor = max((heard.logprob for heard in found.values()), default=0.0) - pruning.nats
+    likeliest = max(found.values(), key=lambda heard: heard.logprob, default=None)
+    if likeliest is None:
+        return []
+    floor = likeliest.logprob - pruning.nats
+    in_figures = _has_figures(likeliest.words)
     likely: list[_Heard] = []
     candidates: list[Candidate] = []
     for heard in found.values():
         text = " ".join(word.text for word in heard.words)
         expected = hot_words.count(text)
+        if not expected and _has_figures(heard.words) != in_figures:
+            continue
         if heard.logprob + pruning.hot_word_nats * (expected > 0) >= floor:
             likely.append(heard)
             candidates.append(Candidate(text, heard.logprob, expected))
@@ -105,6 +112,10 @@ def shared_words(alternatives: Sequence[Sequence[TimedWord]]) -> int:
             break
         count += 1
     return count
+
+
+def _has_figures(words: Sequence[TimedWord]) -> bool:
+    return any(char.isdigit() for word in words for char in word.text)
 
 
 def _log_add(a: float, b: float) -> float:

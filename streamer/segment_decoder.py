@@ -76,7 +76,7 @@ class PolicyOptions:
     prune_nats: float = 3.0
     """Fused rule: hypotheses this much less likely than the best by the acoustics alone are not
     shown to the LLM: it would prefer fluent ones to what was said."""
-    hot_word_nats: float = 11.0
+    hot_word_nats: float = 9.0
     """Fused rule: one with an expected word may be so much less likely still."""
     survive_nats: float = 3.0
     """Fused rule: hypotheses this close to the best live on."""

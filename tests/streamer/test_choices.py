@@ -74,6 +74,15 @@ def test_marks_and_capitals_are_the_ears_to_decide() -> None:
     assert choices[0].terms.audio == pytest.approx(-1.0 + math.log1p(math.exp(-1.0)))
 
 
+def test_figures_stay_figures_and_words_words() -> None:
+    assert texts(ranked({"it was two": -1.0, "it was 2": -1.5, "it was to": -2.0})) == [
+        "it was two",
+        "it was to",
+    ]
+    assert texts(ranked({"it was 2": -1.0, "it was two": -1.5})) == ["it was 2"]
+    assert len(ranked({"call two": -1.0, "call 2": -1.5}, terms=["2"])) == 2
+
+
 def test_the_unlikely_is_left_out_but_for_what_is_expected() -> None:
     said = {"the sea": -1.0, "the see": -9.5, "the cee": -9.4}
     assert texts(ranked(said)) == ["the sea"]
