@@ -33,13 +33,16 @@ class OfflineRecognizer:
         draft = self._models.draft(DraftRequest(audio, Prefix(), (), token_budget(samples)))
         return self._models.tokenizer.decode([token.id for token in draft.tokens])
 
-    def alternatives(self, samples: Floats, width: int) -> dict[str, float]:
-        """Distinct texts of a beam search with their log-probabilities (nats)."""
+    def alternatives(
+        self, samples: Floats, width: int, nats: float = _POLICY.prune_nats
+    ) -> dict[str, float]:
+        """Distinct texts of a beam search with their log-probabilities (nats), none by `nats` less
+        likely than the best."""
         audio = self._encode(samples)
         if audio is None:
             return {"": 0.0}
         found: dict[str, float] = {}
-        request = BeamRequest(audio, Prefix(), width, _POLICY.prune_nats, token_budget(samples))
+        request = BeamRequest(audio, Prefix(), width, nats, token_budget(samples))
         for hypothesis in self._models.alternatives(request):
             text = self._text(hypothesis)
             found[text] = _log_add(found.get(text, -math.inf), hypothesis.logprob)

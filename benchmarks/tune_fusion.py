@@ -51,6 +51,8 @@ from streamer.wer import WordErrors, word_errors
 DEFAULT_SET: Final = "librispeech_dev_clean_mp3"
 LLM_GRID: Final = tuple(round(0.05 * i, 2) for i in range(17))
 WORD_GRID: Final = tuple(round(-0.5 + 0.25 * i, 2) for i in range(13))
+PRUNINGS: Final = (1.0, 2.0, 3.0, 4.0, 6.0, 8.0)
+"""Nats."""
 Grid = npt.NDArray[np.float64]
 
 
@@ -91,7 +93,8 @@ def collect(
     cache.parent.mkdir(parents=True, exist_ok=True)
     with cache.open("a", encoding="utf-8") as file:
         for recording in track(missing, "searching", console=Console(stderr=True)):
-            found = offline.alternatives(np.concatenate(recording.pieces()), width)
+            heard = np.concatenate(recording.pieces())
+            found = offline.alternatives(heard, width, max(PRUNINGS))
             terms = llm.terms([Candidate(text, 0.0) for text in found])
             row = {
                 "id": recording.id,
@@ -234,6 +237,31 @@ def summarize(clips: Sequence[Clip], grid: Grid, seed: int) -> dict[str, Any]:
     }
 
 
+def by_pruning(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, float]]:
+    """What comes of showing the LLM fewer or more hypotheses: the WER with the best weight of the
+    LLM for each, and with the shipped one."""
+    found = []
+    for nats in PRUNINGS:
+        clips = [prepare(row, nats) for row in rows]
+        words = max(1, sum(clip.reference_words for clip in clips))
+
+        def rate(llm: float, clips: Sequence[Clip] = clips, words: int = words) -> float:
+            weights = replace(FusionWeights(), llm=llm)
+            return 100 * sum(clip.pick(weights).errors for clip in clips) / words
+
+        best = min(LLM_GRID, key=rate)
+        found.append(
+            {
+                "prune_nats": nats,
+                "hypotheses": round(float(np.mean([len(clip.hypotheses) for clip in clips])), 2),
+                "shipped_wer_percent": round(rate(FusionWeights().llm), 3),
+                "best_llm": best,
+                "best_wer_percent": round(rate(best), 3),
+            }
+        )
+    return found
+
+
 def table(results: Mapping[str, Any]) -> Table:
     """The summary for people."""
     shown = Table(title=f"Fusion weights on {results['clips']} clips")
@@ -246,6 +274,10 @@ def table(results: Mapping[str, Any]) -> Table:
         shown.add_row(name, str(weights["llm"]), str(weights["word"]), rate)
     if results["cross_validation"]:
         shown.add_row("cross-validated", "", "", str(results["cross_validation"]["wer_percent"]))
+    for row in results["by_pruning"]:
+        what = f"those within {row['prune_nats']:g} nats ({row['hypotheses']})"
+        shown.add_row(what, "shipped", "0", str(row["shipped_wer_percent"]))
+        shown.add_row("", f"best: {row['best_llm']:g}", "0", str(row["best_wer_percent"]))
     shown.add_row("best of each beam", "", "", str(results["oracle_wer_percent"]))
     for row in results["streaming_check"]:
         shown.add_row("streaming", str(row["llm"]), str(row["word"]), str(row["wer_percent"]))
@@ -290,7 +322,7 @@ def main(
         rows = collect(engine, recordings, policy.beam_width, cache / name)
         counted = [prepare(row, policy.prune_nats) for row in rows]
         grid = wer_grid(counted)
-        results = summarize(counted, grid, seed)
+        results = summarize(counted, grid, seed) | {"by_pruning": by_pruning(rows)}
         points = neighbourhood(best_point(grid)) if check_clips else []
         results["streaming_check"] = check(engine, recordings[:check_clips], points)
     finally:

@@ -17,6 +17,7 @@ from benchmarks.tune_fusion import (
     LLM_GRID,
     WORD_GRID,
     best_point,
+    by_pruning,
     check,
     collect,
     cross_validate,
@@ -71,6 +72,14 @@ def test_the_grid_by_hand() -> None:
     assert grid[-1, 0] == 0.0
 
 
+def test_the_llm_finds_what_the_pruning_leaves() -> None:
+    found = {row["prune_nats"]: row for row in by_pruning([ROW])}
+    assert [row["hypotheses"] for row in found.values()] == [2.0] * len(found)  # -1 and -2 nats
+    near = by_pruning([ROW | {"hypotheses": ROW["hypotheses"][:1]}])[0]
+    assert (near["hypotheses"], near["best_wer_percent"]) == (1.0, 25.0)
+    assert (found[8.0]["best_llm"], found[8.0]["best_wer_percent"]) == (0.15, 0.0)
+
+
 def test_a_lonely_best_point_loses_against_a_good_region() -> None:
     grid = np.full((6, 6), 5.0)
     grid[0, 0] = 3.9
@@ -102,7 +111,7 @@ def test_real_hypotheses_are_scored_once_and_kept(tmp_path: Path, engine: Engine
     assert all(h["logprob"] <= 0 for h in rows[0]["hypotheses"])
     counted = [prepare(row, 8) for row in rows]
     grid = wer_grid(counted)
-    results = summarize(counted, grid, seed=0)
+    results = summarize(counted, grid, seed=0) | {"by_pruning": by_pruning(rows)}
     point = best_point(grid)
     results["streaming_check"] = check(engine, clips, [point])
     assert results["streaming_check"][0]["llm"] == results["chosen"]["llm"]
