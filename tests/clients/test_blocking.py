@@ -102,18 +102,24 @@ def test_an_error_of_the_program_ends_the_session(server: ServerThread) -> None:
 
 def test_ctrl_c_ends_waiting(server: ServerThread) -> None:
     threads = set(threading.enumerate())
+    inside = threading.Event()
 
     def press() -> None:
-        eventually(lambda: server.server.connections == 1)
+        inside.wait(20)
         os.kill(os.getpid(), signal.SIGINT)
+
+    def listen() -> None:
+        with connect(server.url, token="s3cret") as client:
+            inside.set()
+            for _ in client:  # nothing is said: this waits for ever
+                pass
 
     pressing = threading.Thread(target=press)
     pressing.start()
-    with pytest.raises(KeyboardInterrupt), connect(server.url, token="s3cret") as client:
-        for _ in client:  # nothing is said: this waits for ever
-            pass
+    with pytest.raises(KeyboardInterrupt):
+        listen()
     pressing.join()
-    assert set(threading.enumerate()) <= threads
+    eventually(lambda: set(threading.enumerate()) <= threads)
 
 
 def test_transcribe(server: ServerThread, tmp_path: Path) -> None:
