@@ -23,8 +23,9 @@ from streamer.events import SegmentClosed, SessionEvent, StepDone, WordsUpdate
 from streamer.latency import NullSpans
 from streamer.ledger import Word
 from streamer.named_speech import NamedSpeech
-from streamer.recognizer import Recognizer
+from streamer.recognizer import Recognizer, RecognizerOptions
 from streamer.recognizer_api import SessionOptions
+from streamer.segment_decoder import PolicyOptions
 from streamer.speech import LoadedSpeech, SpeechModels
 from streamer.speech_loading import VAD_FILE
 from streamer.wer import normalize, word_errors
@@ -194,10 +195,13 @@ def test_an_llm_may_decide_and_words_may_be_expected(
     write_tiny_gemma(tmp_path)
     scorer = open_llm(tmp_path, threads=1)
     vad = VadModel(Zoo().path(SILERO.name, VAD_FILE))
-    engine = Engine(EngineOptions(threads=2), NamedSpeech(listening, vad), Sad(), scorer)
+    # Random weights are sure of themselves: what is unlikely to them must be asked about too.
+    daring = RecognizerOptions(policy=PolicyOptions(prune_nats=99.0))
+    options = EngineOptions(threads=2, recognizer=daring)
+    engine = Engine(options, NamedSpeech(listening, vad), Sad(), scorer)
     try:
-        options = SessionOptions(hot_words=("bal", "kon gin"))
-        events = feed(engine.recognizer(options, NullSpans()), sound[: 6 * 16_000])
+        session = SessionOptions(hot_words=("bal", "kon gin"))
+        events = feed(engine.recognizer(session, NullSpans()), sound[: 6 * 16_000])
     finally:
         engine.close()
     scored = any("llm" in event.stages_ms for event in events if isinstance(event, StepDone))
