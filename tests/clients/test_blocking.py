@@ -119,7 +119,7 @@ def test_ctrl_c_ends_waiting(server: ServerThread) -> None:
     with pytest.raises(KeyboardInterrupt):
         listen()
     pressing.join()
-    eventually(lambda: set(threading.enumerate()) <= threads)
+    assert set(threading.enumerate()) <= threads
 
 
 def test_transcribe(server: ServerThread, tmp_path: Path) -> None:
