@@ -5,7 +5,7 @@ UAR is unweighted average recall, chance is 1/6 with six classes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,15 +64,20 @@ def macro_f1(labels: Integers, predicted: Integers) -> float:
     return float(np.mean(scores))
 
 
+def drawn_by_speaker(speakers: Sequence[str], rounds: int, seed: int) -> Iterator[Integers]:
+    """For each round, the clips of as many speakers as there are, drawn with replacement."""
+    rng = np.random.default_rng(seed)
+    members = [np.flatnonzero(np.array(speakers) == name) for name in sorted(set(speakers))]
+    for _ in range(rounds):
+        yield np.concatenate([members[i] for i in rng.integers(0, len(members), len(members))])
+
+
 def speaker_interval(scored: Scored, rounds: int = 2_000, seed: int = 0) -> tuple[float, float]:
     """95 % interval of the UAR, drawing speakers with replacement."""
-    rng = np.random.default_rng(seed)
-    speaker = np.array(scored.speakers)
-    members = [np.flatnonzero(speaker == name) for name in sorted(set(scored.speakers))]
-    drawn = []
-    for _ in range(rounds):
-        chosen = np.concatenate([members[i] for i in rng.integers(0, len(members), len(members))])
-        drawn.append(uar(scored.labels[chosen], scored.predicted[chosen]))
+    drawn = [
+        uar(scored.labels[chosen], scored.predicted[chosen])
+        for chosen in drawn_by_speaker(scored.speakers, rounds, seed)
+    ]
     low, high = np.percentile(drawn, [2.5, 97.5])
     return float(low), float(high)
 

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.common import RESULTS, OutOption, figure, run, style, write_result
-from benchmarks.emotion_scores import Integers, uar
+from benchmarks.emotion_scores import Integers, drawn_by_speaker, uar
 from models.emotion import LABELS, EmotionModel
 from models.emotion_loading import load_emotion_model
 from models.emotion_track import EmotionTrack
@@ -90,12 +90,10 @@ def difference_interval(
     labels: Integers, one: Integers, other: Integers, speakers: Sequence[str], seed: int = 0
 ) -> list[float]:
     """95 % of UAR(one) - UAR(other) when speakers are drawn with replacement."""
-    rng = np.random.default_rng(seed)
-    members = [np.flatnonzero(np.array(speakers) == name) for name in sorted(set(speakers))]
-    drawn = []
-    for _ in range(1_000):
-        chosen = np.concatenate([members[i] for i in rng.integers(0, len(members), len(members))])
-        drawn.append(uar(labels[chosen], one[chosen]) - uar(labels[chosen], other[chosen]))
+    drawn = [
+        uar(labels[chosen], one[chosen]) - uar(labels[chosen], other[chosen])
+        for chosen in drawn_by_speaker(speakers, 1_000, seed)
+    ]
     return [round(float(p), 4) for p in np.percentile(drawn, (2.5, 97.5))]
 
 

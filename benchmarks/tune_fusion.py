@@ -139,14 +139,18 @@ def prepare(row: Mapping[str, Any], prune_nats: float) -> Clip:
     )
 
 
+def wer_percent(clips: Sequence[Clip], weights: FusionWeights) -> float:
+    """WER of what the weights pick."""
+    words = max(1, sum(clip.reference_words for clip in clips))
+    return 100 * sum(clip.pick(weights).errors for clip in clips) / words
+
+
 def wer_grid(clips: Sequence[Clip]) -> Grid:
     """WER in percent, `[len(LLM_GRID), len(WORD_GRID)]`."""
-    words = max(1, sum(clip.reference_words for clip in clips))
     grid = np.zeros((len(LLM_GRID), len(WORD_GRID)))
     for i, llm in enumerate(LLM_GRID):
         for j, word in enumerate(WORD_GRID):
-            weights = FusionWeights(llm, word)
-            grid[i, j] = 100 * sum(clip.pick(weights).errors for clip in clips) / words
+            grid[i, j] = wer_percent(clips, FusionWeights(llm, word))
     return grid
 
 
@@ -220,14 +224,10 @@ def summarize(clips: Sequence[Clip], grid: Grid, seed: int) -> dict[str, Any]:
         "words": words,
         "chosen": asdict(_weights(point)),
         "chosen_wer_percent": round(float(grid[point]), 3),
-        "acoustics_alone_wer_percent": round(
-            100 * sum(clip.pick(FusionWeights(0, 0)).errors for clip in clips) / words, 3
-        ),
+        "acoustics_alone_wer_percent": round(wer_percent(clips, FusionWeights(0, 0)), 3),
         "oracle_wer_percent": round(100 * oracle / words, 3),
         "shipped": asdict(FusionWeights()),
-        "shipped_wer_percent": round(
-            100 * sum(clip.pick(FusionWeights()).errors for clip in clips) / words, 3
-        ),
+        "shipped_wer_percent": round(wer_percent(clips, FusionWeights()), 3),
         "cross_validation": cross_validate(clips, seed),
         "grid": {
             "llm": list(LLM_GRID),
@@ -243,20 +243,15 @@ def by_pruning(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, float]]:
     found = []
     for nats in PRUNINGS:
         clips = [prepare(row, nats) for row in rows]
-        words = max(1, sum(clip.reference_words for clip in clips))
-
-        def rate(llm: float, clips: Sequence[Clip] = clips, words: int = words) -> float:
-            weights = replace(FusionWeights(), llm=llm)
-            return 100 * sum(clip.pick(weights).errors for clip in clips) / words
-
-        best = min(LLM_GRID, key=rate)
+        rates = {llm: wer_percent(clips, replace(FusionWeights(), llm=llm)) for llm in LLM_GRID}
+        best = min(rates, key=rates.__getitem__)
         found.append(
             {
                 "prune_nats": nats,
                 "hypotheses": round(float(np.mean([len(clip.hypotheses) for clip in clips])), 2),
-                "shipped_wer_percent": round(rate(FusionWeights().llm), 3),
+                "shipped_wer_percent": round(wer_percent(clips, FusionWeights()), 3),
                 "best_llm": best,
-                "best_wer_percent": round(rate(best), 3),
+                "best_wer_percent": round(rates[best], 3),
             }
         )
     return found

@@ -15,6 +15,8 @@ if TYPE_CHECKING:  # the track itself needs neither numpy nor ONNX Runtime
     from models.emotion import EmotionScores
 
 UNKNOWN: Final = "unknown"
+Felt = Callable[[Sequence[str]], Mapping[str, float]]
+"""What else speaks for each of the emotions named, nats; empty if nothing does."""
 _FLOOR: Final = 1e-6
 """A probability below this is raised to it, so that one window cannot veto a class for ever."""
 
@@ -121,7 +123,7 @@ class EmotionTrack:
         self,
         start_sample: int,
         end_sample: int,
-        felt: Callable[[Sequence[str]], Mapping[str, float]] | None = None,
+        felt: Felt | None = None,
     ) -> LiveEmotion:
         """The emotion of a stretch of audio: windows averaged by how much of it they heard.
 
@@ -129,7 +131,7 @@ class EmotionTrack:
 
         Args:
             start_sample, end_sample: the stretch, on the session's clock.
-            felt: gives what else speaks for each emotion, nats; none if it gives nothing.
+            felt: beside the voice.
 
         Raises:
             ValueError: the stretch is empty.

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.llm import Ask, LlmScorer
-from models.soft_tokens import SoftTokenLayer, SoftTokens
+from models.soft_tokens import SoftTokenLayer
 
 Floats = npt.NDArray[np.float32]
 
@@ -126,6 +126,7 @@ class LlmFusion:
         self._weights = weights
         # Soft tokens stand before the last token of the context; that must not be the first.
         self._context = scorer.context(opening or ("\n" if layer is not None else ""))
+        self._nothing_said = scorer.context(_NOTHING_SAID) if weights.emotion_token else None
         self._emotion = ""
 
     def terms(self, candidates: Sequence[Candidate]) -> list[Terms]:
@@ -133,6 +134,7 @@ class LlmFusion:
         weights = self._weights
         soft = self._layer.fuse(self._features) if self._layer is not None else None
         texts = [f" {candidate.text}" if candidate.text else "" for candidate in candidates]
+        ask = Ask(self._context, texts, soft.heard if soft is not None else None)
         return [
             Terms(
                 audio=candidate.logprob,
@@ -141,26 +143,23 @@ class LlmFusion:
                 hot_words=weights.hot_word * candidate.hot_words,
                 shares=soft.shares if soft is not None else {},
             )
-            for candidate, llm in zip(candidates, self._ask(texts, soft), strict=True)
+            for candidate, llm in zip(candidates, self._ask(ask), strict=True)
         ]
 
-    def _ask(self, texts: Sequence[str], soft: SoftTokens | None) -> list[float]:
-        return self._scorer.score([self._question(texts, soft)])[0]
-
-    def _question(self, texts: Sequence[str], soft: SoftTokens | None) -> Ask:
-        return Ask(self._context, texts, soft.heard if soft is not None else None)
+    def _ask(self, ask: Ask) -> list[float]:
+        return self._scorer.score([ask])[0]
 
     def perceive(self, modality: str, features: Floats) -> None:
         if modality in self._weights.heard:
             self._features[modality] = features
 
     def felt(self, emotions: Sequence[str]) -> dict[str, float]:
-        if not self._weights.emotion_token:
+        if self._nothing_said is None:
             return {}
         tokens = [stage_direction(emotion) for emotion in emotions]
         # Some emotions are written more often than others, whatever was said before.
-        anyhow = self._scorer.score([Ask(self._scorer.context(_NOTHING_SAID), tokens)])[0]
-        here = self._ask(tokens, None)
+        anyhow = self._ask(Ask(self._nothing_said, tokens))
+        here = self._ask(Ask(self._context, tokens))
         return {
             emotion: self._weights.emotion_token * (words - nothing)
             for emotion, words, nothing in zip(emotions, here, anyhow, strict=True)

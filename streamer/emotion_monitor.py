@@ -7,7 +7,7 @@ collected at the step's end, so that results do not depend on which of the two w
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.emotion import EmotionFeatures, EmotionScores
-from models.emotion_track import EmotionTrack
+from models.emotion_track import EmotionTrack, Felt
 from streamer.clock import samples_from_ms
 from streamer.events import EmotionUpdate
 from streamer.latency import SpanSink
@@ -111,7 +111,7 @@ class EmotionMonitor:
         read: Callable[[int, int], Floats],
         segment_start: int,
         segment_end: int,
-        felt: Callable[[Sequence[str]], Mapping[str, float]] | None = None,
+        felt: Felt | None = None,
     ) -> Emotion | None:
         """The emotion of a finished segment; None if it was too short to tell. `felt` is what its
         words say: see `EmotionTrack.segment`."""

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from models.fusion import Fusion, FusionWeights, LlmFusion
 from models.llm import Ask, LlmScorer
-from models.soft_tokens import SoftTokenLayer, SoftTokens
+from models.soft_tokens import SoftTokenLayer
 from streamer.batcher import Batcher, Lane
 from streamer.latency import SpanSink
 
@@ -70,8 +70,8 @@ class _LaneFusion(LlmFusion):
         self._spans = spans
         self.busy_ms = 0.0
 
-    def _ask(self, texts: Sequence[str], soft: SoftTokens | None) -> list[float]:
-        answer = self._lane.run(self._question(texts, soft))
+    def _ask(self, ask: Ask) -> list[float]:
+        answer = self._lane.run(ask)
         self._spans.add("llm", "llm", answer.start_ns, answer.end_ns)
         self.busy_ms += (answer.end_ns - answer.start_ns) / 1e6
         return answer.scores

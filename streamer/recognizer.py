@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -33,7 +33,7 @@ from streamer.events import (
 )
 from streamer.hot_words import HotWords
 from streamer.latency import SpanSink
-from streamer.ledger import Ledger, Word
+from streamer.ledger import Emotion, Ledger, Word
 from streamer.llm_lane import TimedFusion
 from streamer.recognizer_api import Decoder
 from streamer.ring_buffer import RingBuffer
@@ -310,7 +310,7 @@ class Recognizer:
         if self._emotion is not None and self.ledger.open_segment is not None:
             start = self._segment_start()
             if self.ledger.open_segment.words and self._ring.start <= start:
-                emotion = self._emotion.segment(self._ring.read, start, end, self._felt())
+                emotion = self._emotion_of(start, end)
             else:
                 self._emotion.collect()
         self._segment = None
@@ -322,10 +322,7 @@ class Recognizer:
         if open_segment is None or not open_segment.words:
             return
         end = open_segment.words[-1].end_sample
-        emotion = None
-        if self._emotion is not None:
-            start = open_segment.start_sample
-            emotion = self._emotion.segment(self._ring.read, start, end, self._felt())
+        emotion = self._emotion_of(open_segment.start_sample, end)
         yield SegmentClosed(self.ledger.close(end, emotion), "length")
         self.ledger.open(end)
         yield self._words(segment, ())
@@ -343,9 +340,12 @@ class Recognizer:
         if self._emotion.frames is not None:
             fusion.perceive("emotion", self._emotion.frames)
 
-    def _felt(self) -> Callable[[Sequence[str]], Mapping[str, float]] | None:
-        """Where the words' say in a segment's emotion comes from."""
-        return self._fusion.felt if self._fusion and self._decoder == "fused" else None
+    def _emotion_of(self, start: int, end: int) -> Emotion | None:
+        """The emotion of a segment that ends, by its sound and its words."""
+        if self._emotion is None:
+            return None
+        felt = self._fusion.felt if self._fusion and self._decoder == "fused" else None
+        return self._emotion.segment(self._ring.read, start, end, felt)
 
     def _words(self, segment: SegmentDecoder, committed: Sequence[TimedWord]) -> WordsUpdate:
         words = self._add(committed)
