@@ -100,6 +100,15 @@ def test_an_error_of_the_program_ends_the_session(server: ServerThread) -> None:
     eventually(lambda: server.server.connections == 0)
 
 
+@pytest.fixture
+def handles_ctrl_c() -> Iterator[None]:
+    """As at a terminal: a shell that starts the tests in the background has SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("handles_ctrl_c")
 def test_ctrl_c_ends_waiting(server: ServerThread) -> None:
     threads = set(threading.enumerate())
     inside = threading.Event()
