@@ -53,10 +53,10 @@ class CertaintyConfig:
     n_read: int = 600
     """Clips of read speech, drawn from all."""
     n_noise: int = 200
-    read_weight: float = 0.5
+    read_weight: float = 0.25
     """What read speech counts in sum; the dev clips count 1."""
     noise_weight: float = 0.1
-    decay: float = 0.1
+    decay: float = 0.3
     """Weight of the squared coefficients, each of a feature with a deviation of 1."""
     augment: AugmentConfig = _VARIED
 
@@ -148,7 +148,7 @@ def gather_evidence(
 
     Args:
         net: trained, in eval mode.
-        dev: acted clips of speakers whom training never heard.
+        dev: acted clips of speakers whom training never heard; they are also heard whole.
         read: speech that nobody acted; what it should be called is neutral.
         config: what is drawn from them.
         seed: of the draw and the augmentation.
@@ -166,6 +166,7 @@ def gather_evidence(
 
     acted = [(opening_windows(dev, seconds), _targets(dev)) for seconds in config.opening_s]
     acted += [(fixed_windows(dev, config.middle_s), _targets(dev)), *varied(dev, augmenter)]
+    acted += [(torch.from_numpy(clip.samples)[None], _targets([clip])) for clip in dev]
     sober = [(fixed_windows(some, config.middle_s), _targets(some)), *varied(some, augmenter)]
     noise = list(varied(dev[: config.n_noise], noiser))
     shares = (1.0, config.read_weight, config.noise_weight)

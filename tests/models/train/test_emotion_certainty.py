@@ -72,10 +72,10 @@ def test_read_speech_should_be_neutral_and_noise_anything() -> None:
     found = gather_evidence(
         net.eval(), [clip(3), clip(5)], [clip(READ)] * 5, config, 0, bfloat16=False
     )
-    # Two dev clips in three ways, three read ones in two, two noises.
-    assert len(found.logits) == 6 + 6 + 2
-    angry_or_disgust, neutral, unsure = torch.split(found.target, [6, 6, 2])
-    assert angry_or_disgust[:, [3, 5]].sum() == 6
+    # Two dev clips in four ways, three read ones in two, two noises.
+    assert len(found.logits) == 8 + 6 + 2
+    angry_or_disgust, neutral, unsure = torch.split(found.target, [8, 6, 2])
+    assert angry_or_disgust[:, [3, 5]].sum() == 8
     assert neutral[:, 0].sum() == 6
     assert unsure.flatten().tolist() == pytest.approx([1 / 6] * 12)
-    assert torch.split(found.weight, [6, 6, 2])[1].sum() == pytest.approx(0.25)
+    assert torch.split(found.weight, [8, 6, 2])[1].sum() == pytest.approx(0.25)

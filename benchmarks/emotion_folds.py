@@ -1,0 +1,119 @@
+"""How well the emotion recipe does for any speakers: trained anew for each fold of them.
+
+Speakers are split into folds; each fold is the test part of one training that never heard it, with
+a seed of its own. So every speaker is judged once, by a network that shares the recipe with the
+shipped one and nothing else. It is none of the shipped weights that is judged here.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import numpy as np
+import typer
+from rich.console import Console
+
+from benchmarks.common import RESULTS, DataOption, OutOption, run, write_json
+from benchmarks.emotion import LIVE_WINDOW_S, OTHER_SETS
+from benchmarks.emotion_scores import Scored, middle, score, summary
+from models.emotion import EmotionClassifier
+from models.train.emotion import TrainConfig, find_encoder, train
+from models.train.emotion_data import CREMA_D, SPLIT_SEED, Clip, load_clips, read_manifest
+
+DEV_SPEAKERS: Final = 8
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Speakers who choose the epoch, and speakers who are only judged."""
+
+    dev: tuple[str, ...]
+    test: tuple[str, ...]
+
+
+def split(
+    speakers: Sequence[str], count: int, n_dev: int = DEV_SPEAKERS, seed: int = SPLIT_SEED
+) -> list[Fold]:
+    """Each speaker is in the test part of one fold; the dev part is drawn from the next one's."""
+    order = sorted(set(speakers))
+    np.random.default_rng(seed).shuffle(order)
+    parts = [tuple(str(name) for name in part) for part in np.array_split(order, count)]
+    return [Fold(parts[(k + 1) % count][:n_dev], parts[k]) for k in range(count)]
+
+
+def whole(model: EmotionClassifier, clips: Sequence[Clip]) -> Scored:
+    return score(clips, lambda samples: model.classify_clip(samples).probs)
+
+
+def windowed(model: EmotionClassifier, clips: Sequence[Clip]) -> Scored:
+    return score(clips, lambda samples: model.predict(middle(samples, LIVE_WINDOW_S)).probs)
+
+
+def pooled(parts: Sequence[Scored]) -> Scored:
+    return Scored(
+        np.concatenate([part.probs for part in parts]),
+        np.concatenate([part.labels for part in parts]),
+        [name for part in parts for name in part.speakers],
+    )
+
+
+def main(
+    data: DataOption = Path("../shared/data"),
+    out: OutOption = RESULTS,
+    folds: Annotated[int, typer.Option(min=3, help="Parts of the speakers.")] = 3,
+    work: Annotated[Path, typer.Option(help="Checkpoints; a run goes on from them.")] = Path(
+        "runs/emotion_folds"
+    ),
+) -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", force=True)
+    speakers = [str(row["speaker"]) for row in read_manifest(data / CREMA_D)]
+    others = {name: load_clips(data / folder) for name, folder in OTHER_SETS.items()}
+    config = TrainConfig()
+    by_clip, by_window, each = [], [], []
+    for number, fold in enumerate(split(speakers, folds)):
+        folder = work / f"fold{number}"
+        model = folder / "emotion.onnx"
+        seed = config.seed + number
+        if not model.is_file():
+            train(
+                replace(config, seed=seed),
+                data,
+                folder,
+                folder,
+                encoder=find_encoder(),
+                resume=True,
+                dev_speakers=fold.dev,
+                test_speakers=fold.test,
+            )
+        classifier = EmotionClassifier(model, threads=1)
+        clips = load_clips(data / CREMA_D, fold.test)
+        by_clip.append(whole(classifier, clips))
+        by_window.append(windowed(classifier, clips))
+        each.append(
+            {
+                "seed": seed,
+                "speakers": len(fold.test),
+                "training": json.loads((folder / "emotion_train.json").read_text())["stages"],
+                "whole_clips": summary(by_clip[-1]),
+                "windows_3s": summary(by_window[-1]),
+                **{name: summary(whole(classifier, heard)) for name, heard in others.items()},
+            }
+        )
+    results: dict[str, Any] = {
+        "all_speakers": summary(pooled(by_clip)),
+        "all_speakers_3s": summary(pooled(by_window)),
+        "folds": each,
+    }
+    Console().print_json(json.dumps(results))
+    write_json("emotion_folds", out, {"folds": folds, "dev_speakers": DEV_SPEAKERS}, results)
+
+
+app = run(main)
+
+if __name__ == "__main__":
+    app()
