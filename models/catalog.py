@@ -122,7 +122,7 @@ EMOTION: Final = ModelEntry(
     files=(
         _single(
             "emotion.onnx",
-            "0e8a134cc91b959ecba105ff82df179a2eb699618a245109a93b67d834dd0981",
+            "7134cfc0b146d73b9e0ed2a99b77a36e5aa595e6c40f2a1ee6b0a30543f6a750",
             "models",
             "weights",
         ),
