@@ -9,7 +9,7 @@ greedy case). Drafts of several sessions go through the decoder together.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from typing import Final
 
@@ -77,7 +77,9 @@ class DraftRequest:
     Args:
         audio: what the decoder attends to.
         prefix: given tokens, neither questioned nor returned.
-        guess: tokens to verify, usually the previous step's.
+        held: tokens behind it that were chosen by more than the ear: not questioned, but returned
+            with the frames that they attend to now.
+        guess: tokens to verify behind those, usually the previous step's.
         max_tokens: budget for the tokens after the prefix.
         closing_marks: tokens that end the sentence if they rest on the end of the sound; asking
             what follows them is left out.
@@ -88,6 +90,7 @@ class DraftRequest:
     guess: tuple[int, ...]
     max_tokens: int
     closing_marks: frozenset[int] = frozenset()
+    held: tuple[Token, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +108,8 @@ class _Row:
 
     def __init__(self, request: DraftRequest) -> None:
         self.request = request
-        self.guess = request.guess[: request.max_tokens]
+        self.held = request.held
+        self.guess = (*(token.id for token in request.held), *request.guess[: request.max_tokens])
         self.fed = [*request.prefix.waiting, *self.guess]
         self.cache = request.prefix.cache
         self.kept: list[Token] = []
@@ -116,8 +120,12 @@ class _Row:
         n_scored = min(len(self.fed), len(self.guess) + 1)
         self.cache = out.cache
         for at in range(len(out.tokens) - n_scored, len(out.tokens)):
+            if len(self.kept) < len(self.held):
+                held = self.held[len(self.kept)]
+                self.kept.append(replace(held, frame=int(out.alignment[at].argmax())))
+                continue
             token = int(out.tokens[at, 0])
-            if token == EOS or len(self.kept) == self.request.max_tokens:
+            if token == EOS or len(self.kept) >= self.request.max_tokens:
                 self.ended = token == EOS
                 return
             frame = int(out.alignment[at].argmax())

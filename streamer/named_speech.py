@@ -105,13 +105,14 @@ class NamedSession:
                 self._model.follow,
                 _window(request.audio),
                 self._prompt(request.prefix),
-                _given(request.prefix),
+                [*_given(request.prefix), *(token.id for token in request.held)],
                 request.guess,
                 request.max_tokens,
             )
         )
         # The model's memory does not outlast the step.
-        return Draft(_tokens(found.tokens), found.ended, Seen((), NO_CACHE))
+        tokens = (*request.held, *_tokens(found.tokens))
+        return Draft(tokens, found.ended, Seen((), NO_CACHE))
 
     def alternatives(self, request: BeamRequest) -> list[BeamHypothesis]:
         found: list[Continuation] = self._run(

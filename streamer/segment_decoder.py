@@ -105,6 +105,7 @@ class SegmentDecoder:
         self._committed_end = start_sample
         self._words: list[TimedWord] = []
         self._given_since: list[int] = []
+        self._n_chosen = 0
         self._sound = True
         self._fused_at = start_sample
         self._settled_at: int | None = None
@@ -143,15 +144,20 @@ class SegmentDecoder:
         self._given = Prefix(self._given.ids)
 
     def draft(self, audio: Audio, window_end: int) -> None:
-        """Renew the tentative words on the window `window_start … window_end`."""
-        guess = tuple(_token_ids(self._words))
+        """Renew the tentative words on the window `window_start … window_end`.
+
+        What the fused rule has chosen stands until it is asked again: the drafts that preferred
+        something else would only take turns with it on the screen.
+        """
+        chosen, others = self._words[: self._n_chosen], self._words[self._n_chosen :]
         draft = self._speech.draft(
             DraftRequest(
                 audio,
                 self._given,
-                guess,
+                tuple(_token_ids(others)),
                 self._budget(window_end),
                 self._tokenizer.closing_marks,
+                held=tuple(token for word in chosen for token in word.tokens),
             )
         )
         self._seen = draft.seen
@@ -160,7 +166,7 @@ class SegmentDecoder:
         self._sound = loop is None and draft.ended
         if loop is not None:
             tokens = tokens[: max(0, loop - len(prefix))]
-        self._show(self._timed(tokens, window_end), window_end)
+        self._show(self._timed(tokens, window_end), window_end, self._n_chosen)
         self._settled_at = None
 
     def commit_by_agreement(
@@ -199,14 +205,14 @@ class SegmentDecoder:
         alive = [choice for choice in choices if choice.terms.total >= floor]
         shared = shared_words([choice.words for choice in alive])
         following = self._timed(best.best.tokens, window_end)[len(best.words) :]
-        if not following:
-            # Where nothing follows yet, the decoder likes to end its sentence; once that is
-            # committed, it takes what comes for another one.
-            shared = min(shared, max(0, len(best.words) - 1))
+        # Where nothing follows yet, the decoder likes to end its sentence; once that is committed,
+        # it takes what comes for another one.
+        n_settled = len(best.words) if following else max(0, len(best.words) - 1)
+        shared = min(shared, n_settled)
         forced = window_end - samples_from_ms(self._options.max_open_ms)
         while shared < len(best.words) and best.words[shared].end_sample <= forced:
             shared += 1
-        self._show([*explained(choices), *following], window_end)
+        self._show([*explained(choices), *following], window_end, n_settled)
         committed = self._tell(self._take(shared), fusion)
         self._cut(window_end)
         return committed
@@ -271,8 +277,9 @@ class SegmentDecoder:
             tokens, self._tokenizer, self._window_start, window_end, self._committed_end
         )
 
-    def _show(self, words: Sequence[TimedWord], window_end: int) -> None:
-        """Make `words` the tentative ones. One that stands where it stood keeps its age."""
+    def _show(self, words: Sequence[TimedWord], window_end: int, n_chosen: int = 0) -> None:
+        """Make `words` the tentative ones, the first `n_chosen` of them those of the fused rule.
+        One that stands where it stood keeps its age."""
         kept = [
             since if word.key == before.key else window_end
             for word, before, since in zip(words, self._words, self._given_since, strict=False)
@@ -280,6 +287,7 @@ class SegmentDecoder:
         self._given_since = kept + [window_end] * (len(words) - len(kept))
         self._window_end = window_end
         self._words = list(words)
+        self._n_chosen = min(n_chosen, len(self._words))
 
     def _agreed(self, window_end: int, guard_ms: float) -> int:
         """How many of the leading tentative words the draft rule commits."""
@@ -302,6 +310,7 @@ class SegmentDecoder:
             self._any_committed = True
             self._committed_end = committed[-1].end_sample
         del self._words[:count], self._given_since[:count]
+        self._n_chosen = max(0, self._n_chosen - count)
         return tuple(committed)
 
     @staticmethod
@@ -348,7 +357,9 @@ class SegmentDecoder:
 
     def _move_window(self, to_sample: int) -> None:
         """Encoder frames stay whole."""
-        self._window_start = to_sample - (to_sample - self._window_start) % FRAME_SAMPLES
+        n_frames = (to_sample - self._window_start) // FRAME_SAMPLES
+        self._window_start += n_frames * FRAME_SAMPLES
+        self._words = [word.earlier(n_frames) for word in self._words]
 
 
 def _token_ids(words: Sequence[TimedWord]) -> list[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import string
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from models.moonshine import FRAME_SAMPLES, Tokenizer
@@ -42,6 +42,11 @@ class TimedWord:
     @property
     def token_ids(self) -> list[int]:
         return [token.id for token in self.tokens]
+
+    def earlier(self, n_frames: int) -> TimedWord:
+        """The same word in a window that begins so many frames later."""
+        tokens = (replace(token, frame=token.frame - n_frames) for token in self.tokens)
+        return replace(self, tokens=tuple(tokens))
 
     def hypothesis(self) -> Hypothesis:
         return Hypothesis(

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from models.moonshine import BOS
 from models.moonshine_encoder import Audio
-from streamer.draft import Draft, DraftRequest, Prefix, draft_together
+from streamer.draft import Draft, DraftRequest, Prefix, Token, draft_together
 from streamer.speech import SpeechModels
 from streamer.wer import WordErrors, word_errors
 from tests.speech_fakes import FIRST_GUESS, FIRST_WORD, ToneDecoder, silence, spoken, tone_models
@@ -42,6 +42,19 @@ def test_any_draft_gives_what_decoding_from_nothing_gives(
     rest = said[n_committed:]
     assert ids(found) == rest[:budget]
     assert found.ended == (len(rest) <= budget)
+
+
+@given(WORDS, WORDS, WORDS)
+def test_held_tokens_are_not_questioned_and_keep_what_was_thought_of_them(
+    said: list[int], chosen: list[int], guess: list[int]
+) -> None:
+    models = tone_models()
+    audio = attend(models, np.append(spoken(said), silence(2_000)))
+    held = tuple(Token(word, -1, -0.5) for word in chosen)
+    found = models.draft(DraftRequest(audio, Prefix(), tuple(guess), 80, held=held))
+    assert ids(found) == [*chosen, *said[len(chosen) :]]
+    assert [token.logprob for token in found.tokens[: len(held)]] == [-0.5] * len(held)
+    assert all(token.frame >= 0 for token in found.tokens)
 
 
 @given(st.lists(st.tuples(WORDS, st.integers(0, 8), WORDS, st.integers(0, 12)), min_size=1))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -272,6 +273,26 @@ def test_the_llm_chooses_among_what_the_acoustics_leave_open() -> None:
         assert {"w30", "w31"} <= asked
         assert "w32" not in asked
         assert " ".join(stream.fusion.told).split() == heard
+
+
+def test_what_the_llm_chose_stays_on_the_screen() -> None:
+    class Torn(PreferringFusion):
+        """Prefers its word, but not by enough to commit it."""
+
+        def terms(self, candidates: Sequence[Candidate]) -> list[Terms]:
+            found = super().terms(candidates)
+            return [replace(terms, audio=0.0, text=min(terms.text, 1.0)) for terms in found]
+
+    stream = Stream(tone_models(ToneDecoder(rivals={14: {50: 9.9}})))
+    stream.fusion = Torn("w50")
+    shown = []
+    for _ in stream.hops(tones(list(range(10, 40)))):
+        words = [word.text for word in (*stream.committed, *stream.segment.tentative)]
+        shown.append(words[4] if len(words) > 4 else "")
+    changes = [word for word, before in zip(shown, ["", *shown], strict=False) if word != before]
+    # The draft hears w14; the LLM is asked several times, and never is w14 shown again.
+    assert len(stream.fusion.asked) > 2
+    assert [word for word in changes if word in ("w14", "w50")] == ["w14", "w50"]
 
 
 def test_the_last_word_waits_until_something_follows() -> None:
