@@ -116,12 +116,12 @@ def measure(
 
 def summarize(heard: Sequence[Heard], seed: int) -> dict[str, Any]:
     """Figures for each group; `all` pools the groups of single clips."""
-    groups = list(dict.fromkeys(one.group for one in heard if one.group != LONGFORM))
-    members = {group: [one for one in heard if one.group == group] for group in groups}
-    if len(groups) > 1:
-        members[ALL] = [one for one in heard if one.group != LONGFORM]
-    if long := [one for one in heard if one.group == LONGFORM]:
-        members[LONGFORM] = long
+    members: dict[str, list[Heard]] = {}
+    for one in heard:
+        members.setdefault(one.group, []).append(one)
+    single = [one for one in heard if not one.group.startswith(LONGFORM)]
+    if len({one.group for one in single}) > 1:
+        members[ALL] = single
     return {group: _summary(some, seed) for group, some in members.items()}
 
 
@@ -262,9 +262,9 @@ def main(
 ) -> None:
     recordings = choose(load_sets(setup.speech, setup.data), clips, setup.seed)
     if longform:
-        long = {s: load_longform(s.strip(), setup.data) for s in setup.speech.split(",")}
-        chosen = choose({s: some for s, some in long.items() if some}, longform, setup.seed)
-        recordings[LONGFORM] = [recording for some in chosen.values() for recording in some]
+        long = [load_longform(source.strip(), setup.data) for source in setup.speech.split(",")]
+        by_set = {f"{LONGFORM} {some[0].set_name}": some for some in long if some}
+        recordings |= choose(by_set, longform, setup.seed)
     recordings = {group: some for group, some in recordings.items() if some}
     engine = Engine.load(EngineOptions(threads=setup.threads, llm=setup.llm))
     try:

@@ -33,9 +33,11 @@ def test_errors_add_up_over_clips_by_hand() -> None:
     heard = [
         _heard("a", "one two three four", offline="one two three four", draft="one too three"),
         _heard("b", "five six", offline="five six seven", draft="five six"),
+        _heard("longform a", "seven", offline="seven", draft="eleven"),
     ]
     results = summarize(heard, seed=0)
-    assert list(results) == ["a", "b", "all"]
+    assert list(results) == ["a", "b", "longform a", "all"]
+    assert results["longform a"]["systems"]["draft"]["wer_percent"] == 100.0
     assert results["a"]["systems"]["draft"]["wer_percent"] == 50.0
     pooled = results["all"]["systems"]
     assert pooled["offline"]["wer_percent"] == pytest.approx(100 / 6, abs=1e-3)
