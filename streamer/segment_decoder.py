@@ -78,7 +78,7 @@ class PolicyOptions:
     shown to the LLM: it would prefer fluent ones to what was said."""
     hot_word_nats: float = 9.0
     """Fused rule: one with an expected word may be so much less likely still."""
-    survive_nats: float = 3.0
+    survive_nats: float = 2.0
     """Fused rule: hypotheses this close to the best live on."""
 
 

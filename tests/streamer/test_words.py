@@ -113,3 +113,15 @@ def test_the_ledger_gets_the_word_as_it_stands(tokenizer: Tokenizer) -> None:
         word.end_sample,
     )
     assert made.confidence == pytest.approx(math.exp(-1))
+
+
+def test_a_window_that_begins_later_hears_a_word_at_the_same_time(tokenizer: Tokenizer) -> None:
+    said = pieces(tokenizer, " hel", "lo", " you")
+    tokens = [Token(piece, frame, -0.1) for piece, frame in zip(said, (40, 44, 60), strict=True)]
+    words = timed_words(tokens, tokenizer, 0, N_FRAMES * FRAME_SAMPLES, 0)
+    kept = [token for word in words for token in word.earlier(30).tokens]
+    cut = 30 * FRAME_SAMPLES
+    again = timed_words(kept, tokenizer, cut, N_FRAMES * FRAME_SAMPLES, 0)
+    assert [(w.text, w.start_sample, w.end_sample) for w in again] == [
+        (w.text, w.start_sample, w.end_sample) for w in words
+    ]
