@@ -2,7 +2,8 @@
 
 CREMA-D's actors say twelve sentences in every emotion, so the words cannot tell it; this shows
 what harm they do. Weights are compared on dev speakers and on test speakers. Beside it, what the
-LLM makes of sentences that do tell an emotion: a handful, no measure of accuracy.
+LLM makes of sentences that do tell an emotion: a handful, no measure of accuracy. And whether an
+emotion that it is told moves the mark with which it would close a sentence.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from benchmarks.emotion_scores import Integers, drawn_by_speaker, uar
 from models.emotion import LABELS, EmotionModel
 from models.emotion_loading import load_emotion_model
 from models.emotion_track import EmotionTrack
-from models.fusion import FusionWeights, LlmFusion
-from models.llm import LlmScorer
+from models.fusion import FusionWeights, LlmFusion, stage_direction
+from models.llm import Ask, LlmScorer
 from models.train.emotion_data import CREMA_D, DEV_SPEAKERS, TEST_SPEAKERS, read_manifest
 from models.zoo import Zoo
 from streamer.audio_file import read_samples
@@ -39,6 +40,8 @@ TELLING: Final = {
     "There is a rotten rat in my soup, I am going to be sick.": "disgust",
     "The meeting has been moved to Tuesday at nine.": "neutral",
 }
+SAID_BEFORE: Final = "The meeting is over now."
+OTHER_MARKS: Final = ("!", "?")
 
 
 @dataclass(frozen=True)
@@ -124,6 +127,22 @@ def telling(scorer: LlmScorer) -> list[dict[str, Any]]:
     return rows
 
 
+def closing_marks(scorer: LlmScorer, texts: Sequence[str]) -> dict[str, dict[str, float]]:
+    """How much likelier than a full stop the LLM thinks other marks behind the sentences, in nats
+    (mean), by the emotion it was told before."""
+    found = {}
+    for told in ("", *LABELS):
+        opening = stage_direction(told) if told else ""
+        nats = []
+        for text in texts:
+            context = scorer.context(f"{SAID_BEFORE}{opening} {text.rstrip('.!')}")
+            stop, *others = scorer.score([Ask(context, [".", *OTHER_MARKS])])[0]
+            nats.append([other - stop for other in others])
+        means = np.mean(nats, axis=0).round(2).tolist()
+        found[told or "nothing"] = dict(zip(OTHER_MARKS, means, strict=True))
+    return found
+
+
 def draw(results: Mapping[str, Any]) -> Figure:
     picture = figure(7, 4)
     axis = picture.subplots()
@@ -149,6 +168,8 @@ def main(
             for name, speakers in (("dev", DEV_SPEAKERS), ("test", TEST_SPEAKERS))
         }
         results["telling"] = telling(scorer)
+        acted = sorted({str(row["text"]) for row in read_manifest(data / CREMA_D)})
+        results["closing_marks"] = closing_marks(scorer, [*acted, *TELLING])
     finally:
         engine.close()
     table = Table(title="Mean recall, voice and words")

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from benchmarks.emotion_scores import uar
-from benchmarks.emotion_text import Heard, difference_interval, likeliest
+from benchmarks.emotion_text import Heard, closing_marks, difference_interval, likeliest
 from models.emotion import LABELS, EmotionScores
 from models.emotion_track import EmotionTrack
+from models.llm import Ask
 
 
 def said(text: str, label: int) -> Heard:
@@ -30,3 +33,20 @@ def test_the_interval_holds_the_difference() -> None:
     assert difference_interval(labels, labels, labels, speakers) == [0.0, 0.0]
     low, high = difference_interval(labels, wrong, labels, speakers)
     assert low <= uar(labels, wrong) - 1 <= high < 0
+
+
+def test_marks_are_compared_with_a_full_stop_behind_each_sentence() -> None:
+    class Scorer:
+        def context(self, text: str) -> str:
+            return text
+
+        def score(self, asks: Sequence[Ask]) -> list[list[float]]:
+            (ask,) = asks
+            assert str(ask.context).endswith(("hurray", "alas"))
+            glad = 2.0 * ("(happy)" in str(ask.context)) + ("hurray" in str(ask.context))
+            return [[{".": -1.0, "!": -4.0 + glad, "?": -9.0}[mark] for mark in ask.texts]]
+
+    found = closing_marks(Scorer(), ["hurray!", "alas."])  # type: ignore[arg-type]
+    assert found["nothing"] == {"!": -2.5, "?": -8.0}
+    assert found["happy"] == {"!": -0.5, "?": -8.0}
+    assert found["sad"] == found["nothing"]
