@@ -25,6 +25,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from models.fusion import FusionWeights
 from models.train.fusion import LLM_FOLDER, fused_scores, load_role
 from models.train.fusion_config import FusionTrainConfig
 from models.train.fusion_data import Decision, Role
@@ -32,7 +33,6 @@ from models.train.fusion_llm import TunedGemma, packaged_gemma
 from models.train.fusion_score import FusedScorer, Inputs, swapped
 
 _LOG = logging.getLogger(__name__)
-SHIPPED_W_LLM: Final = 0.2
 _NOT_THERE: Final = -1e6
 Chooser = Callable[[Sequence[Decision]], Sequence[Tensor]]
 """Fused scores of each decision's options."""
@@ -100,7 +100,7 @@ def fitted_weights(decisions: Sequence[Decision]) -> tuple[float, float]:
             known = (option.logprob, option.llm, float(len(option.text.split())))
             terms[:, row, column] = torch.tensor(known)
             right[row, column] = option.errors == least
-    weights = torch.tensor([SHIPPED_W_LLM, 0.0, 0.0], requires_grad=True)
+    weights = torch.tensor([FusionWeights.llm, 0.0, 0.0], requires_grad=True)
     optimizer = torch.optim.LBFGS([weights], lr=0.2, max_iter=100)
 
     def closure() -> Tensor:
@@ -208,7 +208,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     fitted = fitted_weights(known)
     choosers: dict[str, Chooser] = {
         "draft": by_weights(0.0),
-        "LLM": by_weights(SHIPPED_W_LLM),
+        "LLM": by_weights(FusionWeights.llm),
         "LLM, fitted weights": by_weights(*fitted),
         "best of the candidates": best_choice,
     }

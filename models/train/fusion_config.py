@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from models.fusion import FusionWeights
 from models.fusion_layer import AUDIO, EMOTION, TEXT, FusionLayerConfig, Modality, StrategyName
 from models.train.fusion_llm import LoraConfig
 from models.train.fusion_score import Inputs
@@ -21,7 +22,7 @@ class FusionTrainConfig:
     layer: FusionLayerConfig | None = None
     """None: text alone."""
     lora: LoraConfig = field(default_factory=LoraConfig)
-    w_llm: float = 0.2
+    w_llm: float = FusionWeights.llm
     """Where the weight of the LLM starts."""
     sight: float = -2.0
     """Where the attention's bias on soft tokens starts, nats."""
