@@ -8,7 +8,7 @@ are left out. Read speech (other speakers than those trained on) should be neutr
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -39,7 +39,8 @@ from benchmarks.emotion_scores import (
     non_speech,
     opening,
     reliability,
-    score,
+    score_middles,
+    score_whole,
     summary,
     telephone,
     uar,
@@ -50,7 +51,6 @@ from models.train.emotion_data import (
     CREMA_D,
     DEV_SPEAKERS,
     TEST_SPEAKERS,
-    Clip,
     load_clips,
     load_read_speech,
     read_manifest,
@@ -139,12 +139,7 @@ def milliseconds(model: EmotionClassifier, seconds: float, rounds: int) -> dict[
 
 
 def evaluate(model: EmotionClassifier, data: Path) -> dict[str, Any]:
-    def whole(clips: Sequence[Clip], change: Callable[[Samples], Samples] = lambda s: s) -> Scored:
-        return score(clips, lambda samples: model.classify_clip(change(samples)).probs)
-
-    def windowed(clips: Sequence[Clip], seconds: float) -> Scored:
-        return score(clips, lambda samples: model.predict(middle(samples, seconds)).probs)
-
+    whole, windowed = partial(score_whole, model), partial(score_middles, model)
     test = load_clips(data / CREMA_D, TEST_SPEAKERS)
     on_test = whole(test)
     on_dev = windowed(load_clips(data / CREMA_D, DEV_SPEAKERS), LIVE_WINDOW_S)

@@ -27,7 +27,7 @@ from benchmarks.emotion import OTHER_SETS
 from benchmarks.emotion_scores import uar
 from models.emotion import LABELS, SAMPLE_RATE
 from models.train.emotion import find_encoder
-from models.train.emotion_data import CREMA_D, Clip, load_clips
+from models.train.emotion_data import CREMA_D, Clip, load_clips, speaker_folds
 from models.train.emotion_net import EmotionNetConfig, FrontEnd, SpeechEncoder
 from models.train.moonshine_init import load_moonshine_encoder
 
@@ -107,10 +107,8 @@ def part(corpus: Corpus, chosen: npt.NDArray[np.bool_]) -> Corpus:
 
 def folds(corpus: Corpus, count: int = FOLDS, seed: int = 0) -> list[float]:
     """UAR of each fold; no speaker is in both halves."""
-    speakers = np.unique(corpus.speakers)
-    np.random.default_rng(seed).shuffle(speakers)
     found = []
-    for held_out in np.array_split(speakers, count):
+    for held_out in speaker_folds(corpus.speakers.tolist(), count, seed):
         inside = np.isin(corpus.speakers, held_out)
         found.append(carry_over(part(corpus, ~inside), part(corpus, inside)))
     return found

@@ -20,10 +20,16 @@ from rich.console import Console
 
 from benchmarks.common import RESULTS, DataOption, OutOption, run, write_json
 from benchmarks.emotion import LIVE_WINDOW_S, OTHER_SETS
-from benchmarks.emotion_scores import Scored, middle, score, summary
+from benchmarks.emotion_scores import Scored, score_middles, score_whole, summary
 from models.emotion import EmotionClassifier
 from models.train.emotion import TrainConfig, find_encoder, train
-from models.train.emotion_data import CREMA_D, SPLIT_SEED, Clip, load_clips, read_manifest
+from models.train.emotion_data import (
+    CREMA_D,
+    SPLIT_SEED,
+    load_clips,
+    read_manifest,
+    speaker_folds,
+)
 
 DEV_SPEAKERS: Final = 8
 
@@ -40,18 +46,8 @@ def split(
     speakers: Sequence[str], count: int, n_dev: int = DEV_SPEAKERS, seed: int = SPLIT_SEED
 ) -> list[Fold]:
     """Each speaker is in the test part of one fold; the dev part is drawn from the next one's."""
-    order = sorted(set(speakers))
-    np.random.default_rng(seed).shuffle(order)
-    parts = [tuple(str(name) for name in part) for part in np.array_split(order, count)]
+    parts = speaker_folds(speakers, count, seed)
     return [Fold(parts[(k + 1) % count][:n_dev], parts[k]) for k in range(count)]
-
-
-def whole(model: EmotionClassifier, clips: Sequence[Clip]) -> Scored:
-    return score(clips, lambda samples: model.classify_clip(samples).probs)
-
-
-def windowed(model: EmotionClassifier, clips: Sequence[Clip]) -> Scored:
-    return score(clips, lambda samples: model.predict(middle(samples, LIVE_WINDOW_S)).probs)
 
 
 def pooled(parts: Sequence[Scored]) -> Scored:
@@ -92,8 +88,8 @@ def main(
             )
         classifier = EmotionClassifier(model, threads=1)
         clips = load_clips(data / CREMA_D, fold.test)
-        by_clip.append(whole(classifier, clips))
-        by_window.append(windowed(classifier, clips))
+        by_clip.append(score_whole(classifier, clips))
+        by_window.append(score_middles(classifier, clips, LIVE_WINDOW_S))
         each.append(
             {
                 "seed": seed,
@@ -101,7 +97,7 @@ def main(
                 "training": json.loads((folder / "emotion_train.json").read_text())["stages"],
                 "whole_clips": summary(by_clip[-1]),
                 "windows_3s": summary(by_window[-1]),
-                **{name: summary(whole(classifier, heard)) for name, heard in others.items()},
+                **{name: summary(score_whole(classifier, heard)) for name, heard in others.items()},
             }
         )
     results: dict[str, Any] = {

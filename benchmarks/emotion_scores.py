@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from models.emotion import LABELS, SAMPLE_RATE, Samples
+from models.emotion import LABELS, SAMPLE_RATE, EmotionClassifier, Samples
 from models.emotion_track import TrackOptions
 from models.train.emotion_data import Clip
 
@@ -41,6 +41,20 @@ def score(clips: Sequence[Clip], predict: Predict) -> Scored:
     return Scored(np.array(rows), labels, [clip.speaker for clip in clips])
 
 
+def score_whole(
+    model: EmotionClassifier,
+    clips: Sequence[Clip],
+    change: Callable[[Samples], Samples] = lambda samples: samples,
+) -> Scored:
+    """Each clip heard whole, changed before."""
+    return score(clips, lambda samples: model.classify_clip(change(samples)).probs)
+
+
+def score_middles(model: EmotionClassifier, clips: Sequence[Clip], seconds: float) -> Scored:
+    """A window from the middle of each clip."""
+    return score(clips, lambda samples: model.predict(middle(samples, seconds)).probs)
+
+
 def recalls(labels: Integers, predicted: Integers) -> Floats:
     """Recall of each class, NaN for an absent one. [C]"""
     return np.array(
@@ -67,7 +81,8 @@ def macro_f1(labels: Integers, predicted: Integers) -> float:
 def drawn_by_speaker(speakers: Sequence[str], rounds: int, seed: int) -> Iterator[Integers]:
     """For each round, the clips of as many speakers as there are, drawn with replacement."""
     rng = np.random.default_rng(seed)
-    members = [np.flatnonzero(np.array(speakers) == name) for name in sorted(set(speakers))]
+    names = np.array(speakers)
+    members = [np.flatnonzero(names == name) for name in np.unique(names)]
     for _ in range(rounds):
         yield np.concatenate([members[i] for i in rng.integers(0, len(members), len(members))])
 

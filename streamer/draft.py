@@ -108,7 +108,6 @@ class _Row:
 
     def __init__(self, request: DraftRequest) -> None:
         self.request = request
-        self.held = request.held
         self.guess = (*(token.id for token in request.held), *request.guess[: request.max_tokens])
         self.fed = [*request.prefix.waiting, *self.guess]
         self.cache = request.prefix.cache
@@ -120,8 +119,8 @@ class _Row:
         n_scored = min(len(self.fed), len(self.guess) + 1)
         self.cache = out.cache
         for at in range(len(out.tokens) - n_scored, len(out.tokens)):
-            if len(self.kept) < len(self.held):
-                held = self.held[len(self.kept)]
+            if len(self.kept) < len(self.request.held):
+                held = self.request.held[len(self.kept)]
                 self.kept.append(replace(held, frame=int(out.alignment[at].argmax())))
                 continue
             token = int(out.tokens[at, 0])

@@ -82,11 +82,22 @@ def split_speakers(
     speakers: Iterable[str], n_dev: int = 10, n_test: int = 10, seed: int = SPLIT_SEED
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Dev and test speakers drawn by a seeded shuffle; the others are for training."""
-    order = sorted(set(speakers))
+    order = _shuffled(speakers, seed)
     if len(order) <= n_dev + n_test:
         raise ValueError(f"{len(order)} speakers cannot give {n_dev} dev, {n_test} test and train")
-    np.random.default_rng(seed).shuffle(order)
     return tuple(sorted(order[:n_dev])), tuple(sorted(order[n_dev : n_dev + n_test]))
+
+
+def speaker_folds(speakers: Iterable[str], count: int, seed: int) -> list[tuple[str, ...]]:
+    """The speakers in so many parts of about the same size, drawn by a seeded shuffle."""
+    return [tuple(part.tolist()) for part in np.array_split(_shuffled(speakers, seed), count)]
+
+
+def _shuffled(speakers: Iterable[str], seed: int) -> list[str]:
+    """Each once."""
+    order = sorted(set(speakers))
+    np.random.default_rng(seed).shuffle(order)
+    return order
 
 
 def read_manifest(folder: Path) -> list[dict[str, Any]]:
