@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -136,6 +137,23 @@ def controlled(choose: Chooser, *, audio: bool = False, emotion: bool = False) -
     return lambda decisions: choose(swapped(decisions, 0, audio=audio, emotion=emotion))
 
 
+def modality_shares(
+    model: FusedScorer, inputs: Inputs, decisions: Sequence[Decision], batch_size: int = 16
+) -> dict[str, float]:
+    """How much each modality has in the soft tokens of these decisions, on average; they sum to
+    1. Empty for a run that only reads."""
+    if model.layer is None:
+        return {}
+    sums = torch.zeros(len(model.layer.names))
+    with torch.inference_mode():
+        for at in range(0, len(decisions), batch_size):
+            soft = model.soft_tokens(decisions[at : at + batch_size], inputs)
+            if soft is not None:
+                sums += soft.weights[soft.mask].sum(dim=0)
+    shares = sums / sums.sum().clamp(min=1e-9)
+    return dict(zip(model.layer.names, shares.tolist(), strict=True))
+
+
 def variants_of(name: str, model: FusedScorer, config: FusionTrainConfig) -> dict[str, Chooser]:
     """A run and its controls."""
     inputs = config.inputs
@@ -174,9 +192,10 @@ def compare(found: Mapping[str, Judged], words: Counts, against: str) -> list[di
 
 
 def load_judged(
-    cache: Path, data: Path, role: Role = "judge", sets: str = "*"
+    cache: Path, data: Path, role: Role = "judge", sets: str = "*", count: int = 0
 ) -> tuple[list[list[Decision]], Counts]:
-    """The recordings of a role, and the reference's words of each."""
+    """The recordings of a role, and the reference's words of each; with `count`, so many drawn at
+    random."""
     words: dict[str, int] = {}
     recordings: list[list[Decision]] = []
     counts: list[int] = []
@@ -185,7 +204,10 @@ def load_judged(
             row = json.loads(line)
             clip = str(row.get("id", Path(row["path"]).stem))
             words[f"{row['speaker']}-{clip}"] = len(row["text"].split())
-    for path, decisions in load_role(cache, role, sets):
+    found = load_role(cache, role, sets)
+    if count:
+        found = random.Random(0).sample(found, min(count, len(found)))
+    for path, decisions in found:
         recordings.append(decisions)
         counts.append(words[path.stem])
     return recordings, np.array(counts, np.int64)
@@ -197,13 +219,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--llm", type=Path, default=LLM_FOLDER)
     parser.add_argument("--sets", default="*", help="only these, a pattern")
+    parser.add_argument("--recordings", type=int, default=0, help="judge on so many; 0: all")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("runs", nargs="+", help="NAME=FOLDER of models.train.fusion")
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", force=True)
     torch.set_num_threads(args.threads)
-    recordings, words = load_judged(args.decisions, args.data, "judge", args.sets)
+    recordings, words = load_judged(args.decisions, args.data, "judge", args.sets, args.recordings)
     known = [d for _, ds in load_role(args.decisions, "train", args.sets) for d in ds if d.tells]
     fitted = fitted_weights(known)
     choosers: dict[str, Chooser] = {
@@ -213,9 +236,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         "best of the candidates": best_choice,
     }
     found = {name: judge(recordings, choose) for name, choose in choosers.items()}
+    asked = [d for decisions in recordings for d in decisions if d.kind == "stream"]
+    shares: dict[str, dict[str, float]] = {}
     for pair in args.runs:
         name, _, folder = pair.partition("=")
         model, config = load_trained(Path(folder), packaged_gemma(args.llm))
+        shares[name] = modality_shares(model, config.inputs, asked)
         for variant, choose in variants_of(name, model, config).items():
             found[variant] = judge(recordings, choose)
             _LOG.info("%s: %d", variant, int(found[variant].errors.sum()))
@@ -224,6 +250,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "recordings": len(recordings),
         "words": int(words.sum()),
         "fitted_weights": fitted,
+        "modality_shares": shares,
         "against_llm": against_llm,
         "against_draft": compare(found, words, "draft"),
     }

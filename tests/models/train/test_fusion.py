@@ -24,6 +24,7 @@ from models.train.fusion_ablation import (
     load_trained,
     trained,
 )
+from models.train.fusion_ablation import main as ablation
 from models.train.fusion_config import FusionTrainConfig, layer_config
 from models.train.fusion_data import Decision, Option, save_decisions
 from models.train.fusion_export import (
@@ -126,6 +127,29 @@ def test_training_learns_to_listen(work: Path) -> None:
     assert excess_errors(asked, fused_scores(model, asked, config.inputs)) <= 2
     deaf = controlled(trained(model, config.inputs), audio=True)
     assert excess_errors(asked, deaf(asked)) >= 4
+
+
+def test_the_ablation_judges_recordings_of_others(work: Path, tmp_path: Path) -> None:
+    texts = []
+    for index in range(6):
+        asked = [question(bool(index % 2), 200 + index, kind) for kind in ("stream", "clip")]
+        save_decisions(tmp_path / "cache" / "librispeech" / f"84-{index}.npz", asked)
+        texts.append({"id": str(index), "speaker": "84", "path": "none", "text": "W1"})
+    learned = [question(bool(i % 2), i) for i in range(4)]
+    save_decisions(tmp_path / "cache" / "librispeech" / "1272-0.npz", learned)
+    manifest = tmp_path / "asr" / "librispeech" / "manifest.jsonl"
+    manifest.parent.mkdir(parents=True)
+    manifest.write_text("\n".join(map(json.dumps, texts)), encoding="utf-8")
+    places = {"--decisions": tmp_path / "cache", "--data": tmp_path, "--llm": work / "llm"}
+    out = tmp_path / "ablation.json"
+    options = [str(word) for pair in places.items() for word in pair]
+    ablation([*options, "--recordings", "5", "--out", str(out), f"heard={work}"])
+    results = json.loads(out.read_text(encoding="utf-8"))
+    assert (results["recordings"], results["words"]) == (5, 5)
+    assert results["modality_shares"]["heard"]["audio"] == pytest.approx(1.0)
+    errors = {row["variant"]: row["errors_percent"] for row in results["against_draft"]}
+    assert errors["best of the candidates"] == 0 <= errors["heard"] < errors["draft"]
+    assert {"LLM", "heard, audio of others", "heard, without audio"} < set(errors)
 
 
 def test_training_goes_on_from_its_checkpoint(work: Path, tmp_path: Path) -> None:
