@@ -385,7 +385,7 @@ def main(
     disputed = [d for clip in spoken for d in outcomes[clip.id][TEXT].disputed]
     parameters = {"clips": clips, "sets": list(chosen), "context_clips": CONTEXT_CLIPS}
     notes = [
-        "references have no punctuation: it is not scored",
+        "references have no punctuation: `benchmarks.punctuation` scores it where print is known",
         "every clip is a session of its own: `+ LLM` knows the clip's own transcript",
     ]
     figures = {
