@@ -48,7 +48,7 @@ HELD_OUT: Final = "held out"
 AGREEMENT: Final = "plain agreement"
 PLAIN_STEPS: Final = (2, 3, 4)
 AGREE_MS: Final = (256, 512, 768, 1_024)
-SURVIVE_NATS: Final = (0.5, 2.0, 3.0)
+SURVIVE_NATS: Final = (1.0, 3.5, 8.0)
 _FAMILY_COLOURS: Final = {AGREEMENT: COLOURS["offline"], **COLOURS}
 
 

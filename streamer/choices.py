@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from models.fusion import Candidate, Fusion, Terms
@@ -102,6 +102,19 @@ def explained(choices: Sequence[Choice]) -> list[TimedWord]:
             )
             words[at] = replace(words[at], decision=decision)
     return words
+
+
+def undisputed_words(choices: Sequence[Choice], margin: Callable[[TimedWord], float]) -> int:
+    """How many words the first choice has in front of one that another disputes: the first in
+    which the two differ, if the other is less than that word's margin (nats) behind."""
+    best, *others = choices
+    count = len(best.words)
+    for other in others:
+        at = shared_words([best.words, other.words])
+        behind = best.terms.total - other.terms.total
+        if at < count and behind < margin(best.words[at]):
+            count = at
+    return count
 
 
 def shared_words(alternatives: Sequence[Sequence[TimedWord]]) -> int:

@@ -7,8 +7,8 @@ greedy draft gives tentative words. Words are committed by one of two rules:
 * draft: a word that all drafts of the last half second or so gave, and that does not rest on the
   newest audio;
 * fused: when the draft rule has something to commit, a small beam is searched, expected words are
-  proposed in place of similar ones, the LLM adds its say, and the words that all surviving
-  hypotheses share are committed.
+  proposed in place of similar ones, the LLM adds its say, and the words of the best hypothesis
+  are committed up to the first that another comes close enough to dispute.
 
 When speech pauses, all words but the last are committed, by the same decoding that would end the
 segment there: if it does end, nothing is left to compute.
@@ -24,7 +24,7 @@ from models.fusion import Fusion
 from models.moonshine import BOS, FRAME_SAMPLES, Tokenizer
 from models.moonshine_encoder import Audio
 from streamer.beam import BeamRequest, ScoreRequest
-from streamer.choices import Choice, Pruning, explained, rank, shared_words
+from streamer.choices import Choice, Pruning, explained, rank, undisputed_words
 from streamer.clock import SAMPLE_RATE, samples_from_ms
 from streamer.draft import DraftRequest, Prefix, Seen, Token
 from streamer.hot_words import HotWords
@@ -45,7 +45,7 @@ class PolicyOptions:
     guard_ms: float = 500
     """Draft rule: words that rest on the newest audio, this much of it, are not committed."""
     max_open_ms: float = 3_000
-    """A word older than this is committed as it is."""
+    """Draft rule: a word older than this is committed as it is."""
     max_window_ms: float = 10_000
     """The window is cut when it grows beyond this."""
     kept_window_ms: float = 4_000
@@ -78,8 +78,12 @@ class PolicyOptions:
     shown to the LLM: it would prefer fluent ones to what was said."""
     hot_word_nats: float = 9.0
     """Fused rule: one with an expected word may be so much less likely still."""
-    survive_nats: float = 2.0
-    """Fused rule: hypotheses this close to the best live on."""
+    survive_nats: float = 3.5
+    """Fused rule: a hypothesis this close to the best keeps open the first word in which the two
+    differ, if the word has just ended; the older the word, the closer it must be. What follows
+    turns over many words that had hardly a lead, few that had a clear one."""
+    decide_ms: float = 2_000
+    """Fused rule: nothing keeps open a word of this age."""
 
 
 class SegmentDecoder:
@@ -192,7 +196,7 @@ class SegmentDecoder:
     def commit_by_fusion(
         self, audio: Audio, window_end: int, fusion: Fusion
     ) -> tuple[TimedWord, ...]:
-        """Fused rule: commit what the surviving hypotheses share."""
+        """Fused rule: commit what no close hypothesis disputes."""
         if not self._sound or self._has_stalled(window_end):
             return self.commit_by_agreement(window_end, fusion)
         self._fused_at = window_end
@@ -201,19 +205,13 @@ class SegmentDecoder:
         if not choices:
             return self.commit_by_agreement(window_end, fusion)
         best = choices[0]
-        floor = best.terms.total - self._options.survive_nats
-        alive = [choice for choice in choices if choice.terms.total >= floor]
-        shared = shared_words([choice.words for choice in alive])
         following = self._timed(best.best.tokens, window_end)[len(best.words) :]
         # Where nothing follows yet, the decoder likes to end its sentence; once that is committed,
         # it takes what comes for another one.
         n_settled = len(best.words) if following else max(0, len(best.words) - 1)
-        shared = min(shared, n_settled)
-        forced = window_end - samples_from_ms(self._options.max_open_ms)
-        while shared < len(best.words) and best.words[shared].end_sample <= forced:
-            shared += 1
+        undisputed = undisputed_words(choices, lambda word: self._margin(word, window_end))
         self._show([*explained(choices), *following], window_end, n_settled)
-        committed = self._tell(self._take(shared), fusion)
+        committed = self._tell(self._take(min(undisputed, n_settled)), fusion)
         self._cut(window_end)
         return committed
 
@@ -262,6 +260,11 @@ class SegmentDecoder:
         timed = [(h, self._timed(h.tokens, window_end)) for h in hypotheses]
         pruning = Pruning(self._options.prune_nats, self._options.hot_word_nats)
         return rank(timed, newest, pruning, self._hot_words, fusion)
+
+    def _margin(self, word: TimedWord, window_end: int) -> float:
+        """How close (nats) a rival must be to keep a word open: closer, the older the word is."""
+        age = (window_end - word.end_sample) / samples_from_ms(self._options.decide_ms)
+        return self._options.survive_nats * max(0.0, 1 - age)
 
     def _first_open_frame(self, audio: Audio) -> int:
         """What is committed has been decided: the LLM hears what follows, and a little before."""

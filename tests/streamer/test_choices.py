@@ -7,7 +7,7 @@ import pytest
 
 from models.fusion import Candidate, Terms
 from streamer.beam import BeamHypothesis
-from streamer.choices import Choice, Pruning, explained, rank
+from streamer.choices import Choice, Pruning, explained, rank, undisputed_words
 from streamer.draft import Token
 from streamer.hot_words import HotWords
 from streamer.words import TimedWord
@@ -105,3 +105,23 @@ def test_alone_or_silent_there_is_nothing_to_explain() -> None:
     assert ranked({}) == []
     (only,) = ranked({"yes": -0.5})
     assert explained([only])[0].decision is None
+
+
+@pytest.mark.parametrize(
+    ("rivals", "undisputed"),
+    [
+        ({}, 3),
+        ({"the sea is": -1.5}, 2),
+        ({"the sea is": -5.0}, 3),  # too far behind
+        ({"the see was": -2.9, "the sea is": -1.5}, 1),
+        ({"a see was": -2.9, "the see was": -1.5}, 1),  # the oldest word stands soonest
+        ({"the": -1.5}, 1),  # that nothing follows is a dispute too
+        ({"the sea was calm": -1.5}, 3),
+    ],
+)
+def test_a_word_stands_when_no_close_rival_disputes_it(
+    rivals: dict[str, float], undisputed: int
+) -> None:
+    choices = ranked({"the sea was": -1.0} | rivals)
+    # Margins of 1, 2 and 3 nats: the older a word, the closer its rivals must be.
+    assert undisputed_words(choices, lambda word: word.end_sample / 100) == undisputed

@@ -281,7 +281,7 @@ def test_what_the_llm_chose_stays_on_the_screen() -> None:
 
         def terms(self, candidates: Sequence[Candidate]) -> list[Terms]:
             found = super().terms(candidates)
-            return [replace(terms, audio=0.0, text=min(terms.text, 1.0)) for terms in found]
+            return [replace(terms, audio=0.0, text=min(terms.text, 0.4)) for terms in found]
 
     stream = Stream(tone_models(ToneDecoder(rivals={14: {50: 9.9}})))
     stream.fusion = Torn("w50")
@@ -338,7 +338,7 @@ def test_close_rivals_keep_a_word_open() -> None:
 
     said = list(range(10, 40))
     rivals = {14: {50: 9.9}}
-    stream = Stream(tone_models(ToneDecoder(rivals=rivals)), PolicyOptions(max_open_ms=3_000))
+    stream = Stream(tone_models(ToneDecoder(rivals=rivals)), PolicyOptions(decide_ms=3_000))
     stream.fusion = Undecided("")
     open_for = 0
     word_end = START + 5 * (WORD_SAMPLES + GAP_SAMPLES)
