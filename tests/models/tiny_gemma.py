@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,16 @@ CONTROL = ["<pad>", "<eos>", "<bos>", "<unk>"]
 BOS = 2
 
 
-def write_tiny_gemma(folder: Path, **settings: Any) -> None:
-    """`settings` change its configuration."""
-    names = [*CONTROL, *WORDS]
+def write_tiny_gemma(
+    folder: Path,
+    words: Sequence[str] = WORDS,
+    spaces: pre_tokenizers.PreTokenizer | None = None,
+    **settings: Any,
+) -> None:
+    """`words` are its vocabulary, divided by `spaces`; `settings` change its configuration."""
+    names = [*CONTROL, *words]
     tokenizer = Tokenizer(models.WordLevel({n: i for i, n in enumerate(names)}, unk_token="<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.pre_tokenizer = spaces or pre_tokenizers.Whitespace()
     tokenizer.save(str(folder / "tokenizer.json"))
     torch.manual_seed(0)
     shape = {
