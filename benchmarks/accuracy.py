@@ -28,6 +28,7 @@ from benchmarks.common import (
     Setup,
     choose,
     figure,
+    interval95,
     load_longform,
     load_sets,
     percentiles,
@@ -142,14 +143,10 @@ def bootstrap(
     base_errors, other_errors = errors.sum(axis=0)
     return {
         "wer_points": round(100 * (other_errors - base_errors) / max(words.sum(), 1), 3),
-        "wer_points_ci95": _interval(difference),
+        "wer_points_ci95": interval95(difference),
         "ratio": round(other_errors / max(base_errors, 1), 3),
-        "ratio_ci95": _interval(ratio),
+        "ratio_ci95": interval95(ratio),
     }
-
-
-def _interval(values: np.ndarray[Any, np.dtype[np.float64]]) -> list[float]:
-    return [round(float(v), 3) for v in np.percentile(values, (2.5, 97.5))]
 
 
 def _summary(heard: Sequence[Heard], seed: int) -> dict[str, Any]:

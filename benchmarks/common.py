@@ -211,6 +211,11 @@ def percentiles(values: Sequence[float], wanted: Sequence[int] = (50, 95)) -> di
     return {f"p{p}": round(float(np.percentile(values, p)), 1) for p in wanted}
 
 
+def interval95(values: npt.ArrayLike, digits: int = 3) -> list[float]:
+    """The ends of what holds 95 % of drawn values."""
+    return [round(float(end), digits) for end in np.percentile(values, (2.5, 97.5))]
+
+
 def machine() -> dict[str, Any]:
     """What the numbers depend on."""
     return {

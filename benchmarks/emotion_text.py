@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.common import RESULTS, OutOption, figure, run, style, write_result
+from benchmarks.common import RESULTS, OutOption, figure, interval95, run, style, write_result
 from benchmarks.emotion_scores import Integers, drawn_by_speaker, uar
 from models.emotion import LABELS, EmotionModel
 from models.emotion_loading import load_emotion_model
@@ -97,7 +97,7 @@ def difference_interval(
         uar(labels[chosen], one[chosen]) - uar(labels[chosen], other[chosen])
         for chosen in drawn_by_speaker(speakers, 1_000, seed)
     ]
-    return [round(float(p), 4) for p in np.percentile(drawn, (2.5, 97.5))]
+    return interval95(drawn, digits=4)
 
 
 def compared(scorer: LlmScorer, heard: Sequence[Heard]) -> list[dict[str, Any]]:

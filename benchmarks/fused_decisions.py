@@ -52,7 +52,6 @@ from streamer.emotion_monitor import EmotionMonitor
 from streamer.engine import Engine, EngineOptions
 from streamer.latency import NullSpans
 from streamer.recognizer import Recognizer
-from streamer.segment_decoder import PolicyOptions
 from streamer.speech import SpeechModels, Told
 from streamer.transcribe import transcribe
 from streamer.wer import normalize
@@ -164,10 +163,7 @@ class DecisionRecorder:
         """The recording as one question."""
         if len(samples) < max(MIN_SAMPLES, int(MIN_WINDOW_S * SAMPLE_RATE)):
             return []
-        policy = PolicyOptions()
-        found = self._offline.alternatives(samples, policy.beam_width)
-        floor = max(found.values()) - policy.prune_nats
-        likely = [Candidate(text, value) for text, value in found.items() if value >= floor]
+        likely = self._offline.candidates(samples)
         alone = FusionWeights(llm=1.0)
         terms = LlmFusion(self._llm, alone, said.opening).terms(likely)
         words = [normalize(candidate.text) for candidate in likely]

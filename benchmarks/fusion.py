@@ -10,7 +10,8 @@ bootstrap over clips.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final
 
@@ -120,6 +121,22 @@ class WrongEmotion:
 
     def hear(self, emotion: str) -> None:
         self._fusion.hear(self._draw.choice([label for label in LABELS if label != emotion]))
+
+
+@contextmanager
+def engines_by_telling(threads: int) -> Iterator[dict[bool, Engine]]:
+    """Engines on the same models, by whether the LLM is told the emotion."""
+    engine = Engine.load(EngineOptions(threads=threads))
+    weights: FusionWeights = engine._options.weights
+    engines = {
+        told: with_weights(engine, replace(weights, emotion_in_context=told))
+        for told in (False, True)
+    }
+    try:
+        yield engines
+    finally:
+        for each in (*engines.values(), engine):
+            each.close()
 
 
 def clips_before(clips: Sequence[Recording]) -> dict[str, list[Recording]]:
@@ -351,16 +368,11 @@ def main(
     chosen = choose(sets, clips, setup.seed)
     earlier = {i: clips for some in sets.values() for i, clips in clips_before(some).items()}
     spoken = [clip for some in chosen.values() for clip in some]
-    engine = Engine.load(EngineOptions(threads=setup.threads))
-    if engine._llm is None:
-        raise typer.BadParameter("there is nothing to fuse without the LLM")
-    weights: FusionWeights = engine._options.weights
-    engines = {
-        told: with_weights(engine, replace(weights, emotion_in_context=told))
-        for told in (False, True)
-    }
-    try:
-        offline = OfflineRecognizer(engine)
+    with engines_by_telling(setup.threads) as engines:
+        scorer = engines[False]._llm
+        if scorer is None:
+            raise typer.BadParameter("there is nothing to fuse without the LLM")
+        offline = OfflineRecognizer(engines[False])
         before = {clip.id: heard_before(offline, earlier[clip.id]) for clip in spoken}
         wrong = {clip.id: before[other.id] for clip, other in _strangers(spoken, setup.seed)}
         outcomes = {
@@ -372,15 +384,10 @@ def main(
         }
         references = [(clip, sentence(clip.text)) for clip in spoken]
         perplexities = {
-            "without context": perplexity(engine._llm, [("", text) for _, text in references]),
-            "context": perplexity(engine._llm, [(before[c.id], text) for c, text in references]),
-            "wrong context": perplexity(
-                engine._llm, [(wrong[c.id], text) for c, text in references]
-            ),
+            "without context": perplexity(scorer, [("", text) for _, text in references]),
+            "context": perplexity(scorer, [(before[c.id], text) for c, text in references]),
+            "wrong context": perplexity(scorer, [(wrong[c.id], text) for c, text in references]),
         }
-    finally:
-        for each in (*engines.values(), engine):
-            each.close()
     results = summarize(chosen, outcomes, setup.seed)
     disputed = [d for clip in spoken for d in outcomes[clip.id][TEXT].disputed]
     parameters = {"clips": clips, "sets": list(chosen), "context_clips": CONTEXT_CLIPS}

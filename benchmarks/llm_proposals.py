@@ -23,12 +23,12 @@ from rich.table import Table
 
 from benchmarks.accuracy import bootstrap
 from benchmarks.common import Floats, Setup, choose, figure, load_sets, run_speech, style
-from benchmarks.offline import token_budget
+from benchmarks.offline import OfflineRecognizer
 from models.fusion import Candidate, LlmFusion
 from models.llm import LlmScorer
 from models.train.fusion import LLM_FOLDER
 from models.train.fusion_llm import packaged_gemma
-from streamer.beam import BeamRequest, ScoreRequest
+from streamer.beam import ScoreRequest
 from streamer.draft import Prefix
 from streamer.engine import Engine, EngineOptions
 from streamer.segment_decoder import PolicyOptions
@@ -102,17 +102,8 @@ def decide(
     how many were possible by ear."""
     speech: SpeechModels = engine._speech
     audio = speech.encoder.encode(samples)
-    policy = engine._options.recognizer.policy
-    found = speech.alternatives(
-        BeamRequest(audio, Prefix(), policy.beam_width, policy.prune_nats, token_budget(samples))
-    )
-    tokenizer = speech.tokenizer
-    heard = [
-        Candidate(tokenizer.decode([token.id for token in each.tokens]), each.logprob)
-        for each in found
-    ]
+    heard = OfflineRecognizer(engine).candidates(samples)
     best = max(each.logprob for each in heard)
-    heard = [each for each in heard if each.logprob >= best - policy.prune_nats]
     fusion = LlmFusion(scorer, engine._options.weights, "")
     alone = _choice(fusion, heard)
     known = {tuple(normalize(each.text)) for each in heard}
@@ -122,7 +113,7 @@ def decide(
     for at in range(0, len(proposed), _JUDGED_TOGETHER):
         some = proposed[at : at + _JUDGED_TOGETHER]
         scored = speech.judged(
-            ScoreRequest(audio, Prefix(), [tuple(tokenizer.encode(text)) for text in some])
+            ScoreRequest(audio, Prefix(), [tuple(speech.tokenizer.encode(text)) for text in some])
         )
         judged += [Candidate(t, each.logprob) for t, each in zip(some, scored, strict=True)]
     chosen, possible = [], []

@@ -48,6 +48,12 @@ class OfflineRecognizer:
             found[text] = _log_add(found.get(text, -math.inf), hypothesis.logprob)
         return found or {self.greedy(samples): 0.0}
 
+    def candidates(self, samples: Floats) -> list[Candidate]:
+        """What the fused decision chooses among: `alternatives` as streaming prunes them."""
+        found = self.alternatives(samples, _POLICY.beam_width)
+        floor = max(found.values()) - _POLICY.prune_nats
+        return [Candidate(text, logprob) for text, logprob in found.items() if logprob >= floor]
+
     def fused(self, samples: Floats) -> str:
         """One beam search over one encoding; the LLM chooses, as in streaming.
 
@@ -56,9 +62,7 @@ class OfflineRecognizer:
         """
         if self._engine._llm_lane is None:
             raise ValueError("the engine was loaded without its LLM")
-        found = self.alternatives(samples, _POLICY.beam_width)
-        floor = max(found.values()) - _POLICY.prune_nats
-        likely = [Candidate(text, logprob) for text, logprob in found.items() if logprob >= floor]
+        likely = self.candidates(samples)
         weights = self._engine._options.weights
         terms = self._engine._llm_lane.fusion(weights, "", NullSpans()).terms(likely)
         return likely[max(range(len(likely)), key=lambda at: terms[at].total)].text

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -26,10 +26,8 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks.common import Setup, figure, load_longform, run_speech, style
-from benchmarks.fusion import CONDITIONS, DRAFT, TEXT, hear
-from benchmarks.tune_fusion import with_weights
-from streamer.engine import Engine, EngineOptions
+from benchmarks.common import Setup, figure, interval95, load_longform, run_speech, style
+from benchmarks.fusion import CONDITIONS, DRAFT, TEXT, engines_by_telling, hear
 from streamer.wer import WordErrors, normalize
 
 BOOK_MARKS: Final = Path(__file__).with_name("books") / "dev_clean_marks.jsonl"
@@ -110,8 +108,7 @@ def count_marks(clips: Sequence[Marked], heard: Marked) -> Counts:
 
 def f1(counts: Counts) -> float:
     """Harmonic mean of precision and recall of counts of any shape whose last axis is as above."""
-    found, wrong, missed = counts.reshape(-1, 3).sum(axis=0)
-    return float(2 * found / max(1, 2 * found + wrong + missed))
+    return float(_f1_rows(counts.reshape(-1, 3).sum(axis=0)))
 
 
 def summarize(
@@ -127,7 +124,7 @@ def summarize(
         name: {
             "wer_percent": round(100 * errors[name].rate, 3),
             "f1": round(f1(some), 4),
-            "f1_ci95": _interval(spread[name]),
+            "f1_ci95": interval95(spread[name], digits=4),
             "classes": {
                 label: {"f1": round(f1(some[:, at]), 4), **_kinds(some[:, at])}
                 for at, label in enumerate(CLASSES)
@@ -135,7 +132,7 @@ def summarize(
             "against": {
                 base: {
                     "f1": round(f1(some) - f1(counts[base]), 4),
-                    "f1_ci95": _interval(spread[name] - spread[base]),
+                    "f1_ci95": interval95(spread[name] - spread[base], digits=4),
                 }
                 for base in (DRAFT, TEXT)
             },
@@ -145,17 +142,13 @@ def summarize(
 
 
 def _f1_rows(sums: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    found, wrong, missed = sums.T
+    found, wrong, missed = sums[..., 0], sums[..., 1], sums[..., 2]
     return np.asarray(2 * found / np.maximum(1, 2 * found + wrong + missed), np.float64)
 
 
 def _kinds(counts: Counts) -> dict[str, int]:
     found, wrong, missed = counts.sum(axis=0)
     return {"found": int(found), "wrongly_set": int(wrong), "missed": int(missed)}
-
-
-def _interval(values: npt.NDArray[np.float64]) -> list[float]:
-    return [round(float(v), 4) for v in np.percentile(values, (2.5, 97.5))]
 
 
 def _marked(spelled: Sequence[str]) -> Marked:
@@ -224,24 +217,15 @@ def main(
     if not spoken:
         raise typer.BadParameter(f"{setup.speech} has none of the chapters of {BOOK_MARKS.name}")
     spoken = spoken[: chapters or len(spoken)]
-    engine = Engine.load(EngineOptions(threads=setup.threads))
-    weights = engine._options.weights
-    engines = {
-        told: with_weights(engine, replace(weights, emotion_in_context=told))
-        for told in (False, True)
-    }
     counts: dict[str, list[Counts]] = {name: [] for name in HEARD}
     errors = dict.fromkeys(HEARD, WordErrors())
-    try:
+    with engines_by_telling(setup.threads) as engines:
         for chapter in track(spoken, "hearing", console=Console(stderr=True)):
             clips = [printed(texts[path.stem], known[path.stem]) for path in chapter.paths]
             for name in HEARD:
                 outcome = hear(engines, CONDITIONS[name], chapter, ("", ""))
                 counts[name].append(count_marks(clips, captioned(outcome.text)))
                 errors[name] += outcome.errors
-    finally:
-        for each in (*engines.values(), engine):
-            each.close()
     found = {name: np.concatenate(some) for name, some in counts.items()}
     results = summarize(found, errors, setup.seed)
     parameters = {
