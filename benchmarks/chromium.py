@@ -12,7 +12,7 @@ import json
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -108,9 +108,20 @@ class Page:
         await self.call("Page.navigate", url=url)
         await self.wait_for("document.readyState === 'complete'")
 
-    async def open_behind(self, url: str) -> None:
-        """Open another tab, which stays in the background."""
-        await self.call("Target.createTarget", url=url, background=True)
+    async def open_behind(self, url: str, title: str, timeout_s: float = 20.0) -> None:
+        """Open another tab, which stays in the background; back when it has its title, by which
+        `BrowserOptions.shared_tab` finds it.
+
+        Raises:
+            TimeoutError: it did not get that title.
+        """
+        opened = await self.call("Target.createTarget", url=url, background=True)
+
+        async def is_titled() -> bool:
+            found = await self.call("Target.getTargetInfo", targetId=opened["targetId"])
+            return bool(found["targetInfo"]["title"] == title)
+
+        await _until(is_titled, f"{url} has the title {title!r}", timeout_s)
 
     async def evaluate(self, expression: str) -> Any:
         """Value of a JavaScript expression, which may be a promise, as if a person had caused it.
@@ -136,14 +147,7 @@ class Page:
         Raises:
             TimeoutError: it did not.
         """
-        deadline = time.monotonic() + timeout_s
-        while True:
-            value = await self.evaluate(expression)
-            if value:
-                return value
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"not true within {timeout_s:g} s: {expression}")
-            await asyncio.sleep(POLL_S)
+        return await _until(lambda: self.evaluate(expression), expression, timeout_s)
 
     async def click(self, selector: str) -> None:
         """Click the middle of an element with the mouse."""
@@ -243,6 +247,18 @@ async def open_page(options: BrowserOptions | None = None) -> AsyncIterator[Page
             if process.returncode is None:
                 process.terminate()
             await process.wait()
+
+
+async def _until(ask: Callable[[], Awaitable[Any]], what: str, timeout_s: float) -> Any:
+    """The first answer that is true."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        answer = await ask()
+        if answer:
+            return answer
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not true within {timeout_s:g} s: {what}")
+        await asyncio.sleep(POLL_S)
 
 
 def _flags(options: BrowserOptions, profile: Path) -> list[str]:

@@ -146,7 +146,7 @@ async def test_the_sound_of_another_tab_is_captioned(engine: Engine) -> None:
     ):
         await page.goto(url)
         await page.evaluate(WATCH)
-        await page.open_behind(other)
+        await page.open_behind(other, "the speaker")
         await page.click("#tab-open")
         await page.wait_for("document.querySelector('#status-text').textContent === 'Listening'")
         listening.set()
