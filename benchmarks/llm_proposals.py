@@ -28,17 +28,13 @@ from models.fusion import Candidate, LlmFusion
 from models.llm import LlmScorer
 from models.train.fusion import LLM_FOLDER
 from models.train.fusion_llm import packaged_gemma
-from streamer.beam import ScoreRequest
-from streamer.draft import Prefix
 from streamer.engine import Engine, EngineOptions
 from streamer.segment_decoder import PolicyOptions
-from streamer.speech import SpeechModels
 from streamer.wer import WordErrors, normalize, word_errors
 
 DEFAULT_SET: Final = "librispeech_dev_clean_mp3"
 MARGINS: Final = (PolicyOptions.prune_nats, 2 * PolicyOptions.prune_nats)
 """How much less likely than the best, by ear, a proposal may be."""
-_JUDGED_TOGETHER: Final = 32
 _SPACE: Final = "▁"
 _MARKS: Final = re.compile(r"[^\w']*$")
 
@@ -100,22 +96,18 @@ def decide(
 ) -> tuple[str, list[str], int, list[int]]:
     """The chosen text; by margin, the text chosen with proposals; how many there were; by margin,
     how many were possible by ear."""
-    speech: SpeechModels = engine._speech
-    audio = speech.encoder.encode(samples)
-    heard = OfflineRecognizer(engine).candidates(samples)
+    offline = OfflineRecognizer(engine)
+    heard = offline.candidates(samples)
     best = max(each.logprob for each in heard)
     fusion = LlmFusion(scorer, engine._options.weights, "")
     alone = _choice(fusion, heard)
     known = {tuple(normalize(each.text)) for each in heard}
     texts = {tuple(normalize(text)): text for text in proposer.texts(alone)}
     proposed = [text for words, text in texts.items() if words not in known]
-    judged: list[Candidate] = []
-    for at in range(0, len(proposed), _JUDGED_TOGETHER):
-        some = proposed[at : at + _JUDGED_TOGETHER]
-        scored = speech.judged(
-            ScoreRequest(audio, Prefix(), [tuple(speech.tokenizer.encode(text)) for text in some])
-        )
-        judged += [Candidate(t, each.logprob) for t, each in zip(some, scored, strict=True)]
+    judged = [
+        Candidate(text, logprob)
+        for text, logprob in zip(proposed, offline.judge(samples, proposed), strict=True)
+    ]
     chosen, possible = [], []
     for margin in MARGINS:
         likely = [each for each in judged if each.logprob >= best - margin]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Final
 
 from benchmarks.common import Floats
 from models.fusion import Candidate
 from models.moonshine_encoder import MIN_SAMPLES, Audio
-from streamer.beam import BeamHypothesis, BeamRequest
+from streamer.beam import BeamHypothesis, BeamRequest, ScoreRequest
 from streamer.clock import SAMPLE_RATE
 from streamer.draft import DraftRequest, Prefix
 from streamer.engine import Engine
@@ -16,6 +18,7 @@ from streamer.segment_decoder import PolicyOptions
 from streamer.speech import SpeechModels
 
 _POLICY = PolicyOptions()
+_JUDGED_TOGETHER: Final = 32
 
 
 class OfflineRecognizer:
@@ -53,6 +56,24 @@ class OfflineRecognizer:
         found = self.alternatives(samples, _POLICY.beam_width)
         floor = max(found.values()) - _POLICY.prune_nats
         return [Candidate(text, logprob) for text, logprob in found.items() if logprob >= floor]
+
+    def judge(self, samples: Floats, texts: Sequence[str]) -> list[float]:
+        """Log-probability (nats) of each text by the acoustics alone.
+
+        Raises:
+            ValueError: the clip is too short to be heard.
+        """
+        audio = self._encode(samples)
+        if audio is None:
+            raise ValueError(f"a clip of {len(samples)} samples is too short to be heard")
+        tokens = [tuple(self._models.tokenizer.encode(text)) for text in texts]
+        return [
+            hypothesis.logprob
+            for at in range(0, len(tokens), _JUDGED_TOGETHER)
+            for hypothesis in self._models.judged(
+                ScoreRequest(audio, Prefix(), tokens[at : at + _JUDGED_TOGETHER])
+            )
+        ]
 
     def fused(self, samples: Floats) -> str:
         """One beam search over one encoding; the LLM chooses, as in streaming.
