@@ -18,6 +18,7 @@ from benchmarks.fusion import (
     gains_and_harms,
     summarize,
 )
+from models.emotion import LABELS
 from streamer.ledger import Decision, Segment, Word, WordState
 from streamer.wer import WordErrors
 from tests.speech_fakes import PreferringFusion
@@ -38,13 +39,19 @@ def test_context_is_what_was_read_before_in_the_same_chapter() -> None:
     assert [one.text for one in before["4-1-0003"]] == ["SENTENCE 1", "SENTENCE 2"]
 
 
-def test_a_wrong_emotion_is_never_the_right_one() -> None:
-    inner = PreferringFusion("")
-    fusion = WrongEmotion(inner, random.Random(0))
-    for _ in range(50):
-        fusion.hear("sad")
-    assert "sad" not in inner.emotions
-    assert len(set(inner.emotions)) > 2
+def test_wrong_emotions_are_never_the_right_ones_and_change_as_often() -> None:
+    told = [*LABELS, "sad", "sad", "angry"]
+    drawn = set()
+    for seed in range(20):
+        inner = PreferringFusion("")
+        fusion = WrongEmotion(inner, random.Random(seed))
+        for emotion in told:
+            fusion.hear(emotion)
+        assert all(wrong != right for wrong, right in zip(inner.emotions, told, strict=True))
+        assert sorted(inner.emotions[: len(LABELS)]) == sorted(LABELS)
+        assert inner.emotions[-3] == inner.emotions[-2] == inner.emotions[told.index("sad")]
+        drawn.add(tuple(inner.emotions))
+    assert len(drawn) > 2
 
 
 def test_conditions_are_held_against_the_draft_and_the_text_alone() -> None:
