@@ -37,10 +37,10 @@ from benchmarks.common import (
 )
 from benchmarks.offline import OfflineRecognizer
 from benchmarks.streaming import stream
-from streamer.clock import SAMPLE_RATE
-from streamer.engine import Engine, EngineOptions
-from streamer.recognizer_api import Decoder, SessionOptions
-from streamer.wer import WordErrors, word_errors
+from streamer.audio.clock import SAMPLE_RATE
+from streamer.recognition.contract import Decoder, SessionOptions
+from streamer.recognition.engine import Engine, EngineOptions
+from streamer.transcript.wer import WordErrors, word_errors
 
 DEFAULT_SETS: Final = "librispeech_dev_clean_mp3,librispeech_test_clean_opus,librispeech_test_other"
 ALL: Final = "all"

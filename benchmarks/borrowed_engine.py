@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from streamer.deadline_executor import DeadlineExecutor
-from streamer.engine import Engine
-from streamer.latency import SpanSink
-from streamer.recognizer_api import Decoder, SessionOptions, SpeechRecognizer
+from streamer.recognition.contract import Decoder, SessionOptions, SpeechRecognizer
+from streamer.recognition.engine import Engine
+from streamer.runtime.deadline_executor import DeadlineExecutor
+from streamer.runtime.tracing import SpanSink
 
 
 class BorrowedEngine:

@@ -13,11 +13,12 @@ import soundfile
 import soxr
 
 from benchmarks.borrowed_engine import BorrowedEngine
-from streamer.audio_file import read_samples
-from streamer.bundled_speech import SpeechClip
-from streamer.clock import SAMPLE_RATE
-from streamer.engine import Engine
-from streamer.server import ServerOptions, create_app, serve
+from streamer.app import ServerOptions, create_app, serve
+from streamer.audio.clock import SAMPLE_RATE
+from streamer.audio.files import read_samples
+from streamer.client.bundled_speech import SpeechClip
+from streamer.client.page import page_folder
+from streamer.recognition.engine import Engine
 
 MICROPHONE_RATE: Final = 48_000
 LEAD_IN_S: Final = 0.5
@@ -31,7 +32,7 @@ async def serve_page(engine: Engine, options: ServerOptions | None = None) -> As
     """Serve the page on a free local port and give its URL; the engine stays open."""
     url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     stop = asyncio.Event()
-    app = create_app(BorrowedEngine(engine), options or ServerOptions())
+    app = create_app(BorrowedEngine(engine), options or ServerOptions(), page_folder())
     serving = asyncio.create_task(serve(app, "127.0.0.1", 0, url.set_result, stop))
     either: set[asyncio.Future[Any]] = {serving, url}
     await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)

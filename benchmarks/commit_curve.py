@@ -36,11 +36,11 @@ from benchmarks.common import (
 )
 from benchmarks.offline import OfflineRecognizer
 from benchmarks.streaming import stream
-from streamer.clock import SAMPLE_RATE
-from streamer.engine import Engine, EngineOptions
-from streamer.recognizer import RecognizerOptions
-from streamer.recognizer_api import Decoder, SessionOptions
-from streamer.wer import WordErrors, word_errors
+from streamer.audio.clock import SAMPLE_RATE
+from streamer.recognition.contract import Decoder, SessionOptions
+from streamer.recognition.engine import Engine, EngineOptions
+from streamer.recognition.recognizer import RecognizerOptions
+from streamer.transcript.wer import WordErrors, word_errors
 
 TAIL_S: Final = 1.0
 DEVELOPMENT: Final = "development"

@@ -29,10 +29,10 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
-from streamer.audio_file import DEFAULT_BLOCK_SAMPLES, read_samples
-from streamer.bundled_speech import bundled_speech
-from streamer.clock import SAMPLE_RATE
-from streamer.recognizer_api import Decoder
+from streamer.audio.clock import SAMPLE_RATE
+from streamer.audio.files import DEFAULT_BLOCK_SAMPLES, read_samples
+from streamer.client.bundled_speech import bundled_speech
+from streamer.recognition.contract import Decoder
 
 Floats = npt.NDArray[np.float32]
 

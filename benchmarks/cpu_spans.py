@@ -22,7 +22,7 @@ from unittest.mock import patch
 
 import onnxruntime as ort
 
-from models.moonshine import STEP_FILE
+from streamer.models.moonshine.tokenizer import STEP_FILE
 
 
 @dataclass(slots=True)

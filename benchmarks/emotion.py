@@ -45,9 +45,9 @@ from benchmarks.emotion_scores import (
     telephone,
     uar,
 )
-from models.emotion import LABELS, SAMPLE_RATE, EmotionClassifier, Samples
-from models.emotion_track import UNKNOWN, EmotionTrack
-from models.train.emotion_data import (
+from streamer.models.emotion.classifier import LABELS, SAMPLE_RATE, EmotionClassifier, Samples
+from streamer.models.emotion.track import UNKNOWN, EmotionTrack
+from streamer.models.train.emotion.data import (
     CREMA_D,
     DEV_SPEAKERS,
     TEST_SPEAKERS,

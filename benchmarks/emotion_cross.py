@@ -25,11 +25,11 @@ from torch.nn import functional
 from benchmarks.common import RESULTS, DataOption, OutOption, figure, run, style, write_result
 from benchmarks.emotion import OTHER_SETS
 from benchmarks.emotion_scores import uar
-from models.emotion import LABELS, SAMPLE_RATE
-from models.train.emotion import find_encoder
-from models.train.emotion_data import CREMA_D, Clip, load_clips, speaker_folds
-from models.train.emotion_net import EmotionNetConfig, FrontEnd, SpeechEncoder
-from models.train.moonshine_init import load_moonshine_encoder
+from streamer.models.emotion.classifier import LABELS, SAMPLE_RATE
+from streamer.models.train.emotion.data import CREMA_D, Clip, load_clips, speaker_folds
+from streamer.models.train.emotion.moonshine_init import load_moonshine_encoder
+from streamer.models.train.emotion.net import EmotionNetConfig, FrontEnd, SpeechEncoder
+from streamer.models.train.emotion.train import find_encoder
 
 CORPORA: Final = {"crema_d": CREMA_D, **OTHER_SETS}
 FOLDS: Final = 5

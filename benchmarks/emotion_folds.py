@@ -21,15 +21,15 @@ from rich.console import Console
 from benchmarks.common import RESULTS, DataOption, OutOption, run, write_json
 from benchmarks.emotion import LIVE_WINDOW_S, OTHER_SETS
 from benchmarks.emotion_scores import Scored, score_middles, score_whole, summary
-from models.emotion import EmotionClassifier
-from models.train.emotion import TrainConfig, find_encoder, train
-from models.train.emotion_data import (
+from streamer.models.emotion.classifier import EmotionClassifier
+from streamer.models.train.emotion.data import (
     CREMA_D,
     SPLIT_SEED,
     load_clips,
     read_manifest,
     speaker_folds,
 )
+from streamer.models.train.emotion.train import TrainConfig, find_encoder, train
 
 DEV_SPEAKERS: Final = 8
 

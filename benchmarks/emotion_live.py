@@ -23,9 +23,15 @@ from rich.console import Console
 
 from benchmarks.common import RESULTS, DataOption, OutOption, figure, run, style, write_result
 from benchmarks.emotion import READ_SETS, WEIGHTS, ModelOption
-from models.emotion import LABELS, SAMPLE_RATE, EmotionClassifier, EmotionScores, Samples
-from models.emotion_track import UNKNOWN, EmotionTrack, TrackOptions
-from models.train.emotion_data import (
+from streamer.models.emotion.classifier import (
+    LABELS,
+    SAMPLE_RATE,
+    EmotionClassifier,
+    EmotionScores,
+    Samples,
+)
+from streamer.models.emotion.track import UNKNOWN, EmotionTrack, TrackOptions
+from streamer.models.train.emotion.data import (
     CREMA_D,
     DEV_SPEAKERS,
     TEST_SPEAKERS,
@@ -33,8 +39,8 @@ from models.train.emotion_data import (
     load_clips,
     load_read_speech,
 )
-from streamer.emotion_monitor import EmotionMonitor, EmotionOptions
-from streamer.latency import NullSpans
+from streamer.recognition.emotion_monitor import EmotionMonitor, EmotionOptions
+from streamer.runtime.tracing import NullSpans
 
 TURNS: Final = 12
 CLIPS_PER_TURN: Final = 4

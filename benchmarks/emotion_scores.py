@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from models.emotion import LABELS, SAMPLE_RATE, EmotionClassifier, Samples
-from models.emotion_track import TrackOptions
-from models.train.emotion_data import Clip
+from streamer.models.emotion.classifier import LABELS, SAMPLE_RATE, EmotionClassifier, Samples
+from streamer.models.emotion.track import TrackOptions
+from streamer.models.train.emotion.data import Clip
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]

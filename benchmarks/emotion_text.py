@@ -21,15 +21,16 @@ from rich.table import Table
 
 from benchmarks.common import RESULTS, OutOption, figure, interval95, run, style, write_result
 from benchmarks.emotion_scores import Integers, drawn_by_speaker, uar
-from models.emotion import LABELS, EmotionModel
-from models.emotion_loading import load_emotion_model
-from models.emotion_track import EmotionTrack
-from models.fusion import FusionWeights, LlmFusion, stage_direction
-from models.llm import Ask, LlmScorer
-from models.train.emotion_data import CREMA_D, DEV_SPEAKERS, TEST_SPEAKERS, read_manifest
-from models.zoo import Zoo
-from streamer.audio_file import read_samples
-from streamer.engine import Engine, EngineOptions
+from streamer.audio.files import read_samples
+from streamer.models.emotion.classifier import LABELS, EmotionModel
+from streamer.models.emotion.loading import load_emotion_model
+from streamer.models.emotion.track import EmotionTrack
+from streamer.models.fusion.score import FusionWeights, LlmFusion, stage_direction
+from streamer.models.llm.contract import Ask
+from streamer.models.llm.scorer import LlmScorer
+from streamer.models.store.zoo import Zoo
+from streamer.models.train.emotion.data import CREMA_D, DEV_SPEAKERS, TEST_SPEAKERS, read_manifest
+from streamer.recognition.engine import Engine, EngineOptions
 
 WEIGHTS: Final = (0.0, 0.05, 0.1, 0.2, 0.5, 1.0)
 TELLING: Final = {

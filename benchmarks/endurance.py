@@ -42,13 +42,13 @@ from benchmarks.common import (
     write_result,
 )
 from benchmarks.server_process import server_process
-from clients.client import Client, connect
-from clients.files import stream_samples
-from streamer.clock import SAMPLE_RATE
-from streamer.engine import Engine, EngineOptions
-from streamer.latency import NullSpans
-from streamer.protocol import StartMessage
-from streamer.recognizer_api import SessionOptions, SpeechRecognizer
+from streamer.audio.clock import SAMPLE_RATE
+from streamer.client.client import Client, connect
+from streamer.client.files import stream_samples
+from streamer.protocol.messages import StartMessage
+from streamer.recognition.contract import SessionOptions, SpeechRecognizer
+from streamer.recognition.engine import Engine, EngineOptions
+from streamer.runtime.tracing import NullSpans
 
 PAUSE_S: Final = 1.0
 SETTLED_MIN: Final = 5

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Final
 
-from models.moonshine import HEAD_DIM, N_HEADS, N_LAYERS
+from streamer.models.moonshine.tokenizer import HEAD_DIM, N_HEADS, N_LAYERS
 
 FLOAT: Final = 4
 WIDTH: Final = N_HEADS * HEAD_DIM

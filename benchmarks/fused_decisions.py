@@ -1,4 +1,4 @@
-"""Record what the streaming decoder asks the LLM, for `models.train.fusion` to learn from.
+"""Record what the streaming decoder asks the LLM, for `models/train/fusion` to learn from.
 
     python -m benchmarks.fused_decisions --data ../shared/data --cache ../decisions
 
@@ -35,11 +35,13 @@ from benchmarks.common import (
     run,
 )
 from benchmarks.offline import OfflineRecognizer
-from models.emotion import MIN_WINDOW_S, EmotionClassifier
-from models.fusion import Candidate, FusionWeights, LlmFusion, Terms, opening_text
-from models.llm import LlmScorer
-from models.moonshine_encoder import MIN_SAMPLES
-from models.train.fusion_data import (
+from streamer.audio.clock import SAMPLE_RATE
+from streamer.decoding.speech import PromptContext, SpeechModels
+from streamer.models.emotion.classifier import MIN_WINDOW_S, EmotionClassifier
+from streamer.models.fusion.score import Candidate, FusionWeights, LlmFusion, Terms, opening_text
+from streamer.models.llm.scorer import LlmScorer
+from streamer.models.moonshine.encoder import MIN_SAMPLES
+from streamer.models.train.fusion.data import (
     Decision,
     Option,
     errors_of,
@@ -47,14 +49,12 @@ from models.train.fusion_data import (
     save_decisions,
     varied,
 )
-from streamer.clock import SAMPLE_RATE
-from streamer.emotion_monitor import EmotionMonitor
-from streamer.engine import Engine, EngineOptions
-from streamer.latency import NullSpans
-from streamer.recognizer import Recognizer
-from streamer.speech import SpeechModels, Told
-from streamer.transcribe import transcribe
-from streamer.wer import normalize
+from streamer.recognition.emotion_monitor import EmotionMonitor
+from streamer.recognition.engine import Engine, EngineOptions
+from streamer.recognition.recognizer import Recognizer
+from streamer.recognition.transcribe import transcribe
+from streamer.runtime.tracing import NullSpans
+from streamer.transcript.wer import normalize
 
 DEFAULT_SETS: Final = "librispeech_dev_clean_mp3,speechocean762_train"
 RUN_LENGTH: Final = 3
@@ -148,7 +148,7 @@ class DecisionRecorder:
             features=self._classifier.features,
         )
         recognizer = Recognizer(
-            self._engine._source.session(lambda: Told(said.opening, (), said.label)),
+            self._engine._source.session(lambda: PromptContext(said.opening, (), said.label)),
             self._engine._options.recognizer,
             fusion=_RecordingFusion(self._llm, self._engine._options.weights, said),
             emotion=emotion,

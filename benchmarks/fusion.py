@@ -38,16 +38,17 @@ from benchmarks.common import (
 from benchmarks.offline import OfflineRecognizer
 from benchmarks.streaming import Streamed, stream
 from benchmarks.tune_fusion import with_weights
-from models.emotion import LABELS
-from models.fusion import Candidate, FusionWeights, Terms
-from models.llm import Ask, LlmScorer
-from streamer.clock import SAMPLE_RATE
-from streamer.engine import Engine, EngineOptions
-from streamer.ledger import Segment
-from streamer.llm_lane import TimedFusion
-from streamer.recognizer import Recognizer
-from streamer.recognizer_api import Decoder, SessionOptions
-from streamer.wer import WordErrors, normalize, word_errors
+from streamer.audio.clock import SAMPLE_RATE
+from streamer.decoding.llm_lane import TimedFusion
+from streamer.models.emotion.classifier import LABELS
+from streamer.models.fusion.score import Candidate, FusionWeights, Terms
+from streamer.models.llm.contract import Ask
+from streamer.models.llm.scorer import LlmScorer
+from streamer.recognition.contract import Decoder, SessionOptions
+from streamer.recognition.engine import Engine, EngineOptions
+from streamer.recognition.recognizer import Recognizer
+from streamer.transcript.ledger import Segment
+from streamer.transcript.wer import WordErrors, normalize, word_errors
 
 DEFAULT_SETS: Final = "librispeech_test_clean_opus,librispeech_test_other,speechocean762"
 CONTEXT_CLIPS: Final = 2

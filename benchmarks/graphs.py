@@ -34,19 +34,19 @@ from benchmarks.common import (
 )
 from benchmarks.offline import token_budget
 from benchmarks.shipped_moonshine import ShippedMoonshine
-from models import moonshine
-from models.moonshine_decoder import DraftDecoder
-from models.moonshine_encoder import AsrEncoder
-from models.moonshine_graph import build_graphs
-from models.zoo import Zoo
-from streamer.clock import SAMPLE_RATE
-from streamer.draft import DraftRequest, Prefix, draft_together
-from streamer.engine import ASR_MODEL
-from streamer.wer import WordErrors, word_errors
+from streamer.audio.clock import SAMPLE_RATE
+from streamer.decoding.draft import DraftRequest, Prefix, draft_together
+from streamer.models.moonshine import tokenizer as moonshine
+from streamer.models.moonshine.decoder import DraftDecoder
+from streamer.models.moonshine.encoder import AsrEncoder
+from streamer.models.moonshine.graph import build_graphs
+from streamer.models.store.zoo import Zoo
+from streamer.recognition.engine import ASR_MODEL
+from streamer.transcript.wer import WordErrors, word_errors
 
 
 class Rebuilt:
-    """Graphs of `models.moonshine_graph`."""
+    """Graphs of `streamer.models.moonshine.graph`."""
 
     def __init__(self, folder: Path) -> None:
         self._encoder, self._decoder = AsrEncoder(folder), DraftDecoder(folder)

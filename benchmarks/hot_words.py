@@ -27,10 +27,11 @@ from benchmarks.accuracy import bootstrap
 from benchmarks.common import Recording, Setup, choose, figure, load_sets, run_speech, style
 from benchmarks.streaming import stream
 from benchmarks.tune_fusion import with_weights
-from models.llm import Ask, LlmScorer
-from streamer.engine import Engine, EngineOptions
-from streamer.recognizer_api import SessionOptions
-from streamer.wer import WordErrors, normalize, word_errors
+from streamer.models.llm.contract import Ask
+from streamer.models.llm.scorer import LlmScorer
+from streamer.recognition.contract import SessionOptions
+from streamer.recognition.engine import Engine, EngineOptions
+from streamer.transcript.wer import WordErrors, normalize, word_errors
 
 DEFAULT_SETS: Final = "librispeech_test_clean_opus,librispeech_test_other"
 COMMON_SHARE: Final = 0.9

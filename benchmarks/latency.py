@@ -27,11 +27,11 @@ from benchmarks.common import (
     style,
 )
 from benchmarks.live import CHUNK_MS, LiveSession, delay_figures, live_session, word_delays
-from streamer.engine import Engine, EngineOptions
-from streamer.protocol import StartMessage
-from streamer.recognizer_api import Decoder, RecognizerFactory
-from streamer.server import create_app, serve
-from streamer.server_options import ServerOptions
+from streamer.app import create_app, serve
+from streamer.hosting.options import ServerOptions
+from streamer.protocol.messages import StartMessage
+from streamer.recognition.contract import Decoder, RecognizerFactory
+from streamer.recognition.engine import Engine, EngineOptions
 
 WARM_UP_S: Final = 5.0
 _START_TIMEOUT_S: Final = 30.0

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from benchmarks.common import Floats, percentiles
-from clients.client import Client, connect
-from clients.files import stream_samples
-from streamer.clock import SAMPLE_RATE
-from streamer.protocol import (
+from streamer.audio.clock import SAMPLE_RATE
+from streamer.client.client import Client, connect
+from streamer.client.files import stream_samples
+from streamer.protocol.messages import (
     ByeEvent,
     DecoderEvent,
     LatencyEvent,
@@ -22,7 +22,7 @@ from streamer.protocol import (
     WireWord,
     WordsEvent,
 )
-from streamer.wer import normalize
+from streamer.transcript.wer import normalize
 
 CHUNK_MS: Final = 100.0
 _SAME_WORD_MS: Final = 500.0
@@ -89,7 +89,7 @@ async def live_session(
     """Stream 16 kHz samples as if they were being spoken, and listen to the end.
 
     Raises:
-        clients.client.ClientError: the server refused or vanished.
+        streamer.client.client.ClientError: the server refused or vanished.
         TimeoutError: it did not end the session in time.
     """
     received: list[Received] = []

@@ -2,7 +2,7 @@
 
 Clips go through the streaming path with the LLM. What the LLM is asked is kept and asked again,
 clip by clip and in turns, of the same weights in transformers (bfloat16, as any other model is
-served) and of the graphs of `models.gemma_graph` (eight bits). CPU time is that of the process,
+served) and of the graphs of `models/llm/gemma_graph` (eight bits). CPU time is that of the process,
 on one thread. Then the sets of several clips are asked at the same time, as sessions do that
 wait for the LLM together.
 """
@@ -38,12 +38,14 @@ from benchmarks.common import (
     write_result,
 )
 from benchmarks.streaming import stream
-from models.fusion import Candidate, FusionWeights, LlmFusion, Terms
-from models.gemma_gguf import CONVERSION_VERSION, convert
-from models.llm import Ask, LlmScorer, open_llm
-from models.zoo import Zoo
-from streamer.engine import LLM_FILE, LLM_MODEL, Engine, EngineOptions
-from streamer.recognizer_api import SessionOptions
+from streamer.models.fusion.score import Candidate, FusionWeights, LlmFusion, Terms
+from streamer.models.llm.contract import Ask
+from streamer.models.llm.gemma_gguf import CONVERSION_VERSION, convert
+from streamer.models.llm.loading import open_llm
+from streamer.models.llm.scorer import LlmScorer
+from streamer.models.store.zoo import Zoo
+from streamer.recognition.contract import SessionOptions
+from streamer.recognition.engine import LLM_FILE, LLM_MODEL, Engine, EngineOptions
 
 TOGETHER: Final = (1, 2, 4, 8)
 BEFORE: Final = "transformers"

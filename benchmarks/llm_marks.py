@@ -37,12 +37,12 @@ from benchmarks.punctuation import (
     summarize,
     table,
 )
-from models.emotion import LABELS
-from models.fusion import Candidate, FusionWeights, LlmFusion
-from models.llm import LlmScorer
-from streamer.engine import Engine, EngineOptions
-from streamer.segment_decoder import PolicyOptions
-from streamer.wer import WordErrors, word_errors
+from streamer.decoding.streaming_decoder import PolicyOptions
+from streamer.models.emotion.classifier import LABELS
+from streamer.models.fusion.score import Candidate, FusionWeights, LlmFusion
+from streamer.models.llm.scorer import LlmScorer
+from streamer.recognition.engine import Engine, EngineOptions
+from streamer.transcript.wer import WordErrors, word_errors
 
 MARKS: Final = ("", *CLASSES.values())
 _SENTENCE_ENDS: Final = frozenset(".?!")

@@ -24,13 +24,13 @@ from rich.table import Table
 from benchmarks.accuracy import bootstrap
 from benchmarks.common import Floats, Setup, choose, figure, load_sets, run_speech, style
 from benchmarks.offline import OfflineRecognizer
-from models.fusion import Candidate, LlmFusion
-from models.llm import LlmScorer
-from models.train.fusion import LLM_FOLDER
-from models.train.fusion_llm import packaged_gemma
-from streamer.engine import Engine, EngineOptions
-from streamer.segment_decoder import PolicyOptions
-from streamer.wer import WordErrors, normalize, word_errors
+from streamer.decoding.streaming_decoder import PolicyOptions
+from streamer.models.fusion.score import Candidate, LlmFusion
+from streamer.models.llm.scorer import LlmScorer
+from streamer.models.train.fusion.llm import packaged_gemma
+from streamer.models.train.fusion.train import LLM_FOLDER
+from streamer.recognition.engine import Engine, EngineOptions
+from streamer.transcript.wer import WordErrors, normalize, word_errors
 
 DEFAULT_SET: Final = "librispeech_dev_clean_mp3"
 MARGINS: Final = (PolicyOptions.prune_nats, 2 * PolicyOptions.prune_nats)

@@ -27,8 +27,8 @@ from benchmarks.common import (
 )
 from benchmarks.live import LiveSession, live_session
 from benchmarks.server_process import LABELS, ServerProcess, kinds, server_process
-from clients.client import ClientError
-from streamer.protocol import StartMessage
+from streamer.client.client import ClientError
+from streamer.protocol.messages import StartMessage
 
 STAGGER_S: Final = 0.13
 """Between the starts of two sessions, so that their steps do not fall together."""

@@ -39,7 +39,7 @@ from benchmarks.common import (
     write_result,
 )
 from benchmarks.endurance import endless, minutes_of
-from streamer.clock import SAMPLE_RATE
+from streamer.audio.clock import SAMPLE_RATE
 
 READ_EVERY_S: Final = 0.5
 SHOWN_READINGS: Final = 400

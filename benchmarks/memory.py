@@ -21,7 +21,7 @@ from benchmarks.common import (
 )
 from benchmarks.live import live_session
 from benchmarks.server_process import LABELS, kinds, server_process
-from streamer.protocol import StartMessage
+from streamer.protocol.messages import StartMessage
 
 TARGETS_MB: Final = {"llm": 2500, "no_llm": 1000}
 PAUSE_S: Final = 0.5

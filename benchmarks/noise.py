@@ -33,12 +33,12 @@ from benchmarks.common import (
     style,
     write_result,
 )
-from streamer.clock import SAMPLE_RATE
-from streamer.engine import Engine, EngineOptions
-from streamer.events import SegmentClosed, SessionEvent, StepDone
-from streamer.latency import NullSpans
-from streamer.recognizer_api import SessionOptions
-from streamer.transcribe import transcribe
+from streamer.audio.clock import SAMPLE_RATE
+from streamer.recognition.contract import SessionOptions
+from streamer.recognition.engine import Engine, EngineOptions
+from streamer.recognition.transcribe import transcribe
+from streamer.runtime.tracing import NullSpans
+from streamer.transcript.events import SegmentClosed, SessionEvent, StepDone
 
 Generator = np.random.Generator
 Sound = Callable[[int, Generator], npt.NDArray[np.float64]]

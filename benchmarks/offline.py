@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from typing import Final
 
 from benchmarks.common import Floats
-from models.fusion import Candidate
-from models.moonshine_encoder import MIN_SAMPLES, Audio
-from streamer.beam import BeamHypothesis, BeamRequest, ScoreRequest
-from streamer.clock import SAMPLE_RATE
-from streamer.draft import DraftRequest, Prefix
-from streamer.engine import Engine
-from streamer.latency import NullSpans
-from streamer.segment_decoder import PolicyOptions
-from streamer.speech import SpeechModels
+from streamer.audio.clock import SAMPLE_RATE
+from streamer.decoding.beam import BeamHypothesis, BeamRequest, ScoreRequest
+from streamer.decoding.draft import DraftRequest, Prefix
+from streamer.decoding.speech import SpeechModels
+from streamer.decoding.streaming_decoder import PolicyOptions
+from streamer.models.fusion.score import Candidate
+from streamer.models.moonshine.encoder import MIN_SAMPLES, Audio
+from streamer.recognition.engine import Engine
+from streamer.runtime.tracing import NullSpans
 
 _POLICY = PolicyOptions()
 _JUDGED_TOGETHER: Final = 32
@@ -36,7 +36,7 @@ class OfflineRecognizer:
         draft = self._models.draft(DraftRequest(audio, Prefix(), (), token_budget(samples)))
         return self._models.tokenizer.decode([token.id for token in draft.tokens])
 
-    def alternatives(
+    def beam_search(
         self, samples: Floats, width: int, nats: float = _POLICY.prune_nats
     ) -> dict[str, float]:
         """Distinct texts of a beam search with their log-probabilities (nats), none by `nats` less
@@ -46,14 +46,14 @@ class OfflineRecognizer:
             return {"": 0.0}
         found: dict[str, float] = {}
         request = BeamRequest(audio, Prefix(), width, nats, token_budget(samples))
-        for hypothesis in self._models.alternatives(request):
+        for hypothesis in self._models.beam_search(request):
             text = self._text(hypothesis)
             found[text] = _log_add(found.get(text, -math.inf), hypothesis.logprob)
         return found or {self.greedy(samples): 0.0}
 
     def candidates(self, samples: Floats) -> list[Candidate]:
         """What the fused decision chooses among: `alternatives` as streaming prunes them."""
-        found = self.alternatives(samples, _POLICY.beam_width)
+        found = self.beam_search(samples, _POLICY.beam_width)
         floor = max(found.values()) - _POLICY.prune_nats
         return [Candidate(text, logprob) for text, logprob in found.items() if logprob >= floor]
 
@@ -70,7 +70,7 @@ class OfflineRecognizer:
         return [
             hypothesis.logprob
             for at in range(0, len(tokens), _JUDGED_TOGETHER)
-            for hypothesis in self._models.judged(
+            for hypothesis in self._models.score(
                 ScoreRequest(audio, Prefix(), tokens[at : at + _JUDGED_TOGETHER])
             )
         ]

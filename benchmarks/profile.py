@@ -47,12 +47,12 @@ from benchmarks.common import (
 from benchmarks.cpu_spans import Cost, measured, operators
 from benchmarks.live import LiveSession, live_session
 from benchmarks.server_process import server_process
-from streamer.clock import SAMPLE_RATE
-from streamer.engine import Engine, EngineOptions
-from streamer.latency import NullSpans
-from streamer.protocol import StartMessage
-from streamer.recognizer_api import Decoder, SessionOptions
-from streamer.transcribe import transcribe
+from streamer.audio.clock import SAMPLE_RATE
+from streamer.protocol.messages import StartMessage
+from streamer.recognition.contract import Decoder, SessionOptions
+from streamer.recognition.engine import Engine, EngineOptions
+from streamer.recognition.transcribe import transcribe
+from streamer.runtime.tracing import NullSpans
 
 PAUSE_S: Final = 0.5
 WARM_UP_S: Final = 5.0

@@ -28,7 +28,7 @@ from rich.table import Table
 
 from benchmarks.common import Setup, figure, interval95, load_longform, run_speech, style
 from benchmarks.fusion import CONDITIONS, DRAFT, TEXT, engines_by_telling, hear
-from streamer.wer import WordErrors, normalize
+from streamer.transcript.wer import WordErrors, normalize
 
 BOOK_MARKS: Final = Path(__file__).with_name("books") / "dev_clean_marks.jsonl"
 DEFAULT_SET: Final = "librispeech_dev_clean_mp3"

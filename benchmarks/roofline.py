@@ -30,9 +30,9 @@ from benchmarks.flops import (
 )
 from benchmarks.graph_flops import counted
 from benchmarks.peaks import ARITHMETICS, SIZES, copy_gb_s, gigaops, read_gb_s
-from models.catalog import EMOTION
-from models.moonshine import FRAME_SAMPLES
-from models.zoo import Zoo
+from streamer.models.moonshine.tokenizer import FRAME_SAMPLES
+from streamer.models.store.catalog import EMOTION
+from streamer.models.store.zoo import Zoo
 
 MEMORY_MB: Final = 512
 CACHE_MB: Final = 8

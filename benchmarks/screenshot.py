@@ -13,8 +13,8 @@ from typing import Final
 
 from benchmarks.captioned_page import microphone_file, serve_page
 from benchmarks.chromium import BrowserOptions, open_page
-from streamer.bundled_speech import SpeechClip, bundled_speech
-from streamer.engine import Engine, EngineOptions
+from streamer.client.bundled_speech import SpeechClip, bundled_speech
+from streamer.recognition.engine import Engine, EngineOptions
 
 RESULTS: Final = Path(__file__).parent / "results"
 TIMEOUT_S: Final = 90.0

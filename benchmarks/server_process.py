@@ -10,7 +10,7 @@ from typing import Final
 
 import psutil
 
-from streamer.local_server import local_server
+from streamer.cli.local_server import local_server
 
 LABELS: Final = {"llm": "with the LLM", "no_llm": "without the LLM"}
 """The two kinds of server, as results and pictures name them."""
@@ -57,7 +57,7 @@ def server_process(*, llm: bool, threads: int, max_sessions: int = 8) -> Iterato
     """Run `streamer serve` for as long as the block lasts.
 
     Raises:
-        streamer.local_server.LocalServerError: it did not start.
+        streamer.cli.local_server.LocalServerError: it did not start.
     """
     options = ["--llm" if llm else "--no-llm", "--threads", str(threads)]
     options += ["--max-sessions", str(max_sessions)]

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from models.moonshine import BOS, EOS, HEAD_DIM, N_HEADS, N_LAYERS
-from models.runtime import open_session
+from streamer.models.moonshine.tokenizer import BOS, EOS, HEAD_DIM, N_HEADS, N_LAYERS
+from streamer.models.onnx.runtime import open_session
 
 Floats = npt.NDArray[np.float32]
 

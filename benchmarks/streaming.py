@@ -7,14 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from benchmarks.common import Floats, blocks
-from streamer.clock import ms_from_samples
-from streamer.engine import Engine
-from streamer.events import SegmentClosed, SessionEvent, StepDone, WordsUpdate
-from streamer.latency import NullSpans
-from streamer.recognizer import Recognizer
-from streamer.recognizer_api import SessionOptions
-from streamer.transcribe import Transcription, transcribe
-from streamer.wer import normalize
+from streamer.audio.clock import ms_from_samples
+from streamer.recognition.contract import SessionOptions
+from streamer.recognition.engine import Engine
+from streamer.recognition.recognizer import Recognizer
+from streamer.recognition.transcribe import Transcription, transcribe
+from streamer.runtime.tracing import NullSpans
+from streamer.transcript.events import SegmentClosed, SessionEvent, StepDone, WordsUpdate
+from streamer.transcript.wer import normalize
 
 
 @dataclass(frozen=True, slots=True)

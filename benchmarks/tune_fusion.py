@@ -2,7 +2,7 @@
 
 Every clip is encoded whole; a beam search gives its hypotheses and the LLM scores them, which is
 kept in the `--cache` folder, so that a second run takes seconds. A grid over the two weights of
-`models.fusion.FusionWeights` is then a matter of sums. The choice is checked twice: by two-fold
+`FusionWeights` is then a matter of sums. The choice is checked twice: by two-fold
 cross-validation over speakers, and, with its neighbours, in the real streaming path. Use
 recordings of development speakers only.
 """
@@ -42,11 +42,11 @@ from benchmarks.common import (
 )
 from benchmarks.offline import OfflineRecognizer
 from benchmarks.streaming import stream
-from models.fusion import Candidate, FusionWeights, LlmFusion
-from streamer.engine import Engine, EngineOptions
-from streamer.recognizer_api import SessionOptions
-from streamer.segment_decoder import PolicyOptions
-from streamer.wer import WordErrors, word_errors
+from streamer.decoding.streaming_decoder import PolicyOptions
+from streamer.models.fusion.score import Candidate, FusionWeights, LlmFusion
+from streamer.recognition.contract import SessionOptions
+from streamer.recognition.engine import Engine, EngineOptions
+from streamer.transcript.wer import WordErrors, word_errors
 
 DEFAULT_SET: Final = "librispeech_dev_clean_mp3"
 LLM_GRID: Final = tuple(round(0.05 * i, 2) for i in range(17))
@@ -94,7 +94,7 @@ def collect(
     with cache.open("a", encoding="utf-8") as file:
         for recording in track(missing, "searching", console=Console(stderr=True)):
             heard = np.concatenate(recording.pieces())
-            found = offline.alternatives(heard, width, max(PRUNINGS))
+            found = offline.beam_search(heard, width, max(PRUNINGS))
             terms = llm.terms([Candidate(text, 0.0) for text in found])
             row = {
                 "id": recording.id,

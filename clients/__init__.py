@@ -1,19 +1,19 @@
 """The Python client of the caption server.
 
-`connect` opens a session; `clients.blocking` has the same for programs without asyncio,
-`clients.files` captions recordings, `clients.follow` reads along with somebody else's session.
-`clients/examples` shows each.
+`connect` opens a session; `blocking` has the same for programs without asyncio, `files` captions
+recordings, `follow` reads along with somebody else's session. `examples` shows each. Imports only
+`streamer.protocol`.
 """
 
-from clients.client import (
+from streamer.client.client import (
     Client,
     ClientError,
     ConnectionLostError,
     ServerRefusedError,
     connect,
 )
-from clients.transcript import Transcript
-from streamer.protocol import StartMessage
+from streamer.client.transcript import Transcript
+from streamer.protocol.messages import StartMessage
 
 __all__ = [
     "Client",

@@ -21,14 +21,14 @@ import numpy as np
 import numpy.typing as npt
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from clients import client as asynchronous
-from clients import files
-from clients.address import DEFAULT_ADDRESS
-from clients.client import Client
-from clients.course import Gap
-from clients.reconnect import ReconnectOptions
-from clients.transcript import Transcript
-from streamer.protocol import ByeEvent, ReadyEvent, ServerEvent, StartMessage
+from streamer.client import client as asynchronous
+from streamer.client import files
+from streamer.client.address import DEFAULT_ADDRESS
+from streamer.client.backoff import ReconnectOptions
+from streamer.client.client import Client
+from streamer.client.resumable_state import Gap
+from streamer.client.transcript import Transcript
+from streamer.protocol.messages import ByeEvent, ReadyEvent, ServerEvent, StartMessage
 
 _T = TypeVar("_T")
 
@@ -60,7 +60,7 @@ def transcribe(
     start: StartMessage | None = None,
     token: str | None = None,
 ) -> Transcript:
-    """As `clients.files.transcribe`, and it raises the same."""
+    """As `streamer.client.files.transcribe`, and it raises the same."""
     with start_blocking_portal(name="streamer client") as portal:
         return portal.call(partial(files.transcribe, path, address, start, token))
 

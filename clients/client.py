@@ -1,6 +1,6 @@
 """The client library: a session with the caption server.
 
-from clients import connect
+from streamer.client import connect
 
 async with connect("localhost:8765") as client:
     await client.send_audio(samples)
@@ -28,13 +28,13 @@ from pydantic import ValidationError
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
-from clients.address import DEFAULT_ADDRESS, websocket_url
-from clients.course import Course, Gap
-from clients.kept_audio import Chunk, Command
-from clients.reconnect import ReconnectOptions, delays_s
-from clients.transcript import Transcript, TranscriptError
-from clients.wire import UnreachableError, open_websocket, read_event
-from streamer.protocol import (
+from streamer.client.address import DEFAULT_ADDRESS, websocket_url
+from streamer.client.backoff import ReconnectOptions, delays_s
+from streamer.client.resend_buffer import Chunk, Command
+from streamer.client.resumable_state import Course, Gap
+from streamer.client.transcript import Transcript, TranscriptError
+from streamer.client.transport import UnreachableError, open_websocket, read_event
+from streamer.protocol.messages import (
     ByeEvent,
     FinalizeMessage,
     ReadyEvent,

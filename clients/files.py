@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from clients.address import DEFAULT_ADDRESS
-from clients.client import Client, connect
-from clients.transcript import Transcript
-from streamer.protocol import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, StartMessage
+from streamer.client.address import DEFAULT_ADDRESS
+from streamer.client.client import Client, connect
+from streamer.client.transcript import Transcript
+from streamer.protocol.messages import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, StartMessage
 
 Floats = npt.NDArray[np.float32]
 CHUNK_MS: Final = 100.0

@@ -17,11 +17,11 @@ from pydantic import ValidationError
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
-from clients.address import DEFAULT_ADDRESS, websocket_url
-from clients.client import ConnectionLostError, ServerRefusedError
-from clients.transcript import Transcript, TranscriptError
-from clients.wire import UnreachableError, open_websocket, read_event
-from streamer.protocol import ByeEvent, ErrorEvent, FollowingEvent, ServerEvent
+from streamer.client.address import DEFAULT_ADDRESS, websocket_url
+from streamer.client.client import ConnectionLostError, ServerRefusedError
+from streamer.client.transcript import Transcript, TranscriptError
+from streamer.client.transport import UnreachableError, open_websocket, read_event
+from streamer.protocol.messages import ByeEvent, ErrorEvent, FollowingEvent, ServerEvent
 
 _SILENCE_S: Final = 25.0
 """The server says something every ten seconds at least."""

@@ -19,7 +19,7 @@ from typing import Any, Final, Protocol, cast
 import numpy as np
 import numpy.typing as npt
 
-from streamer.protocol import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE
+from streamer.protocol.messages import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE
 
 Floats = npt.NDArray[np.float32]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import copy
 from dataclasses import dataclass
 
-from streamer.protocol import SegmentEvent, ServerEvent, WireEmotion, WireWord, WordsEvent
+from streamer.protocol.messages import SegmentEvent, ServerEvent, WireEmotion, WireWord, WordsEvent
 
 
 class TranscriptError(RuntimeError):

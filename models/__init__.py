@@ -1,0 +1,1 @@
+"""What hears, reads and feels. Imports nothing of the project but itself."""

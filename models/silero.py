@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from models.runtime import open_session
+from streamer.models.onnx.runtime import open_session
 
 Floats = npt.NDArray[np.float32]
 

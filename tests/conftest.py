@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from streamer.engine import Engine
+    from streamer.recognition.engine import Engine
 
 ROOT = Path(__file__).parents[1]
 
@@ -32,7 +32,7 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session")
 def engine() -> Iterator[Engine]:
     """The real models, loaded once a run. Tests must not close it."""
-    from streamer.engine import Engine, EngineOptions
+    from streamer.recognition.engine import Engine, EngineOptions
 
     loaded = Engine.load(EngineOptions(device="cpu", threads=2, llm=True))
     yield loaded

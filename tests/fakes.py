@@ -14,9 +14,11 @@ from contextlib import contextmanager
 import numpy as np
 import numpy.typing as npt
 
-from streamer.clock import SAMPLE_RATE
-from streamer.deadline_executor import DeadlineExecutor
-from streamer.events import (
+from streamer.audio.clock import SAMPLE_RATE
+from streamer.recognition.contract import Decoder, SessionOptions
+from streamer.runtime.deadline_executor import DeadlineExecutor
+from streamer.runtime.tracing import SpanSink, span
+from streamer.transcript.events import (
     AudioLost,
     EmotionUpdate,
     SegmentClosed,
@@ -25,9 +27,7 @@ from streamer.events import (
     StepDone,
     WordsUpdate,
 )
-from streamer.latency import SpanSink, span
-from streamer.ledger import Emotion, Hypothesis, Ledger
-from streamer.recognizer_api import Decoder, SessionOptions
+from streamer.transcript.ledger import Emotion, Ledger, RecognizedWord
 
 BLOCK = SAMPLE_RATE // 2
 ENGINE_THREADS = 2
@@ -58,7 +58,7 @@ class FakeRecognizer:
         self._trace = trace
         self._engine = engine if engine is not None else FakeEngine(start=False)
         self._audio = np.zeros(0, np.float32)  # from processed_samples on
-        self._tentative: Hypothesis | None = None
+        self._tentative: RecognizedWord | None = None
         self._inside = threading.Lock()
         self._audio_lock = threading.Lock()
 
@@ -132,7 +132,7 @@ class FakeRecognizer:
         if self.ledger.open_segment is None:
             yield SpeechBegan(self.ledger.open(start).id, start)
         committed = self.ledger.commit([self._tentative] if self._tentative else [])
-        self._tentative = Hypothesis(f"w{start}", start, self.processed_samples, 0.9)
+        self._tentative = RecognizedWord(f"w{start}", start, self.processed_samples, 0.9)
         tentative = self.ledger.set_tentative([self._tentative])
         yield WordsUpdate(tentative[0].segment_id, committed, tentative)
         if self.options.emotion:

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from pathlib import Path
 from types import TracebackType
 
-from streamer.endpoint import StreamServer
-from streamer.recognizer_api import RecognizerFactory
-from streamer.server import ServerOptions, create_app, serve
+from streamer.app import ServerOptions, create_app, serve
+from streamer.client.page import page_folder
+from streamer.recognition.contract import RecognizerFactory
+from streamer.server.stream_server import StreamServer
 from tests.fakes import FakeEngine
 
 
@@ -22,9 +24,12 @@ class ServerThread:
         engine: FakeEngine | None = None,
         *,
         real_engine: RecognizerFactory | None = None,
+        web: Path | None = None,
     ) -> None:
         self.engine = engine or FakeEngine()
-        self._app = create_app(real_engine or self.engine, options or ServerOptions())
+        self._app = create_app(
+            real_engine or self.engine, options or ServerOptions(), web or page_folder()
+        )
         self.server: StreamServer = self._app.state.server
         self.http_url = ""
         self._listening = threading.Event()

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-from streamer.sender import SocketClosedError
+from streamer.server.sender import SocketClosedError
 
 GONE = object()
 """In a `FakeSocket`'s inbox: the connection breaks here."""

@@ -13,11 +13,11 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from models.fusion import Candidate, Terms
-from models.moonshine import BOS, EOS, FRAME_SAMPLES
-from models.moonshine_decoder import AudioBatch, RowOutput
-from models.moonshine_encoder import MIN_SAMPLES, Audio, EncoderStream
-from streamer.speech import SpeechModels
+from streamer.decoding.speech import SpeechModels
+from streamer.models.fusion.score import Candidate, Terms
+from streamer.models.moonshine.decoder import AudioBatch, RowOutput
+from streamer.models.moonshine.encoder import MIN_SAMPLES, Audio, EncoderStream
+from streamer.models.moonshine.tokenizer import BOS, EOS, FRAME_SAMPLES
 
 Floats = npt.NDArray[np.float32]
 

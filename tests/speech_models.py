@@ -9,17 +9,17 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from models import moonshine
-from models.moonshine import BOS, EOS, Tokenizer
-from models.moonshine_decoder import NO_CACHE, DraftDecoder, together
-from models.moonshine_encoder import AsrEncoder, Audio, EncoderStream
-from models.moonshine_graph import build_graphs
-from models.silero import VadModel
-from models.zoo import Zoo
-from streamer.audio_file import read_samples
-from streamer.bundled_speech import bundled_speech
-from streamer.engine import ASR_MODEL, VAD_MODEL
-from streamer.speech import SpeechModels
+from streamer.audio.files import read_samples
+from streamer.client.bundled_speech import bundled_speech
+from streamer.decoding.speech import SpeechModels
+from streamer.models.moonshine import tokenizer as moonshine
+from streamer.models.moonshine.decoder import NO_CACHE, DraftDecoder, together
+from streamer.models.moonshine.encoder import AsrEncoder, Audio, EncoderStream
+from streamer.models.moonshine.graph import build_graphs
+from streamer.models.moonshine.tokenizer import BOS, EOS, Tokenizer
+from streamer.models.silero import VadModel
+from streamer.models.store.zoo import Zoo
+from streamer.recognition.engine import ASR_MODEL, VAD_MODEL
 
 Floats = npt.NDArray[np.float32]
 

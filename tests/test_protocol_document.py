@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from streamer.frames import decode_header
-from streamer.protocol import (
+from streamer.protocol.frames import decode_header
+from streamer.protocol.messages import (
     CLOSE_CODES,
     ByeEvent,
     DecoderEvent,

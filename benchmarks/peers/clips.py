@@ -19,8 +19,8 @@ import numpy as np
 from benchmarks.common import Floats, Recording, percentiles
 from benchmarks.peers.measures import Span, matches
 from benchmarks.peers.process import PeerProcess
-from streamer.clock import SAMPLE_RATE
-from streamer.wer import normalize
+from streamer.audio.clock import SAMPLE_RATE
+from streamer.transcript.wer import normalize
 
 SILENCE_S: Final = 2.0
 _SHORTEST_S: Final = 10.0

@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 
 from benchmarks.peers.process import Heard
-from streamer.wer import WordErrors, align, normalize
+from streamer.transcript.wer import WordErrors, align, normalize
 
 Span = tuple[float, float]
 """Start and end of a word, seconds from the first sample."""

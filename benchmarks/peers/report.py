@@ -12,7 +12,7 @@ from benchmarks.common import COLOURS, figure, machine, percentiles, style
 from benchmarks.peers.install import OURS
 from benchmarks.peers.measures import SessionFigures
 from benchmarks.peers.process import Cost
-from streamer.wer import WordErrors
+from streamer.transcript.wer import WordErrors
 
 Heard = Mapping[str, Sequence[SessionFigures]]
 

@@ -45,7 +45,7 @@ from benchmarks.peers.install import (
 from benchmarks.peers.measures import SessionFigures, session_figures
 from benchmarks.peers.process import Cost, Heard, PeerError, PeerProcess
 from benchmarks.peers.report import draw, markdown, peer_figures, targets
-from streamer.wer import WordErrors
+from streamer.transcript.wer import WordErrors
 
 SETS: Final = "librispeech_dev_clean_mp3,librispeech_test_clean_opus,librispeech_test_other"
 MAX_ADDED_LAG_MS: Final = 1000.0

@@ -1,0 +1,1 @@
+"""Programs that use the client, to start from."""

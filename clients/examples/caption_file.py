@@ -1,6 +1,6 @@
 """Captions a recording, printing each segment as soon as it is final.
 
-python -m clients.examples.caption_file talk.mp3 [localhost:8765]
+python -m streamer.client.examples.caption_file talk.mp3 [localhost:8765]
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from clients import Client, StartMessage, connect
-from clients.files import Recording, open_recording
-from streamer.protocol import SegmentEvent
+from streamer.client import Client, StartMessage, connect
+from streamer.client.files import Recording, open_recording
+from streamer.protocol.messages import SegmentEvent
 
 
 async def main(path: str, address: str = "localhost:8765") -> None:

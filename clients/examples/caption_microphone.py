@@ -1,6 +1,6 @@
 """Captions the microphone for a while, printing words as they are committed.
 
-python -m clients.examples.caption_microphone [localhost:8765] [seconds]
+python -m streamer.client.examples.caption_microphone [localhost:8765] [seconds]
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from clients import Client, StartMessage, connect
-from clients.microphone import Microphone, audio_system, choose_device
-from streamer.protocol import SegmentEvent, WordsEvent
+from streamer.client import Client, StartMessage, connect
+from streamer.client.microphone import Microphone, audio_system, choose_device
+from streamer.protocol.messages import SegmentEvent, WordsEvent
 
 
 async def main(address: str = "localhost:8765", seconds: str = "30") -> None:

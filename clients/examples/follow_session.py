@@ -3,7 +3,7 @@
 The speaker's program finds the id in `client.ready.follow_id`; the caption page copies an address
 that holds it.
 
-python -m clients.examples.follow_session FOLLOW_ID [localhost:8765]
+python -m streamer.client.examples.follow_session FOLLOW_ID [localhost:8765]
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from clients import ServerRefusedError
-from clients.follow import follow
-from streamer.protocol import SegmentEvent
+from streamer.client import ServerRefusedError
+from streamer.client.follow import follow
+from streamer.protocol.messages import SegmentEvent
 
 
 async def main(follow_id: str, address: str = "localhost:8765") -> None:

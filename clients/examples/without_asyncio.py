@@ -1,6 +1,6 @@
 """Captions a recording from a program without asyncio: at once, then live with events.
 
-python -m clients.examples.without_asyncio talk.mp3 [localhost:8765]
+python -m streamer.client.examples.without_asyncio talk.mp3 [localhost:8765]
 """
 
 from __future__ import annotations
@@ -8,10 +8,10 @@ from __future__ import annotations
 import sys
 import threading
 
-from clients import ClientError, StartMessage
-from clients.blocking import BlockingClient, connect, transcribe
-from clients.files import Recording, RecordingError, open_recording
-from streamer.protocol import EmotionEvent
+from streamer.client import ClientError, StartMessage
+from streamer.client.blocking import BlockingClient, connect, transcribe
+from streamer.client.files import Recording, RecordingError, open_recording
+from streamer.protocol.messages import EmotionEvent
 
 
 def main(path: str, address: str = "localhost:8765") -> None:

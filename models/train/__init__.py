@@ -1,0 +1,1 @@
+"""Recipes of the weights that are trained here; nothing imports them at run time."""

@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from models.catalog import EMOTION
 from streamer.cli.failures import fail
 from streamer.cli.options import (
     Device,
@@ -18,6 +17,7 @@ from streamer.cli.options import (
     ThreadsOption,
     server_options,
 )
+from streamer.models.store.catalog import EMOTION
 
 _PLAIN_WIDTH = 110
 """Columns where the output is no terminal and has no width of its own."""
@@ -36,12 +36,12 @@ def demo(
     """Caption about a minute of bundled speech, live, through a server of its own."""
     from rich.console import Console
 
-    from clients.client import ClientError
-    from streamer.audio_file import AudioFileError
-    from streamer.bundled_speech import bundled_speech
-    from streamer.demo import caption_files, play, programme
-    from streamer.demo_report import print_report
-    from streamer.local_server import LocalServerError, local_server
+    from streamer.audio.files import AudioFileError
+    from streamer.cli.demo_play import caption_files, play, programme
+    from streamer.cli.demo_report import print_report
+    from streamer.cli.local_server import LocalServerError, local_server
+    from streamer.client.bundled_speech import bundled_speech
+    from streamer.client.client import ClientError
 
     console = Console()
     if not console.is_terminal:

@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
-from models.catalog import EMOTION
-from models.errors import ModelError
 from streamer.cli.failures import complain, fail
 from streamer.cli.options import Device, DeviceOption, EmotionModelOption, JsonOption
+from streamer.models.errors import ModelError
+from streamer.models.store.catalog import EMOTION
 
 
 def emotion(
@@ -24,10 +24,10 @@ def emotion(
 
     A file that cannot be used is reported and the others are still done; the exit code tells.
     """
-    from models.emotion_loading import load_emotion_model
-    from models.runtime import DeviceUnavailableError
-    from models.zoo import Zoo
-    from streamer.audio_file import AudioFileError, read_samples
+    from streamer.audio.files import AudioFileError, read_samples
+    from streamer.models.emotion.loading import load_emotion_model
+    from streamer.models.onnx.runtime import DeviceUnavailableError
+    from streamer.models.store.zoo import Zoo
 
     try:
         classifier = load_emotion_model(emotion_model, Zoo(), device=device.value)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from models.errors import ModelError
 from streamer.cli.failures import fail
 from streamer.cli.options import Device
+from streamer.models.errors import ModelError
 
 if TYPE_CHECKING:
-    from streamer.engine import Engine
+    from streamer.recognition.engine import Engine
 
 
 def load_engine(
@@ -35,8 +35,8 @@ def load_engine(
     # The transformers library reads this when it is imported, which takes a second: most do not
     # need it at all.
     os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
-    from models.runtime import DeviceUnavailableError
-    from streamer.engine import Engine, EngineOptions
+    from streamer.models.onnx.runtime import DeviceUnavailableError
+    from streamer.recognition.engine import Engine, EngineOptions
 
     try:
         return Engine.load(

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from models.catalog import EMOTION
 from streamer.cli.failures import EXIT_USAGE, fail
 from streamer.cli.options import (
     DecoderChoice,
@@ -23,13 +22,14 @@ from streamer.cli.options import (
     TokenOption,
     server_options,
 )
+from streamer.models.store.catalog import EMOTION
 
 if TYPE_CHECKING:
-    from clients.client import Client
-    from clients.microphone import AudioSystem, InputDevice, Microphone
-    from streamer.caption_files import CaptionFiles
-    from streamer.caption_view import CaptionView, ShownCaptions
-    from streamer.protocol import StartMessage
+    from streamer.cli.output.caption_view import CaptionView, ShownCaptions
+    from streamer.client.client import Client
+    from streamer.client.microphone import AudioSystem, InputDevice, Microphone
+    from streamer.protocol.messages import StartMessage
+    from streamer.transcript.caption_files import CaptionFiles
 
 
 def mic(
@@ -75,11 +75,11 @@ def mic(
     """
     from pydantic import ValidationError
 
-    from clients.address import websocket_url
-    from clients.client import ClientError
-    from clients.microphone import MicrophoneError, audio_system, choose_device
-    from streamer.local_server import LocalServerError, local_server
-    from streamer.protocol import StartMessage
+    from streamer.cli.local_server import LocalServerError, local_server
+    from streamer.client.address import websocket_url
+    from streamer.client.client import ClientError
+    from streamer.client.microphone import MicrophoneError, audio_system, choose_device
+    from streamer.protocol.messages import StartMessage
 
     try:
         start = StartMessage(
@@ -118,7 +118,7 @@ def mic(
 
 
 def _print_devices(system: AudioSystem) -> None:
-    from clients.microphone import list_devices
+    from streamer.client.microphone import list_devices
 
     devices = list_devices(system)
     for device in devices:
@@ -129,7 +129,7 @@ def _print_devices(system: AudioSystem) -> None:
 
 
 def _caption_files(folder: Path) -> CaptionFiles:
-    from streamer.caption_files import CaptionFiles
+    from streamer.transcript.caption_files import CaptionFiles
 
     try:
         return CaptionFiles(folder, time.strftime("%Y-%m-%d_%H-%M-%S"))
@@ -152,9 +152,9 @@ async def _caption(
     """
     from rich.console import Console
 
-    from clients.client import connect
-    from clients.microphone import Microphone
-    from streamer.caption_view import CaptionView, shown
+    from streamer.cli.output.caption_view import CaptionView, shown
+    from streamer.client.client import connect
+    from streamer.client.microphone import Microphone
 
     async with Microphone(system, device) as microphone:
         start = start.model_copy(update={"sample_rate": microphone.sample_rate})
@@ -191,7 +191,7 @@ class _Saving:
         self._saved = 0
 
     def save(self) -> None:
-        from streamer.received import ledger_segment
+        from streamer.cli.output.received import ledger_segment
 
         if self._files is None or self.problem is not None:
             return

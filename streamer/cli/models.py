@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from models.errors import ModelError
-from models.zoo import FileState, FileStatus, Zoo
 from streamer.cli.failures import complain, fail
 from streamer.cli.options import JsonOption
+from streamer.models.errors import ModelError
+from streamer.models.store.zoo import FileState, FileStatus, Zoo
 
 
 def models_app() -> typer.Typer:

@@ -57,7 +57,7 @@ FusionOption = Annotated[
     typer.Option(
         envvar="STREAMER_FUSION",
         help="A trained fusion of the language model with sound and emotion: a folder that "
-        "models.train.fusion wrote.",
+        "streamer.models.train.fusion.train wrote.",
         file_okay=False,
         metavar="FOLDER",
     ),

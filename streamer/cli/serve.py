@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from models.catalog import EMOTION, GEMMA, MOONSHINE
 from streamer.cli.engine_loading import load_engine
 from streamer.cli.failures import EXIT_USAGE, fail
 from streamer.cli.options import (
@@ -22,7 +21,9 @@ from streamer.cli.options import (
     ThreadsOption,
     TokenOption,
 )
-from streamer.server_options import ServerOptions
+from streamer.client.page import page_folder
+from streamer.hosting.options import ServerOptions
+from streamer.models.store.catalog import EMOTION, GEMMA, MOONSHINE
 
 _DEFAULTS = ServerOptions()
 
@@ -101,7 +102,7 @@ def serve(
         )
     except ValueError as error:
         fail(str(error), EXIT_USAGE)
-    from streamer.server import create_app, run_server
+    from streamer.app import create_app, run_server
 
     engine = load_engine(
         device,
@@ -114,7 +115,7 @@ def serve(
         tell=True,
     )
     try:
-        app = create_app(engine, options)
+        app = create_app(engine, options, page_folder())
     except OSError as error:
         engine.close()
         fail(f"the trace cannot be written to {trace}: {error.strerror}")

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import typer
 
-from models.catalog import EMOTION, GEMMA, MOONSHINE
+from streamer.audio.clock import seconds_from_samples
 from streamer.cli.engine_loading import load_engine
 from streamer.cli.failures import EXIT_USAGE, complain, fail
 from streamer.cli.options import (
@@ -29,15 +29,15 @@ from streamer.cli.options import (
     SpeechModelOption,
     ThreadsOption,
 )
-from streamer.clock import seconds_from_samples
-from streamer.exports import CaptionFormat
+from streamer.models.store.catalog import EMOTION, GEMMA, MOONSHINE
+from streamer.transcript.formats import CaptionFormat
 
 if TYPE_CHECKING:
-    from streamer.cli.transcript_output import Output
-    from streamer.engine import Engine
-    from streamer.events import SessionEvent
-    from streamer.latency import SpanSink
-    from streamer.recognizer_api import SessionOptions
+    from streamer.cli.output.transcript_output import Output
+    from streamer.recognition.contract import SessionOptions
+    from streamer.recognition.engine import Engine
+    from streamer.runtime.tracing import SpanSink
+    from streamer.transcript.events import SessionEvent
 
 
 def transcribe(
@@ -95,8 +95,8 @@ def transcribe(
 
     A file that cannot be used is reported and the others are still done; the exit code tells.
     """
-    from streamer.latency import NullSpans, TraceWriter
-    from streamer.recognizer_api import SessionOptions
+    from streamer.recognition.contract import SessionOptions
+    from streamer.runtime.tracing import NullSpans, TraceWriter
 
     _check_usage(files, save, caption_format, as_json=as_json)
     options = SessionOptions(
@@ -154,8 +154,8 @@ def _output(
     as_json: bool,
     several: bool,
 ) -> Output:
-    from streamer.cli.transcript_output import Captions, Json, Lines
-    from streamer.json_report import json_report
+    from streamer.cli.output.json_report import json_report
+    from streamer.cli.output.transcript_output import Captions, Json, Lines
 
     if as_json:
         return Json(opened.enter_context(json_report(str(path))))
@@ -174,11 +174,11 @@ def _transcribe_file(
     save: Path | None,
 ) -> bool:
     """Whether all went well. What is wrong is told; what was heard until then is kept."""
-    from streamer.audio_file import AudioFileError, length_s, read_blocks
-    from streamer.cli.file_progress import file_progress
-    from streamer.cli.transcript_output import Saved
-    from streamer.events import SegmentClosed, StepDone
-    from streamer.transcribe import Pacing, listen
+    from streamer.audio.files import AudioFileError, length_s, read_blocks
+    from streamer.cli.output.file_progress import file_progress
+    from streamer.cli.output.transcript_output import Saved
+    from streamer.recognition.transcribe import Pacing, listen
+    from streamer.transcript.events import SegmentClosed, StepDone
 
     problems: list[str] = []
     blocks = read_blocks(path)
@@ -219,7 +219,7 @@ def _transcribe_file(
 def _until_damaged(
     blocks: Iterator[npt.NDArray[np.float32]], report: Callable[[str], None]
 ) -> Iterator[npt.NDArray[np.float32]]:
-    from streamer.audio_file import AudioFileError
+    from streamer.audio.files import AudioFileError
 
     try:
         yield from blocks

@@ -10,18 +10,18 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from streamer.dialects.choices import HTTP_STATUS, decoder_for
-from streamer.dialects.conversation import converse
-from streamer.dialects.deepgram import DeepgramDialect
-from streamer.dialects.deepgram_settings import read_settings
-from streamer.dialects.dialect import Dialect
-from streamer.dialects.openai_errors import openai_refusal
-from streamer.dialects.openai_realtime import RealtimeDialect
-from streamer.dialects.openai_settings import MODELS, RealtimeSettings
-from streamer.dialects.upload import Uploads
-from streamer.endpoint import StarletteSocket, StreamServer
-from streamer.inbound import ProtocolError
-from streamer.protocol import ErrorCode
+from streamer.dialects.common.conversation import converse
+from streamer.dialects.common.dialect import Dialect
+from streamer.dialects.common.settings import HTTP_STATUS, decoder_for
+from streamer.dialects.deepgram.codec import DeepgramDialect
+from streamer.dialects.deepgram.settings import read_settings
+from streamer.dialects.openai.errors import openai_refusal
+from streamer.dialects.openai.realtime import RealtimeDialect
+from streamer.dialects.openai.realtime_settings import MODELS, RealtimeSettings
+from streamer.dialects.openai.uploads import Uploads
+from streamer.protocol.errors import ProtocolError
+from streamer.protocol.messages import ErrorCode
+from streamer.server.stream_server import StarletteSocket, StreamServer
 
 _DEEPGRAM_CODES: Final = {
     ErrorCode.BAD_CONFIG: "INVALID_QUERY_PARAMETER",

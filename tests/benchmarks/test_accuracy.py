@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from typer.testing import CliRunner
 
-from streamer.wer import WordErrors, word_errors
+from streamer.transcript.wer import WordErrors, word_errors
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("psutil")
@@ -18,7 +18,7 @@ from benchmarks.accuracy import Heard, Outcome, app, bootstrap, measure, summari
 from benchmarks.common import Recording, load_sets
 
 if TYPE_CHECKING:
-    from streamer.engine import Engine
+    from streamer.recognition.engine import Engine
 
 
 def _heard(group: str, reference: str, **texts: str) -> Heard:

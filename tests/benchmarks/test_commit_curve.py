@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from streamer.recognizer import RecognizerOptions
-from streamer.wer import word_errors
+from streamer.recognition.recognizer import RecognizerOptions
+from streamer.transcript.wer import word_errors
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("psutil")
@@ -26,7 +26,7 @@ from benchmarks.commit_curve import (
 from benchmarks.common import load_clips
 
 if TYPE_CHECKING:
-    from streamer.engine import Engine
+    from streamer.recognition.engine import Engine
 
 
 def test_what_ships_is_a_point_of_each_family() -> None:

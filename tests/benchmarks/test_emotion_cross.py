@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from benchmarks.emotion_cross import Corpus, carry_over, extract, folds
-from models.emotion import SAMPLE_RATE
-from models.train.emotion_data import Clip
-from models.train.emotion_net import EmotionNetConfig, FrontEnd, SpeechEncoder
+from streamer.models.emotion.classifier import SAMPLE_RATE
+from streamer.models.train.emotion.data import Clip
+from streamer.models.train.emotion.net import EmotionNetConfig, FrontEnd, SpeechEncoder
 
 
 def corpus(seed: int, classes: int = 6, shift: float = 0.0) -> Corpus:

@@ -4,8 +4,14 @@ import numpy as np
 import pytest
 
 from benchmarks.emotion_live import Stream, Turn, Window, growth, judge, listen, steadiness
-from models.emotion import LABELS, SAMPLE_RATE, EmotionClassifier, EmotionScores, Samples
-from models.emotion_track import TrackOptions
+from streamer.models.emotion.classifier import (
+    LABELS,
+    SAMPLE_RATE,
+    EmotionClassifier,
+    EmotionScores,
+    Samples,
+)
+from streamer.models.emotion.track import TrackOptions
 
 
 def scores(label: str, sure: float = 0.9) -> EmotionScores:

@@ -6,9 +6,9 @@ import numpy as np
 
 from benchmarks.emotion_scores import uar
 from benchmarks.emotion_text import Heard, closing_marks, difference_interval, likeliest
-from models.emotion import LABELS, EmotionScores
-from models.emotion_track import EmotionTrack
-from models.llm import Ask
+from streamer.models.emotion.classifier import LABELS, EmotionScores
+from streamer.models.emotion.track import EmotionTrack
+from streamer.models.llm.contract import Ask
 
 
 def said(text: str, label: int) -> Heard:

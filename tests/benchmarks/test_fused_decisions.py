@@ -13,10 +13,10 @@ pytest.importorskip("psutil")
 
 from benchmarks.common import Recording, load_clips
 from benchmarks.fused_decisions import RUN_LENGTH, DecisionRecorder, in_turns, record_all
-from models.train.fusion_data import load_decisions
+from streamer.models.train.fusion.data import load_decisions
 
 if TYPE_CHECKING:
-    from streamer.engine import Engine
+    from streamer.recognition.engine import Engine
 
 
 def test_turns_keep_neighbours_together_and_lose_nobody() -> None:

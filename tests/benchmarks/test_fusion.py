@@ -18,9 +18,9 @@ from benchmarks.fusion import (
     gains_and_harms,
     summarize,
 )
-from models.emotion import LABELS
-from streamer.ledger import Decision, Segment, Word, WordState
-from streamer.wer import WordErrors
+from streamer.models.emotion.classifier import LABELS
+from streamer.transcript.ledger import Decision, Segment, Word, WordState
+from streamer.transcript.wer import WordErrors
 from tests.speech_fakes import PreferringFusion
 
 

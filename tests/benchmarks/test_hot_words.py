@@ -6,8 +6,8 @@ from pathlib import Path
 
 from benchmarks.common import Recording
 from benchmarks.hot_words import WITHOUT, Outcome, Rarity, Task, count_rare, summarize, tasks
-from models.llm import Ask
-from streamer.wer import WordErrors
+from streamer.models.llm.contract import Ask
+from streamer.transcript.wer import WordErrors
 
 
 class CapitalScorer:

@@ -9,7 +9,13 @@ from typing import Literal
 import pytest
 from typer.testing import CliRunner
 
-from streamer.protocol import DecoderEvent, LatencyEvent, SegmentEvent, WireWord, WordsEvent
+from streamer.protocol.messages import (
+    DecoderEvent,
+    LatencyEvent,
+    SegmentEvent,
+    WireWord,
+    WordsEvent,
+)
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("psutil")

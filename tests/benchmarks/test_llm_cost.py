@@ -10,8 +10,8 @@ pytest.importorskip("matplotlib")
 pytest.importorskip("psutil")
 
 from benchmarks.llm_cost import Asked, Costs, agreement, replay, replay_together
-from models.gemma_graph import build_graphs
-from models.llm import open_llm
+from streamer.models.llm.gemma_graph import build_graphs
+from streamer.models.llm.loading import open_llm
 from tests.models.tiny_gemma import BOS, write_tiny_gemma
 
 

@@ -3,11 +3,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from benchmarks.llm_marks import Respelling, decide, remarked, respellings
-from models.fusion import FusionWeights
-from streamer.audio_file import read_samples
-from streamer.bundled_speech import bundled_speech
-from streamer.engine import Engine
-from streamer.wer import normalize
+from streamer.audio.files import read_samples
+from streamer.client.bundled_speech import bundled_speech
+from streamer.models.fusion.score import FusionWeights
+from streamer.recognition.engine import Engine
+from streamer.transcript.wer import normalize
 
 
 def test_every_other_mark_is_tried_and_the_next_word_follows_suit() -> None:

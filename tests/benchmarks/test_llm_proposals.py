@@ -6,10 +6,10 @@ import pytest
 from tokenizers import pre_tokenizers
 
 from benchmarks.llm_proposals import Decided, WordProposer, decide, summarize
-from streamer.audio_file import read_samples
-from streamer.bundled_speech import bundled_speech
-from streamer.engine import Engine
-from streamer.wer import WordErrors, normalize
+from streamer.audio.files import read_samples
+from streamer.client.bundled_speech import bundled_speech
+from streamer.recognition.engine import Engine
+from streamer.transcript.wer import WordErrors, normalize
 from tests.models.tiny_gemma import write_tiny_gemma
 
 

@@ -18,7 +18,7 @@ from benchmarks.punctuation import (
     printed,
     summarize,
 )
-from streamer.wer import WordErrors, normalize
+from streamer.transcript.wer import WordErrors, normalize
 
 STOP, COMMA, QUESTION = (list(CLASSES).index(name) for name in list(CLASSES)[:3])
 FOUND, WRONG, MISSED = range(3)

@@ -28,10 +28,10 @@ from benchmarks.tune_fusion import (
     table,
     wer_grid,
 )
-from models.fusion import FusionWeights
+from streamer.models.fusion.score import FusionWeights
 
 if TYPE_CHECKING:
-    from streamer.engine import Engine
+    from streamer.recognition.engine import Engine
 
 ROW = {
     "id": "a",

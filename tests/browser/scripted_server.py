@@ -22,8 +22,8 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from streamer.frames import AudioFrame, decode_frame
-from streamer.protocol import (
+from streamer.protocol.frames import AudioFrame, decode_frame
+from streamer.protocol.messages import (
     ByeEvent,
     Encoding,
     FinalizeMessage,

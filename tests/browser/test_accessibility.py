@@ -8,9 +8,9 @@ from importlib import resources
 import pytest
 
 from benchmarks.chromium import Page
-from clients.client import connect
-from streamer.protocol import EmotionEvent, LossEvent, StartMessage, WireEmotion
-from streamer.server import ServerOptions
+from streamer.app import ServerOptions
+from streamer.client.client import connect
+from streamer.protocol.messages import EmotionEvent, LossEvent, StartMessage, WireEmotion
 from tests.browser.scripted_server import ScriptedSession, scripted
 from tests.browser.test_page import COMMITTED, HAPPY, TENTATIVE, final, heartbeat, stop, update
 from tests.fakes import tone

@@ -13,9 +13,9 @@ import pytest_asyncio
 import soundfile
 
 from benchmarks.chromium import Page
-from streamer.exports import CaptionFormat, caption_text
-from streamer.ledger import Segment
-from streamer.server import ServerOptions
+from streamer.app import ServerOptions
+from streamer.transcript.formats import CaptionFormat, caption_text
+from streamer.transcript.ledger import Segment
 from tests.browser.scripted_server import scripted
 from tests.browser.test_page import (
     HAPPY,

@@ -15,9 +15,9 @@ import pytest
 import pytest_asyncio
 
 from benchmarks.chromium import Page
-from clients.client import Client, connect
-from streamer.protocol import StartMessage
-from streamer.server import ServerOptions
+from streamer.app import ServerOptions
+from streamer.client.client import Client, connect
+from streamer.protocol.messages import StartMessage
 from tests.fakes import silence, tone
 from tests.serving import ServerThread
 

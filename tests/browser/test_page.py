@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from benchmarks.chromium import BrowserOptions, Page, open_page
-from streamer.protocol import (
+from streamer.protocol.messages import (
     DecoderEvent,
     EmotionEvent,
     ErrorCode,

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from clients.address import websocket_url
+from streamer.client.address import websocket_url
 
 
 @pytest.mark.parametrize(

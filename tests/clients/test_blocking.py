@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from clients import ConnectionLostError, ServerRefusedError, StartMessage
-from clients.blocking import connect, transcribe
-from clients.files import RecordingError
-from streamer.protocol import ByeEvent, ReadyEvent, SegmentEvent, ServerEvent
-from streamer.server import ServerOptions
+from streamer.app import ServerOptions
+from streamer.client import ConnectionLostError, ServerRefusedError, StartMessage
+from streamer.client.blocking import connect, transcribe
+from streamer.client.files import RecordingError
+from streamer.protocol.messages import ByeEvent, ReadyEvent, SegmentEvent, ServerEvent
 from tests.fakes import eventually, tone
 from tests.serving import ServerThread
 

@@ -10,9 +10,10 @@ import pytest
 from websockets.asyncio.server import ServerConnection
 from websockets.asyncio.server import serve as serve_websocket
 
-from clients import client as client_module
-from clients.client import Client, ConnectionLostError, ServerRefusedError, connect
-from streamer.protocol import (
+from streamer.app import ServerOptions
+from streamer.client import client as client_module
+from streamer.client.client import Client, ConnectionLostError, ServerRefusedError, connect
+from streamer.protocol.messages import (
     ByeEvent,
     Encoding,
     ErrorEvent,
@@ -21,7 +22,6 @@ from streamer.protocol import (
     ServerEvent,
     StartMessage,
 )
-from streamer.server import ServerOptions
 from tests.fakes import eventually, tone
 from tests.serving import ServerThread
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from clients.client import Client, connect
-from clients.files import RecordingError, open_recording, stream_samples, transcribe
-from streamer.protocol import StartMessage
+from streamer.client.client import Client, connect
+from streamer.client.files import RecordingError, open_recording, stream_samples, transcribe
+from streamer.protocol.messages import StartMessage
 from tests.fakes import FakeEngine, tone
 from tests.serving import ServerThread
 

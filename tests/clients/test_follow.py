@@ -10,11 +10,11 @@ import pytest
 from websockets.asyncio.server import ServerConnection
 from websockets.asyncio.server import serve as serve_websocket
 
-from clients import Client, ConnectionLostError, ServerRefusedError, connect
-from clients import follow as follow_module
-from clients.follow import follow
-from streamer.protocol import ByeEvent, FollowingEvent
-from streamer.server import ServerOptions
+from streamer.app import ServerOptions
+from streamer.client import Client, ConnectionLostError, ServerRefusedError, connect
+from streamer.client import follow as follow_module
+from streamer.client.follow import follow
+from streamer.protocol.messages import ByeEvent, FollowingEvent
 from tests.fakes import silence, tone
 from tests.serving import ServerThread
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from clients.microphone import (
+from streamer.client.microphone import (
     SILENCE_DB,
     InputDevice,
     Microphone,

@@ -4,11 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clients.transcript import Transcript, TranscriptError
-from streamer.events import SegmentClosed, SessionEvent, WordsUpdate
-from streamer.ledger import Emotion, Hypothesis, Ledger
-from streamer.native_view import wire_event, wire_word
-from streamer.protocol import (
+from streamer.client.transcript import Transcript, TranscriptError
+from streamer.protocol.messages import (
     SERVER_EVENT,
     ErrorCode,
     ErrorEvent,
@@ -16,7 +13,10 @@ from streamer.protocol import (
     WireWord,
     WordsEvent,
 )
-from streamer.session import Report
+from streamer.server.native_view import wire_event, wire_word
+from streamer.session.session import Report
+from streamer.transcript.events import SegmentClosed, SessionEvent, WordsUpdate
+from streamer.transcript.ledger import Emotion, Ledger, RecognizedWord
 
 
 def wire(word_id: int, text: str, state: str = "committed") -> WireWord:
@@ -131,9 +131,9 @@ def test_the_transcript_equals_the_ledger(
         assert [s.text for s in transcript.segments] == [s.text for s in ledger.segments]
 
 
-def _timed(raw: list[tuple[str, int]], clock: int) -> tuple[list[Hypothesis], int]:
+def _timed(raw: list[tuple[str, int]], clock: int) -> tuple[list[RecognizedWord], int]:
     timed = []
     for text, length in raw:
-        timed.append(Hypothesis(text, clock, clock + length, 0.5))
+        timed.append(RecognizedWord(text, clock, clock + length, 0.5))
         clock += length
     return timed, clock

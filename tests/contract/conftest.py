@@ -13,14 +13,14 @@ import pytest
 import soxr
 
 from benchmarks.borrowed_engine import BorrowedEngine
-from streamer.audio_file import read_samples
-from streamer.bundled_speech import bundled_speech
-from streamer.server import ServerOptions
-from streamer.wer import word_errors
+from streamer.app import ServerOptions
+from streamer.audio.files import read_samples
+from streamer.client.bundled_speech import bundled_speech
+from streamer.transcript.wer import word_errors
 from tests.serving import ServerThread
 
 if TYPE_CHECKING:
-    from streamer.engine import Engine
+    from streamer.recognition.engine import Engine
 
 TOKEN = "s3cret-key"
 RATE = 16_000

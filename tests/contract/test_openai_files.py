@@ -13,7 +13,7 @@ import pytest
 import soundfile
 from openai import APIStatusError, AuthenticationError, BadRequestError, OpenAI
 
-from streamer.wer import normalize, word_errors
+from streamer.transcript.wer import normalize, word_errors
 from tests.contract.conftest import TOKEN, Speech
 from tests.serving import ServerThread
 
@@ -114,7 +114,7 @@ def test_keys_and_forms(locked_server: ServerThread, speech: Speech) -> None:
 
 
 def test_uploads_have_a_limit(speech: Speech) -> None:
-    from streamer.server import ServerOptions
+    from streamer.app import ServerOptions
 
     with (
         ServerThread(ServerOptions(max_upload_bytes=50_000)) as server,

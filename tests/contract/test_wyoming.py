@@ -18,7 +18,7 @@ from wyoming.event import Event
 from wyoming.info import Describe, Info
 from wyoming.ping import Ping, Pong
 
-from streamer.server import ServerOptions
+from streamer.app import ServerOptions
 from tests.contract.conftest import RATE, Speech
 from tests.fakes import FakeEngine, eventually, tone
 from tests.serving import ServerThread

@@ -20,15 +20,15 @@ from typing import Any, Final, get_args, get_origin, get_type_hints
 import typer
 from typer.models import ArgumentInfo, OptionInfo
 
-from models.fusion import FusionWeights
 from streamer.cli import build_app
-from streamer.emotion_monitor import EmotionOptions
-from streamer.engine import EngineOptions
-from streamer.protocol import StartMessage
-from streamer.recognizer import RecognizerOptions
-from streamer.segment_decoder import PolicyOptions
-from streamer.server_options import ServerOptions
-from streamer.vad_gate import GateOptions
+from streamer.decoding.streaming_decoder import PolicyOptions
+from streamer.hosting.options import ServerOptions
+from streamer.models.fusion.score import FusionWeights
+from streamer.protocol.messages import StartMessage
+from streamer.recognition.emotion_monitor import EmotionOptions
+from streamer.recognition.endpointer import EndpointerOptions
+from streamer.recognition.engine import EngineOptions
+from streamer.recognition.recognizer import RecognizerOptions
 from tests.docs.blocks import DOCUMENTS, ROOT
 
 HOW_TO_RENEW: Final = "run `python -m tests.docs.tables` and read what it changed"
@@ -38,7 +38,7 @@ _OPTIONS: Final = (
     EngineOptions,
     RecognizerOptions,
     PolicyOptions,
-    GateOptions,
+    EndpointerOptions,
     EmotionOptions,
     FusionWeights,
 )

@@ -18,10 +18,10 @@ import pytest
 from websockets.sync.client import connect as open_websocket
 from websockets.typing import Origin
 
-from clients.client import connect
-from clients.reconnect import ReconnectOptions
-from streamer.protocol import StartMessage
-from streamer.server import ServerOptions
+from streamer.app import ServerOptions
+from streamer.client.backoff import ReconnectOptions
+from streamer.client.client import connect
+from streamer.protocol.messages import StartMessage
 from tests.contract.conftest import RATE, Speech
 from tests.docs.proxies import (
     Certificate,

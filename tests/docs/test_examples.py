@@ -15,7 +15,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from streamer.wer import word_errors
+from streamer.transcript.wer import word_errors
 from tests.contract.conftest import Speech
 from tests.docs.blocks import ROOT, Block, blocks
 from tests.serving import ServerThread

@@ -14,13 +14,13 @@ import pytest
 
 from benchmarks.borrowed_engine import BorrowedEngine
 from benchmarks.chromium import find_chromium, open_page
-from streamer.server import ServerOptions
+from streamer.app import ServerOptions
 from tests.contract.conftest import Speech
 from tests.docs.blocks import ROOT, blocks
 from tests.serving import ServerThread
 
 if TYPE_CHECKING:
-    from streamer.engine import Engine
+    from streamer.recognition.engine import Engine
 
 
 class _Quiet(SimpleHTTPRequestHandler):

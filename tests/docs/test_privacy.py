@@ -24,22 +24,22 @@ import pytest
 from benchmarks.borrowed_engine import BorrowedEngine
 from benchmarks.captioned_page import microphone_file, serve_page
 from benchmarks.chromium import BrowserOptions, find_chromium, open_page
-from clients.client import ServerRefusedError, connect
-from clients.reconnect import ReconnectOptions
-from models.emotion_track import TrackOptions
-from models.llm import MAX_CONTEXT_TOKENS
-from streamer.bundled_speech import bundled_speech
-from streamer.hosted_session import HostedSession
-from streamer.protocol import StartMessage
-from streamer.recognizer import RecognizerOptions
-from streamer.ring_buffer import RingBuffer
-from streamer.server import ServerOptions
+from streamer.app import ServerOptions
+from streamer.audio.ring_buffer import RingBuffer
+from streamer.client.backoff import ReconnectOptions
+from streamer.client.bundled_speech import bundled_speech
+from streamer.client.client import ServerRefusedError, connect
+from streamer.hosting.resumable_session import ResumableSession
+from streamer.models.emotion.track import TrackOptions
+from streamer.models.llm.contract import MAX_CONTEXT_TOKENS
+from streamer.protocol.messages import StartMessage
+from streamer.recognition.recognizer import RecognizerOptions
 from tests.contract.conftest import RATE, TOKEN, Speech
 from tests.docs.blocks import DOCS, ROOT
 from tests.serving import ServerThread
 
 if TYPE_CHECKING:
-    from streamer.engine import Engine
+    from streamer.recognition.engine import Engine
 
 pytestmark = pytest.mark.slow
 
@@ -162,7 +162,7 @@ async def test_nothing_of_a_session_is_left(engine: Engine, speech: Speech) -> N
     """Its sound goes when it ends, its captions when nobody can come back for them any more."""
     options = ServerOptions(resume_s=2.0)
     with ServerThread(options, real_engine=BorrowedEngine(engine)) as server:
-        others = {kind: _living(kind) for kind in (RingBuffer, HostedSession)}
+        others = {kind: _living(kind) for kind in (RingBuffer, ResumableSession)}
         async with connect(server.url, START) as client:
             await client.send_audio(speech.samples[:RATE])
             sound, captions = (

@@ -11,9 +11,9 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from streamer.frames import HEADER, encode_frame
-from streamer.protocol import Encoding
-from streamer.server import ServerOptions
+from streamer.app import ServerOptions
+from streamer.protocol.frames import HEADER, encode_frame
+from streamer.protocol.messages import Encoding
 from tests.fakes import eventually, tone
 from tests.serving import ServerThread
 

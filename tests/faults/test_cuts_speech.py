@@ -13,17 +13,17 @@ import pytest
 import pytest_asyncio
 
 from benchmarks.captioned_page import serve_page
-from clients.address import websocket_url
-from clients.client import Client, connect
-from clients.reconnect import ReconnectOptions
-from clients.transcript import Transcript
-from streamer.audio_file import read_samples
-from streamer.bundled_speech import bundled_speech
-from streamer.clock import SAMPLE_RATE, ms_from_samples
-from streamer.engine import Engine
-from streamer.protocol import LatencyEvent, StartMessage
-from streamer.server_options import ServerOptions
-from streamer.wer import word_errors
+from streamer.audio.clock import SAMPLE_RATE, ms_from_samples
+from streamer.audio.files import read_samples
+from streamer.client.address import websocket_url
+from streamer.client.backoff import ReconnectOptions
+from streamer.client.bundled_speech import bundled_speech
+from streamer.client.client import Client, connect
+from streamer.client.transcript import Transcript
+from streamer.hosting.options import ServerOptions
+from streamer.protocol.messages import LatencyEvent, StartMessage
+from streamer.recognition.engine import Engine
+from streamer.transcript.wer import word_errors
 from tests.sockets import CuttingProxy, cutting_proxy
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from streamer.server import ServerOptions
+from streamer.app import ServerOptions
 from tests.fakes import eventually
 from tests.serving import ServerThread
 

@@ -11,11 +11,11 @@ import transformers
 from tokenizers import AddedToken, Tokenizer, decoders, models
 from transformers import PreTrainedTokenizerFast
 
-from models.catalog import MOONSHINE
-from models.moonshine import BOS, EOS, N_LAYERS
-from models.moonshine import Tokenizer as Pieces
-from models.ort_file import ShippedGraph
-from models.zoo import Zoo
+from streamer.models.moonshine.tokenizer import BOS, EOS, N_LAYERS
+from streamer.models.moonshine.tokenizer import Tokenizer as Pieces
+from streamer.models.onnx.ort_file import ShippedGraph
+from streamer.models.store.catalog import MOONSHINE
+from streamer.models.store.zoo import Zoo
 
 _FEED_FORWARD: Final = ("fc1", "fc2")
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.silero import FRAME_SAMPLES, VadStream
-from streamer.speech import SpeechModels
+from streamer.decoding.speech import SpeechModels
+from streamer.models.silero import FRAME_SAMPLES, VadStream
 from tests.speech_models import Clip
 
 

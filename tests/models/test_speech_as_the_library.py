@@ -13,10 +13,10 @@ import torch
 import transformers
 from transformers import AutoFeatureExtractor, AutoTokenizer
 
-from models.speech_decoding import Prompt
-from models.speech_llm import TASK
-from models.speech_loading import load_speech_model
-from models.speech_text import spoken_tokenizer, textless
+from streamer.models.transformers_speech.contract import Prompt
+from streamer.models.transformers_speech.loading import load_speech_model
+from streamer.models.transformers_speech.speech_llm import TASK
+from streamer.models.transformers_speech.tokenizer import spoken_tokenizer, textless
 from tests.models.tiny_speech import WRITERS, write_voxtral_realtime
 from tests.speech_models import Clip, Floats
 

@@ -13,7 +13,7 @@ from feed import Floats, Protocol, Screen, Times, options
 
 from benchmarks.live import LiveSession, live_session
 from benchmarks.server_process import server_process
-from streamer.protocol import SegmentEvent, StartMessage, WordsEvent
+from streamer.protocol.messages import SegmentEvent, StartMessage, WordsEvent
 
 _HERE = Path(__file__).resolve().parent
 

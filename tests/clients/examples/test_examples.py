@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from benchmarks.borrowed_engine import BorrowedEngine
-from clients import StartMessage, connect
-from clients.examples import caption_microphone
-from clients.files import stream_samples
-from streamer.audio_file import read_samples
-from streamer.bundled_speech import bundled_speech
-from streamer.engine import Engine
-from streamer.wer import word_errors
+from streamer.audio.files import read_samples
+from streamer.client import StartMessage, connect
+from streamer.client.bundled_speech import bundled_speech
+from streamer.client.examples import caption_microphone
+from streamer.client.files import stream_samples
+from streamer.recognition.engine import Engine
+from streamer.transcript.wer import word_errors
 from tests.fake_audio import FakeAudio
 from tests.fakes import eventually
 from tests.serving import ServerThread
@@ -36,7 +36,7 @@ def server(engine: Engine) -> Iterator[ServerThread]:
 
 
 def run(name: str, *arguments: str | Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", f"clients.examples.{name}", *map(str, arguments)]
+    command = [sys.executable, "-m", f"streamer.client.examples.{name}", *map(str, arguments)]
     return subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from streamer.protocol import SERVER_EVENT
+from streamer.protocol.messages import SERVER_EVENT
 from tests.docs.blocks import ROOT, blocks
 
 WEB = ROOT / "clients" / "web"

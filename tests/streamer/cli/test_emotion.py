@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-import models
+from streamer import models
 from tests.streamer.cli.conftest import Run
 
 LABELS = {"neutral", "happy", "sad", "angry", "fearful", "disgust"}
@@ -50,7 +50,7 @@ def test_bad_and_silent_files_fail_and_the_others_are_done(
 def test_a_missing_model_is_one_line(
     run: Run, bundled_speech: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("models.zoo._packaged", lambda part: None)
+    monkeypatch.setattr("streamer.models.store.zoo._packaged", lambda part: None)
     result = run("emotion", bundled_speech / "1029_WSI_ANG_XX.opus")
     assert result.exit_code == 1
     assert result.stderr.startswith("error: the model emotion is not installed")

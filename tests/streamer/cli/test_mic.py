@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 from anyio.from_thread import start_blocking_portal
 
-from clients.microphone import MicrophoneError
-from models.catalog import EMOTION
-from streamer.server_options import ServerOptions
+from streamer.client.microphone import MicrophoneError
+from streamer.hosting.options import ServerOptions
+from streamer.models.store.catalog import EMOTION
 from tests.fake_audio import FakeAudio
 from tests.fakes import eventually, silence, tone
 from tests.serving import ServerThread
@@ -29,7 +29,7 @@ from tests.streamer.cli.conftest import Run
 @pytest.fixture
 def audio(monkeypatch: pytest.MonkeyPatch) -> FakeAudio:
     fake = FakeAudio()
-    monkeypatch.setattr("clients.microphone.audio_system", lambda: fake)
+    monkeypatch.setattr("streamer.client.microphone.audio_system", lambda: fake)
     return fake
 
 
@@ -190,7 +190,7 @@ def test_a_server_of_its_own_is_started(
         on_progress("loading the fake")
         yield server.url
 
-    monkeypatch.setattr("streamer.local_server.local_server", local_server)
+    monkeypatch.setattr("streamer.cli.local_server.local_server", local_server)
     with once_heard(server, press_ctrl_c):
         result = run("mic", "--no-llm", "--threads", "1")
     assert result.exit_code == 0, result.output
@@ -245,7 +245,7 @@ def test_missing_portaudio_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch
     def missing() -> None:
         raise MicrophoneError("no microphone access; install PortAudio")
 
-    monkeypatch.setattr("clients.microphone.audio_system", missing)
+    monkeypatch.setattr("streamer.client.microphone.audio_system", missing)
     result = run("mic")
     assert result.exit_code == 1
     assert result.stderr == "error: no microphone access; install PortAudio\n"

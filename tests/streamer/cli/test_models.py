@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from models.catalog import CATALOG, SILERO
+from streamer.models.store.catalog import CATALOG, SILERO
 from tests.streamer.cli.conftest import Run
 
 
@@ -23,7 +23,8 @@ def damaged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     bad.write_bytes(b"damaged")
     names = [file.name for file in SILERO.files]
     monkeypatch.setattr(
-        "models.zoo._packaged", lambda part: bad if part.path.endswith(names[0]) else None
+        "streamer.models.store.zoo._packaged",
+        lambda part: bad if part.path.endswith(names[0]) else None,
     )
     return bad
 

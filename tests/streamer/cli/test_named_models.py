@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from clients import StartMessage
-from clients.blocking import connect, transcribe
-from streamer.bundled_speech import SpeechClip, bundled_speech
-from streamer.local_server import local_server
-from streamer.wer import word_errors
+from streamer.cli.local_server import local_server
+from streamer.client import StartMessage
+from streamer.client.blocking import connect, transcribe
+from streamer.client.bundled_speech import SpeechClip, bundled_speech
+from streamer.transcript.wer import word_errors
 from tests.models.real_moonshine import write_real_moonshine
 from tests.models.tiny_gemma import write_tiny_gemma
 from tests.streamer.cli.conftest import Run

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from streamer.server_options import ServerOptions
+from streamer.hosting.options import ServerOptions
 from tests.fakes import FakeEngine
 from tests.streamer.cli.conftest import Run
 
@@ -29,7 +29,7 @@ def served(monkeypatch: pytest.MonkeyPatch, fake_engine: FakeEngine) -> list[Any
         calls.append((app.state.server.options, host, port))
         on_ready("http://somewhere/")
 
-    monkeypatch.setattr("streamer.server.run_server", run_server)
+    monkeypatch.setattr("streamer.app.run_server", run_server)
     return calls
 
 

@@ -15,9 +15,9 @@ import numpy.typing as npt
 import pytest
 import soundfile
 
-from streamer.ledger import Segment, Word
-from streamer.recognizer_api import SessionOptions
-from streamer.wer import word_errors
+from streamer.recognition.contract import SessionOptions
+from streamer.transcript.ledger import Segment, Word
+from streamer.transcript.wer import word_errors
 from tests.fakes import FakeEngine, silence, tone
 from tests.streamer.cli.conftest import Run
 
@@ -109,7 +109,7 @@ def test_hours_leave_nothing_in_memory_and_lose_nothing(
         alive.append(sum(type(found) in (Segment, Word) for found in gc.get_objects()))
 
     monkeypatch.setattr(
-        "streamer.audio_file.read_blocks", lambda path: hours_of_speech(count_alive)
+        "streamer.audio.files.read_blocks", lambda path: hours_of_speech(count_alive)
     )
     result = run("transcribe", speech, "--save", tmp_path / "out", *arguments)
     assert result.exit_code == 0
@@ -215,7 +215,7 @@ def test_a_trace_that_cannot_be_written_is_told(
 def test_a_missing_model_is_one_line(
     run: Run, speech: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("models.zoo._packaged", lambda part: None)
+    monkeypatch.setattr("streamer.models.store.zoo._packaged", lambda part: None)
     result = run("transcribe", speech, "--decoder", "draft")
     assert result.exit_code == 1
     assert result.stderr.startswith("error: the model ")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from streamer.events import (
+from streamer.session.session import Report
+from streamer.transcript.events import (
     EmotionUpdate,
     Finalized,
     SegmentClosed,
@@ -11,8 +12,7 @@ from streamer.events import (
     StepDone,
     WordsUpdate,
 )
-from streamer.ledger import Emotion, Hypothesis, Ledger
-from streamer.session import Report
+from streamer.transcript.ledger import Emotion, Ledger, RecognizedWord
 
 SAD = Emotion("sad", {"sad": 0.75, "neutral": 0.25})
 
@@ -21,7 +21,7 @@ def report(event: SessionEvent, lag_ms: float = 5.0) -> Report:
     return Report(event, lag_ms, 0)
 
 
-class Told:
+class PromptContext:
     """Speaks into a ledger: every word takes half a second, and each call gives its reports."""
 
     def __init__(self) -> None:
@@ -55,8 +55,8 @@ class Told:
     def feel(self) -> Report:
         return report(EmotionUpdate(SAD, 0, self.clock))
 
-    def _hypotheses(self, text: str) -> list[Hypothesis]:
+    def _hypotheses(self, text: str) -> list[RecognizedWord]:
         return [
-            Hypothesis(word, self.clock + i * 8_000, self.clock + (i + 1) * 8_000, 0.9)
+            RecognizedWord(word, self.clock + i * 8_000, self.clock + (i + 1) * 8_000, 0.9)
             for i, word in enumerate(text.split())
         ]

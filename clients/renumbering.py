@@ -1,0 +1,60 @@
+"""One time line over sessions that follow one another, where a lost one was begun anew."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from streamer.protocol.messages import (
+    ByeEvent,
+    EmotionEvent,
+    FinalizedEvent,
+    LatencyEvent,
+    LossEvent,
+    SegmentEvent,
+    ServerEvent,
+    SpeechEvent,
+    WireWord,
+    WordsEvent,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """What to add to a session's numbers so that they continue those of the ones before."""
+
+    ms: float = 0.0
+    words: int = 0
+    segments: int = 0
+    lost_samples: int = 0
+
+    def place(self, event: ServerEvent) -> ServerEvent:
+        """The event with continuing ids and times."""
+        if self == Timeline():
+            return event
+        changed: dict[str, Any] = {}
+        if isinstance(event, SpeechEvent | SegmentEvent | EmotionEvent | LossEvent):
+            changed["start_ms"] = event.start_ms + self.ms
+        if isinstance(event, SegmentEvent | EmotionEvent | FinalizedEvent):
+            changed["end_ms"] = event.end_ms + self.ms
+        if isinstance(event, SpeechEvent | WordsEvent | SegmentEvent):
+            changed["segment_id"] = event.segment_id + self.segments
+        if isinstance(event, WordsEvent | SegmentEvent):
+            changed["words"] = tuple(self._place_word(word) for word in event.words)
+        if isinstance(event, LatencyEvent | ByeEvent):
+            changed["received_ms"] = event.received_ms + self.ms
+            changed["processed_ms"] = event.processed_ms + self.ms
+        if isinstance(event, ByeEvent):
+            changed["words"] = event.words + self.words
+            changed["segments"] = event.segments + self.segments
+            changed["lost_samples"] = event.lost_samples + self.lost_samples
+        return event.model_copy(update=changed)
+
+    def _place_word(self, word: WireWord) -> WireWord:
+        return word.model_copy(
+            update={
+                "id": word.id + self.words,
+                "start_ms": word.start_ms + self.ms,
+                "end_ms": word.end_ms + self.ms,
+            }
+        )

@@ -1,0 +1,145 @@
+"""What a client may have to say again: audio, and commands between it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from streamer.protocol.messages import FinalizeMessage, StopMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Samples, their offset in all audio, and when the first was captured (Unix epoch; 0 if
+    unknown)."""
+
+    offset: int
+    samples: npt.NDArray[np.float32]
+    capture_time_ms: float
+
+    @property
+    def end(self) -> int:
+        return self.offset + len(self.samples)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A message that stands behind all audio before `end`."""
+
+    end: int
+    message: FinalizeMessage | StopMessage
+
+
+Item = Chunk | Command
+
+
+class KeptAudio:
+    """Audio on its way, oldest first: sent items, then unsent ones.
+
+    Sent audio is kept until the server has it and its words are committed. If that comes to more
+    than `limit` samples, the oldest goes.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._sent: deque[Item] = deque()
+        self._unsent: deque[Item] = deque()
+        self._kept = 0
+        self._unsent_samples = 0
+        self._acknowledged = 0
+        self._settled = 0
+
+    @property
+    def kept_samples(self) -> int:
+        return self._kept
+
+    @property
+    def unsent_samples(self) -> int:
+        return self._unsent_samples
+
+    @property
+    def unacknowledged_samples(self) -> int:
+        """Sent or not, the server has not confirmed them."""
+        return sum(
+            item.end - max(item.offset, self._acknowledged)
+            for item in (*self._sent, *self._unsent)
+            if isinstance(item, Chunk) and item.end > self._acknowledged
+        )
+
+    @property
+    def forgotten_samples(self) -> int:
+        """How much audio behind the acknowledged is not kept any more, or never was there."""
+        kept = (item.offset for item in (*self._sent, *self._unsent) if isinstance(item, Chunk))
+        return max(0, next(kept, self._acknowledged) - self._acknowledged)
+
+    @property
+    def next_offset(self) -> int | None:
+        """Of the audio to be sent next; None if there is none."""
+        return next((item.offset for item in self._unsent if isinstance(item, Chunk)), None)
+
+    def add(self, item: Item) -> None:
+        self._unsent.append(item)
+        n_samples = _samples([item])
+        self._kept += n_samples
+        self._unsent_samples += n_samples
+        self._trim()
+
+    def take(self) -> Item | None:
+        """The next item, which counts as sent now; None if all are."""
+        if not self._unsent:
+            return None
+        item = self._unsent.popleft()
+        self._sent.append(item)
+        self._unsent_samples -= _samples([item])
+        return item
+
+    def acknowledge(self, offset: int) -> None:
+        """The server has all audio before."""
+        self._acknowledged = max(self._acknowledged, offset)
+        self._trim()
+
+    def settle(self, offset: int) -> None:
+        """What was said before is committed, it will never be needed again."""
+        self._settled = max(self._settled, offset)
+        self._trim()
+
+    def rewind(self, offset: int) -> None:
+        """Send audio again from an offset on, or from the oldest that is kept; commands too
+        that stood at or behind it."""
+        everything = (*self._sent, *self._unsent)
+        self._sent, self._unsent = deque(), deque()
+        for item in everything:
+            if isinstance(item, Command):
+                (self._sent if item.end < offset else self._unsent).append(item)
+            elif item.end <= offset:
+                self._sent.append(item)
+            elif item.offset >= offset:
+                self._unsent.append(item)
+            else:
+                done = offset - item.offset
+                self._sent.append(Chunk(item.offset, item.samples[:done], 0.0))
+                # The stamp belongs to the first sample; unknown is truer than wrong.
+                self._unsent.append(Chunk(offset, item.samples[done:], 0.0))
+        self._unsent_samples = _samples(self._unsent)
+
+    def _trim(self) -> None:
+        done = min(self._acknowledged, self._settled)
+        while self._sent:
+            oldest = self._sent[0]
+            over = self._kept > self._limit
+            needed = oldest.end >= done if isinstance(oldest, Command) else oldest.end > done
+            if needed and not over:
+                return
+            self._kept -= _samples([self._sent.popleft()])
+        while self._kept > self._limit and self._unsent:
+            n_samples = _samples([self._unsent.popleft()])
+            self._kept -= n_samples
+            self._unsent_samples -= n_samples
+
+
+def _samples(items: Iterable[Item]) -> int:
+    return sum(len(item.samples) for item in items if isinstance(item, Chunk))

@@ -1,0 +1,211 @@
+"""Where a client stands: what it has said, what it has heard, and how that goes on after a cut.
+No I/O here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from streamer.client.renumbering import Timeline
+from streamer.client.resend_buffer import Chunk, Command, KeptAudio
+from streamer.client.transcript import Transcript
+from streamer.protocol.frames import HEADER, encode_frame
+from streamer.protocol.messages import (
+    MAX_FRAME_MS,
+    MAX_GAP_MS,
+    ByeEvent,
+    Encoding,
+    ErrorCode,
+    ErrorEvent,
+    FinalizeMessage,
+    LatencyEvent,
+    LossEvent,
+    ReadyEvent,
+    ResumeMessage,
+    SegmentEvent,
+    ServerEvent,
+    StartMessage,
+    StopMessage,
+    WordsEvent,
+)
+
+_MAX_CONTEXT: Final = 4_000
+_SESSION_RATE: Final = 16_000
+_SURVIVABLE: Final = frozenset(
+    {ErrorCode.SESSION_EXPIRED, ErrorCode.SHUTTING_DOWN, ErrorCode.TOO_MANY_SESSIONS}
+)
+"""Errors on the way back to the server after which a new session can go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Audio, in samples of all that was sent or skipped, that no session will caption."""
+
+    start_sample: int
+    end_sample: int
+
+
+class Course:
+    """A session over all its connections, and over new sessions where the server lost it."""
+
+    def __init__(self, start: StartMessage, keep_s: float) -> None:
+        self.start = start
+        self.transcript = Transcript()
+        self.kept = KeptAudio(round(keep_s * start.sample_rate))
+        self.gaps: list[Gap] = []
+        self.lost_samples = 0
+        self.ready: ReadyEvent | None = None
+        self.bye: ByeEvent | None = None
+        self.refusal: ErrorEvent | None = None
+        """The fatal error of the newest connection."""
+        self.readies = 0
+        """Connections that came so far."""
+        self._session: ReadyEvent | None = None
+        """Of the session that can be resumed."""
+        self._stopped = False
+        self._end_offset = 0
+        self._base_offset = 0
+        self._settled_ms = 0.0
+        self._timeline = Timeline()
+        self._last_seq = 0
+
+    @property
+    def may_resume(self) -> bool:
+        """Whether the server offers it."""
+        return self.ready is not None and self.ready.resume_token is not None
+
+    def chunks(
+        self, samples: npt.NDArray[np.float32], capture_time_ms: float | None
+    ) -> Iterator[Chunk]:
+        """Cut audio into pieces that fit a message, as the next to be sent."""
+        rate = self.start.sample_rate
+        width = 2 if self.start.encoding is Encoding.PCM_S16LE else 4
+        longest = MAX_FRAME_MS * rate // 1000
+        if self.ready is not None:
+            longest = min(longest, (self.ready.max_message_bytes - HEADER.size) // width)
+        for at in range(0, len(samples), longest):
+            stamp = 0.0 if capture_time_ms is None else capture_time_ms + at * 1000 / rate
+            # The caller may reuse its buffer, and we may need the samples again.
+            chunk = Chunk(self._end_offset, samples[at : at + longest].copy(), stamp)
+            self._end_offset = chunk.end
+            yield chunk
+
+    def skip(self, n_samples: int) -> None:
+        self._end_offset += n_samples
+
+    def command(self, message: FinalizeMessage | StopMessage) -> Command:
+        """A command behind all audio so far."""
+        self._stopped |= isinstance(message, StopMessage)
+        return Command(self._end_offset, message)
+
+    def frame(self, seq: int, chunk: Chunk) -> bytes:
+        """As it goes to the session that runs now."""
+        offset = chunk.offset - self._base_offset
+        stamp = chunk.capture_time_ms
+        return encode_frame(seq, offset, stamp, chunk.samples, self.start.encoding)
+
+    def opening(self) -> StartMessage | ResumeMessage:
+        """The first message on the next connection."""
+        if self.kept.forgotten_samples * 1000 > MAX_GAP_MS * self.start.sample_rate:
+            self._lose_session()  # it would not bear the jump
+        if self._session is not None:
+            return ResumeMessage(
+                session_id=self._session.session_id,
+                resume_token=self._session.resume_token or "",
+                last_seq=self._last_seq,
+            )
+        said = f"{self.start.context} {self.transcript.text}".strip()
+        return self.start.model_copy(update={"context": said[-_MAX_CONTEXT:]})
+
+    def begin(self, ready: ReadyEvent) -> list[ServerEvent]:
+        """A connection is ready; gives what that means to the user."""
+        events: list[ServerEvent] = [ready]
+        if ready.resumed:
+            offset = self._base_offset + ready.acknowledged_offset
+            self.kept.acknowledge(offset)
+            self.kept.rewind(offset)
+        elif self.readies > 0:
+            events += self._begin_anew()
+        self.ready = ready
+        self._session = ready if ready.resume_token is not None else None
+        self.readies += 1
+        return events
+
+    def take(self, event: ServerEvent) -> ServerEvent | None:
+        """Fold an event in; gives it as the user should see it, if at all.
+
+        Raises:
+            TranscriptError: it contradicts what was committed before.
+        """
+        seq = getattr(event, "seq", 0)
+        if 0 < seq <= self._last_seq:
+            return None
+        event = self._timeline.place(event)
+        self.transcript.apply(event)
+        self._last_seq = max(self._last_seq, seq)
+        if isinstance(event, WordsEvent | SegmentEvent):
+            self._settle(event)
+        elif isinstance(event, LossEvent):
+            self.lost_samples += event.lost_samples
+        elif isinstance(event, LatencyEvent) and event.acknowledged_offset is not None:
+            self.kept.acknowledge(self._base_offset + event.acknowledged_offset)
+        elif isinstance(event, ErrorEvent) and event.fatal:
+            self.refusal = event
+        elif isinstance(event, ByeEvent):
+            self.bye = event
+        return None if self.survives else event
+
+    @property
+    def survives(self) -> bool:
+        """Whether the server refused, but a new session, now or later, can go on."""
+        refusal = self.refusal
+        if refusal is None or refusal.code not in _SURVIVABLE or not self.may_resume:
+            return False
+        # A server that ends has still captioned all that it had.
+        all_said = self._stopped and self.kept.unacknowledged_samples == 0
+        return refusal.code is not ErrorCode.SHUTTING_DOWN or not all_said
+
+    def go_on(self) -> None:
+        """The connection is over, the next one may come."""
+        if self.refusal is not None and self.refusal.code is not ErrorCode.TOO_MANY_SESSIONS:
+            self._lose_session()
+        self.refusal = self.bye = None
+
+    def _lose_session(self) -> None:
+        """What was committed stays; the rest will be said again to a new session."""
+        self._session = None
+        self._last_seq = 0
+        self.transcript.interrupt()
+
+    def _begin_anew(self) -> list[ServerEvent]:
+        """A new session gets the audio behind the last committed word."""
+        rate = self.start.sample_rate
+        settled = round(self._settled_ms * rate / 1000)
+        self.kept.rewind(settled)
+        next_offset = self.kept.next_offset
+        self._base_offset = self._end_offset if next_offset is None else next_offset
+        events: list[ServerEvent] = []
+        if self._base_offset > settled:
+            self.gaps.append(Gap(settled, self._base_offset))
+            lost = round((self._base_offset - settled) * _SESSION_RATE / rate)
+            self.lost_samples += lost
+            start_ms = settled * 1000 / rate
+            events.append(LossEvent(start_ms=start_ms, lost_samples=lost, reason="gap"))
+        self._timeline = Timeline(
+            ms=self._base_offset * 1000 / rate,
+            words=self.transcript.next_word_id,
+            segments=self.transcript.next_segment_id,
+            lost_samples=self.lost_samples,
+        )
+        return events
+
+    def _settle(self, event: WordsEvent | SegmentEvent) -> None:
+        committed = [word.end_ms for word in event.words if word.state != "tentative"]
+        if isinstance(event, SegmentEvent):
+            committed.append(event.end_ms)
+        self._settled_ms = max(self._settled_ms, *committed, 0.0)
+        self.kept.settle(round(self._settled_ms * self.start.sample_rate / 1000))

@@ -1,0 +1,1 @@
+"""The emotion classifier: loading, classifying, and following the label over time."""

@@ -1,0 +1,1 @@
+"""How the ear, the LLM and the expected words decide together."""

@@ -1,0 +1,74 @@
+"""What the scorer asks of a causal language model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+
+MAX_CONTEXT_TOKENS: Final = 256
+KEPT_CONTEXT_TOKENS: Final = 128
+"""When the running context outgrows the maximum, its newest part goes on."""
+MAX_CONTINUATION_TOKENS: Final = 256
+"""More of a hypothesis is not scored; speech never gives so much between two commits."""
+
+
+@dataclass
+class LlmContext:
+    """One session's running text in the LLM, and what the model remembers of it."""
+
+    tokens: list[int]
+    cache: Any
+
+
+@dataclass(frozen=True, eq=False)
+class SoftPrompt:
+    """Soft tokens: `rows [S, D]` that stand, like embedded words, before the last token of the
+    context, so that what predicts a text is always a word; `attention_bias` (nats) is added to the
+    scores of the words' attention to them."""
+
+    rows: Floats
+    attention_bias: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Ask:
+    """Texts that would continue a context, and what was heard."""
+
+    context: LlmContext
+    texts: Sequence[str]
+    heard: SoftPrompt | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """Rows of tokens that would continue a context, and what was heard. Their first `shared`
+    tokens are the same and are not scored."""
+
+    context: Sequence[int]
+    cache: Any
+    rows: Sequence[Sequence[int]]
+    shared: int
+    heard: SoftPrompt | None = None
+
+
+class LanguageModel(Protocol):
+    """A causal language model."""
+
+    bos: int
+
+    def new_cache(self) -> Any:
+        """An empty cache for one session."""
+
+    def logprobs(self, questions: Sequence[Question]) -> list[list[float]]:
+        """For each row of each question log P(row[shared:] | context, heard, row[:shared]) in
+        nats. Only a model that the fusion layer was trained for can hear.
+
+        One pass answers all questions; an answer does not depend on what shares the pass. The
+        caches are brought up to date. A cache must not be in two calls at once.
+        """

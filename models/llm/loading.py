@@ -1,0 +1,100 @@
+"""From the name a person gives to the language model behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from tokenizers import Tokenizer
+
+from streamer.models.errors import ModelMissingError
+from streamer.models.llm.contract import LanguageModel
+from streamer.models.llm.gemma import BODY_FILE, GRAPH_VERSION, Gemma
+from streamer.models.llm.lora import LoraMismatchError, merge_lora
+from streamer.models.llm.scorer import LlmScorer
+from streamer.models.onnx.runtime import calm_openmp
+from streamer.models.store.catalog import GEMMA
+from streamer.models.store.checksum import sha256_of
+from streamer.models.store.zoo import Zoo
+
+GEMMA_FILE: Final = GEMMA.files[0].name
+
+
+def load_llm(
+    name: str,
+    zoo: Zoo,
+    *,
+    threads: int,
+    device: str = "cpu",
+    lora: Path | None = None,
+    say: Callable[[str], None],
+) -> LlmScorer:
+    """Opens a language model.
+
+    Args:
+        name: `gemma-3-270m` for the project's own, which is converted into the cache the first
+            time (a minute); a folder, with its graphs or any causal language model of the
+            transformers library; or `hub:owner/repository` for the latter.
+        zoo: where the project's own is found.
+        threads: CPU threads that one pass may use.
+        device: "cpu" or "cuda".
+        lora: updates of the project's own (see `lora`); with them it is another model, and
+            is converted again.
+        say: is told what takes long.
+
+    Raises:
+        ModelError: it is missing, cannot be fetched, is no language model, or is
+            not the one that the updates were trained for.
+        DeviceUnavailableError: the device is not usable.
+    """
+    if name != GEMMA.name:
+        if lora is not None:
+            raise LoraMismatchError(
+                f"the updates in {lora.parent} are for {GEMMA.name}, not {name}"
+            )
+        folder = zoo.folder(name)
+    else:
+        version = GRAPH_VERSION if lora is None else f"{GRAPH_VERSION} {sha256_of([lora])}"
+        folder = zoo.derived(name, lambda to: _build_gemma(zoo, to, lora, say), version)
+    say("loading the LLM")
+    return open_llm(folder, threads=threads, device=device)
+
+
+def open_llm(folder: Path, *, threads: int, device: str = "cpu") -> LlmScorer:
+    """Open the model in `folder`: graphs of `gemma_graph`, or any causal language model
+    in transformers' format; `tokenizer.json` in either case.
+
+    Raises:
+        ModelError: a file is missing, or it is no causal language model.
+        DeviceUnavailableError: the device is not usable.
+    """
+    tokenizer = folder / "tokenizer.json"
+    if not tokenizer.is_file():
+        raise ModelMissingError(f"the model {folder} is not complete (it has no {tokenizer.name})")
+    model: LanguageModel
+    if (folder / BODY_FILE).is_file():
+        model = Gemma(folder, threads=threads, device=device)
+    else:
+        # torch and transformers take seconds to import: only for those who use them.
+        calm_openmp()
+        from streamer.models.llm.transformers_model import TransformersModel
+
+        model = TransformersModel(folder, threads=threads, device=device)
+    return LlmScorer(model, Tokenizer.from_file(str(tokenizer)))
+
+
+def _build_gemma(zoo: Zoo, folder: Path, lora: Path | None, say: Callable[[str], None]) -> None:
+    say("converting the LLM into the cache (once, about a minute)")
+    # Its imports drag torch and transformers in: only when the graphs are not there yet.
+    from streamer.models.llm.gemma_gguf import convert
+    from streamer.models.llm.gemma_graph import build_graphs
+
+    with TemporaryDirectory(dir=zoo.cache_dir) as scratch:
+        source = Path(scratch) / GEMMA_FILE
+        zoo.join(GEMMA.name, GEMMA_FILE, source)
+        convert(source, Path(scratch))
+        if lora is not None:
+            merge_lora(Path(scratch), lora)
+        build_graphs(Path(scratch), folder)

@@ -1,0 +1,74 @@
+"""The LLM decoder: scores hypotheses as continuations of the running text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tokenizers import Tokenizer
+
+from streamer.models.llm.contract import (
+    KEPT_CONTEXT_TOKENS,
+    MAX_CONTEXT_TOKENS,
+    MAX_CONTINUATION_TOKENS,
+    Ask,
+    LanguageModel,
+    LlmContext,
+    Question,
+)
+
+
+class LlmScorer:
+    """Answers "how likely is this text, after that one?" for all sessions."""
+
+    def __init__(self, model: LanguageModel, tokenizer: Tokenizer) -> None:
+        self._model = model
+        self._tokenizer = tokenizer
+
+    def tokens(self, text: str) -> list[int]:
+        """Token ids of `text`, without control tokens."""
+        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
+        return ids
+
+    def context(self, text: str = "") -> LlmContext:
+        """A fresh context that begins with `text` (its newest part, if it is long)."""
+        ids = self.tokens(text)[-KEPT_CONTEXT_TOKENS:]
+        return LlmContext([self._model.bos, *ids], self._model.new_cache())
+
+    def extend(self, context: LlmContext, text: str) -> None:
+        """Append committed text. Words carry their leading space: ` word`."""
+        context.tokens.extend(self.tokens(text))
+        if len(context.tokens) > MAX_CONTEXT_TOKENS:
+            context.tokens = [self._model.bos, *context.tokens[-KEPT_CONTEXT_TOKENS:]]
+
+    def score(self, asked: Sequence[Ask]) -> list[list[float]]:
+        """Log-probability (nats) of each text as the continuation of its context, less what
+        the common beginning of a context's texts contributes to all of them alike.
+
+        A context must not be in two calls at once, nor twice in one.
+        """
+        questions = []
+        for ask in asked:
+            rows = [self.tokens(text)[:MAX_CONTINUATION_TOKENS] for text in ask.texts]
+            shared = _common_prefix(rows)
+            context = ask.context
+            questions.append(Question(context.tokens, context.cache, rows, shared, ask.heard))
+        telling = [question for question in questions if _tells(question)]
+        answers = iter(self._model.logprobs(telling) if telling else ())
+        return [
+            next(answers) if _tells(question) else [0.0] * len(question.rows)
+            for question in questions
+        ]
+
+
+def _tells(question: Question) -> bool:
+    """Whether any row goes on behind what all share."""
+    return any(len(row) > question.shared for row in question.rows)
+
+
+def _common_prefix(rows: Sequence[Sequence[int]]) -> int:
+    shared = 0
+    for column in zip(*rows, strict=False):
+        if len(set(column)) > 1:
+            break
+        shared += 1
+    return shared

@@ -1,0 +1,103 @@
+"""Any causal language model that transformers can load, as the LLM decoder.
+
+It is slower than `gemma` but needs no graphs: a question's rows go through the model as
+one batch behind the cached context.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForCausalLM, DynamicCache
+
+from streamer.models.errors import opening
+from streamer.models.llm.contract import Question
+from streamer.models.onnx.runtime import require_torch_device
+
+
+@dataclass
+class _ContextCache:
+    tokens: list[int] = field(default_factory=list)
+    states: DynamicCache = field(default_factory=DynamicCache)
+
+
+class TransformersModel:
+    """A `LanguageModel`. Not safe for calls from several threads at once."""
+
+    def __init__(self, folder: Path, *, threads: int, device: str = "cpu") -> None:
+        """Load the model in `folder`.
+
+        Raises:
+            ModelError: a file is missing, or it is no causal language model.
+            DeviceUnavailableError: the device is not usable.
+        """
+        require_torch_device(device)
+        torch.set_num_threads(threads)
+        self._device = torch.device(device)
+        with opening(str(folder), "a causal language model"):
+            model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16)
+        self._model = model.to(self._device).eval()
+        text = model.config.get_text_config()
+        # Models that know no beginning have learned that texts end where others begin.
+        begins = [text.bos_token_id, text.eos_token_id, text.pad_token_id]
+        self.bos = next(_first(token) for token in begins if token is not None)
+
+    def new_cache(self) -> _ContextCache:
+        return _ContextCache()
+
+    @torch.inference_mode()
+    def logprobs(self, questions: Sequence[Question]) -> list[list[float]]:
+        """See `streamer.models.llm.scorer.LanguageModel`; the questions are answered one by one."""
+        return [self._answer(question) for question in questions]
+
+    def _answer(self, question: Question) -> list[float]:
+        cache: _ContextCache = question.cache
+        self._fill(cache, list(question.context[:-1]))
+        rows, shared = question.rows, question.shared
+        width = max(len(row) for row in rows)
+        # Rows are padded behind their end, where no scored token sees it.
+        fed = torch.zeros((len(rows), width), dtype=torch.long, device=self._device)
+        for i, row in enumerate(rows):
+            known = [question.context[-1], *row][:width]
+            fed[i, : len(known)] = torch.tensor(known, device=self._device)
+        # Only the positions that tell rows apart go through the vocabulary.
+        logits = self._model(
+            fed,
+            past_key_values=_fork(cache.states, len(rows)),
+            logits_to_keep=torch.arange(shared, width, device=self._device),
+        ).logits.float()
+        normalizers = logits.logsumexp(dim=-1)
+        return [
+            float(
+                logits[i, range(len(row) - shared), row[shared:]].sum()
+                - normalizers[i, : max(0, len(row) - shared)].sum()
+            )
+            for i, row in enumerate(rows)
+        ]
+
+    def _fill(self, cache: _ContextCache, wanted: list[int]) -> None:
+        """Bring the cache up to the `wanted` tokens."""
+        if cache.tokens != wanted[: len(cache.tokens)]:
+            cache.tokens, cache.states = [], DynamicCache()
+        missing = wanted[len(cache.tokens) :]
+        if missing:
+            fed = torch.tensor([missing], device=self._device)
+            self._model(fed, past_key_values=cache.states, logits_to_keep=1)
+            cache.tokens = wanted
+
+
+def _fork(cache: DynamicCache, n_rows: int) -> DynamicCache:
+    """A batch of `n_rows` copies of the cache; their growth leaves the original alone."""
+    return DynamicCache(
+        [
+            (layer.keys.expand(n_rows, -1, -1, -1), layer.values.expand(n_rows, -1, -1, -1))
+            for layer in cache.layers
+        ]
+    )
+
+
+def _first(token: int | list[int]) -> int:
+    return token[0] if isinstance(token, list) else token

@@ -1,0 +1,1 @@
+"""The Moonshine speech model: tokenizer, encoder, decoder, and the graphs they run on."""

@@ -1,0 +1,146 @@
+"""Moonshine's autoregressive decoder: any number of tokens of any number of hypotheses at once.
+
+Rows of a pass may differ in everything: tokens, caches, audio. What is shorter is padded and
+masked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from streamer.models.moonshine.encoder import Audio
+from streamer.models.moonshine.tokenizer import HEAD_DIM, N_HEADS, N_LAYERS, STEP_FILE, cache_names
+from streamer.models.onnx.runtime import open_session
+
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+
+MASKED: Final = -1e9
+"""Added to the scores of what must not be attended to; finite, so that rows of nothing but
+padding stay numbers."""
+
+NO_CACHE: Final = np.zeros((2 * N_LAYERS, N_HEADS, 0, HEAD_DIM), np.float32)
+"""The cache of no tokens. Caches are `[2 * layers, H, P, D]`."""
+
+
+@dataclass(frozen=True)
+class AudioBatch:
+    """The audio of each row, or the one of all rows.
+
+    `cross_kv [2 * layers, A, H, S, D]`, `mask [A, 1, 1, S]`.
+    """
+
+    cross_kv: Floats
+    mask: Floats
+
+    def rows(self, indices: Sequence[int]) -> AudioBatch:
+        """Some of the rows."""
+        return AudioBatch(self.cross_kv[:, indices], self.mask[indices])
+
+
+@dataclass(frozen=True)
+class RowOutput:
+    """What a pass says about the last L tokens of a row.
+
+    `tokens`, `logprobs [L, K]`: the K most likely tokens to follow each, best first (nats), or the
+    one that was asked for;
+    `alignment [L, S]`: its attention to the audio; `cache` that of all T tokens, behind the old.
+    """
+
+    tokens: Ints
+    logprobs: Floats
+    alignment: Floats
+    cache: Floats
+
+
+def together(audios: Sequence[Audio]) -> AudioBatch:
+    """One row for each."""
+    n_frames = [audio.cross_kv.shape[2] for audio in audios]
+    mask = np.zeros((len(audios), 1, 1, max(n_frames)), np.float32)
+    if len(audios) == 1:
+        return AudioBatch(audios[0].cross_kv[:, None], mask)
+    n_parts, n_heads, _, head_dim = audios[0].cross_kv.shape
+    padded = np.zeros((n_parts, len(audios), n_heads, max(n_frames), head_dim), np.float32)
+    for row, audio in enumerate(audios):
+        padded[:, row, :, : n_frames[row]] = audio.cross_kv
+        mask[row, ..., n_frames[row] :] = MASKED
+    return AudioBatch(padded, mask)
+
+
+class DraftDecoder:
+    """Stateless, safe to share between threads."""
+
+    def __init__(self, folder: Path, *, threads: int = 1, device: str = "cpu") -> None:
+        """`folder` holds the graphs of `streamer.models.moonshine.graph`."""
+        self._step = open_session(folder / STEP_FILE, threads=threads, device=device)
+        self._past, self._cross = cache_names("past"), cache_names("cross")
+        self._outputs = ["alignment", *cache_names("new")]
+
+    def run(
+        self,
+        audio: AudioBatch,
+        tokens: Sequence[Sequence[int]],
+        caches: Sequence[Floats],
+        *,
+        n_scored: int = 1,
+        n_best: int = 1,
+        targets: Sequence[Sequence[int]] | None = None,
+    ) -> list[RowOutput]:
+        """Feed each row's tokens (at least one) behind its cache.
+
+        Args:
+            n_scored: L, how many of the last tokens to score; rows with fewer have padding first.
+            n_best: K.
+            targets: for each row, what is to follow its last tokens, up to L of them: to be
+                scored in place of the best.
+        """
+        n_new = [len(row) for row in tokens]
+        n_past = [cache.shape[2] for cache in caches]
+        width, depth = max(n_new), max(n_past)
+        fed = np.zeros((len(tokens), width), np.int64)
+        positions = np.zeros((len(tokens), width), np.int64)
+        mask = np.full((len(tokens), 1, width, depth + width), MASKED, np.float32)
+        later = MASKED * (np.arange(width)[:, None] < np.arange(width))
+        past = np.zeros((2 * N_LAYERS, len(tokens), N_HEADS, depth, HEAD_DIM), np.float32)
+        for row, (new, old) in enumerate(zip(n_new, n_past, strict=True)):
+            fed[row, width - new :] = tokens[row]
+            positions[row, width - new :] = np.arange(old, old + new)
+            past[:, row, :, :old] = caches[row]
+            mask[row, 0, :, :old] = 0.0
+            mask[row, 0, :, depth:] = later
+            mask[row, 0, :, depth : depth + width - new] = MASKED
+        feed: dict[str, npt.NDArray[np.generic]] = {
+            "tokens": fed,
+            "positions": positions,
+            "self_mask": mask,
+            "cross_mask": audio.mask,
+            "n_scored": np.array([n_scored], np.int64),
+            "n_best": np.array([n_best], np.int64),
+        }
+        feed.update(zip(self._past, past, strict=True))
+        feed.update(zip(self._cross, audio.cross_kv, strict=True))
+        if targets is None:
+            names = ["tokens_best", "logprobs_best"]
+            best, logprobs, alignment, *grown = self._step.run([*names, *self._outputs], feed)
+        else:
+            best = np.zeros((len(tokens), n_scored, 1), np.int64)
+            for row, following in enumerate(targets):
+                best[row, n_scored - len(following) :, 0] = following
+            all_logprobs, alignment, *grown = self._step.run(["logprobs", *self._outputs], feed)
+            logprobs = np.take_along_axis(all_logprobs, best, axis=2)
+        made = np.stack(grown)
+        return [
+            RowOutput(
+                best[row],
+                logprobs[row],
+                alignment[row],
+                np.concatenate([caches[row], made[:, row, :, width - n_new[row] :]], axis=2),
+            )
+            for row in range(len(tokens))
+        ]

@@ -1,0 +1,1 @@
+"""ONNX graphs: building, reading and running them."""

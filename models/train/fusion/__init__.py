@@ -1,0 +1,1 @@
+"""The recipe of an LLM that hears."""

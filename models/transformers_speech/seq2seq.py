@@ -1,0 +1,130 @@
+"""Encoder-decoder speech models: Whisper, Moonshine, Moonshine Streaming.
+
+Tokens get their time from the decoder's cross-attention. Whisper reads what was said before, as
+it learned to; the others read nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import torch
+
+from streamer.models.transformers_speech.contract import (
+    CachedDecoding,
+    Floats,
+    Loaded,
+    Passed,
+    Prompt,
+    WindowAudio,
+    window_audio,
+)
+
+MAX_PROMPT_TOKENS: Final = 128
+_TASK: Final = ("<|en|>", "<|transcribe|>")
+_MOONSHINE_MULTIPLE: Final = 80
+"""Moonshine Streaming hears whole frames of so many samples."""
+
+
+class Seq2SeqKind:
+    """Moonshine, and what other kinds share with it."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        self._loaded = loaded
+        self._encoder: Any = loaded.model.get_encoder()
+        self._start = int(
+            loaded.model.generation_config.decoder_start_token_id
+            or loaded.model.config.decoder_start_token_id
+        )
+
+    def hear(self, sound: Floats, n_samples: int) -> WindowAudio:
+        """See `streamer.models.transformers_speech.contract.SpeechKind`."""
+        features = self._features(sound)
+        output = self._encoder(**features)
+        states = output.last_hidden_state[0]
+        mask = getattr(output, "attention_mask", None)
+        if mask is not None:
+            states = states[mask[0].bool()]
+        return window_audio(states, n_samples, self._padded(len(sound)) / len(states))
+
+    def begin(self, audio: WindowAudio, prompt: Prompt) -> Seq2SeqDecoding:
+        """See `streamer.models.transformers_speech.contract.SpeechKind`."""
+        return Seq2SeqDecoding(self._loaded, audio, self._opening(prompt))
+
+    def _features(self, sound: Floats) -> dict[str, torch.Tensor]:
+        return self._loaded.features(
+            sound,
+            padding=True,
+            pad_to_multiple_of=_MOONSHINE_MULTIPLE,
+            return_attention_mask=True,
+        )
+
+    def _padded(self, n_samples: int) -> int:
+        """Samples that the states stand for."""
+        return n_samples
+
+    def _opening(self, prompt: Prompt) -> list[int]:
+        return [self._start]
+
+
+class WhisperKind(Seq2SeqKind):
+    """Whisper hears half a minute, mostly silence, whatever there is to hear."""
+
+    def _features(self, sound: Floats) -> dict[str, torch.Tensor]:
+        return self._loaded.features(sound)
+
+    def _padded(self, n_samples: int) -> int:
+        n_padded: int = self._loaded.extractor.n_samples
+        return n_padded
+
+    def _opening(self, prompt: Prompt) -> list[int]:
+        tokenizer = self._loaded.tokenizer
+        control = tokenizer.convert_tokens_to_ids
+        opening = [self._start]
+        if getattr(self._loaded.model.generation_config, "is_multilingual", True):
+            opening += [control(name) for name in _TASK]
+        opening.append(control("<|notimestamps|>"))
+        if not prompt.transcript:
+            return opening
+        told = tokenizer.encode(f" {prompt.transcript}", add_special_tokens=False)
+        return [control("<|startofprev|>"), *told[-MAX_PROMPT_TOKENS:], *opening]
+
+
+class Seq2SeqDecoding(CachedDecoding):
+    """See `streamer.models.transformers_speech.contract.Decoding`."""
+
+    def __init__(self, loaded: Loaded, audio: WindowAudio, opening: Sequence[int]) -> None:
+        super().__init__(loaded)
+        self._opening = opening
+        self._states = loaded.place(audio.states)[None]
+        self._named_heads: Sequence[Sequence[int]] = (
+            getattr(loaded.model.generation_config, "alignment_heads", None) or ()
+        )
+
+    def feed(self, rows: Sequence[Sequence[int]], n_scored: int) -> Passed:
+        fed = torch.tensor([[*self._opening, *row] for row in rows], device=self._loaded.device)
+        self._opening = ()
+        output = self._decoder(
+            input_ids=fed,
+            # A copy: some decoders write into it.
+            encoder_hidden_states=self._states.repeat(len(rows), 1, 1),
+            past_key_values=self._cache,
+            use_cache=True,
+            output_attentions=True,
+        )
+        self._cache = output.past_key_values
+        logits = self._head(output.last_hidden_state[:, -n_scored:])
+        attention = _following(output.cross_attentions, self._named_heads)[:, -n_scored:]
+        return Passed(logits.float(), attention)
+
+
+def _following(attentions: Sequence[torch.Tensor], named: Sequence[Sequence[int]]) -> torch.Tensor:
+    """The mean `[B, L, S]` of the cross-attentions (a layer's: `[B, H, L, S]`) that follow the
+    speech: those of the `named` (layer, head), or all of the upper half of the layers, which is
+    what Whisper takes where nothing is known."""
+    if named:
+        heads = torch.stack([attentions[layer][:, head] for layer, head in named], dim=1)
+    else:
+        heads = torch.cat(list(attentions[len(attentions) // 2 :]), dim=1)
+    return heads.float().mean(dim=1)

@@ -1,0 +1,256 @@
+"""The web server: routes, headers, and running it on uvicorn."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from streamer.dialects.routes import dialect_routes
+from streamer.dialects.wyoming.server import listen
+from streamer.hosting.options import ServerOptions
+from streamer.protocol.messages import PROTOCOL_VERSION
+from streamer.recognition.contract import RecognizerFactory
+from streamer.server.stream_server import StreamServer
+
+__all__ = ["ServerOptions", "create_app", "run_server", "serve"]
+
+_SECURITY_HEADERS: Final = {
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+        "img-src 'self' data:; media-src 'self' blob:; worker-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    # The page's address may carry the token.
+    "referrer-policy": "no-referrer",
+    "permissions-policy": "microphone=(self)",
+}
+
+
+class _SecurityHeaders:
+    """ASGI middleware: the page may load nothing from elsewhere."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _SECURITY_HEADERS.items():
+                    headers[name] = value
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+
+def create_app(
+    engine: RecognizerFactory, options: ServerOptions, web: Path | None = None
+) -> Starlette:
+    """The ASGI application; its lifespan ends by draining sessions and closing the engine.
+
+    Args:
+        web: folder of the caption page; None serves none.
+
+    Raises:
+        OSError: the trace file cannot be written.
+    """
+    server = StreamServer(engine, options)
+
+    async def health(request: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    async def ready(request: Request) -> Response:
+        if server.draining:
+            return PlainTextResponse("shutting down\n", status_code=503)
+        return PlainTextResponse("ready\n")
+
+    async def metrics(request: Request) -> Response:
+        return Response(server.metrics.render(), media_type=server.metrics.content_type)
+
+    async def config(request: Request) -> Response:
+        return JSONResponse(
+            {
+                "protocol_version": PROTOCOL_VERSION,
+                "token_required": options.token is not None,
+                "decoder": engine.default_decoder,
+                "models": engine.models,
+                "max_message_bytes": options.max_message_bytes,
+                "buffer_ms": options.buffer_s * 1000,
+            }
+        )
+
+    def page(name: str) -> Response:
+        if web is None or not (web / name).is_file():
+            return PlainTextResponse("this installation has no caption page\n", status_code=404)
+        return FileResponse(web / name)
+
+    async def index(request: Request) -> Response:
+        return page("index.html")
+
+    async def overlay(request: Request) -> Response:
+        return page("overlay.html")
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            await server.close()
+
+    app = Starlette(
+        routes=[
+            Route("/", index),
+            Route("/healthz", health),
+            Route("/readyz", ready),
+            Route("/metrics", metrics),
+            Route("/v1/config", config),
+            Route("/overlay", overlay),
+            WebSocketRoute("/v1/stream", server.stream),
+            WebSocketRoute("/v1/follow", server.follow),
+            *dialect_routes(server),
+            *([Mount("/static", StaticFiles(directory=web))] if web is not None else []),
+        ],
+        middleware=[Middleware(_SecurityHeaders)],
+        lifespan=lifespan,
+    )
+    app.state.server = server
+    return app
+
+
+class _AnsweredHandshakes(logging.Filter):
+    """Uvicorn logs an error for every websocket that was turned away with an HTTP answer."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return "without completing handshake" not in record.getMessage()
+
+
+class _Uvicorn(uvicorn.Server):
+    """Lets sessions end before it closes their sockets."""
+
+    def __init__(
+        self, config: uvicorn.Config, server: StreamServer, on_listening: Callable[[], None]
+    ) -> None:
+        super().__init__(config)
+        self._stream_server = server
+        self._on_listening = on_listening
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_listening()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._stream_server.drain()
+        await super().shutdown(sockets)
+
+
+async def serve(
+    app: Starlette,
+    host: str,
+    port: int,
+    on_ready: Callable[[str], None],
+    stop: asyncio.Event | None = None,
+) -> None:
+    """Serve an app of `create_app` until a signal comes or `stop` is set.
+
+    Args:
+        port: 0 for any free one.
+        on_ready: called with the page's URL once the server listens.
+
+    Raises:
+        OSError: the address cannot be listened on.
+    """
+    server: StreamServer = app.state.server
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        ws="auto",
+        # Larger messages than allowed are still read, so that the client gets an error event.
+        ws_max_size=4 * server.options.max_message_bytes,
+        ws_per_message_deflate=False,
+        ws_ping_interval=20.0,
+        # A client that is held back gets to our ping late; idle and send timeouts find the dead.
+        ws_ping_timeout=None,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=2,
+    )
+    logging.getLogger("uvicorn.error").addFilter(_AnsweredHandshakes())
+    listener = _listener(host, port, server.options.send_timeout_s)
+    wyoming = await _serve_wyoming(server, host)
+    url = f"http://{_shown(host)}:{listener.getsockname()[1]}/"
+    web_server = _Uvicorn(config, server, lambda: on_ready(url))
+    watcher = asyncio.create_task(_exit_on(stop, web_server)) if stop is not None else None
+    try:
+        await web_server.serve([listener])
+    finally:
+        listener.close()
+        if wyoming is not None:
+            wyoming.close()
+        if watcher is not None:
+            watcher.cancel()
+
+
+async def _serve_wyoming(server: StreamServer, host: str) -> asyncio.Server | None:
+    port = server.options.wyoming_port
+    if port is None:
+        return None
+    listener = _listener(host, port, server.options.send_timeout_s)
+    server.wyoming_address = f"tcp://{_shown(host)}:{listener.getsockname()[1]}"
+    return await listen(server, listener)
+
+
+def _listener(host: str, port: int, send_timeout_s: float) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.create_server((host, port), family=family)
+    _drop_the_deaf(listener, send_timeout_s)
+    return listener
+
+
+def _drop_the_deaf(listener: socket.socket, timeout_s: float) -> None:
+    """Let the system cut connections whose peer acknowledges nothing, or has its window shut.
+
+    Closing such a socket would wait for ever to deliver what is left. Its pings, which need an
+    acknowledgement, find machines that went without a word.
+    """
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; accepted sockets inherit it
+        timeout_ms = round(timeout_s * 1000)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, timeout_ms)
+
+
+def _shown(host: str) -> str:
+    """As a browser on this machine would write it; pages may use the microphone there."""
+    if host in {"0.0.0.0", "::", ""}:
+        return "localhost"
+    return f"[{host}]" if ":" in host else host
+
+
+async def _exit_on(stop: asyncio.Event, web_server: uvicorn.Server) -> None:
+    await stop.wait()
+    web_server.should_exit = True
+
+
+def run_server(app: Starlette, host: str, port: int, on_ready: Callable[[str], None]) -> None:
+    """`serve` as a program does it: returns after ctrl-C, when all sessions have ended.
+
+    Raises:
+        OSError: the address cannot be listened on.
+    """
+    with suppress(KeyboardInterrupt):
+        asyncio.run(serve(app, host, port, on_ready))

@@ -1,0 +1,1 @@
+"""Samples and the clock that counts them. Imports nothing of the project."""

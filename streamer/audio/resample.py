@@ -1,0 +1,46 @@
+"""From the client's sample rate to the session clock, without a seam between chunks."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import soxr
+
+from streamer.audio.clock import SAMPLE_RATE
+
+Floats = npt.NDArray[np.float32]
+
+
+class StreamResampler:
+    """Converts mono float32 chunks to 16 kHz; what the chunk sizes are makes no difference.
+
+    The filter works in blocks and holds back some 20–40 ms of audio (about 100 ms at 8 kHz)
+    until `flush`. At 16 kHz chunks pass through untouched.
+    """
+
+    def __init__(self, rate: int) -> None:
+        """`rate`: the client's samples per second."""
+        self._filter = (
+            None
+            if rate == SAMPLE_RATE
+            else soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32", quality="HQ")
+        )
+
+    def push(self, samples: Floats) -> Floats:
+        """Convert a chunk; gives what the filter has ready, perhaps nothing."""
+        if self._filter is None:
+            return samples
+        return self._convert(samples, last=False)
+
+    def flush(self) -> Floats:
+        """The rest of the audio; the next chunk begins a new stretch."""
+        if self._filter is None:
+            return np.zeros(0, np.float32)
+        rest = self._convert(np.zeros(0, np.float32), last=True)
+        self._filter.clear()
+        return rest
+
+    def _convert(self, samples: Floats, *, last: bool) -> Floats:
+        assert self._filter is not None
+        converted: Floats = self._filter.resample_chunk(np.ascontiguousarray(samples), last=last)
+        return converted

@@ -1,0 +1,114 @@
+"""What `streamer transcribe` makes of a recording, segment by segment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol
+
+from streamer.audio.clock import seconds_from_samples
+from streamer.cli.failures import complain
+from streamer.cli.output.json_report import JsonReport
+from streamer.recognition.transcribe import Hearing
+from streamer.transcript.caption_files import CaptionFiles
+from streamer.transcript.formats import CaptionFormat, caption_writer
+from streamer.transcript.ledger import Segment
+
+
+class Output(Protocol):
+    """Text for standard output."""
+
+    head: str
+
+    def add(self, segment: Segment) -> str:
+        """Of a segment that became final."""
+
+    def end(self, heard: Hearing) -> Iterable[str]:
+        """After the last segment, in pieces."""
+
+
+class Lines:
+    """For people: a line a segment, with its time and emotion."""
+
+    def __init__(self, path: Path, *, several: bool) -> None:
+        self.head = f"{path}:\n" if several else ""
+        self._empty = True
+
+    def add(self, segment: Segment) -> str:
+        self._empty = False
+        start, end = (seconds_from_samples(at) for at in (segment.start_sample, segment.end_sample))
+        emotion = segment.emotion.label if segment.emotion is not None else "unknown"
+        return f"{start:7.2f} - {end:7.2f}  {emotion:<8}  {segment.text}\n"
+
+    def end(self, heard: Hearing) -> Iterable[str]:
+        return ["(no speech)\n"] if self._empty else []
+
+
+class Captions:
+    """As the file of that format."""
+
+    def __init__(self, wanted: CaptionFormat) -> None:
+        self._writer = caption_writer(wanted)
+        self.head = self._writer.head
+
+    def add(self, segment: Segment) -> str:
+        return self._writer.add(segment)
+
+    def end(self, heard: Hearing) -> Iterable[str]:
+        return []
+
+
+class Json:
+    """One object, at the end."""
+
+    head = ""
+
+    def __init__(self, report: JsonReport) -> None:
+        self._report = report
+
+    def add(self, segment: Segment) -> str:
+        self._report.add(segment)
+        return ""
+
+    def end(self, heard: Hearing) -> Iterable[str]:
+        return self._report.end(heard)
+
+
+class Saved:
+    """Caption files beside the output. Where they cannot be written, that is told once and the
+    transcription goes on. Use as context manager."""
+
+    def __init__(self, folder: Path, path: Path) -> None:
+        self.failed = False
+        self._folder, self._path = folder, path
+        self._files: CaptionFiles | None = None
+        try:
+            self._files = CaptionFiles(folder, path.stem)
+        except OSError as error:
+            self._fail(error)
+
+    def add(self, segment: Segment) -> None:
+        if self._files is not None and not self.failed:
+            try:
+                self._files.add(segment)
+            except OSError as error:
+                self._fail(error)
+
+    def __enter__(self) -> Saved:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._files is not None:
+            self._files.__exit__(kind, error, traceback)
+
+    def _fail(self, error: OSError) -> None:
+        self.failed = True
+        complain(
+            f"{self._path}: its captions cannot be written to {self._folder}: {error.strerror}"
+        )

@@ -1,0 +1,1 @@
+"""From encoded sound to words. Imports `transcript`, `runtime`, `audio`, `models`."""

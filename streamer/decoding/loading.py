@@ -1,0 +1,68 @@
+"""From the name a person gives to the speech models behind it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from streamer.decoding.speech import LoadedSpeech, SpeechModels
+from streamer.models.moonshine.decoder import DraftDecoder
+from streamer.models.moonshine.encoder import AsrEncoder
+from streamer.models.moonshine.tokenizer import GRAPH_VERSION, Tokenizer
+from streamer.models.onnx.runtime import calm_openmp
+from streamer.models.silero import VadModel
+from streamer.models.store.catalog import MOONSHINE, SILERO
+from streamer.models.store.zoo import Zoo
+
+VAD_FILE: Final = "silero_vad_16k_sequence.onnx"
+
+
+def load_speech(name: str, zoo: Zoo, *, threads: int, device: str = "cpu") -> LoadedSpeech:
+    """Opens speech models.
+
+    Args:
+        name: `moonshine-tiny-en` for the project's own; a folder, or `hub:owner/repository`, with
+            a speech model of the transformers library.
+        zoo: where the project's own are found.
+        threads: CPU threads that one pass of the latter may use.
+        device: "cpu" or "cuda".
+
+    Raises:
+        ModelError: it is missing, cannot be fetched, or is not a fitting model.
+        DeviceUnavailableError: the device is not usable.
+    """
+    vad = VadModel(zoo.path(SILERO.name, VAD_FILE))
+    if name != MOONSHINE.name:
+        folder = zoo.folder(name)
+        # torch and transformers take seconds to import: only for those who use them.
+        calm_openmp()
+        from streamer.decoding.named_speech import NamedSpeech
+        from streamer.models.transformers_speech.loading import load_speech_model
+
+        model = load_speech_model(folder, name=name, threads=threads, device=device)
+        return NamedSpeech(model, vad)
+    # CUDA has none of the 8-bit products.
+    integer = device == "cpu"
+    graphs = zoo.derived(
+        name,
+        lambda to: _build_graphs(
+            zoo.path(name, "encoder_model.ort"),
+            zoo.path(name, "decoder_model_merged.ort"),
+            to,
+            integer=integer,
+        ),
+        GRAPH_VERSION + ("" if integer else "-float"),
+    )
+    return SpeechModels(
+        encoder=AsrEncoder(graphs, device=device),
+        decoder=DraftDecoder(graphs, device=device),
+        tokenizer=Tokenizer.read(zoo.path(name, "tokenizer.bin")),
+        vad=vad,
+    )
+
+
+def _build_graphs(encoder: Path, decoder: Path, folder: Path, *, integer: bool) -> None:
+    # Its imports drag torch in: only when the graphs are not in the cache yet.
+    from streamer.models.moonshine.graph import build_graphs
+
+    build_graphs(encoder, decoder, folder, integer=integer)

@@ -1,0 +1,49 @@
+"""One segment's sound on its way into the encoder, on the session clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from streamer.decoding.speech import EncodeRequest
+from streamer.models.moonshine.encoder import EncoderStream
+from streamer.models.moonshine.tokenizer import FRAME_SAMPLES
+
+Floats = npt.NDArray[np.float32]
+
+
+class SegmentAudio:
+    """Hands each sample to the encoder once; forgets what lies before the window."""
+
+    def __init__(self, start_sample: int) -> None:
+        self._stream = EncoderStream()
+        self._start = start_sample
+        self._heard = start_sample
+        self.fresh_until = start_sample
+        """End of the last window that was encoded afresh."""
+
+    def request(
+        self,
+        read: Callable[[int, int], Floats],
+        window_start: int,
+        end: int,
+        *,
+        silence_samples: int,
+        afresh: bool,
+    ) -> EncodeRequest:
+        """Encode `window_start … end` with some silence behind it.
+
+        `window_start` lies whole frames behind the segment's start, and never goes back. What lies
+        behind `end` is left out if it was heard before.
+        """
+        n_forgotten = (window_start - self._start) // FRAME_SAMPLES
+        self._start += n_forgotten * FRAME_SAMPLES
+        samples = read(self._heard, end) if end > self._heard else np.zeros(0, np.float32)
+        self._heard = max(self._heard, end)
+        if afresh:
+            self.fresh_until = end
+        return EncodeRequest(
+            self._stream, n_forgotten, samples, end - self._start, silence_samples, afresh
+        )

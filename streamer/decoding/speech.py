@@ -1,0 +1,161 @@
+"""The speech models that all sessions share, and how sessions reach them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from streamer.decoding.beam import (
+    BeamHypothesis,
+    BeamRequest,
+    ScoreRequest,
+    beam_search,
+    score_proposals,
+)
+from streamer.decoding.draft import Draft, DraftRequest, draft_together
+from streamer.models.moonshine.decoder import DraftDecoder
+from streamer.models.moonshine.encoder import AsrEncoder, Audio, EncoderStream
+from streamer.models.moonshine.tokenizer import Tokenizer
+from streamer.models.silero import VadModel
+from streamer.models.store.catalog import MOONSHINE
+from streamer.runtime.batcher import Batcher, Lane
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class EncodeRequest:
+    """Old frames to forget, new samples to hear, and what to encode then; see `AsrEncoder`."""
+
+    stream: EncoderStream
+    n_forgotten: int
+    samples: Floats
+    n_samples: int
+    n_silent: int
+    afresh: bool
+
+
+class SpeechDecoder(Protocol):
+    """What a segment asks of the models."""
+
+    def draft(self, request: DraftRequest) -> Draft: ...
+
+    def beam_search(self, request: BeamRequest) -> list[BeamHypothesis]: ...
+
+    def score(self, request: ScoreRequest) -> list[BeamHypothesis]: ...
+
+
+class Speech(SpeechDecoder, Protocol):
+    """What a session asks of the models."""
+
+    @property
+    def tokenizer(self) -> Tokenizer: ...
+
+    @property
+    def vad(self) -> VadModel: ...
+
+    def encode(self, request: EncodeRequest) -> Audio | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class PromptContext:
+    """What a session knows beside the sound."""
+
+    context: str
+    """Expected words and the user's context."""
+    said: Sequence[str]
+    """The committed words, as far as the ledger keeps them."""
+    emotion: str
+    """In the voice; empty if unknown."""
+
+
+class SpeechSource(Protocol):
+    """Models on the engine's threads."""
+
+    def session(self, told: Callable[[], PromptContext]) -> Speech:
+        """What one session asks; `told` gives what it knows by then, for models that read."""
+
+
+class LoadedSpeech(Protocol):
+    """Models in memory."""
+
+    @property
+    def name(self) -> str: ...
+
+    def serve(self, batcher: Batcher, *, max_batch: int) -> SpeechSource:
+        """Let the batcher's threads run them, for up to `max_batch` sessions at once."""
+
+
+@dataclass(frozen=True)
+class SpeechModels:
+    """The models themselves, on the caller's thread."""
+
+    encoder: AsrEncoder
+    decoder: DraftDecoder
+    tokenizer: Tokenizer
+    vad: VadModel
+    name: str = MOONSHINE.name
+
+    def serve(self, batcher: Batcher, *, max_batch: int) -> SharedSpeech:
+        return SharedSpeech(self, batcher, max_batch=max_batch)
+
+    def encode(self, request: EncodeRequest) -> Audio | None:
+        if request.n_forgotten:
+            self.encoder.forget(request.stream, request.n_forgotten)
+        self.encoder.listen(request.stream, request.samples)
+        return self.encoder.audio(
+            request.stream, request.n_samples, n_silent=request.n_silent, afresh=request.afresh
+        )
+
+    def draft(self, request: DraftRequest) -> Draft:
+        return draft_together(self.decoder, [request])[0]
+
+    def beam_search(self, request: BeamRequest) -> list[BeamHypothesis]:
+        return beam_search(self.decoder, self.tokenizer, request)
+
+    def score(self, request: ScoreRequest) -> list[BeamHypothesis]:
+        return score_proposals(self.decoder, request)
+
+
+class SharedSpeech:
+    """The models behind lanes, the same for all sessions, for they read nothing; drafts of several
+    sessions are decoded together.
+
+    Encodings are not: each fills the CPU's units alone, and eight at once take as long as one
+    after the other. Nor are beams, which are batches already.
+    """
+
+    def __init__(self, models: SpeechModels, batcher: Batcher, *, max_batch: int) -> None:
+        self.tokenizer = models.tokenizer
+        self.vad = models.vad
+        self._encodings: Lane[EncodeRequest, Audio | None] = batcher.lane(
+            lambda requests: [models.encode(request) for request in requests]
+        )
+        self._beams: Lane[BeamRequest, list[BeamHypothesis]] = batcher.lane(
+            lambda requests: [models.beam_search(request) for request in requests]
+        )
+        self._judgements: Lane[ScoreRequest, list[BeamHypothesis]] = batcher.lane(
+            lambda requests: [models.score(request) for request in requests]
+        )
+        self._drafts: Lane[DraftRequest, Draft] = batcher.lane(
+            lambda requests: draft_together(models.decoder, requests), max_batch=max_batch
+        )
+
+    def session(self, told: Callable[[], PromptContext]) -> Speech:
+        return self
+
+    def encode(self, request: EncodeRequest) -> Audio | None:
+        return self._encodings.run(request)
+
+    def draft(self, request: DraftRequest) -> Draft:
+        return self._drafts.run(request)
+
+    def beam_search(self, request: BeamRequest) -> list[BeamHypothesis]:
+        return self._beams.run(request)
+
+    def score(self, request: ScoreRequest) -> list[BeamHypothesis]:
+        return self._judgements.run(request)

@@ -1,0 +1,100 @@
+"""From tokens to words with times and confidence."""
+
+from __future__ import annotations
+
+import math
+import string
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from streamer.decoding.draft import Token
+from streamer.models.moonshine.tokenizer import FRAME_SAMPLES, Tokenizer
+from streamer.transcript.ledger import Decision, RecognizedWord
+
+_TAIL_SAMPLES = 4_800
+"""A token attends to its sound somewhat early: a word ends this long after its last token's
+frame, at the latest where the next word starts. On 120 clips the energy of the last word faded
+(30 dB below the peak) a median 0.33 s after that frame, and that of the first word rose 0.06 s
+after its first token's."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimedWord:
+    """A word on the session clock with the tokens it consists of."""
+
+    text: str
+    tokens: tuple[Token, ...]
+    start_sample: int
+    end_sample: int
+    decision: Decision | None = None
+
+    @property
+    def confidence(self) -> float:
+        """Geometric mean of the tokens' probabilities."""
+        return math.exp(sum(token.logprob for token in self.tokens) / len(self.tokens))
+
+    @property
+    def key(self) -> str:
+        """The word without case and punctuation, for comparing hypotheses."""
+        return self.text.lower().strip(string.punctuation)
+
+    @property
+    def token_ids(self) -> list[int]:
+        return [token.id for token in self.tokens]
+
+    def earlier(self, n_frames: int) -> TimedWord:
+        """The same word in a window that begins so many frames later."""
+        tokens = (replace(token, frame=token.frame - n_frames) for token in self.tokens)
+        return replace(self, tokens=tuple(tokens))
+
+    def hypothesis(self) -> RecognizedWord:
+        return RecognizedWord(
+            self.text, self.start_sample, self.end_sample, self.confidence, self.decision
+        )
+
+
+def timed_words(
+    tokens: Sequence[Token], tokenizer: Tokenizer, window_start: int, window_end: int, earliest: int
+) -> list[TimedWord]:
+    """Group tokens into words.
+
+    Args:
+        window_start: absolute sample of encoder frame 0.
+        window_end: end of the encoded audio.
+        earliest: no word starts before this sample (the end of the committed ones).
+    """
+    # Marks that belong to the last committed word came too late for it. They stay with the next
+    # word's tokens, so that the decoder finds its own words again, but not in its text.
+    late = 0
+    while late < len(tokens) and not (
+        tokenizer.starts_word(tokens[late].id) or tokenizer.is_spoken(tokens[late].id)
+    ):
+        late += 1
+    groups: list[list[Token]] = []
+    for token in tokens[late:]:
+        if tokenizer.starts_word(token.id) or not groups:
+            groups.append([])
+        groups[-1].append(token)
+    texts = [tokenizer.decode([token.id for token in group]) for group in groups]
+    groups = [group for group, text in zip(groups, texts, strict=True) if text]
+    texts = [text for text in texts if text]
+
+    # Attended frames may step back by a little; times may not.
+    starts: list[int] = []
+    for group in groups:
+        at = window_start + group[0].frame * FRAME_SAMPLES
+        starts.append(min(window_end, max(at, starts[-1] if starts else earliest)))
+    ends = []
+    for group, (start, following) in zip(groups, pairwise([*starts, window_end]), strict=True):
+        # A closing mark attends to the pause behind the word.
+        spoken = [token for token in group if tokenizer.is_spoken(token.id)] or group
+        last = max(token.frame for token in spoken)
+        at = window_start + last * FRAME_SAMPLES + _TAIL_SAMPLES
+        ends.append(max(start, min(at, following, window_end)))
+    if groups:
+        groups[0] = [*tokens[:late], *groups[0]]
+    return [
+        TimedWord(text, tuple(group), start, end)
+        for text, group, start, end in zip(texts, groups, starts, ends, strict=True)
+    ]

@@ -1,0 +1,1 @@
+"""What all dialects share: the contract of a dialect, its conversation, settings and formatting."""

@@ -1,0 +1,81 @@
+"""What a foreign protocol is made of: a codec that turns messages into actions on a session, and
+a view that turns the session's reports into messages. Neither does any I/O; `conversation` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from streamer.protocol.errors import ProtocolError
+from streamer.recognition.contract import SessionOptions
+from streamer.session.session import Report
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """Open a session; its audio comes at `rate`."""
+
+    rate: int
+    options: SessionOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """Mono samples in -1 … 1, float32."""
+
+    samples: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Flush:
+    """Make all audio so far final; the session goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Send this message."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """No more audio: end the session, and send all that is left of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """Close the connection in order."""
+
+
+Action = Begin | Audio | Flush | Say | End | HangUp
+
+
+class Dialect(Protocol):
+    """One connection's codec and view. All calls come from the event loop."""
+
+    def on_connect(self) -> Iterator[Action]:
+        """What to do as soon as the client has connected."""
+
+    def on_message(self, message: str | bytes) -> Iterator[Action]:
+        """What a message asks for. Raises ProtocolError if the conversation cannot go on;
+        anything else is answered with `Say`."""
+
+    def on_event(self, report: Report) -> Iterator[str]:
+        """A report of the session, as messages."""
+
+    def on_end(self, received_samples: int) -> Iterator[str]:
+        """The last messages about a session, behind all its reports."""
+
+    def on_error(self, error: ProtocolError) -> Iterator[str]:
+        """The message about an error that ends the connection, behind all others."""
+
+    def close_code(self, error: ProtocolError) -> int:
+        """Of the websocket, for such an error."""

@@ -1,0 +1,39 @@
+"""How words, segments and emotions are put in other protocols."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Sequence
+from typing import Any
+
+from streamer.audio.clock import seconds_from_samples
+from streamer.transcript.ledger import Emotion, Word
+
+
+def text_of(words: Sequence[Word]) -> str:
+    return " ".join(word.text for word in words)
+
+
+def bare(text: str) -> str:
+    """A word in lower case, without the marks around it."""
+    return text.lower().strip(string.punctuation)
+
+
+def seconds(samples: int) -> float:
+    """Rounded to milliseconds."""
+    return round(seconds_from_samples(samples), 3)
+
+
+def emotion_dict(emotion: Emotion | None) -> dict[str, Any]:
+    """`unknown` stands where none was told."""
+    if emotion is None:
+        return {"label": "unknown", "probs": {}}
+    return {
+        "label": emotion.label,
+        "probs": {label: round(p, 4) for label, p in emotion.probs.items()},
+    }
+
+
+def confidence_of(words: Sequence[Word]) -> float:
+    """Mean over the words; 0 without any."""
+    return round(sum(word.confidence for word in words) / len(words), 4) if words else 0.0

@@ -1,0 +1,95 @@
+"""What clients of other services may ask for by the names they know from there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from streamer.protocol.errors import ProtocolError
+from streamer.protocol.messages import (
+    MAX_SAMPLE_RATE,
+    MAX_SILENCE_MS,
+    MIN_SAMPLE_RATE,
+    ErrorCode,
+)
+from streamer.recognition.contract import Decoder
+
+OWN_MODELS: Final[dict[str, Decoder | None]] = {
+    "streamer": None,
+    "streamer-draft": "draft",
+    "streamer-fused": "fused",
+}
+HTTP_STATUS: Final = {
+    ErrorCode.BAD_CONFIG: 400,
+    ErrorCode.UNAUTHORIZED: 401,
+    ErrorCode.MESSAGE_TOO_LARGE: 413,
+    ErrorCode.TOO_MANY_SESSIONS: 429,
+    ErrorCode.SHUTTING_DOWN: 503,
+}
+"""Where a client is turned away before there is a websocket."""
+_MIN_SILENCE_MS: Final = 500.0
+_MAX_CONTEXT: Final = 4_000
+_MAX_HOT_WORDS: Final = 100
+_MAX_HOT_WORD: Final = 64
+
+
+class SettingError(ProtocolError):
+    """A setting that is not to be had here; `setting` is its name in the client's protocol."""
+
+    def __init__(self, setting: str, message: str) -> None:
+        super().__init__(ErrorCode.BAD_CONFIG, f"{setting}: {message}")
+        self.setting = setting
+
+
+def decoder_for(setting: str, model: str, foreign: re.Pattern[str], best: Decoder) -> Decoder:
+    """The decoder behind a model's name; `foreign` names all stand for the best one.
+
+    Raises:
+        SettingError: unknown, or not to be had on this server.
+    """
+    if model not in OWN_MODELS and not foreign.fullmatch(model):
+        raise SettingError(
+            setting, f"there is no model {model!r:.60}; use one of {', '.join(OWN_MODELS)}"
+        )
+    decoder = OWN_MODELS.get(model) or best
+    if decoder == "fused" and best == "draft":
+        raise SettingError(setting, "this server runs without an LLM; use streamer-draft")
+    return decoder
+
+
+def check_language(setting: str, language: str) -> None:
+    """Raises SettingError unless it is a kind of English."""
+    if not re.fullmatch(r"en([-_]\w+)*|english", language, re.IGNORECASE):
+        raise SettingError(setting, f"only English is recognized, not {language!r:.40}; use 'en'")
+
+
+def check_rate(setting: str, rate: int) -> int:
+    """Raises SettingError."""
+    if not MIN_SAMPLE_RATE <= rate <= MAX_SAMPLE_RATE:
+        raise SettingError(
+            setting, f"{rate} Hz is out of range; use {MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE}"
+        )
+    return rate
+
+
+def silence_within_reach(silence_ms: float) -> float:
+    """The nearest pause that ends a segment without cutting sentences up, which costs words.
+    Vendors' clients ask for pauses as short as 10 ms without having been told to."""
+    return min(max(silence_ms, _MIN_SILENCE_MS), MAX_SILENCE_MS)
+
+
+def check_context(setting: str, text: str) -> str:
+    """Raises SettingError."""
+    if len(text) > _MAX_CONTEXT:
+        raise SettingError(setting, f"is longer than {_MAX_CONTEXT} characters; shorten it")
+    return text
+
+
+def check_hot_words(setting: str, words: Sequence[str]) -> tuple[str, ...]:
+    """Raises SettingError."""
+    if len(words) > _MAX_HOT_WORDS or any(not 0 < len(word) <= _MAX_HOT_WORD for word in words):
+        raise SettingError(
+            setting, f"send at most {_MAX_HOT_WORDS} terms of 1 to {_MAX_HOT_WORD} characters"
+        )
+    return tuple(words)

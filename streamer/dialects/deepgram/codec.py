@@ -1,0 +1,119 @@
+"""Deepgram's live protocol, version 1 (`/v1/listen`)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from streamer.audio.pcm import SampleReader
+from streamer.dialects.common.dialect import Action, Audio, Begin, End, Flush, HangUp, Say
+from streamer.dialects.common.formatting import seconds
+from streamer.dialects.deepgram.settings import DeepgramSettings
+from streamer.dialects.deepgram.view import DeepgramView
+from streamer.protocol.errors import ProtocolError
+from streamer.protocol.messages import CLOSE_CODES, ErrorCode
+from streamer.session.session import Report
+
+_TYPES: Final = "KeepAlive, Finalize, CloseStream"
+_NAMES: Final = {
+    ErrorCode.IDLE_TIMEOUT: "NET-0001",  # Deepgram's own name for it
+}
+
+
+class DeepgramDialect:
+    """One connection to `/v1/listen`."""
+
+    def __init__(self, settings: DeepgramSettings, request_id: str, models: dict[str, str]) -> None:
+        self._settings = settings
+        self._request_id = request_id
+        self._view = DeepgramView(settings, request_id, models)
+        self._samples = SampleReader(settings.sample_format)
+        self._sha256 = hashlib.sha256()
+        self._created = datetime.now(UTC)
+
+    def on_connect(self) -> Iterator[Action]:
+        yield Begin(self._settings.sample_rate, self._settings.session)
+
+    def on_message(self, message: str | bytes) -> Iterator[Action]:
+        if isinstance(message, bytes):
+            self._sha256.update(message)
+            # No bytes at all: the end of the audio, in Deepgram's older form.
+            yield from [Audio(self._samples.read(message))] if message else _CLOSE
+            return
+        match _type_of(message):
+            case "KeepAlive":
+                pass
+            case "Finalize":
+                yield Flush()
+            case "CloseStream":
+                yield from _CLOSE
+            case "Configure":
+                yield Say(json.dumps(self._configure_failure()))
+            case _:
+                yield Say(
+                    _error(
+                        "SchemaError",
+                        f"this is no message of the live protocol; send one of {_TYPES} as JSON "
+                        "text, and audio as binary",
+                        message[:200],
+                    )
+                )
+
+    def on_event(self, report: Report) -> Iterator[str]:
+        for message in self._view.on_event(report):
+            yield json.dumps(message)
+
+    def on_end(self, received_samples: int) -> Iterator[str]:
+        for message in self._view.on_end():
+            yield json.dumps(message)
+        yield json.dumps(self._metadata(received_samples))
+
+    def on_error(self, error: ProtocolError) -> Iterator[str]:
+        name = _NAMES.get(error.code, error.code.value.upper())
+        yield _error(name, error.message, error.message)
+
+    def close_code(self, error: ProtocolError) -> int:
+        if error.code is ErrorCode.IDLE_TIMEOUT:
+            return 1011  # as Deepgram closes
+        return CLOSE_CODES[error.code]
+
+    def _configure_failure(self) -> dict[str, Any]:
+        return {
+            "type": "ConfigureFailure",
+            "request_id": self._request_id,
+            "code": "CONFIGURE_KEYTERMS_NOT_SUPPORTED",
+            "description": "key terms are fixed when a stream begins; open another with keyterm=",
+        }
+
+    def _metadata(self, received_samples: int) -> dict[str, Any]:
+        return {
+            "type": "Metadata",
+            "transaction_key": "deprecated",
+            "request_id": self._request_id,
+            "sha256": self._sha256.hexdigest(),
+            "created": self._created.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "duration": seconds(received_samples),
+            "channels": 1,
+            "lost_samples": self._view.lost_samples,
+        }
+
+
+_CLOSE: Final[tuple[Action, ...]] = (End(), HangUp())
+
+
+def _type_of(message: str) -> str | None:
+    try:
+        parsed = json.loads(message)
+    except (ValueError, RecursionError):
+        return None
+    found = parsed.get("type") if isinstance(parsed, dict) else None
+    return found if isinstance(found, str) else None
+
+
+def _error(variant: str, description: str, message: str) -> str:
+    return json.dumps(
+        {"type": "Error", "variant": variant, "description": description, "message": message}
+    )

@@ -1,0 +1,193 @@
+"""A session as Deepgram's live protocol tells it.
+
+Results come in two kinds. An interim one holds all words of the utterance that no final result
+held yet, committed and tentative; the next result replaces it. A final one (`is_final`) holds
+committed words alone, each once: at the end of every segment, on `Finalize`, and in long
+segments every few seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from streamer.audio.clock import ms_from_samples
+from streamer.dialects.common.formatting import bare, confidence_of, emotion_dict, seconds, text_of
+from streamer.dialects.deepgram.settings import DeepgramSettings
+from streamer.session.session import Report
+from streamer.transcript.events import (
+    AudioLost,
+    EmotionUpdate,
+    Finalized,
+    SegmentClosed,
+    SpeechBegan,
+    StepDone,
+    WordsUpdate,
+)
+from streamer.transcript.ledger import Emotion, Word
+
+_FINAL_EVERY_MS: Final = 3_000
+"""Of committed words; about what Deepgram itself waits."""
+
+
+@dataclass(frozen=True)
+class Flags:
+    is_final: bool = False
+    speech_final: bool = False
+    from_finalize: bool = False
+
+
+@dataclass
+class DeepgramView:
+    """Turns reports into messages, as dicts."""
+
+    settings: DeepgramSettings
+    request_id: str
+    models: dict[str, str]
+    _words: list[Word] = field(default_factory=list)
+    """Committed, in no final result yet."""
+    _tentative: tuple[Word, ...] = ()
+    _shown: tuple[tuple[str, str], ...] = ()
+    _final_until: int = 0
+    _closing: SegmentClosed | None = None
+    """Closed from outside; what comes next says whether `Finalize` was the reason."""
+    _emotion: Emotion | None = None
+    _last_word_end: int | None = None
+    """Of final words, until `UtteranceEnd` told it."""
+    _lost_samples: int = 0
+
+    def on_event(self, report: Report) -> Iterator[dict[str, Any]]:
+        event = report.event
+        match event:
+            case SpeechBegan():
+                if self.settings.vad_events:
+                    yield _speech_started(event)
+            case WordsUpdate():
+                self._words.extend(event.committed)
+                self._tentative = event.tentative
+                yield from self._tell_words(report.lag_ms)
+            case SegmentClosed(cause="finalize"):
+                self._closing = event
+            case SegmentClosed():
+                yield from self._close(event, report.lag_ms)
+            case Finalized():
+                yield from self._finalized(event, report.lag_ms)
+            case EmotionUpdate():
+                self._emotion = event.emotion
+            case AudioLost():
+                self._lost_samples += event.n_samples
+            case StepDone():
+                yield from self._tell_utterance_end(event.processed_sample, report.lag_ms)
+
+    def on_end(self) -> Iterator[dict[str, Any]]:
+        """The last results, if the end of the audio cut a segment short."""
+        if self._closing is not None:
+            closing, self._closing = self._closing, None
+            yield from self._close(closing, 0.0)
+
+    @property
+    def lost_samples(self) -> int:
+        return self._lost_samples
+
+    def _tell_words(self, lag_ms: float) -> Iterator[dict[str, Any]]:
+        if self._words and self._tentative:  # else a pause may follow, whose result wants words
+            span = self._words[-1].end_sample - self._words[0].start_sample
+            if ms_from_samples(span) >= _FINAL_EVERY_MS:
+                yield self._final(self._words[-1].end_sample, Flags(is_final=True), lag_ms)
+        words = (*self._words, *self._tentative)
+        shown = tuple((word.text, word.state.value) for word in words)
+        if self.settings.interim_results and shown and shown != self._shown:
+            self._shown = shown
+            yield self._results(words, words[-1].end_sample, Flags(), lag_ms)
+
+    def _close(
+        self, event: SegmentClosed, lag_ms: float, *, from_finalize: bool = False
+    ) -> Iterator[dict[str, Any]]:
+        self._tentative = ()
+        self._emotion = event.segment.emotion or self._emotion
+        paused = event.cause == "silence" and self.settings.endpointing
+        flags = Flags(True, paused or from_finalize, from_finalize)
+        yield self._final(event.segment.end_sample, flags, lag_ms)
+
+    def _finalized(self, event: Finalized, lag_ms: float) -> Iterator[dict[str, Any]]:
+        closing, self._closing = self._closing, None
+        if closing is not None:
+            yield from self._close(closing, lag_ms, from_finalize=True)
+        else:  # there was nothing to flush; clients wait for the answer all the same
+            yield self._final(event.end_sample, Flags(True, True, True), lag_ms)
+
+    def _final(self, end: int, flags: Flags, lag_ms: float) -> dict[str, Any]:
+        words, self._words, self._shown = tuple(self._words), [], ()
+        if words:
+            self._last_word_end = words[-1].end_sample
+        results = self._results(words, end, flags, lag_ms)
+        self._final_until = max(self._final_until, end)
+        return results
+
+    def _tell_utterance_end(self, processed: int, lag_ms: float) -> Iterator[dict[str, Any]]:
+        gap_ms = self.settings.utterance_end_ms
+        if gap_ms is None or self._tentative or self._closing is not None:
+            return
+        last = self._words[-1].end_sample if self._words else self._last_word_end
+        if last is None or ms_from_samples(processed - last) < gap_ms:
+            return
+        if self._words:
+            yield self._final(last, Flags(is_final=True), lag_ms)
+        self._last_word_end = None
+        yield {"type": "UtteranceEnd", "channel": [0, 1], "last_word_end": seconds(last)}
+
+    def _results(
+        self, words: tuple[Word, ...], end: int, flags: Flags, lag_ms: float
+    ) -> dict[str, Any]:
+        start = self._final_until
+        return {
+            "type": "Results",
+            "channel_index": [0, 1],
+            "start": seconds(start),
+            "duration": seconds(max(0, end - start)),
+            "is_final": flags.is_final,
+            "speech_final": flags.speech_final,
+            "from_finalize": flags.from_finalize,
+            "channel": {
+                "alternatives": [
+                    {
+                        "transcript": text_of(words),
+                        "confidence": confidence_of(words),
+                        "words": [_word(word) for word in words],
+                    }
+                ]
+            },
+            "metadata": {
+                "request_id": self.request_id,
+                "model_uuid": "",
+                "model_info": {
+                    "name": self.settings.model,
+                    "version": "",
+                    "arch": self.models.get("asr", ""),
+                },
+            },
+            # Ours; Deepgram's clients let them pass.
+            "emotion": emotion_dict(self._emotion),
+            "lag_ms": round(lag_ms, 1),
+            "lost_ms": round(ms_from_samples(self._lost_samples), 1),
+        }
+
+
+def _word(word: Word) -> dict[str, Any]:
+    return {
+        "word": bare(word.text),
+        "punctuated_word": word.text,
+        "start": seconds(word.start_sample),
+        "end": seconds(word.end_sample),
+        "confidence": round(word.confidence, 4),
+        "state": word.state.value,
+    }
+
+
+def _speech_started(event: SpeechBegan) -> dict[str, Any]:
+    return {
+        "type": "SpeechStarted",
+        "channel": [0, 1],
+        "timestamp": seconds(event.start_sample),
+    }

@@ -1,0 +1,199 @@
+"""OpenAI's Realtime API for transcription (`/v1/realtime`), as it is and as it was in beta."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import secrets
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, Final
+
+from streamer.audio.pcm import SampleReader
+from streamer.dialects.common.dialect import Action, Audio, Begin, Flush, Say
+from streamer.dialects.common.settings import SettingError
+from streamer.dialects.openai.errors import error_dict
+from streamer.dialects.openai.realtime_settings import (
+    RealtimeSettings,
+    as_object,
+    updated,
+    updated_beta,
+)
+from streamer.dialects.openai.realtime_view import RealtimeView
+from streamer.protocol.errors import ProtocolError
+from streamer.protocol.messages import CLOSE_CODES
+from streamer.recognition.contract import Decoder
+from streamer.session.session import Report
+
+_TYPES: Final = (
+    "session.update, input_audio_buffer.append, input_audio_buffer.commit, input_audio_buffer.clear"
+)
+_MIN_COMMIT_MS: Final = 100.0
+
+
+class _RefusedError(Exception):
+    """The client's event was not carried out; the session goes on."""
+
+    def __init__(self, code: str, message: str, param: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.param = param
+
+
+class RealtimeDialect:
+    """One connection to `/v1/realtime`."""
+
+    def __init__(self, settings: RealtimeSettings, best: Decoder, *, beta: bool) -> None:
+        """`best`: the better decoder that this server has."""
+        self._settings = settings
+        self._best = best
+        self._beta = beta
+        self._session_id = f"sess_{secrets.token_hex(10)}"
+        self._view = RealtimeView(beta=beta)
+        self._samples: SampleReader | None = None
+        """None until audio comes, which opens the session."""
+        self._buffered_ms = 0.0
+        """Audio since the last commit."""
+
+    def on_connect(self) -> Iterator[Action]:
+        yield self._say_session("created")
+
+    def on_message(self, message: str | bytes) -> Iterator[Action]:
+        event: dict[str, Any] = {}
+        try:
+            event = _read(message)
+            yield from self._obey(event)
+        except SettingError as error:
+            yield self._say_error("invalid_value", error.message, event, error.setting)
+        except _RefusedError as error:
+            yield self._say_error(error.code, error.message, event, error.param)
+
+    def on_event(self, report: Report) -> Iterator[str]:
+        for message in self._view.on_event(report):
+            yield _dump(message)
+
+    def on_end(self, received_samples: int) -> Iterator[str]:
+        for message in self._view.on_end():
+            yield _dump(message)
+
+    def on_error(self, error: ProtocolError) -> Iterator[str]:
+        yield _dump({"type": "error", "error": error_dict(error) | {"event_id": None}})
+
+    def close_code(self, error: ProtocolError) -> int:
+        return CLOSE_CODES[error.code]
+
+    def _obey(self, event: dict[str, Any]) -> Iterator[Action]:
+        match event.get("type"):
+            case "session.update":
+                session = as_object("session", event.get("session"))
+                self._apply(updated(self._settings, session, self._best))
+                yield self._say_session("updated")
+            case "transcription_session.update":
+                session = as_object("session", event.get("session"))
+                self._beta = self._view.beta = True
+                self._apply(updated_beta(self._settings, session, self._best))
+                yield self._say_session("updated")
+            case "input_audio_buffer.append":
+                yield from self._append(event)
+            case "input_audio_buffer.commit":
+                yield self._commit()
+            case "input_audio_buffer.clear":
+                yield from self._clear()
+            case unknown:
+                raise _RefusedError(
+                    "unknown_event",
+                    f"{unknown!r:.60} is nothing this server does, which only transcribes; send "
+                    f"one of {_TYPES}",
+                    "type",
+                )
+
+    def _apply(self, settings: RealtimeSettings) -> None:
+        if self._samples is not None and self._differs(settings):
+            raise _RefusedError(
+                "session_in_use",
+                "format, model, prompt, keywords and silence_duration_ms are fixed once audio has "
+                "come; open another connection to change them",
+                "session",
+            )
+        self._settings = settings
+        self._view.turns = settings.turns
+
+    def _differs(self, settings: RealtimeSettings) -> bool:
+        """In more than who commits: pauses or the client."""
+        old = self._settings
+        silence_ms = settings.silence_ms if old.turns and settings.turns else old.silence_ms
+        return replace(settings, turns=old.turns, silence_ms=silence_ms) != old
+
+    def _append(self, event: dict[str, Any]) -> Iterator[Action]:
+        audio = event.get("audio")
+        try:
+            data = base64.b64decode(audio if isinstance(audio, str) else "?", validate=True)
+        except binascii.Error:
+            raise _RefusedError(
+                "invalid_value", "audio must be a string of base64; this one was left out", "audio"
+            ) from None
+        if self._samples is None:
+            yield Begin(self._settings.rate, self._settings.session_options(self._best))
+            self._samples = SampleReader(self._settings.sample_format)
+        samples = self._samples.read(data)
+        self._buffered_ms += len(samples) * 1000 / self._settings.rate
+        yield Audio(samples)
+
+    def _commit(self) -> Action:
+        if self._buffered_ms < _MIN_COMMIT_MS:
+            raise _RefusedError(
+                "input_audio_buffer_commit_empty",
+                f"the buffer holds {self._buffered_ms:.0f} ms of audio; send at least "
+                f"{_MIN_COMMIT_MS:.0f} ms before a commit",
+            )
+        self._buffered_ms = 0.0
+        self._view.expect("commit")
+        return Flush()
+
+    def _clear(self) -> Iterator[Action]:
+        self._buffered_ms = 0.0
+        if self._samples is None:
+            yield Say(_dump({"type": "input_audio_buffer.cleared"}))
+            return
+        self._view.expect("clear")
+        yield Flush()
+
+    def _say_session(self, what: str) -> Say:
+        if self._beta:
+            session = self._settings.as_beta_session(self._session_id)
+            return Say(_dump({"type": f"transcription_session.{what}", "session": session}))
+        session = self._settings.as_session(self._session_id)
+        return Say(_dump({"type": f"session.{what}", "session": session}))
+
+    def _say_error(self, code: str, message: str, event: dict[str, Any], param: str | None) -> Say:
+        event_id = event.get("event_id")
+        error = {
+            "type": "invalid_request_error",
+            "code": code,
+            "message": message,
+            "param": param,
+            "event_id": event_id,
+        }
+        return Say(_dump({"type": "error", "error": error}))
+
+
+def _read(message: str | bytes) -> dict[str, Any]:
+    if isinstance(message, bytes):
+        raise _RefusedError(
+            "invalid_event", "send JSON text; audio goes base64 into input_audio_buffer.append"
+        )
+    try:
+        event = json.loads(message)
+    except (ValueError, RecursionError):
+        event = None
+    if not isinstance(event, dict):
+        raise _RefusedError(
+            "invalid_json", f"this is no JSON object; send one with a type out of {_TYPES}"
+        )
+    return event
+
+
+def _dump(message: dict[str, Any]) -> str:
+    return json.dumps({"event_id": f"event_{secrets.token_hex(10)}", **message})

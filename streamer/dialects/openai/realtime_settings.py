@@ -1,0 +1,222 @@
+"""What `session.update` of OpenAI's Realtime API sets for a transcription session, checked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from streamer.audio.pcm import SampleFormat
+from streamer.dialects.common.settings import (
+    SettingError,
+    check_context,
+    check_hot_words,
+    check_language,
+    check_rate,
+    decoder_for,
+    silence_within_reach,
+)
+from streamer.recognition.contract import Decoder, SessionOptions
+
+MODELS: Final = re.compile(r"(gpt|whisper|chatgpt|o\d)(-[\w.-]+)?")
+"""OpenAI's names, which all stand for the best model there is here."""
+_DEFAULT_RATE: Final = 24_000
+_TELEPHONE_RATE: Final = 8_000
+_DEFAULT_SILENCE_MS: Final = 500.0
+_FORMATS: Final = {
+    "audio/pcm": SampleFormat.LINEAR16,
+    "audio/pcmu": SampleFormat.MULAW,
+    "audio/pcma": SampleFormat.ALAW,
+}
+_BETA_FORMATS: Final = {
+    "pcm16": "audio/pcm",
+    "g711_ulaw": "audio/pcmu",
+    "g711_alaw": "audio/pcma",
+}
+
+
+@dataclass(frozen=True)
+class RealtimeSettings:
+    """Of one transcription session."""
+
+    model: str = "streamer"
+    language: str = "en"
+    prompt: str = ""
+    keywords: tuple[str, ...] = ()
+    media_type: str = "audio/pcm"
+    rate: int = _DEFAULT_RATE
+    turns: bool = True
+    """Whether a pause commits the buffer (`server_vad`); else the client does."""
+    silence_ms: float = _DEFAULT_SILENCE_MS
+
+    @property
+    def sample_format(self) -> SampleFormat:
+        return _FORMATS[self.media_type]
+
+    def session_options(self, best: Decoder) -> SessionOptions:
+        return SessionOptions(
+            decoder=decoder_for("model", self.model, MODELS, best),
+            context=self.prompt,
+            hot_words=self.keywords,
+            silence_ms=self.silence_ms if self.turns else None,
+        )
+
+    def as_session(self, session_id: str) -> dict[str, Any]:
+        """The GA shape; what stands in it is in force."""
+        return {
+            "id": session_id,
+            "object": "realtime.transcription_session",
+            "type": "transcription",
+            "audio": {
+                "input": {
+                    "format": {"type": self.media_type, "rate": self.rate},
+                    "noise_reduction": None,
+                    "transcription": self._transcription(),
+                    "turn_detection": self._turn_detection(),
+                }
+            },
+            "include": [],
+        }
+
+    def as_beta_session(self, session_id: str) -> dict[str, Any]:
+        """The shape before GA."""
+        beta_format = next(b for b, ga in _BETA_FORMATS.items() if ga == self.media_type)
+        return {
+            "id": session_id,
+            "object": "realtime.transcription_session",
+            "input_audio_format": beta_format,
+            "input_audio_noise_reduction": None,
+            "input_audio_transcription": self._transcription(),
+            "turn_detection": self._turn_detection(),
+            "modalities": ["audio", "text"],
+        }
+
+    def _transcription(self) -> dict[str, Any]:
+        return {
+            "model": self.model,
+            "language": self.language,
+            "prompt": self.prompt,
+            "keywords": list(self.keywords),
+        }
+
+    def _turn_detection(self) -> dict[str, Any] | None:
+        if not self.turns:
+            return None
+        return {"type": "server_vad", "silence_duration_ms": round(self.silence_ms)}
+
+
+def updated(
+    settings: RealtimeSettings, session: Mapping[str, Any], best: Decoder
+) -> RealtimeSettings:
+    """The settings after a GA `session.update`; what it leaves out stays.
+
+    Raises:
+        SettingError: a setting is not to be had here.
+    """
+    kind = session.get("type", "transcription")
+    if kind != "transcription":
+        raise SettingError(
+            "session.type", f"this server only transcribes, send 'transcription', not {kind!r:.40}"
+        )
+    where = "session.audio.input"
+    audio = as_object("session.audio", session.get("audio", {}))
+    given = as_object(where, audio.get("input", {}))
+    if "format" in given:
+        settings = _with_format(settings, as_object(f"{where}.format", given["format"]), where)
+    if "transcription" in given:
+        settings = _with_transcription(settings, given["transcription"], f"{where}.transcription")
+    if "turn_detection" in given:
+        settings = _with_turns(settings, given["turn_detection"], f"{where}.turn_detection")
+    settings.session_options(best)
+    return settings
+
+
+def updated_beta(
+    settings: RealtimeSettings, session: Mapping[str, Any], best: Decoder
+) -> RealtimeSettings:
+    """As `updated`, for `transcription_session.update` from before GA."""
+    if "input_audio_format" in session:
+        name = session["input_audio_format"]
+        if name not in _BETA_FORMATS:
+            raise SettingError(
+                "session.input_audio_format",
+                f"{name!r:.40} is not understood; use one of {', '.join(_BETA_FORMATS)}",
+            )
+        settings = _with_format(settings, {"type": _BETA_FORMATS[name]}, "session")
+    if "input_audio_transcription" in session:
+        where = "session.input_audio_transcription"
+        settings = _with_transcription(settings, session["input_audio_transcription"], where)
+    if "turn_detection" in session:
+        settings = _with_turns(settings, session["turn_detection"], "session.turn_detection")
+    settings.session_options(best)
+    return settings
+
+
+def as_object(where: str, value: object) -> Mapping[str, Any]:
+    """Raises SettingError unless it is a JSON object."""
+    if not isinstance(value, dict):
+        raise SettingError(where, "must be an object")
+    return value
+
+
+def _with_format(
+    settings: RealtimeSettings, given: Mapping[str, Any], where: str
+) -> RealtimeSettings:
+    kind = given.get("type", settings.media_type)
+    if kind not in _FORMATS:
+        raise SettingError(
+            f"{where}.format.type",
+            f"{kind!r:.40} is not understood; use one of {', '.join(_FORMATS)}",
+        )
+    default = _DEFAULT_RATE if kind == "audio/pcm" else _TELEPHONE_RATE
+    rate = given.get("rate", default)
+    if not isinstance(rate, int):
+        raise SettingError(f"{where}.format.rate", "must be a whole number")
+    return replace(settings, media_type=kind, rate=check_rate(f"{where}.format.rate", rate))
+
+
+def _with_transcription(settings: RealtimeSettings, value: object, where: str) -> RealtimeSettings:
+    given = as_object(where, value)
+    model = _text(given, "model", settings.model, where)
+    language = _text(given, "language", settings.language, where)
+    languages = given.get("languages") or [language]
+    if not isinstance(languages, list):
+        raise SettingError(f"{where}.languages", "must be a list")
+    for one in (language, *languages):
+        check_language(f"{where}.language", str(one))
+    prompt = check_context(f"{where}.prompt", _text(given, "prompt", settings.prompt, where))
+    keywords = given.get("keywords", settings.keywords) or ()
+    if not isinstance(keywords, list | tuple) or not all(isinstance(k, str) for k in keywords):
+        raise SettingError(f"{where}.keywords", "must be a list of strings")
+    return replace(
+        settings,
+        model=model,
+        language=language,
+        prompt=prompt,
+        keywords=check_hot_words(f"{where}.keywords", keywords),
+    )
+
+
+def _with_turns(settings: RealtimeSettings, value: object, where: str) -> RealtimeSettings:
+    if value is None:
+        return replace(settings, turns=False)
+    given = as_object(where, value)
+    kind = given.get("type")
+    if kind != "server_vad":
+        raise SettingError(
+            f"{where}.type", f"{kind!r:.40} is not to be had here; use 'server_vad', or null"
+        )
+    silence_ms = given.get("silence_duration_ms") or _DEFAULT_SILENCE_MS
+    if not isinstance(silence_ms, int | float):
+        raise SettingError(f"{where}.silence_duration_ms", "must be a number")
+    return replace(settings, turns=True, silence_ms=silence_within_reach(silence_ms))
+
+
+def _text(given: Mapping[str, Any], name: str, default: str, where: str) -> str:
+    value = given.get(name)
+    if value is None:
+        return default
+    if not isinstance(value, str):
+        raise SettingError(f"{where}.{name}", "must be a string")
+    return value or default

@@ -1,0 +1,198 @@
+"""`POST /v1/audio/transcriptions`: from the upload to the answer, whole or streamed."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import shutil
+import tempfile
+from collections.abc import AsyncGenerator, AsyncIterator
+from pathlib import Path
+from typing import IO
+
+from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response, StreamingResponse
+
+from streamer.audio.files import AudioFileError, read_blocks
+from streamer.dialects.common.file_session import BLOCK_SAMPLES, FileSession
+from streamer.dialects.common.formatting import text_of
+from streamer.dialects.common.settings import SettingError
+from streamer.dialects.openai.errors import openai_refusal
+from streamer.dialects.openai.files import (
+    FileSettings,
+    answer,
+    delta_event,
+    done_event,
+    error_event,
+    read_form,
+)
+from streamer.protocol.errors import ProtocolError
+from streamer.protocol.messages import ErrorCode
+from streamer.runtime.bounded_queue import BoundedQueue
+from streamer.server.stream_server import StreamServer
+from streamer.session.session import Report, SessionFailedError
+from streamer.transcript.events import SegmentClosed, WordsUpdate
+from streamer.transcript.ledger import Segment
+
+_POLL_S = 1.0
+
+
+class Uploads:
+    """The route, and what it needs of the server."""
+
+    def __init__(self, server: StreamServer) -> None:
+        self._server = server
+
+    async def transcribe(self, request: Request) -> Response:
+        try:
+            self._admit(request)
+            form = await self._form(request)
+            try:
+                recording, settings = await self._read(form)
+            finally:
+                await form.close()
+            self._admit(request)  # others may have come during the upload
+        except ProtocolError as error:
+            self._server.metrics.rejected.labels(error.code.value).inc()
+            return openai_refusal(error)
+        transcription = _Transcription(self._server, recording, settings)
+        if settings.stream:
+            return StreamingResponse(transcription.stream(), media_type="text/event-stream")
+        return await transcription.answer(request)
+
+    def _admit(self, request: Request) -> None:
+        """Raises ProtocolError."""
+        refusal = self._server.refusal(request.headers, request.query_params, ())
+        if refusal is not None:
+            raise refusal
+
+    async def _form(self, request: Request) -> FormData:
+        """Raises SettingError, ProtocolError."""
+        limit = self._server.options.max_upload_bytes
+        if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+            raise SettingError("file", "send the recording as multipart/form-data")
+        parser = MultiPartParser(request.headers, _limited(request, limit), max_files=1)
+        try:
+            return await parser.parse()
+        except MultiPartException as error:
+            raise SettingError("file", f"the form cannot be read: {error.message}") from error
+        except (KeyError, ClientDisconnect) as error:
+            raise SettingError("file", "the form has no boundary, or was cut short") from error
+
+    async def _read(self, form: FormData) -> tuple[_Recording, FileSettings]:
+        """Raises SettingError."""
+        upload = form.get("file")
+        if not isinstance(upload, UploadFile):
+            raise SettingError("file", "is missing; send the recording as a file")
+        fields = {name: [v for v in form.getlist(name) if isinstance(v, str)] for name in form}
+        settings = read_form(fields, self._server.engine.default_decoder)
+        name = upload.filename or "upload"
+        return await asyncio.to_thread(_Recording, upload.file, name), settings
+
+
+class _Recording:
+    """The upload in a file of its own, as long as it is needed. What is in it tells its format."""
+
+    def __init__(self, upload: IO[bytes], name: str) -> None:
+        self.name = name
+        self._file = tempfile.NamedTemporaryFile()  # noqa: SIM115
+        shutil.copyfileobj(upload, self._file)
+        self._file.flush()
+        self.path = Path(self._file.name)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _Transcription:
+    """One recording through a session."""
+
+    def __init__(self, server: StreamServer, recording: _Recording, settings: FileSettings) -> None:
+        self._server = server
+        self._recording = recording
+        self._settings = settings
+        self._segments: list[Segment] = []
+        self._said = False
+        self._deltas: BoundedQueue[str] = BoundedQueue(server.options.outbox_events)
+        session_id = secrets.token_hex(8)
+        self._session = FileSession(
+            read_blocks(recording.path, BLOCK_SAMPLES),
+            server.engine,
+            settings.session,
+            server.options,
+            server.metrics,
+            session_id,
+            server.trace(session_id),
+            self._take,
+        )
+
+    async def answer(self, request: Request) -> Response:
+        """The whole answer; given up if the client leaves."""
+        running = asyncio.create_task(self._run())
+        try:
+            while not running.done():
+                await asyncio.wait({running}, timeout=_POLL_S)
+                if await request.is_disconnected():
+                    break
+            if not running.done():
+                return Response(status_code=499)
+            await running
+        except ProtocolError as error:
+            return openai_refusal(error)
+        finally:
+            running.cancel()
+        body, media_type = answer(self._settings, self._segments, self._session.received_samples)
+        return Response(body, media_type=media_type)
+
+    async def stream(self) -> AsyncIterator[str]:
+        """Server-sent events."""
+        running = asyncio.create_task(self._run())
+        running.add_done_callback(self._close_deltas)
+        try:
+            async for text in self._deltas:
+                yield delta_event(text)
+            yield done_event(self._segments, self._session.received_samples)
+        except ProtocolError as error:
+            yield error_event(error)
+        finally:
+            running.cancel()
+
+    def _close_deltas(self, running: asyncio.Task[None]) -> None:
+        error = None if running.cancelled() else running.exception()
+        self._deltas.close(error if isinstance(error, Exception) else None)
+
+    async def _run(self) -> None:
+        """Raises ProtocolError."""
+        try:
+            await self._server.hold(self._session)
+        except AudioFileError as error:
+            said = str(error).replace(str(self._recording.path), self._recording.name)
+            raise SettingError("file", said) from error
+        except SessionFailedError as error:
+            raise ProtocolError(ErrorCode.INTERNAL, str(error)) from error
+        finally:
+            self._recording.close()
+
+    async def _take(self, report: Report) -> None:
+        event = report.event
+        if isinstance(event, SegmentClosed) and event.segment.words:
+            self._segments.append(event.segment)
+        elif isinstance(event, WordsUpdate) and event.committed and self._settings.stream:
+            await self._deltas.room()
+            self._deltas.put((" " if self._said else "") + text_of(event.committed))
+            self._said = True
+
+
+async def _limited(request: Request, limit: int) -> AsyncGenerator[bytes, None]:
+    """The body. Raises ProtocolError once it is too long."""
+    received = 0
+    async for chunk in request.stream():
+        received += len(chunk)
+        if received > limit:
+            raise ProtocolError(
+                ErrorCode.MESSAGE_TOO_LARGE,
+                f"the upload is larger than {limit} bytes; send it in parts, or live",
+            )
+        yield chunk

@@ -1,0 +1,1 @@
+"""The Wyoming protocol, as Home Assistant speaks it."""

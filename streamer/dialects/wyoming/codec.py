@@ -1,0 +1,226 @@
+"""The Wyoming protocol (Home Assistant's): JSON lines with a payload, over TCP.
+
+An event is a line of JSON `{type, data?, data_length?, payload_length?}`, then `data_length` bytes
+of JSON that add to its data, then `payload_length` bytes. Audio from `audio-start` to `audio-stop`
+is one session; a connection may hold several, one after the other.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from streamer.audio.pcm import SampleFormat, SampleReader
+from streamer.dialects.common.dialect import Action, Audio, Begin, End, Say
+from streamer.dialects.common.formatting import emotion_dict, text_of
+from streamer.dialects.common.settings import (
+    OWN_MODELS,
+    SettingError,
+    check_hot_words,
+    check_language,
+    check_rate,
+    decoder_for,
+)
+from streamer.protocol.errors import ProtocolError
+from streamer.protocol.messages import CLOSE_CODES, ErrorCode
+from streamer.recognition.contract import Decoder, SessionOptions
+from streamer.session.session import Report
+from streamer.transcript.events import SegmentClosed, WordsUpdate
+from streamer.transcript.formats import segment_dict
+from streamer.transcript.ledger import Segment
+
+_NO_FOREIGN_MODELS: Final = re.compile(r"(?!)")
+_FORMATS: Final = {1: SampleFormat.U8, 2: SampleFormat.LINEAR16, 4: SampleFormat.LINEAR32}
+_MAX_CHANNELS: Final = 8
+
+
+@dataclass(frozen=True)
+class Event:
+    """What arrived, or will be sent without a payload."""
+
+    type: str
+    data: dict[str, Any]
+    payload: bytes = b""
+
+
+def lengths(line: bytes) -> int:
+    """How many bytes follow an event's first line. Raises ProtocolError."""
+    header = _parse(line)
+    total = 0
+    for name in ("data_length", "payload_length"):
+        length = header.get(name) or 0
+        if not isinstance(length, int) or length < 0:
+            raise _malformed(f"{name} must be a whole number of bytes")
+        total += length
+    return total
+
+
+def decode(frame: bytes) -> Event:
+    """Raises ProtocolError."""
+    line, _, rest = frame.partition(b"\n")
+    header = _parse(line)
+    data_length = header.get("data_length") or 0
+    data = header.get("data") or {}
+    more = _parse(rest[:data_length]) if data_length else {}
+    kind = header.get("type")
+    if not isinstance(kind, str) or not isinstance(data, dict):
+        raise _malformed("type must be a string, data an object")
+    return Event(kind, {**data, **more}, rest[data_length:])
+
+
+def encode(event: Event) -> str:
+    """A line, with the data in it; its line end is left to the socket."""
+    return json.dumps({"type": event.type, "data": event.data})
+
+
+class WyomingDialect:
+    """One connection."""
+
+    def __init__(self, best: Decoder, models: dict[str, str], version: str) -> None:
+        """`best`: the better decoder that this server has; `version`: the program's."""
+        self._best = best
+        self._models = models
+        self._version = version
+        self._wanted = SessionOptions(decoder=best)
+        self._samples: SampleReader | None = None
+        self._format: tuple[int, int, int] | None = None
+        self._text = ""
+        self._segments: list[Segment] = []
+
+    def on_connect(self) -> Iterator[Action]:
+        yield from ()
+
+    def on_message(self, message: str | bytes) -> Iterator[Action]:
+        event = decode(message.encode() if isinstance(message, str) else message)
+        match event.type:
+            case "describe":
+                yield Say(encode(Event("info", {"asr": [self._program()]})))
+            case "ping":
+                yield Say(encode(Event("pong", event.data)))
+            case "transcribe":
+                self._wanted = self._options(event.data)
+            case "audio-start":
+                yield self._begin(event.data)
+            case "audio-chunk":
+                if self._format != _audio_format(event.data):
+                    yield self._begin(event.data)
+                assert self._samples is not None
+                yield Audio(self._samples.read(event.payload))
+            case "audio-stop":
+                if self._samples is None:
+                    raise _malformed("audio-stop came without audio before it; send audio-start")
+                self._samples = self._format = None
+                yield End()
+            case _:
+                pass  # servers drop what they do not know
+
+    def on_event(self, report: Report) -> Iterator[str]:
+        event = report.event
+        if isinstance(event, WordsUpdate) and event.committed:
+            text = text_of(event.committed)
+            if not self._text:
+                yield encode(Event("transcript-start", {"language": "en"}))
+            else:
+                text = " " + text
+            self._text += text
+            lag_ms = round(report.lag_ms, 1)  # ours, as emotion and segments below
+            yield encode(Event("transcript-chunk", {"text": text, "lag_ms": lag_ms}))
+        elif isinstance(event, SegmentClosed) and event.segment.words:
+            self._segments.append(event.segment)
+
+    def on_end(self, received_samples: int) -> Iterator[str]:
+        text, self._text = self._text, ""
+        segments, self._segments = self._segments, []
+        if not text:
+            yield encode(Event("transcript-start", {"language": "en"}))
+        longest = max(segments, key=lambda segment: len(segment.words), default=None)
+        data = {
+            "text": text,
+            "language": "en",
+            # Ours; Wyoming's clients let them pass.
+            "emotion": emotion_dict(longest.emotion if longest else None),
+            "segments": [segment_dict(segment) for segment in segments],
+        }
+        yield encode(Event("transcript", data))
+        yield encode(Event("transcript-stop", {}))
+
+    def on_error(self, error: ProtocolError) -> Iterator[str]:
+        yield encode(Event("error", {"text": error.message, "code": error.code.value}))
+
+    def close_code(self, error: ProtocolError) -> int:
+        return CLOSE_CODES[error.code]
+
+    def _options(self, data: dict[str, Any]) -> SessionOptions:
+        name, language = data.get("name") or "streamer", data.get("language") or "en"
+        check_language("language", str(language))
+        terms = [*_strings(data, "transcript_names"), *_strings(data, "transcript_terms")]
+        return SessionOptions(
+            decoder=decoder_for("name", str(name), _NO_FOREIGN_MODELS, self._best),
+            hot_words=check_hot_words("transcript_names", terms),
+        )
+
+    def _begin(self, data: dict[str, Any]) -> Action:
+        self._format = rate, width, channels = _audio_format(data)
+        self._samples = SampleReader(_FORMATS[width], channels)
+        return Begin(rate, self._wanted)
+
+    def _program(self) -> dict[str, Any]:
+        about = {
+            "attribution": {"name": "streamer", "url": ""},
+            "installed": True,
+            "version": self._version,
+        }
+        models = [
+            {
+                "name": name,
+                "description": f"{self._models.get('asr', '')}, {decoder or 'best'} decoder",
+                "languages": ["en"],
+                **about,
+            }
+            for name, decoder in OWN_MODELS.items()
+            if decoder != "fused" or self._best == "fused"
+        ]
+        return {
+            "name": "streamer",
+            "description": "Live captions with the emotion of the voice",
+            "models": models,
+            "supports_transcript_streaming": True,
+            "requires_external_vad": False,
+            **about,
+        }
+
+
+def _audio_format(data: dict[str, Any]) -> tuple[int, int, int]:
+    """Rate, width in bytes, channels. Raises SettingError."""
+    rate, width, channels = (data.get(name) for name in ("rate", "width", "channels"))
+    if not (isinstance(rate, int) and isinstance(width, int) and isinstance(channels, int)):
+        raise SettingError("rate, width, channels", "all three must be whole numbers")
+    if width not in _FORMATS:
+        raise SettingError("width", f"samples of {width} bytes are not read; use 2")
+    if not 1 <= channels <= _MAX_CHANNELS:
+        raise SettingError("channels", f"{channels} is out of range; use 1")
+    return check_rate("rate", rate), width, channels
+
+
+def _strings(data: dict[str, Any], name: str) -> list[str]:
+    values = data.get(name) or []
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise SettingError(name, "must be a list of strings")
+    return values
+
+
+def _parse(text: bytes) -> dict[str, Any]:
+    try:
+        parsed = json.loads(text)
+    except (ValueError, RecursionError):
+        parsed = None
+    if not isinstance(parsed, dict):
+        raise _malformed("expected a JSON object, as the header line of an event or as its data")
+    return parsed
+
+
+def _malformed(what: str) -> ProtocolError:
+    return ProtocolError(ErrorCode.BAD_MESSAGE, what)

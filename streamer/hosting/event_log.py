@@ -1,0 +1,129 @@
+"""What a client that missed events has to be told to catch up.
+
+Events are numbered from 1. What later events made pointless, superseded tentative words and
+emotions, is forgotten at once; a replay has the same effect as the events themselves.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, replace
+from typing import Final
+
+from streamer.transcript.events import (
+    AudioLost,
+    EmotionUpdate,
+    Finalized,
+    SegmentClosed,
+    SessionEvent,
+    WordsUpdate,
+)
+
+_KEPT_EVENTS: Final = 2048
+"""Some twenty minutes of speech: a second brings one or two events that are kept."""
+
+
+class EventsGoneError(LookupError):
+    """What the client missed is not held any more, or it claims events that never were."""
+
+
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    seq: int
+    event: SessionEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The newest captions, as events. The first word among them has the id `first_word_id`."""
+
+    first_word_id: int
+    events: tuple[Numbered, ...]
+
+
+class EventLog:
+    """Numbers the events of a session and keeps what can still matter, `limit` events at most."""
+
+    def __init__(self, limit: int = _KEPT_EVENTS) -> None:
+        self._limit = limit
+        self._seq = 0
+        self._kept: deque[Numbered] = deque()
+        self._complete_after = 0
+        """Replays from before this event would have holes."""
+        self._tail: Numbered | None = None
+        """What stands behind the committed words: tentative ones, or the end of a segment
+        that had none."""
+        self._emotion: Numbered | None = None
+        self._next_word_id = 0
+
+    @property
+    def seq(self) -> int:
+        """Number of the newest event; 0 before the first."""
+        return self._seq
+
+    def add(self, event: SessionEvent) -> int:
+        """Gives the event's number."""
+        self._seq += 1
+        numbered = Numbered(self._seq, event)
+        if isinstance(event, EmotionUpdate):
+            self._emotion = numbered
+        elif isinstance(event, WordsUpdate):
+            self._tail = Numbered(self._seq, replace(event, committed=()))
+            if event.committed:
+                self._next_word_id = event.committed[-1].id + 1
+                self._keep(Numbered(self._seq, replace(event, tentative=())))
+        elif isinstance(event, SegmentClosed) and not event.segment.words:
+            self._tail = numbered
+        elif isinstance(event, SegmentClosed):
+            self._tail = None
+            self._keep(numbered)
+        else:
+            self._keep(numbered)
+        return self._seq
+
+    def after(self, seq: int) -> tuple[Numbered, ...]:
+        """Events that have the effect of all those with higher numbers.
+
+        Raises:
+            EventsGoneError: that is not to be had.
+        """
+        if not self._complete_after <= seq <= self._seq:
+            raise EventsGoneError(f"events after {seq} are not held, {self._seq} is the newest")
+        missed = {kept.seq: kept for kept in self._kept if kept.seq > seq}
+        for latest in (self._tail, self._emotion):
+            if latest is not None and latest.seq > seq:
+                missed[latest.seq] = _joined(missed.get(latest.seq), latest)
+        return tuple(missed[number] for number in sorted(missed))
+
+    def snapshot(self, n_segments: int) -> Snapshot:
+        """The newest segments, the open one, and the emotion."""
+        ends = [kept for kept in self._kept if isinstance(kept.event, SegmentClosed)]
+        if len(ends) > n_segments:
+            return self._snapshot_after(ends[-n_segments - 1])
+        if self._complete_after == 0:
+            return Snapshot(0, _captions(self.after(0)))
+        if ends:
+            return self._snapshot_after(ends[0])
+        return Snapshot(self._next_word_id, ())
+
+    def _snapshot_after(self, end: Numbered) -> Snapshot:
+        assert isinstance(end.event, SegmentClosed)
+        return Snapshot(end.event.segment.words[-1].id + 1, _captions(self.after(end.seq)))
+
+    def _keep(self, numbered: Numbered) -> None:
+        self._kept.append(numbered)
+        if len(self._kept) > self._limit:
+            self._complete_after = self._kept.popleft().seq
+
+
+def _joined(committed: Numbered | None, tail: Numbered) -> Numbered:
+    """Both halves of one update again: they have one number, so they must go in one piece."""
+    if committed is None:
+        return tail
+    assert isinstance(committed.event, WordsUpdate)
+    assert isinstance(tail.event, WordsUpdate)
+    return Numbered(tail.seq, replace(committed.event, tentative=tail.event.tentative))
+
+
+def _captions(events: tuple[Numbered, ...]) -> tuple[Numbered, ...]:
+    return tuple(n for n in events if not isinstance(n.event, AudioLost | Finalized))

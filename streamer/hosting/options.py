@@ -1,0 +1,86 @@
+"""What can be set about a server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from streamer.protocol.messages import MAX_FRAME_MS
+
+
+@dataclass(frozen=True)
+class ServerOptions:
+    """Raises ValueError if the values cannot work together."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on; `0.0.0.0` for all, which should come with a token."""
+    port: int = 8765
+    """0 takes any free port."""
+    token: str | None = None
+    """Clients must show it, if set. Health and metrics stay open."""
+    allow_origin: tuple[str, ...] = ()
+    """Web pages from elsewhere that may connect (`https://captions.example`), or `*`."""
+    max_sessions: int = 8
+    """Sessions beyond this are refused with `too_many_sessions`. A session whose connection
+    broke keeps its place as long as it can be resumed."""
+    refuse_lag_ms: float = 2_000.0
+    """New sessions are refused, too, while half of the running ones lag by more than this."""
+    resume_s: float = 60.0
+    """A session whose connection broke can be resumed for this long."""
+    max_parked: int = 4
+    """Sessions that may wait to be resumed; beyond, the one that waits longest is given up.
+    With 0 no session can be resumed."""
+    max_followers: int = 64
+    """Of all sessions together."""
+    follower_events: int = 256
+    """A follower that leaves more events unread is dropped."""
+    followed_segments: int = 50
+    """Finished segments that a new follower gets."""
+    max_message_bytes: int = 1_048_576
+    """Of one websocket message. 5 s of 48 kHz float32 are 0.96 MB."""
+    max_messages_per_s: float = 500.0
+    """Of text messages and frames under 10 ms together; longer frames are held back instead."""
+    idle_timeout_s: float = 60.0
+    """A client that sends nothing for this long is told so and closed."""
+    send_timeout_s: float = 20.0
+    """A client that does not read for this long is dropped."""
+    max_upload_bytes: int = 104_857_600
+    """Of a recording sent to `/v1/audio/transcriptions`."""
+    wyoming_port: int | None = None
+    """Serve Wyoming clients here too; 0 takes any free port, None serves none."""
+    buffer_s: float = 20.0
+    """Unprocessed audio a session may hold; must not exceed the engine's ring buffers."""
+    outbox_events: int = 256
+    """Events that may wait for a client to read before its recognizer pauses."""
+    heartbeat_s: float = 1.0
+    """Between `latency` events while audio flows."""
+    shutdown_grace_s: float = 10.0
+    """For running sessions to get their finals when the server stops."""
+    trace: Path | None = None
+    """Write spans of all sessions here, for Perfetto."""
+
+    def __post_init__(self) -> None:
+        if self.buffer_s * 1000 < 2 * MAX_FRAME_MS:
+            raise ValueError(f"buffer_s must be at least {2 * MAX_FRAME_MS / 1000:g} seconds")
+        if self.max_sessions < 1:
+            raise ValueError("max_sessions must be at least 1")
+        if self.refuse_lag_ms <= 0:
+            raise ValueError("refuse_lag_ms must be positive")
+        if self.max_message_bytes < 1024:
+            raise ValueError("max_message_bytes must be at least 1024")
+        for name in ("max_parked", "max_followers"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative")
+        if self.resume_s <= 0:
+            raise ValueError("resume_s must be positive; set max_parked to 0 to resume nothing")
+        if self.follower_events < 1 or self.followed_segments < 1:
+            raise ValueError("follower_events and followed_segments must be at least 1")
+        if self.token == "":
+            raise ValueError("token must not be empty; leave it out to need none")
+        if self.token is not None and self.wyoming_port is not None:
+            raise ValueError("Wyoming clients cannot show a token; leave out token or wyoming_port")
+
+    @property
+    def max_backlog_s(self) -> float:
+        """Beyond this a client is held back; one frame more still fits the buffer."""
+        return self.buffer_s - MAX_FRAME_MS / 1000

@@ -1,0 +1,246 @@
+"""All sessions of one server: places, sessions that wait to be resumed, and who is followed."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import logging
+import secrets
+from collections.abc import Callable, Sequence
+from statistics import median
+from typing import Protocol
+
+from streamer.hosting.options import ServerOptions
+from streamer.hosting.resumable_session import ResumableSession
+from streamer.protocol.errors import ProtocolError, session_expired, too_many_sessions
+from streamer.protocol.messages import ErrorCode, ResumeMessage, StartMessage
+from streamer.recognition.contract import (
+    Decoder,
+    RecognizerFactory,
+    SessionOptions,
+    SpeechRecognizer,
+)
+from streamer.runtime.metrics import ServerMetrics
+from streamer.runtime.tracing import LatencyTrace, SpanSink, TraceWriter
+from streamer.session.opening import open_recognizer
+from streamer.session.session import Session, SessionLimits
+
+logger = logging.getLogger(__name__)
+
+
+class Guest(Protocol):
+    """A client in another dialect."""
+
+    @property
+    def overdue_ms(self) -> float | None:
+        """See `Session.overdue_ms`; None without live audio."""
+
+
+class SessionRegistry:
+    """Opens sessions, and finds them again for those who come back or follow.
+
+    A session whose connection broke is parked: it keeps its place until it is resumed, its time
+    is over, or too many others are parked. A session that has ended has no place any more, but
+    what it said last can be fetched for as long.
+    """
+
+    def __init__(
+        self,
+        engine: RecognizerFactory,
+        options: ServerOptions,
+        metrics: ServerMetrics,
+        tracer: TraceWriter | None = None,
+        guests: Callable[[], Sequence[Guest]] = tuple,
+    ) -> None:
+        """
+        Args:
+            guests: clients with places of their own, which are no sessions of this host.
+        """
+        self._engine = engine
+        self._options = options
+        self._metrics = metrics
+        self._tracer = tracer
+        self._guests = guests
+        self._open: dict[str, ResumableSession] = {}
+        self._by_follow_id: dict[str, ResumableSession] = {}
+        self._parked: dict[str, asyncio.TimerHandle] = {}
+        self._ended: dict[str, tuple[ResumableSession, asyncio.TimerHandle]] = {}
+        self._closing = False
+
+    @property
+    def models(self) -> dict[str, str]:
+        return self._engine.models
+
+    @property
+    def places_taken(self) -> int:
+        """By sessions that have not ended, parked ones too."""
+        return len(self._open) + len(self._guests())
+
+    def decoder(self, start: StartMessage) -> Decoder:
+        return start.decoder or self._engine.default_decoder
+
+    def open(self, start: StartMessage) -> ResumableSession:
+        """Raises ProtocolError: no room, or the settings are not to be had here."""
+        self.check_room()
+        session_id = secrets.token_hex(8)
+        spans = None if self._tracer is None else self._tracer.session(session_id)
+        trace = LatencyTrace(spans)
+        limits = SessionLimits(
+            outbox_events=self._options.outbox_events,
+            max_backlog_s=self._options.max_backlog_s,
+            recording=not start.live,
+        )
+        recognizer = self._recognizer(start, trace, session_id)
+        session = Session(recognizer, self._engine.executor, limits, trace)
+        follow_id = _follow_id(start.share_secret or secrets.token_urlsafe(32))
+        hosted = ResumableSession(
+            session_id, follow_id, start, session, self._metrics, self._on_end
+        )
+        self._open[session_id] = hosted
+        replaced = self._by_follow_id.get(follow_id)
+        if replaced is not None:
+            replaced.dismiss_followers()
+        self._by_follow_id[follow_id] = hosted
+        return hosted
+
+    def check_room(self) -> None:
+        """Raises ProtocolError: no place is free, or the machine is behind."""
+        if self.places_taken >= self._options.max_sessions:
+            raise too_many_sessions(self._options.max_sessions)
+        if self._overdue_ms() > self._options.refuse_lag_ms:
+            raise ProtocolError(
+                ErrorCode.TOO_MANY_SESSIONS,
+                "the machine is behind with the sessions it has; try again later",
+            )
+
+    def _overdue_ms(self) -> float:
+        """Median over the sessions with live audio; a recording may lie there for long."""
+        lags = [guest.overdue_ms for guest in self._guests() if guest.overdue_ms is not None]
+        lags += [
+            hosted.running.session.overdue_ms
+            for hosted in self._open.values()
+            if hosted.running is not None and hosted.start.live
+        ]
+        return median(lags) if lags else 0.0
+
+    def find(self, message: ResumeMessage) -> ResumableSession:
+        """The session to be resumed.
+
+        Raises:
+            ProtocolError: `session_expired`. It does not tell whether there ever was such a
+                session, or whether the token is wrong.
+        """
+        hosted = self._open.get(message.session_id)
+        if hosted is None and message.session_id in self._ended:
+            hosted, _ = self._ended[message.session_id]
+        if hosted is None or hosted.abandoned:
+            raise session_expired()
+        if not secrets.compare_digest(message.resume_token.encode(), hosted.resume_token.encode()):
+            raise session_expired()
+        return hosted
+
+    def resumed(self, hosted: ResumableSession) -> None:
+        """A connection holds the session again."""
+        self._unpark(hosted)
+        self._metrics.sessions_resumed.inc()
+        logger.info("session %s: resumed", hosted.id)
+
+    def left(self, hosted: ResumableSession, *, for_good: bool) -> None:
+        """The connection of a session is gone: park it, or end it if nobody will come back."""
+        if hosted.running is None:
+            return
+        if for_good or self._closing or self._options.max_parked == 0:
+            hosted.abandon("left")
+            return
+        if len(self._parked) >= self._options.max_parked:
+            self._expire(next(iter(self._parked)))
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(self._options.resume_s, self._expire, hosted.id)
+        self._parked[hosted.id] = timer
+        self._metrics.sessions_parked.set(len(self._parked))
+
+    def followed(self, follow_id: str) -> ResumableSession:
+        """Raises ProtocolError: `unknown_session`."""
+        hosted = self._by_follow_id.get(follow_id)
+        if hosted is None:
+            raise ProtocolError(
+                ErrorCode.UNKNOWN_SESSION,
+                "nobody speaks under this follow id now; check it, or try again later",
+            )
+        return hosted
+
+    def finish(self, error: ProtocolError) -> None:
+        """End all sessions that no connection holds; those that one holds end with it."""
+        self._closing = True
+        for hosted in list(self._open.values()):
+            if not hosted.attached:
+                hosted.finish(error)
+
+    async def close(self, grace_s: float) -> None:
+        """Wait for the sessions to end; after the grace period, drop them. Forget all."""
+        endings = [asyncio.create_task(hosted.ended()) for hosted in self._open.values()]
+        if endings:
+            await asyncio.wait(endings, timeout=max(0.0, grace_s))
+        for hosted in list(self._open.values()):
+            await hosted.abort()
+        if endings:
+            await asyncio.wait(endings)
+        for timer in (*self._parked.values(), *(timer for _, timer in self._ended.values())):
+            timer.cancel()
+        self._parked.clear()
+        self._ended.clear()
+
+    def _recognizer(
+        self, start: StartMessage, trace: SpanSink, session_id: str
+    ) -> SpeechRecognizer:
+        """Raises ProtocolError."""
+        if start.decoder == "fused" and self._engine.default_decoder == "draft":
+            raise ProtocolError(
+                ErrorCode.BAD_CONFIG,
+                "decoder: this server runs without an LLM; ask for 'draft' or leave it out",
+            )
+        options = SessionOptions(
+            decoder=start.decoder or self._engine.default_decoder,
+            context=start.context,
+            hot_words=start.hot_words,
+            emotion=start.emotion,
+            silence_ms=start.silence_ms,
+        )
+        return open_recognizer(self._engine, options, trace, session_id)
+
+    def _on_end(self, hosted: ResumableSession) -> None:
+        self._unpark(hosted)
+        del self._open[hosted.id]
+        if self._by_follow_id.get(hosted.follow_id) is hosted:
+            del self._by_follow_id[hosted.follow_id]
+        if hosted.abandoned or self._options.max_parked == 0:
+            return
+        if len(self._ended) >= self._options.max_sessions:
+            self._forget(next(iter(self._ended)))
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(self._options.resume_s, self._forget, hosted.id)
+        self._ended[hosted.id] = hosted, timer
+
+    def _expire(self, session_id: str) -> None:
+        """Give a parked session up. Followers get its finals."""
+        hosted = self._open[session_id]
+        self._unpark(hosted)
+        hosted.abandon("expired")
+        logger.info("session %s: nobody came back", session_id)
+
+    def _unpark(self, hosted: ResumableSession) -> None:
+        timer = self._parked.pop(hosted.id, None)
+        if timer is not None:
+            timer.cancel()
+        self._metrics.sessions_parked.set(len(self._parked))
+
+    def _forget(self, session_id: str) -> None:
+        _, timer = self._ended.pop(session_id)
+        timer.cancel()
+
+
+def _follow_id(secret: str) -> str:
+    """Whoever knows the id can follow; only who knows the secret can speak under it."""
+    digest = hashlib.sha256(b"streamer follow id\0" + secret.encode()).digest()
+    return base64.urlsafe_b64encode(digest[:18]).decode()

@@ -1,0 +1,4 @@
+"""The wire types of the native protocol and their checks, without I/O.
+
+Imports nothing of the project.
+"""

@@ -1,0 +1,342 @@
+"""The native protocol, version 1, as types. `PROTOCOL.md` tells it in prose.
+
+Client to server: JSON text messages `start`, `resume`, `finalize`, `stop`, and binary audio frames
+(`streamer.protocol.frames`). Server to client: JSON text events. Times are milliseconds of session
+audio unless a name says otherwise.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+PROTOCOL_VERSION: Final = 1
+MIN_SAMPLE_RATE: Final = 8_000
+MAX_SAMPLE_RATE: Final = 48_000
+MAX_FRAME_MS: Final = 5_000
+MAX_GAP_MS: Final = 60_000
+MIN_SILENCE_MS: Final = 300
+MAX_SILENCE_MS: Final = 5_000
+
+
+class Encoding(StrEnum):
+    PCM_S16LE = "pcm_s16le"
+    PCM_F32LE = "pcm_f32le"
+
+
+class ErrorCode(StrEnum):
+    """Stable codes. The comment is the websocket close code when the error ends the session."""
+
+    BAD_MESSAGE = "bad_message"  # 4400
+    BAD_CONFIG = "bad_config"  # 4400
+    NOT_STARTED = "not_started"  # 4400
+    ALREADY_STARTED = "already_started"  # not fatal
+    BAD_FRAME = "bad_frame"  # 4400
+    BAD_SAMPLES = "bad_samples"  # not fatal: the frame is refused, its time counts as lost
+    SEQUENCE_GAP = "sequence_gap"  # not fatal
+    MESSAGE_TOO_LARGE = "message_too_large"  # 1009
+    RATE_LIMITED = "rate_limited"  # 4429
+    IDLE_TIMEOUT = "idle_timeout"  # 4408
+    UNAUTHORIZED = "unauthorized"  # 4401
+    TOO_MANY_SESSIONS = "too_many_sessions"  # 4503
+    TOO_MANY_FOLLOWERS = "too_many_followers"  # 4503
+    SESSION_EXPIRED = "session_expired"  # 4410: it cannot be resumed
+    TAKEN_OVER = "taken_over"  # 4409: another connection resumed the session
+    UNKNOWN_SESSION = "unknown_session"  # 4404: nobody speaks under this follow id
+    SLOW_FOLLOWER = "slow_follower"  # 4413
+    SHUTTING_DOWN = "shutting_down"  # 1001
+    INTERNAL = "internal"  # 1011
+
+
+CLOSE_CODES: Final[dict[ErrorCode, int]] = {
+    ErrorCode.BAD_MESSAGE: 4400,
+    ErrorCode.BAD_CONFIG: 4400,
+    ErrorCode.NOT_STARTED: 4400,
+    ErrorCode.BAD_FRAME: 4400,
+    ErrorCode.MESSAGE_TOO_LARGE: 1009,
+    ErrorCode.RATE_LIMITED: 4429,
+    ErrorCode.IDLE_TIMEOUT: 4408,
+    ErrorCode.UNAUTHORIZED: 4401,
+    ErrorCode.TOO_MANY_SESSIONS: 4503,
+    ErrorCode.TOO_MANY_FOLLOWERS: 4503,
+    ErrorCode.SESSION_EXPIRED: 4410,
+    ErrorCode.TAKEN_OVER: 4409,
+    ErrorCode.UNKNOWN_SESSION: 4404,
+    ErrorCode.SLOW_FOLLOWER: 4413,
+    ErrorCode.SHUTTING_DOWN: 1001,
+    ErrorCode.INTERNAL: 1011,
+}
+
+
+class _FromClient(BaseModel):
+    """A setting that is misspelt must not be ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Wire(BaseModel):
+    """Clients read on past fields that a newer server adds."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class StartMessage(_FromClient):
+    """Opens the session. Audio may follow at once; nothing sent after it is lost."""
+
+    type: Literal["start"] = "start"
+    protocol_version: int = PROTOCOL_VERSION
+    sample_rate: int = Field(16_000, ge=MIN_SAMPLE_RATE, le=MAX_SAMPLE_RATE)
+    encoding: Encoding = Encoding.PCM_S16LE
+    language: Literal["en"] = "en"
+    decoder: Literal["draft", "fused"] | None = None
+    context: str = Field("", max_length=4_000)
+    hot_words: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] = Field(
+        (), max_length=100
+    )
+    emotion: bool = True
+    silence_ms: float | None = Field(None, ge=MIN_SILENCE_MS, le=MAX_SILENCE_MS)
+    """Pause that ends a segment; None leaves it to the server."""
+    live: bool = True
+    """False: a recording; the server reads it as fast as it can hear it, and loses nothing."""
+    share_secret: str | None = Field(None, min_length=16, max_length=128)
+    """The same secret gives the same `follow_id` in every session."""
+
+
+class ResumeMessage(_FromClient):
+    """Goes on with a session whose connection broke, on a new connection, instead of `start`.
+
+    The server answers with `ready`, whose `acknowledged_offset` says where audio has to go on,
+    and with what happened after the event `last_seq`.
+    """
+
+    type: Literal["resume"] = "resume"
+    protocol_version: int = PROTOCOL_VERSION
+    session_id: str = Field(max_length=64)
+    resume_token: str = Field(max_length=128)
+    last_seq: int = Field(0, ge=0)
+
+
+class FinalizeMessage(_FromClient):
+    """Closes the open segment now; the session goes on."""
+
+    type: Literal["finalize"] = "finalize"
+
+
+class StopMessage(_FromClient):
+    """No more audio will come: the server flushes finals, says `bye` and closes with 1000."""
+
+    type: Literal["stop"] = "stop"
+
+
+ClientMessage = Annotated[
+    StartMessage | ResumeMessage | FinalizeMessage | StopMessage, Field(discriminator="type")
+]
+
+
+class WireDecision(_Wire):
+    """What spoke for a word more than for `rival`, in weighted nats; the sum decided."""
+
+    rival: str
+    audio: float
+    text: float
+    hot_words: float
+    heard: dict[str, float] = Field(default_factory=dict)
+
+
+class WireWord(_Wire):
+    id: int
+    text: str
+    start_ms: float
+    end_ms: float
+    confidence: float
+    state: Literal["tentative", "committed", "final"]
+    decision: WireDecision | None = None
+
+
+class WireEmotion(_Wire):
+    label: str
+    probs: dict[str, float]
+
+
+class Percentiles(_Wire):
+    p50: float
+    p95: float
+    p99: float
+
+
+class ReadyEvent(_Wire):
+    """The session is open, or open again.
+
+    `session_id` names it in the server's log and trace. No message may be longer than
+    `max_message_bytes`; `buffer_ms` of audio may wait to be heard before live audio is lost.
+    With the `resume_token` the session can be resumed for `resume_ms` after its connection broke;
+    None means that this server does not offer that. `follow_id` lets others follow it.
+    """
+
+    type: Literal["ready"] = "ready"
+    protocol_version: int = PROTOCOL_VERSION
+    session_id: str
+    decoder: Literal["draft", "fused"]
+    models: dict[str, str]
+    max_message_bytes: int
+    buffer_ms: float
+    resumed: bool = False
+    acknowledged_offset: int = 0
+    """Samples, at the client's rate, that the server has: audio goes on here."""
+    resume_token: str | None = None
+    resume_ms: float = 0.0
+    follow_id: str | None = None
+
+
+class FollowingEvent(_Wire):
+    """A session is being followed. Its newest captions come next, then all events as they happen;
+    the first word among them has the id `first_word_id`."""
+
+    type: Literal["following"] = "following"
+    protocol_version: int = PROTOCOL_VERSION
+    follow_id: str
+    decoder: Literal["draft", "fused"]
+    first_word_id: int
+
+
+class _Numbered(_Wire):
+    """An event that is sent again if a cut swallowed it.
+
+    `seq` counts the session's events from 1; after a resume numbers may be left out, as what
+    was superseded meanwhile is not sent. 0 comes from servers that do not number.
+    """
+
+    seq: int = 0
+
+
+class SpeechEvent(_Numbered):
+    """Speech was heard: a segment is open."""
+
+    type: Literal["speech"] = "speech"
+    segment_id: int
+    start_ms: float
+
+
+class WordsEvent(_Numbered):
+    """Words of the open segment that are new or changed.
+
+    Committed words come once, in order; after them stands the whole tentative tail, which
+    replaces the tentative words of the event before.
+    """
+
+    type: Literal["words"] = "words"
+    segment_id: int
+    words: tuple[WireWord, ...]
+    lag_ms: float
+
+
+class SegmentEvent(_Numbered):
+    """A finished segment: all its words, now final, and its emotion.
+
+    `cause`: the speaker paused, the client asked or stopped, the segment grew too long (speech
+    goes on in the next one), or the audio behind it was lost.
+    """
+
+    type: Literal["segment"] = "segment"
+    segment_id: int
+    start_ms: float
+    end_ms: float
+    text: str
+    words: tuple[WireWord, ...]
+    emotion: WireEmotion | None
+    cause: Literal["silence", "finalize", "length", "loss"] = "silence"
+    lag_ms: float
+
+
+class FinalizedEvent(_Numbered):
+    """The answer to `finalize`: all audio before `end_ms` is final."""
+
+    type: Literal["finalized"] = "finalized"
+    end_ms: float
+
+
+class EmotionEvent(_Numbered):
+    type: Literal["emotion"] = "emotion"
+    emotion: WireEmotion
+    start_ms: float
+    end_ms: float
+    lag_ms: float
+
+
+class LatencyEvent(_Wire):
+    """Heartbeat, about once a second while audio flows.
+
+    `lag_ms`: age of the oldest audio that has arrived but has not been processed;
+    `stages_ms`: percentiles of each stage so far; `step_ms`: the newest step, stage by stage;
+    `capture_to_emit_ms`: from the client's capture stamp to now, if the clocks allow it;
+    `acknowledged_offset`: samples, at the client's rate, that need not be sent again after a cut.
+    """
+
+    type: Literal["latency"] = "latency"
+    lag_ms: float
+    received_ms: float
+    processed_ms: float
+    step_ms: dict[str, float]
+    stages_ms: dict[str, Percentiles]
+    capture_to_emit_ms: float | None = None
+    acknowledged_offset: int | None = None
+
+
+class DecoderEvent(_Numbered):
+    """Captions go on without the LLM, or it is back."""
+
+    type: Literal["decoder"] = "decoder"
+    decoder: Literal["draft", "fused"]
+    reason: str
+
+
+class LossEvent(_Numbered):
+    """Audio that will not be transcribed."""
+
+    type: Literal["loss"] = "loss"
+    start_ms: float
+    lost_samples: int
+    reason: Literal["overrun", "gap", "bad_samples"]
+
+
+class ErrorEvent(_Wire):
+    type: Literal["error"] = "error"
+    code: ErrorCode
+    message: str
+    fatal: bool
+
+
+class ByeEvent(_Wire):
+    """The last event. Everything committed has been delivered before it."""
+
+    type: Literal["bye"] = "bye"
+    reason: str
+    received_ms: float
+    processed_ms: float
+    lost_samples: int
+    segments: int
+    words: int
+
+
+ServerEvent = Annotated[
+    ReadyEvent
+    | FollowingEvent
+    | SpeechEvent
+    | WordsEvent
+    | SegmentEvent
+    | FinalizedEvent
+    | EmotionEvent
+    | LatencyEvent
+    | DecoderEvent
+    | LossEvent
+    | ErrorEvent
+    | ByeEvent,
+    Field(discriminator="type"),
+]
+
+CLIENT_MESSAGE: Final[TypeAdapter[StartMessage | ResumeMessage | FinalizeMessage | StopMessage]] = (
+    TypeAdapter(ClientMessage)
+)
+SERVER_EVENT: Final[TypeAdapter[ServerEvent]] = TypeAdapter(ServerEvent)

@@ -1,0 +1,89 @@
+"""Text messages of a client, checked. No I/O here."""
+
+from __future__ import annotations
+
+import json
+from typing import Final
+
+from pydantic import ValidationError
+
+from streamer.protocol.errors import ProtocolError
+from streamer.protocol.messages import (
+    CLIENT_MESSAGE,
+    PROTOCOL_VERSION,
+    ErrorCode,
+    FinalizeMessage,
+    ResumeMessage,
+    StartMessage,
+    StopMessage,
+)
+
+_TYPES: Final = "start, finalize, stop, resume"
+_OPENINGS: Final = frozenset({"start", "resume"})
+_DISCRIMINATOR_ERRORS: Final = frozenset({"union_tag_invalid", "union_tag_not_found"})
+
+
+def parse_text(text: str) -> StartMessage | ResumeMessage | FinalizeMessage | StopMessage:
+    """Read a JSON message.
+
+    Raises:
+        ProtocolError: `bad_message`, or `bad_config` if the fields of `start` or `resume` are
+            wrong.
+    """
+    try:
+        raw = json.loads(text, object_pairs_hook=_without_duplicates)
+    except _DuplicateKeyError as error:
+        raise ProtocolError(
+            ErrorCode.BAD_CONFIG, f"{error.args[0]} is given twice; send each setting once"
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise ProtocolError(
+            ErrorCode.BAD_MESSAGE,
+            f"text message is not JSON; send one of {_TYPES} as text, and audio as binary messages",
+        ) from error
+    if not isinstance(raw, dict):
+        raise ProtocolError(
+            ErrorCode.BAD_MESSAGE, f"text message is not a JSON object with a type out of {_TYPES}"
+        )
+    version = raw.get("protocol_version", PROTOCOL_VERSION)
+    # A type that is no text is told apart below.
+    opens = isinstance(raw.get("type"), str) and raw["type"] in _OPENINGS
+    if opens and version != PROTOCOL_VERSION:
+        raise ProtocolError(
+            ErrorCode.BAD_CONFIG,
+            f"protocol_version {version!r:.40} is not spoken here; send {PROTOCOL_VERSION}",
+        )
+    try:
+        return CLIENT_MESSAGE.validate_python(raw)
+    except ValidationError as error:
+        raise _explain(error, opens=opens) from error
+
+
+class _DuplicateKeyError(Exception):
+    pass
+
+
+def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    message: dict[str, object] = {}
+    for key, value in pairs:
+        if key in message:
+            raise _DuplicateKeyError(key[:64])
+        message[key] = value
+    return message
+
+
+def _explain(error: ValidationError, *, opens: bool) -> ProtocolError:
+    first = error.errors(include_url=False, include_context=False)[0]
+    if first["type"] in _DISCRIMINATOR_ERRORS:
+        return ProtocolError(
+            ErrorCode.BAD_MESSAGE, f"unknown message type; send one of {_TYPES}, audio as binary"
+        )
+    # The first part of the location is the message type that pydantic chose.
+    field = ".".join(str(part) for part in first["loc"][1:])
+    said = first["msg"][:1].lower() + first["msg"][1:]
+    if first["type"] == "extra_forbidden":
+        said = "is not a setting of this protocol; remove it"
+    elif "input" in first and not isinstance(first["input"], dict):
+        said += f", not {first['input']!r:.40}"
+    code = ErrorCode.BAD_CONFIG if opens else ErrorCode.BAD_MESSAGE
+    return ProtocolError(code, f"{field[:80]}: {said}")

@@ -1,0 +1,95 @@
+"""The contract between a session and whatever turns its audio into events.
+
+The real one is `recognizer.Recognizer`; tests of sockets and protocols use small fakes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from streamer.runtime.tracing import SpanSink
+from streamer.transcript.events import AudioLost, SessionEvent
+from streamer.transcript.ledger import Ledger
+
+if TYPE_CHECKING:  # the engine imports this module
+    from streamer.runtime.deadline_executor import DeadlineExecutor
+
+Decoder = Literal["draft", "fused"]
+
+
+@dataclass(frozen=True)
+class SessionOptions:
+    """What a client may choose for its session."""
+
+    decoder: Decoder = "fused"
+    """`draft`: the ASR decoder alone; `fused`: the LLM has a say before words are committed."""
+    context: str = ""
+    """Text that was said or shown before; it biases the LLM."""
+    hot_words: tuple[str, ...] = ()
+    """Names and terms to expect."""
+    emotion: bool = True
+    silence_ms: float | None = None
+    """Pause that ends a segment; None leaves it to the engine."""
+
+
+class SpeechRecognizer(Protocol):
+    """One session's recognizer. Synchronous; never called from two threads at once,
+    except `accept`, which may run beside a step."""
+
+    ledger: Ledger
+
+    @property
+    def received_samples(self) -> int:
+        """End of the audio that has arrived, on the session clock (16 kHz)."""
+
+    @property
+    def processed_samples(self) -> int:
+        """End of the audio that the models have covered."""
+
+    @property
+    def lost_samples(self) -> int: ...
+
+    def accept(self, samples: npt.NDArray[np.float32]) -> list[AudioLost]:
+        """Take 16 kHz mono samples. Cheap; reports audio that an overrun pushed out unheard."""
+
+    def skip(self, n_samples: int, reason: str) -> list[AudioLost]:
+        """Advance the clock over audio that never arrived; silence stands in for it. Gives the
+        hole itself, then audio that an overrun pushed out unheard."""
+
+    def due(self) -> bool:
+        """Whether enough new audio has arrived for a step."""
+
+    def step(self) -> Iterator[SessionEvent]:
+        """Process what is due. Yields events as soon as they are known (tentative text first)."""
+
+    def finalize(self) -> Iterator[SessionEvent]:
+        """Process all audio that has arrived and close the open segment."""
+
+    def close(self) -> None:
+        """Free caches. No call may follow."""
+
+
+class RecognizerFactory(Protocol):
+    """What a server needs of the engine. The real one is `streamer.recognition.engine.Engine`."""
+
+    @property
+    def models(self) -> dict[str, str]:
+        """Role to model name, as clients see it in `ready`."""
+
+    @property
+    def default_decoder(self) -> Decoder:
+        """The better one that this engine has; `draft` means that it has no LLM."""
+
+    @property
+    def executor(self) -> DeadlineExecutor: ...
+
+    def recognizer(self, options: SessionOptions, trace: SpanSink, /) -> SpeechRecognizer:
+        """A recognizer for a new session. Cheap: servers call it on the event loop."""
+
+    def close(self) -> None:
+        """Stop the executor and free the models; no recognizer may be in use. Idempotent."""

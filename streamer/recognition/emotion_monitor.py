@@ -1,0 +1,148 @@
+"""Keeps an eye on the emotion of the open segment, beside the ASR encoder.
+
+The classifier runs on a lane of its own while the encoder works on the same step; the answer is
+collected at the step's end, so that results do not depend on which of the two was faster.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from streamer.audio.clock import samples_from_ms
+from streamer.models.emotion.classifier import EmotionFeatures, EmotionScores
+from streamer.models.emotion.track import EmotionTrack, Felt
+from streamer.runtime.tracing import SpanSink
+from streamer.transcript.events import EmotionUpdate
+from streamer.transcript.ledger import Emotion
+
+Floats = npt.NDArray[np.float32]
+
+
+class EmotionLane(Protocol):
+    """Where the classifier runs."""
+
+    def submit(self, call: Callable[[], EmotionScores], /) -> Future[EmotionScores]: ...
+
+
+class Classifier(Protocol):
+    def predict(self, samples: Floats) -> EmotionScores: ...
+
+
+@dataclass(frozen=True)
+class EmotionOptions:
+    window_ms: float = 3_000
+    """Newest audio the classifier hears, at most; never from before the segment."""
+    first_ms: float = 800
+    """Audio of the segment needed for a first answer."""
+    hop_ms: float = 640
+    """New audio between two answers."""
+    shortest_ms: float = 400
+    """A whole segment shorter than this gets no emotion."""
+
+
+class EmotionMonitor:
+    """One session's emotion. Used by the step's thread only."""
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        lane: EmotionLane,
+        options: EmotionOptions,
+        spans: SpanSink,
+        features: Callable[[Floats], EmotionFeatures] | None = None,
+    ) -> None:
+        """
+        Args:
+            features: to be asked in place of the classifier's `predict`, for its states.
+        """
+        self._classifier = classifier
+        self._features = features
+        self._lane = lane
+        self._options = options
+        self._spans = spans
+        self._track = EmotionTrack()
+        self._heard = 0
+        self._pending: tuple[int, int, Future[EmotionScores]] | None = None
+        self._busy_ms = 0.0
+        self._label: str | None = None
+        self._newest_frames: Floats | None = None
+        self._frames: Floats | None = None
+
+    @property
+    def frames(self) -> Floats | None:
+        """The classifier's states `[T, d]` of the newest window, if it was asked for them."""
+        return self._frames
+
+    @property
+    def label(self) -> str | None:
+        """The live label, once there was one."""
+        return self._label
+
+    def start(self, read: Callable[[int, int], Floats], segment_start: int, now: int) -> None:
+        """Begin to classify the newest window of the open segment, if it is time to."""
+        due = max(
+            segment_start + samples_from_ms(self._options.first_ms),
+            self._heard + samples_from_ms(self._options.hop_ms),
+        )
+        if now >= due:
+            self._submit(read, segment_start, now)
+
+    def collect(self) -> EmotionUpdate | None:
+        """Wait for what `start` began."""
+        if self._pending is None:
+            return None
+        start, end, future = self._pending
+        self._pending = None
+        live = self._track.update(future.result(), end, start)
+        self._frames = self._newest_frames
+        self._label = live.label
+        return EmotionUpdate(Emotion(live.label, live.probs), start, end)
+
+    def segment(
+        self,
+        read: Callable[[int, int], Floats],
+        segment_start: int,
+        segment_end: int,
+        felt: Felt | None = None,
+    ) -> Emotion | None:
+        """The emotion of a finished segment; None if it was too short to tell. `felt` is what its
+        words say: see `EmotionTrack.segment`."""
+        self.collect()
+        if segment_end - segment_start < samples_from_ms(self._options.shortest_ms):
+            return None
+        if self._heard < segment_end:
+            self._submit(read, segment_start, segment_end)
+            self.collect()
+        live = self._track.segment(segment_start, segment_end, felt)
+        return Emotion(live.label, live.probs)
+
+    def busy_ms(self) -> float:
+        """Time spent classifying since the last call."""
+        busy, self._busy_ms = self._busy_ms, 0.0
+        return busy
+
+    def _submit(self, read: Callable[[int, int], Floats], segment_start: int, end: int) -> None:
+        start = max(segment_start, end - samples_from_ms(self._options.window_ms))
+        self._heard = end
+        samples = read(start, end)
+        self._pending = (start, end, self._lane.submit(partial(self._classify, samples)))
+
+    def _classify(self, samples: Floats) -> EmotionScores:
+        began = time.perf_counter_ns()
+        if self._features is None:
+            scores = self._classifier.predict(samples)
+        else:
+            features = self._features(samples)
+            scores, self._newest_frames = features.scores, features.frames
+        ended = time.perf_counter_ns()
+        self._spans.add("emotion", "emotion", began, ended)
+        self._busy_ms += (ended - began) / 1e6
+        return scores

@@ -1,0 +1,1 @@
+"""Threads, queues, tracing and counters. Imports nothing of the project."""

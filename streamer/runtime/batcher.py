@@ -1,0 +1,149 @@
+"""Threads that run models for all sessions; what waits for the same model runs together.
+
+A session hands over one request and waits for its answer. Nobody waits for a batch to fill:
+a free thread takes the oldest request and whatever else waits in its lane by then. So an idle
+machine answers at once, and a busy one gets batches.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from streamer.runtime.deadline_executor import EngineClosedError
+
+Request = TypeVar("Request")
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    order: int
+    request: Any
+    future: Future[Any]
+
+
+class Lane(Generic[Request, Answer]):
+    """One model's queue; made by `Batcher.lane`."""
+
+    def __init__(
+        self,
+        submit: Callable[[Lane[Request, Answer], Request], Future[Answer]],
+        serve: Callable[[Sequence[Request]], Sequence[Answer]],
+        max_batch: int,
+        exclusive: bool,
+    ) -> None:
+        self.serve = serve
+        self.max_batch = max_batch
+        self.exclusive = exclusive
+        self.waiting: deque[_Waiting] = deque()
+        self.busy = False
+        self._submit = submit
+
+    def submit(self, request: Request) -> Future[Answer]:
+        """Queue a request.
+
+        Raises:
+            EngineClosedError: the batcher has been closed.
+        """
+        return self._submit(self, request)
+
+    def run(self, request: Request) -> Answer:
+        """Queue a request and wait for its answer; raises what the model raised."""
+        return self.submit(request).result()
+
+
+class Batcher:
+    """A fixed number of threads that serve lanes, oldest request first."""
+
+    def __init__(self, threads: int, name: str) -> None:
+        self._ready = threading.Condition()
+        self._lanes: list[Lane[Any, Any]] = []
+        self._order = itertools.count()
+        self._closed = False
+        self._threads = [
+            threading.Thread(target=self._work, name=f"{name}-{i}", daemon=True)
+            for i in range(threads)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def lane(
+        self,
+        serve: Callable[[Sequence[Request]], Sequence[Answer]],
+        *,
+        max_batch: int = 1,
+        exclusive: bool = False,
+    ) -> Lane[Request, Answer]:
+        """Open a lane.
+
+        Args:
+            serve: answers up to `max_batch` requests, in their order.
+            exclusive: never serve this lane on two threads at once.
+        """
+        lane = Lane(self._submit, serve, max_batch, exclusive)
+        with self._ready:
+            self._lanes.append(lane)
+        return lane
+
+    def close(self) -> None:
+        """Finish what is queued and stop the threads."""
+        with self._ready:
+            self._closed = True
+            self._ready.notify_all()
+        for thread in self._threads:
+            thread.join()
+
+    def _submit(self, lane: Lane[Request, Answer], request: Request) -> Future[Answer]:
+        future: Future[Answer] = Future()
+        with self._ready:
+            if self._closed:
+                raise EngineClosedError("the engine is shut down")
+            lane.waiting.append(_Waiting(next(self._order), request, future))
+            self._ready.notify()
+        return future
+
+    def _next(self) -> Lane[Any, Any] | None:
+        """The servable lane whose request is the oldest."""
+        open_lanes = [
+            lane for lane in self._lanes if lane.waiting and not (lane.exclusive and lane.busy)
+        ]
+        return min(open_lanes, key=lambda lane: lane.waiting[0].order, default=None)
+
+    def _work(self) -> None:
+        while True:
+            with self._ready:
+                while (lane := self._next()) is None:
+                    if self._closed and not any(lane.waiting for lane in self._lanes):
+                        return
+                    self._ready.wait()
+                batch = [
+                    lane.waiting.popleft() for _ in range(min(lane.max_batch, len(lane.waiting)))
+                ]
+                lane.busy = True
+            self._serve(lane, batch)
+            del batch  # it holds somebody's sound, and the next one may be long in coming
+            with self._ready:
+                lane.busy = False
+                self._ready.notify_all()
+
+    @staticmethod
+    def _serve(lane: Lane[Any, Any], batch: Sequence[_Waiting]) -> None:
+        try:
+            answers = lane.serve([waiting.request for waiting in batch])
+        except BaseException as error:  # noqa: BLE001  handed to the waiting sessions
+            for waiting in batch:
+                waiting.future.set_exception(error)
+        else:
+            for waiting, answer in zip(batch, answers, strict=True):
+                waiting.future.set_result(answer)
+
+
+def call_each(calls: Sequence[Callable[[], Answer]]) -> list[Answer]:
+    """For lanes whose requests are calls, answered one by one."""
+    return [call() for call in calls]

@@ -1,0 +1,84 @@
+"""What a server counts, for Prometheus. Every server has its own registry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+from streamer.runtime.deadline_executor import DeadlineExecutor
+
+_LAG_BUCKETS_S: Final = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 10.0, 20.0)
+_STAGE_BUCKETS_S: Final = (0.001, 0.003, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+
+
+class ServerMetrics:
+    """Counters of one server. Event loop only, but `render` reads the engine's queue."""
+
+    content_type: Final = CONTENT_TYPE_PLAIN_0_0_4
+
+    def __init__(self, executor: DeadlineExecutor) -> None:
+        self.registry = CollectorRegistry()
+        self.sessions_active = Gauge(
+            "streamer_sessions_active", "Sessions that are open now.", registry=self.registry
+        )
+        self.sessions = Counter(
+            "streamer_sessions", "Sessions that were opened.", registry=self.registry
+        )
+        self.sessions_parked = Gauge(
+            "streamer_sessions_parked",
+            "Open sessions whose connection broke and that may be resumed.",
+            registry=self.registry,
+        )
+        self.sessions_resumed = Counter(
+            "streamer_sessions_resumed", "Times a session was resumed.", registry=self.registry
+        )
+        self.followers = Gauge(
+            "streamer_followers", "Clients that follow a session.", registry=self.registry
+        )
+        self.rejected = Counter(
+            "streamer_sessions_rejected",
+            "Connections turned away, by error code.",
+            ["code"],
+            registry=self.registry,
+        )
+        self.errors = Counter(
+            "streamer_errors", "Errors told to clients, by code.", ["code"], registry=self.registry
+        )
+        self.audio_seconds = Counter(
+            "streamer_audio_seconds", "Audio received.", registry=self.registry
+        )
+        self.words = Counter("streamer_words_committed", "Words.", registry=self.registry)
+        self.lost_samples = Counter(
+            "streamer_lost_samples",
+            "16 kHz samples that were not transcribed, by reason.",
+            ["reason"],
+            registry=self.registry,
+        )
+        self.lag = Histogram(
+            "streamer_lag_seconds",
+            "Age of the oldest unprocessed audio, at the end of every step.",
+            buckets=_LAG_BUCKETS_S,
+            registry=self.registry,
+        )
+        self.stage = Histogram(
+            "streamer_stage_seconds",
+            "Duration of each stage of a step.",
+            ["stage"],
+            buckets=_STAGE_BUCKETS_S,
+            registry=self.registry,
+        )
+        queue_depth = Gauge(
+            "streamer_queue_depth", "Steps waiting for a thread.", registry=self.registry
+        )
+        queue_depth.set_function(lambda: executor.queued)
+
+    def observe_stages(self, stages_ms: Mapping[str, float]) -> None:
+        for stage, duration_ms in stages_ms.items():
+            self.stage.labels(stage).observe(duration_ms / 1000)
+
+    def render(self) -> bytes:
+        """The text exposition format."""
+        return generate_latest(self.registry)

@@ -1,0 +1,1 @@
+"""The native websocket protocol on the network. Imports `hosting` and what is below it."""

@@ -1,0 +1,285 @@
+"""The server's side of one websocket: an explicit state machine around a session."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from enum import Enum
+from typing import Final
+
+from streamer.hosting.event_log import EventsGoneError
+from streamer.hosting.options import ServerOptions
+from streamer.hosting.resumable_session import Attachment, Farewell, ResumableSession, Running
+from streamer.hosting.session_registry import SessionRegistry
+from streamer.protocol.errors import ProtocolError, session_expired
+from streamer.protocol.messages import (
+    CLOSE_CODES,
+    ErrorCode,
+    ReadyEvent,
+    ResumeMessage,
+    StartMessage,
+)
+from streamer.protocol.parsing import parse_text
+from streamer.runtime.metrics import ServerMetrics
+from streamer.server.native_view import numbered_event
+from streamer.server.receiver import Receiver
+from streamer.server.sender import Sender, Socket, SocketClosedError
+
+logger = logging.getLogger(__name__)
+
+_LAST_WORD_S: Final = 0.1
+"""Only the receiving side learns whether a client closed or was cut, just after sending failed."""
+
+
+class ConnectionState(Enum):
+    OPEN = "open"  # waiting for `start` or `resume`
+    STREAMING = "streaming"  # audio flows
+    FLUSHING = "flushing"  # no more audio; finals on their way
+    CLOSED = "closed"
+
+
+_TRANSITIONS: Final = {
+    ConnectionState.OPEN: {ConnectionState.STREAMING, ConnectionState.CLOSED},
+    ConnectionState.STREAMING: {ConnectionState.FLUSHING, ConnectionState.CLOSED},
+    ConnectionState.FLUSHING: {ConnectionState.CLOSED},
+    ConnectionState.CLOSED: set[ConnectionState](),
+}
+
+
+class IllegalTransitionError(RuntimeError):
+    """A bug in this module."""
+
+
+class Connection:
+    """One client, from its first message to the close frame. `run` once."""
+
+    def __init__(
+        self, socket: Socket, host: SessionRegistry, options: ServerOptions, metrics: ServerMetrics
+    ) -> None:
+        self.state = ConnectionState.OPEN
+        self._host = host
+        self._options = options
+        self._metrics = metrics
+        self._sender = Sender(socket, options.send_timeout_s, metrics)
+        self._receiver = Receiver(socket, self._sender, options, metrics)
+
+    async def run(self, refusal: ProtocolError | None = None) -> None:
+        """Serve the client until it stops, errs, leaves, or the server shuts down.
+
+        With a `refusal` the client is told that, and closed.
+        """
+        try:
+            try:
+                if refusal is not None:
+                    raise refusal
+                hosted, attachment, resumed = await self._open()
+            except ProtocolError as error:
+                self._metrics.rejected.labels(error.code.value).inc()
+                await self._close(error)
+                return
+            await self._hold(hosted, attachment, resumed)
+        except SocketClosedError:
+            logger.info("a client left")
+        except asyncio.CancelledError:  # the grace period of a shutdown is over
+            await self._sender.close(CLOSE_CODES[ErrorCode.SHUTTING_DOWN], "shutdown")
+            raise
+        finally:
+            self._move(ConnectionState.CLOSED)
+
+    def shut_down(self) -> None:
+        """The server is going away: flush, say bye, close with 1001. Returns at once."""
+        self._receiver.shut_down()
+
+    @property
+    def overdue_ms(self) -> None:
+        """The session tells, which may outlive this connection."""
+        return None
+
+    async def _close(self, error: ProtocolError) -> None:
+        await self._sender.send_error(error)
+        await self._sender.close(CLOSE_CODES[error.code], error.code.value)
+
+    async def _open(self) -> tuple[ResumableSession, Attachment, bool]:
+        """Raises ProtocolError, SocketClosedError."""
+        message = await self._first_message()
+        if isinstance(message, StartMessage):
+            hosted = self._host.open(message)
+            return hosted, await hosted.attach(0), False
+        hosted = self._host.find(message)
+        try:
+            attachment = await hosted.attach(message.last_seq)
+        except EventsGoneError as error:
+            raise session_expired() from error
+        self._host.resumed(hosted)
+        return hosted, attachment, True
+
+    async def _first_message(self) -> StartMessage | ResumeMessage:
+        message = await self._receiver.receive()
+        if isinstance(message, bytes):
+            raise ProtocolError(
+                ErrorCode.NOT_STARTED, "audio came before the settings; send a start message first"
+            )
+        parsed = parse_text(message)
+        if not isinstance(parsed, StartMessage | ResumeMessage):
+            raise ProtocolError(
+                ErrorCode.NOT_STARTED,
+                f"{parsed.type} came before the settings; send a start message first",
+            )
+        return parsed
+
+    async def _hold(self, hosted: ResumableSession, attachment: Attachment, resumed: bool) -> None:
+        """Serve the session until it ends, or until another connection takes it over.
+
+        Raises:
+            SocketClosedError: the client left; the session is parked, or ended.
+        """
+        self._move(ConnectionState.STREAMING)
+        talking = asyncio.create_task(self._talk(hosted, attachment, resumed))
+        evicted = asyncio.create_task(attachment.evicted.wait())
+        try:
+            await asyncio.wait({talking, evicted}, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            hosted.abandon("shutdown")
+            raise
+        finally:
+            # Whoever takes over waits for this, and must not wait for a dead socket.
+            for task in (talking, evicted):
+                task.cancel()
+            await asyncio.wait({talking, evicted})
+            hosted.release(attachment)
+        if talking.cancelled():
+            logger.info("session %s: taken over", hosted.id)
+            await self._close(
+                ProtocolError(
+                    ErrorCode.TAKEN_OVER, "the session goes on over another connection; close this"
+                )
+            )
+            return
+        try:
+            talking.result()
+        except SocketClosedError as closed:
+            if not attachment.evicted.is_set():
+                self._host.left(hosted, for_good=closed.for_good)
+            raise
+        except Exception:
+            hosted.abandon("internal")
+            raise
+
+    async def _talk(self, hosted: ResumableSession, attachment: Attachment, resumed: bool) -> None:
+        running = hosted.running
+        writer = asyncio.create_task(self._write(hosted, attachment, resumed))
+        tasks = [writer]
+        try:
+            if running is not None:
+                error = await self._stream(hosted, running, writer, tasks)
+                hosted.finish(error)
+            self._move(ConnectionState.FLUSHING)
+            await writer
+            assert hosted.farewell is not None
+            await self._say_goodbye(hosted.farewell)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        logger.info("session %s: ended (%s)", hosted.id, hosted.farewell.bye.reason)
+
+    async def _stream(
+        self,
+        hosted: ResumableSession,
+        running: Running,
+        writer: asyncio.Task[None],
+        tasks: list[asyncio.Task[None]],
+    ) -> ProtocolError | None:
+        """Until there is no more audio; gives the error that is the reason, if it is one.
+
+        Raises:
+            SocketClosedError: the client left.
+        """
+        heartbeat = asyncio.create_task(self._beat(hosted, running))
+        tasks.append(heartbeat)
+        if hosted.finishing:
+            return None
+        reader = asyncio.create_task(
+            self._receiver.read(running.session, running.frames, running.intake)
+        )
+        tasks.append(reader)
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if any(_is_unheard(task) for task in (writer, heartbeat)):
+            await asyncio.wait({reader}, timeout=_LAST_WORD_S)
+            await _outcome(reader)
+            raise SocketClosedError("the client left")
+        return await _outcome(reader)
+
+    async def _write(self, hosted: ResumableSession, attachment: Attachment, resumed: bool) -> None:
+        options = self._options
+        can_resume = options.max_parked > 0
+        await self._sender.send(
+            ReadyEvent(
+                session_id=hosted.id,
+                decoder=self._host.decoder(hosted.start),
+                models=self._host.models,
+                max_message_bytes=options.max_message_bytes,
+                buffer_ms=options.buffer_s * 1000,
+                resumed=resumed,
+                acknowledged_offset=hosted.acknowledged_offset,
+                resume_token=hosted.resume_token if can_resume else None,
+                resume_ms=options.resume_s * 1000 if can_resume else 0,
+                follow_id=hosted.follow_id,
+            )
+        )
+        async for delivery in attachment.events:
+            event = numbered_event(delivery.seq, delivery.report)
+            if event is not None:
+                await self._sender.send(event)
+            if hosted.running is not None:
+                hosted.running.tally.emitted(delivery.report, time.perf_counter_ns())
+
+    async def _beat(self, hosted: ResumableSession, running: Running) -> None:
+        session = running.session
+        told = (0, 0)
+        while True:
+            await asyncio.sleep(self._options.heartbeat_s)
+            now = (session.received_samples, session.processed_samples)
+            if now != told and hosted.running is not None:
+                told = now
+                await self._sender.send(running.tally.latency(hosted.acknowledged_offset))
+
+    async def _say_goodbye(self, farewell: Farewell) -> None:
+        await self._sender.send(farewell.latency)
+        error = farewell.error
+        if error is not None:
+            await self._sender.send_error(error)
+        await self._sender.send(farewell.bye)
+        await self._sender.close(
+            1000 if error is None else CLOSE_CODES[error.code], farewell.bye.reason
+        )
+
+    def _move(self, state: ConnectionState) -> None:
+        if state not in _TRANSITIONS[self.state]:
+            raise IllegalTransitionError(f"{self.state.value} → {state.value}")
+        self.state = state
+
+
+def _is_unheard(sending: asyncio.Task[None]) -> bool:
+    """Whether a task that sends could not."""
+    return sending.done() and isinstance(sending.exception(), SocketClosedError)
+
+
+async def _outcome(reader: asyncio.Task[None]) -> ProtocolError | None:
+    """Why reading ended: None for `stop`, or if it goes on and something else ended.
+
+    Raises:
+        SocketClosedError: the client left.
+    """
+    reader.cancel()
+    await asyncio.wait({reader})
+    error = None if reader.cancelled() else reader.exception()
+    if error is None or isinstance(error, ProtocolError):
+        return error
+    if isinstance(error, SocketClosedError):
+        raise error
+    logger.error("reading failed", exc_info=error)
+    return ProtocolError(
+        ErrorCode.INTERNAL, "the server failed to read a message; start a new session"
+    )

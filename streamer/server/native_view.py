@@ -1,0 +1,114 @@
+"""The native protocol's view of a session: inside events to wire events."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Literal, assert_never, cast
+
+from streamer.audio.clock import ms_from_samples
+from streamer.protocol.messages import (
+    DecoderEvent,
+    EmotionEvent,
+    FinalizedEvent,
+    LossEvent,
+    SegmentEvent,
+    SpeechEvent,
+    WireDecision,
+    WireEmotion,
+    WireWord,
+    WordsEvent,
+)
+from streamer.session.session import Report
+from streamer.transcript.events import (
+    AudioLost,
+    DecoderChanged,
+    EmotionUpdate,
+    Finalized,
+    SegmentClosed,
+    SpeechBegan,
+    StepDone,
+    WordsUpdate,
+)
+from streamer.transcript.ledger import Emotion, Word
+
+WireEvent = (
+    SpeechEvent
+    | WordsEvent
+    | SegmentEvent
+    | FinalizedEvent
+    | EmotionEvent
+    | LossEvent
+    | DecoderEvent
+)
+
+
+def wire_event(report: Report) -> WireEvent | None:  # noqa: PLR0911 - one for each event
+    """The event on the wire; None for a step, which shows in the heartbeat instead."""
+    event = report.event
+    match event:
+        case SpeechBegan():
+            return SpeechEvent(
+                segment_id=event.segment_id, start_ms=ms_from_samples(event.start_sample)
+            )
+        case WordsUpdate():
+            return WordsEvent(
+                segment_id=event.segment_id,
+                words=tuple(wire_word(word) for word in (*event.committed, *event.tentative)),
+                lag_ms=report.lag_ms,
+            )
+        case SegmentClosed(segment=segment):
+            return SegmentEvent(
+                segment_id=segment.id,
+                start_ms=ms_from_samples(segment.start_sample),
+                end_ms=ms_from_samples(segment.end_sample),
+                text=segment.text,
+                words=tuple(wire_word(word) for word in segment.words),
+                emotion=None if segment.emotion is None else wire_emotion(segment.emotion),
+                cause=cast(Literal["silence", "finalize", "length", "loss"], event.cause),
+                lag_ms=report.lag_ms,
+            )
+        case Finalized():
+            return FinalizedEvent(end_ms=ms_from_samples(event.end_sample))
+        case EmotionUpdate():
+            return EmotionEvent(
+                emotion=wire_emotion(event.emotion),
+                start_ms=ms_from_samples(event.start_sample),
+                end_ms=ms_from_samples(event.end_sample),
+                lag_ms=report.lag_ms,
+            )
+        case AudioLost():
+            return LossEvent(
+                start_ms=ms_from_samples(event.start_sample),
+                lost_samples=event.n_samples,
+                reason=cast(Literal["overrun", "gap", "bad_samples"], event.reason),
+            )
+        case DecoderChanged():
+            return DecoderEvent(
+                decoder=cast(Literal["draft", "fused"], event.decoder), reason=event.reason
+            )
+        case StepDone():
+            return None
+        case _:
+            assert_never(event)
+
+
+def numbered_event(seq: int, report: Report) -> WireEvent | None:
+    """As `wire_event`, with the event's number in its session."""
+    event = wire_event(report)
+    return None if event is None else event.model_copy(update={"seq": seq})
+
+
+def wire_word(word: Word) -> WireWord:
+    return WireWord(
+        id=word.id,
+        text=word.text,
+        start_ms=ms_from_samples(word.start_sample),
+        end_ms=ms_from_samples(word.end_sample),
+        confidence=word.confidence,
+        state=word.state.value,
+        decision=None if word.decision is None else WireDecision(**asdict(word.decision)),
+    )
+
+
+def wire_emotion(emotion: Emotion) -> WireEmotion:
+    return WireEmotion(label=emotion.label, probs=emotion.probs)

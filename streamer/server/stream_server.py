@@ -1,0 +1,244 @@
+"""The websocket endpoints: admission, the connections that run, and their orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import Final, Protocol
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from streamer.hosting.options import ServerOptions
+from streamer.hosting.session_registry import SessionRegistry
+from streamer.protocol.errors import ProtocolError, shutting_down, too_many_sessions
+from streamer.protocol.messages import ErrorCode
+from streamer.recognition.contract import RecognizerFactory
+from streamer.runtime.metrics import ServerMetrics
+from streamer.runtime.tracing import LatencyTrace, TraceWriter
+from streamer.server.access import SUBPROTOCOL, origin_is_allowed, token_is_right
+from streamer.server.connection import Connection, ConnectionState
+from streamer.server.follower import Follower
+from streamer.server.sender import SocketClosedError
+
+logger = logging.getLogger(__name__)
+
+_GOODBYES: Final = (1000, 1001)
+"""How programs close, and pages that are left. All else is an accident."""
+
+
+class Served(Protocol):
+    """A client that holds a place: a native connection, or one in another dialect."""
+
+    async def run(self) -> None: ...
+
+    def shut_down(self) -> None:
+        """The server is going away: end in order, soon. Returns at once."""
+
+    @property
+    def overdue_ms(self) -> float | None:
+        """Of a guest, see `Guest`; a native connection's session tells for itself."""
+
+
+class StreamServer:
+    """All sessions of one server, and what they share."""
+
+    def __init__(self, engine: RecognizerFactory, options: ServerOptions) -> None:
+        """Raises OSError if the trace file cannot be written."""
+        self.metrics = ServerMetrics(engine.executor)
+        self.options = options
+        self.engine = engine
+        self._tracer = None if options.trace is None else TraceWriter(options.trace)
+        self._running: dict[Served, asyncio.Task[None]] = {}
+        self._following: set[asyncio.Task[None]] = set()
+        self.host = SessionRegistry(engine, options, self.metrics, self._tracer, self._guests)
+        self.draining = False
+        self.wyoming_address: str | None = None
+        """Where Wyoming clients are served, once they are."""
+
+    @property
+    def connections(self) -> int:
+        """Clients that speak, or have not said yet what they want."""
+        return len(self._running)
+
+    async def stream(self, websocket: WebSocket) -> None:
+        """`/v1/stream`."""
+        refusal = self._access_refusal(
+            websocket.headers, websocket.query_params, websocket.scope["subprotocols"]
+        )
+        # Who has said nothing yet may want to resume a session, which has its place already.
+        undecided = sum(_is_undecided(client) for client in self._running)
+        if refusal is None and undecided >= self.options.max_sessions:
+            refusal = too_many_sessions(self.options.max_sessions)
+        await websocket.accept(subprotocol=_spoken(websocket))
+        socket = StarletteSocket(websocket)
+        connection = Connection(socket, self.host, self.options, self.metrics)
+        if refusal is not None:
+            await connection.run(refusal)
+            return
+        await self.hold(connection)
+
+    async def follow(self, websocket: WebSocket) -> None:
+        """`/v1/follow?session=…`. The follow id itself is the permission to follow."""
+        await websocket.accept(subprotocol=_spoken(websocket))
+        follower = Follower(StarletteSocket(websocket), self.options, self.metrics)
+        refusal = self._origin_refusal(websocket.headers)
+        if refusal is None and self.draining:
+            refusal = shutting_down()
+        if refusal is None and len(self._following) >= self.options.max_followers:
+            refusal = ProtocolError(
+                ErrorCode.TOO_MANY_FOLLOWERS,
+                f"{self.options.max_followers} clients follow already; try again later",
+            )
+        try:
+            if refusal is not None:
+                raise refusal
+            hosted = self.host.followed(websocket.query_params.get("session", ""))
+        except ProtocolError as error:
+            await follower.refuse(error)
+            return
+        task = asyncio.create_task(follower.run(hosted, self.host.decoder(hosted.start)))
+        self._following.add(task)
+        try:
+            await asyncio.wait({task})
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+            self._following.discard(task)
+        if not task.cancelled():
+            task.result()
+
+    async def hold(self, client: Served) -> None:
+        """Run a client that was not refused, in a place of its own."""
+        task = asyncio.create_task(client.run())
+        self._running[client] = task
+        try:
+            await asyncio.wait({task})
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+            del self._running[client]
+        if not task.cancelled():  # else it outlived the grace period
+            task.result()
+
+    def trace(self, session_id: str) -> LatencyTrace:
+        """For a new session; its spans go to the trace file, if there is one."""
+        return LatencyTrace(None if self._tracer is None else self._tracer.session(session_id))
+
+    async def drain(self) -> None:
+        """Admit nobody any more, flush what runs; after the grace period, drop it."""
+        self.draining = True
+        for client in self._running:
+            client.shut_down()
+        self.host.finish(shutting_down())
+        deadline_s = time.monotonic() + self.options.shutdown_grace_s
+        late = await _ended(self._running.values(), deadline_s)
+        if late:
+            logger.warning("%d sessions did not end in time", late)
+        await self.host.close(deadline_s - time.monotonic())
+        await _ended(self._following, deadline_s)
+
+    async def close(self) -> None:
+        """Drain, free the models, end the trace file."""
+        await self.drain()
+        await asyncio.to_thread(self.engine.close)
+        if self._tracer is not None:
+            self._tracer.close()
+
+    def refusal(
+        self, headers: Mapping[str, str], query: Mapping[str, str], subprotocols: Sequence[str]
+    ) -> ProtocolError | None:
+        """Why whoever sent this request may not have a place; None if it may."""
+        refusal = self._access_refusal(headers, query, subprotocols)
+        if refusal is not None:
+            return refusal
+        try:
+            self.host.check_room()
+        except ProtocolError as error:
+            return error
+        return None
+
+    def _guests(self) -> list[Served]:
+        return [client for client in self._running if not isinstance(client, Connection)]
+
+    def _access_refusal(
+        self, headers: Mapping[str, str], query: Mapping[str, str], subprotocols: Sequence[str]
+    ) -> ProtocolError | None:
+        refusal = self._origin_refusal(headers)
+        if refusal is not None:
+            return refusal
+        if not token_is_right(self.options.token, headers, query, subprotocols):
+            return ProtocolError(
+                ErrorCode.UNAUTHORIZED,
+                "token missing or wrong; send it as 'Authorization: Bearer …' or '?token=…'",
+            )
+        return shutting_down() if self.draining else None
+
+    def _origin_refusal(self, headers: Mapping[str, str]) -> ProtocolError | None:
+        if origin_is_allowed(self.options.allow_origin, headers):
+            return None
+        origin = headers.get("origin", "")[:200]
+        return ProtocolError(
+            ErrorCode.UNAUTHORIZED,
+            f"pages from {origin} may not connect; start the server with "
+            "--allow-origin to let them",
+        )
+
+
+def _spoken(websocket: WebSocket) -> str | None:
+    return SUBPROTOCOL if SUBPROTOCOL in websocket.scope["subprotocols"] else None
+
+
+def _is_undecided(client: Served) -> bool:
+    return isinstance(client, Connection) and client.state is ConnectionState.OPEN
+
+
+async def _ended(tasks: Iterable[asyncio.Task[None]], deadline_s: float) -> int:
+    """Wait for tasks until a moment (monotonic), then cancel the rest; gives their number."""
+    running = set(tasks)
+    if not running:
+        return 0
+    _, late = await asyncio.wait(running, timeout=max(0.0, deadline_s - time.monotonic()))
+    for task in late:
+        task.cancel()
+    if late:
+        await asyncio.wait(late)
+    return len(late)
+
+
+class StarletteSocket:
+    """An accepted Starlette websocket as a connection's `Socket`.
+
+    Starlette raises RuntimeError (in newer versions a subclass) for calls after the end.
+    """
+
+    def __init__(self, websocket: WebSocket) -> None:
+        self._websocket = websocket
+
+    async def receive(self) -> str | bytes:
+        """Raises SocketClosedError."""
+        try:
+            message = await self._websocket.receive()
+        except RuntimeError as error:
+            raise SocketClosedError("the client left") from error
+        if message["type"] == "websocket.disconnect":
+            for_good = message.get("code") in _GOODBYES
+            raise SocketClosedError("the client left", for_good=for_good)
+        text: str | None = message.get("text")
+        if text is not None:
+            return text
+        data: bytes = message["bytes"]
+        return data
+
+    async def send(self, text: str) -> None:
+        """Raises SocketClosedError."""
+        try:
+            await self._websocket.send_text(text)
+        except (WebSocketDisconnect, RuntimeError) as error:
+            raise SocketClosedError("the client left") from error
+
+    async def close(self, code: int, reason: str) -> None:
+        with suppress(WebSocketDisconnect, RuntimeError):
+            await self._websocket.close(code, reason)

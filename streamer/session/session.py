@@ -1,0 +1,345 @@
+"""Drives one recognizer: audio in on the event loop, steps on the engine, events out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from streamer.audio.clock import SAMPLE_RATE, ms_from_samples
+from streamer.recognition.contract import SpeechRecognizer
+from streamer.runtime.bounded_queue import BoundedQueue
+from streamer.runtime.deadline_executor import DeadlineExecutor, EngineClosedError
+from streamer.runtime.tracing import LatencyTrace
+from streamer.session.arrivals import Arrivals
+from streamer.transcript.events import AudioLost, Finalized, SessionEvent, StepDone
+
+logger = logging.getLogger(__name__)
+
+_SKIP_SAMPLES: Final = SAMPLE_RATE
+_POLL_S: Final = 0.1
+_MAX_CLOCK_SKEW_MS: Final = 60_000.0
+
+
+class SessionFailedError(RuntimeError):
+    """The recognizer broke; the message is for the client, the cause is in the log."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLimits:
+    outbox_events: int = 256
+    """No step begins while this many events wait for the client to read."""
+    max_backlog_s: float = 15.0
+    """Unprocessed audio beyond which `room` holds the caller back."""
+    recording: bool = False
+    """The audio is not live: hold the caller back for as long as it takes, lose nothing.
+    A live caller is held back only while its audio runs ahead of real time."""
+    live_slack_s: float = 2.0
+    """How far live audio may run ahead of the wall clock; covers jitter and bursts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """An event and how late it is, at the moment it was made.
+
+    `lag_ms`: age of the oldest audio that has arrived but has not been processed.
+    `capture_to_emit_ms`: only on `StepDone`; age, by the client's capture stamps, of the oldest
+    audio the step covered, or None if unstamped or if the clocks plainly disagree.
+    """
+
+    event: SessionEvent
+    lag_ms: float
+    made_ns: int
+    capture_to_emit_ms: float | None = None
+
+
+class Session:
+    """One stream of audio through one recognizer. Use as `async with`; leaving aborts.
+
+    All methods belong on the event loop. The recognizer is closed exactly once, after its last
+    step has ended, whatever happens.
+    """
+
+    def __init__(
+        self,
+        recognizer: SpeechRecognizer,
+        executor: DeadlineExecutor,
+        limits: SessionLimits | None = None,
+        trace: LatencyTrace | None = None,
+    ) -> None:
+        self._recognizer = recognizer
+        self._executor = executor
+        self._limits = limits or SessionLimits()
+        self.trace = trace or LatencyTrace()
+        self._outbox: BoundedQueue[Report] = BoundedQueue(self._limits.outbox_events)
+        self._arrivals = Arrivals()
+        self._wake = asyncio.Event()
+        self._progress = asyncio.Event()
+        self._stepping = asyncio.Lock()
+        self._finalizing: list[asyncio.Future[None]] = []
+        self._stopping = False
+        self._ended = False
+        self._closed = False
+        self._first_audio_s: float | None = None
+        self._newest_audio_s = 0.0
+        self._replay_until_ms = 0.0
+        self._totals = (0, 0, 0)
+        self._driver: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Session:
+        self._driver = asyncio.create_task(self._drive())
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.abort()
+
+    def __aiter__(self) -> AsyncIterator[Report]:
+        """Events as they come, to the last one after `stop`.
+
+        Raises:
+            SessionFailedError: the recognizer broke; everything before it has been given.
+        """
+        return aiter(self._outbox)
+
+    @property
+    def received_samples(self) -> int:
+        return self._snapshot()[0]
+
+    @property
+    def processed_samples(self) -> int:
+        return self._snapshot()[1]
+
+    @property
+    def lost_samples(self) -> int:
+        return self._snapshot()[2]
+
+    @property
+    def lag_ms(self) -> float:
+        """Age of the oldest audio that has arrived but has not been processed."""
+        return self._arrivals.age_ms(time.monotonic())
+
+    @property
+    def overdue_ms(self) -> float:
+        """`lag_ms` while a step is due; what is left over for the next step is no one's fault."""
+        return self.lag_ms if not self._closed and self._recognizer.due() else 0.0
+
+    def feed(self, samples: npt.NDArray[np.float32], capture_time_ms: float = 0.0) -> None:
+        """Take 16 kHz samples; never blocks. Ignored once the session is ending.
+
+        Args:
+            samples: mono, -1 … 1.
+            capture_time_ms: of the first sample, Unix epoch, client's clock; 0 if unknown.
+        """
+        if self._stopping or self._ended or len(samples) == 0:
+            return
+        now_s = time.monotonic()
+        if self._first_audio_s is None:
+            self._first_audio_s = now_s
+        self._newest_audio_s = now_s
+        start_sample = self._recognizer.received_samples
+        for lost in self._recognizer.accept(samples):
+            self._arrivals.forget_before(lost.start_sample + lost.n_samples)
+            self._report_loss(lost)
+        self._arrivals.add(start_sample, start_sample + len(samples), now_s, capture_time_ms)
+        self._wake.set()
+
+    async def skip(self, n_samples: int, reason: str) -> None:
+        """Advance the clock over audio that never arrived, in pieces that fit the buffer."""
+        lost: AudioLost | None = None
+        while n_samples > 0:
+            await self.room()
+            piece = min(n_samples, _SKIP_SAMPLES)
+            async with self._stepping:  # only `accept` may run beside a step
+                if self._stopping or self._ended:
+                    break
+                newest, *overruns = self._recognizer.skip(piece, reason)
+            for overrun in overruns:
+                self._report_loss(overrun)
+            lost = newest if lost is None else replace(lost, n_samples=lost.n_samples + piece)
+            n_samples -= piece
+            self._wake.set()
+        if lost is not None:
+            self._report_loss(lost)
+
+    async def room(self) -> None:
+        """Wait while more audio is unprocessed than the session should hold (see the limits)."""
+        while not self._ended and self._must_hold_back():
+            self._progress.clear()
+            try:
+                # Live audio stops being ahead of real time by the mere passing of time.
+                async with asyncio.timeout(_POLL_S):
+                    await self._progress.wait()
+            except TimeoutError:
+                continue
+
+    def expect_replay(self) -> None:
+        """A cut is over: what was spoken meanwhile comes now, all at once. It is held back like a
+        recording, for as long as it takes, and none of it is lost."""
+        if self._first_audio_s is not None:
+            missed_ms = (time.monotonic() - self._newest_audio_s) * 1000
+            self._replay_until_ms = ms_from_samples(self.received_samples) + missed_ms
+
+    async def finalize(self) -> None:
+        """Close the open segment over all audio fed so far; returns when that is done, with a
+        `Finalized` behind all that came of it.
+
+        Returns at once if the session is ending, which finalizes anyway.
+        """
+        if self._stopping or self._ended:
+            return
+        done = asyncio.get_running_loop().create_future()
+        self._finalizing.append(done)
+        self._wake.set()
+        await done
+
+    def stop(self) -> None:
+        """No more audio: the iteration gives what is left, finals included, and ends."""
+        self._stopping = True
+        self._wake.set()
+
+    async def abort(self) -> None:
+        """Give up now: waits for a running step, schedules no more, closes the recognizer."""
+        self._end(None)
+        if self._driver is not None:
+            await asyncio.shield(self._driver)
+
+    async def _drive(self) -> None:
+        flushed = False
+        try:
+            while not self._ended:
+                await self._wake.wait()
+                self._wake.clear()
+                while not self._ended and not flushed:
+                    waiting, self._finalizing = self._finalizing, []
+                    if self._recognizer.due():
+                        self._finalizing = waiting + self._finalizing
+                        await self._run("step", self._recognizer.step)
+                    elif waiting or self._stopping:
+                        flushed = self._stopping
+                        finalized = self._recognizer.received_samples
+                        await self._run("finalize", self._recognizer.finalize)
+                        for _ in waiting:
+                            self._put(Finalized(finalized))
+                        _release(waiting)
+                    else:
+                        break
+                if flushed:
+                    self._end(None)
+        except EngineClosedError:
+            self._end(SessionFailedError("the server is shutting down; connect again"))
+        except Exception:  # whatever broke, it ends this session and no other
+            logger.exception("the recognizer failed")
+            self._end(
+                SessionFailedError(
+                    "the recognizer failed and this session is over; what was committed stays "
+                    "valid, start a new session to go on"
+                )
+            )
+        finally:
+            self._totals = self._snapshot()
+            self._closed = True
+            self._recognizer.close()
+
+    async def _run(self, name: str, work: Callable[[], Iterator[SessionEvent]]) -> None:
+        """Run one pass on the engine; its events reach the outbox while it runs."""
+        await self._outbox.room()
+        loop = asyncio.get_running_loop()
+        covered_from = self._recognizer.processed_samples
+        finalized = self._recognizer.received_samples if name == "finalize" else 0
+
+        def job() -> tuple[int, int]:
+            started_ns = time.perf_counter_ns()
+            if not self._ended:
+                for event in work():
+                    loop.call_soon_threadsafe(self._report, event, covered_from)
+            return started_ns, time.perf_counter_ns()
+
+        async with self._stepping:
+            if self._ended:
+                return
+            deadline = self._arrivals.oldest_s()
+            queued_ns = time.perf_counter_ns()
+            started_ns, ended_ns = await self._executor.run(
+                time.monotonic() if deadline is None else deadline, job
+            )
+        self.trace.stage("dequeue", "queue", queued_ns, started_ns)
+        self.trace.add(name, "session", started_ns, ended_ns)
+        # What a finalize leaves over, less than a frame of the models, waits for more audio.
+        self._arrivals.forget_before(max(finalized, self._recognizer.processed_samples))
+        self._progress.set()
+
+    def _report(self, event: SessionEvent, covered_from: int) -> None:
+        capture_to_emit_ms = None
+        if isinstance(event, StepDone):
+            self.trace.stats.record_all(event.stages_ms)
+            captured_ms = self._arrivals.captured_ms(covered_from)
+            if captured_ms is not None:
+                age_ms = time.time() * 1000 - captured_ms
+                if 0 <= age_ms <= _MAX_CLOCK_SKEW_MS:
+                    capture_to_emit_ms = age_ms
+            self._arrivals.forget_before(event.processed_sample)
+        self._put(event, capture_to_emit_ms)
+
+    def _put(self, event: SessionEvent, capture_to_emit_ms: float | None = None) -> None:
+        self._outbox.put(Report(event, self.lag_ms, time.perf_counter_ns(), capture_to_emit_ms))
+
+    def _report_loss(self, lost: AudioLost) -> None:
+        """Losses that follow each other become one, so that a client that does not read
+        cannot make them pile up."""
+        newest = self._outbox.newest
+        if (
+            newest is not None
+            and isinstance(newest.event, AudioLost)
+            and newest.event.reason == lost.reason
+            and newest.event.start_sample + newest.event.n_samples == lost.start_sample
+        ):
+            merged = replace(newest.event, n_samples=newest.event.n_samples + lost.n_samples)
+            self._outbox.replace_newest(replace(newest, event=merged))
+            return
+        self._put(lost)
+
+    def _must_hold_back(self) -> bool:
+        received, processed, _ = self._snapshot()
+        if received - processed <= self._limits.max_backlog_s * SAMPLE_RATE:
+            return False
+        if not self._closed and not self._recognizer.due():
+            return False  # nothing goes on until more comes
+        if self._limits.recording or self._first_audio_s is None:
+            return True
+        received_ms = ms_from_samples(received)
+        if received_ms < self._replay_until_ms:
+            return True
+        elapsed_ms = (time.monotonic() - self._first_audio_s) * 1000
+        return received_ms > elapsed_ms + self._limits.live_slack_s * 1000
+
+    def _snapshot(self) -> tuple[int, int, int]:
+        if self._closed:
+            return self._totals
+        recognizer = self._recognizer
+        return recognizer.received_samples, recognizer.processed_samples, recognizer.lost_samples
+
+    def _end(self, error: SessionFailedError | None) -> None:
+        self._ended = True
+        self._outbox.close(error)
+        _release(self._finalizing)
+        self._wake.set()
+        self._progress.set()
+
+
+def _release(waiting: list[asyncio.Future[None]]) -> None:
+    for future in waiting:
+        if not future.done():
+            future.set_result(None)
+    waiting.clear()

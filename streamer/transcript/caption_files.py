@@ -1,0 +1,60 @@
+"""Captions written into a folder while they come: each final segment at once, in all formats."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Final, TextIO
+
+from streamer.transcript.formats import CaptionFormat, CaptionWriter, caption_writer
+from streamer.transcript.ledger import Segment
+
+_BUFFER_BYTES: Final = 1 << 20
+"""More than a segment: each reaches its file in one write, so a crash leaves whole segments."""
+
+
+class CaptionFiles:
+    """`NAME.srt`, `.vtt`, `.jsonl` and `.txt`, valid after every segment. A context manager."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        """Makes the folder if need be; files of that name are begun anew.
+
+        Raises:
+            OSError: they cannot be written.
+        """
+        self.paths = tuple(folder / f"{name}.{wanted}" for wanted in CaptionFormat)
+        self._files: list[tuple[TextIO, CaptionWriter]] = []
+        folder.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as opened:
+            for wanted, path in zip(CaptionFormat, self.paths, strict=True):
+                file = opened.enter_context(
+                    path.open("w", _BUFFER_BYTES, encoding="utf-8", newline="\n")
+                )
+                writer = caption_writer(wanted)
+                self._files.append((file, writer))
+                file.write(writer.head)
+                file.flush()
+            self._opened = opened.pop_all()
+
+    def add(self, segment: Segment) -> None:
+        """
+        Raises:
+            OSError: the disk is full, or has gone.
+        """
+        for file, writer in self._files:
+            file.write(writer.add(segment))
+            file.flush()
+
+    def __enter__(self) -> CaptionFiles:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        # `add` has written everything, or has told why it could not.
+        with suppress(OSError):
+            self._opened.close()

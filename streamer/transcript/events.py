@@ -1,0 +1,98 @@
+"""What a session reports while it listens. Times are absolute 16 kHz samples.
+
+These are the inside view; `streamer.protocol.messages` has their form on the wire.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from streamer.transcript.ledger import Emotion, Segment, Word
+
+
+@dataclass(frozen=True, slots=True)
+class WordsUpdate:
+    """Words of the open segment: newly committed ones once, and the whole tentative tail."""
+
+    segment_id: int
+    committed: tuple[Word, ...]
+    tentative: tuple[Word, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechBegan:
+    """Speech was heard and a segment is open; `start_sample` lies a little before the speech."""
+
+    segment_id: int
+    start_sample: int
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentClosed:
+    """A segment became final; one without words is reported too, as it clears tentative text.
+
+    `cause`: `silence` (the speaker paused), `finalize` (asked for, or the end of the audio),
+    `length` (speech goes on in the next segment), `loss` (audio behind it was lost).
+    """
+
+    segment: Segment
+    cause: str = "silence"
+
+
+@dataclass(frozen=True, slots=True)
+class Finalized:
+    """A request to finalize is done: all audio before `end_sample` is final."""
+
+    end_sample: int
+
+
+@dataclass(frozen=True, slots=True)
+class EmotionUpdate:
+    """The live emotion of the window `start_sample … end_sample`."""
+
+    emotion: Emotion
+    start_sample: int
+    end_sample: int
+
+
+@dataclass(frozen=True, slots=True)
+class AudioLost:
+    """Audio that will not be transcribed, and why (`overrun`, `gap`)."""
+
+    start_sample: int
+    n_samples: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DecoderChanged:
+    """The LLM left or rejoined the commit decision (`draft` or `fused`), and why."""
+
+    decoder: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepDone:
+    """One pass of the models over the newest audio.
+
+    `stages_ms` names each stage's duration; `processed_sample` is the audio covered so far,
+    `backlog_samples` what had arrived beyond it when the step ended.
+    """
+
+    step: int
+    processed_sample: int
+    backlog_samples: int
+    stages_ms: dict[str, float]
+
+
+SessionEvent = (
+    SpeechBegan
+    | WordsUpdate
+    | SegmentClosed
+    | Finalized
+    | EmotionUpdate
+    | AudioLost
+    | DecoderChanged
+    | StepDone
+)

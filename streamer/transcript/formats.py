@@ -1,0 +1,158 @@
+"""Captions as text: SRT, WebVTT, JSON lines and plain text. All are views of final segments."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import asdict
+from enum import StrEnum
+from typing import Any, Protocol
+
+from streamer.audio.clock import seconds_from_samples
+from streamer.transcript.cues import CueTrack
+from streamer.transcript.ledger import Segment, Word
+
+
+class CaptionFormat(StrEnum):
+    """The value is the suffix of such a file."""
+
+    SRT = "srt"
+    VTT = "vtt"
+    JSONL = "jsonl"
+    TXT = "txt"
+
+
+class CaptionWriter(Protocol):
+    """Makes a file of segments as they become final: `head`, then what `add` gives for each, is
+    a valid file at every point."""
+
+    head: str
+
+    def add(self, segment: Segment) -> str:
+        """The text of the next segment."""
+
+
+def caption_writer(wanted: CaptionFormat) -> CaptionWriter:
+    """A writer for a new file."""
+    match wanted:
+        case CaptionFormat.SRT:
+            return _Srt()
+        case CaptionFormat.VTT:
+            return _Vtt()
+        case CaptionFormat.JSONL:
+            return _Jsonl()
+        case CaptionFormat.TXT:
+            return _Txt()
+
+
+def caption_text(wanted: CaptionFormat, segments: Iterable[Segment]) -> str:
+    """A whole file."""
+    writer = caption_writer(wanted)
+    return writer.head + "".join(writer.add(segment) for segment in segments)
+
+
+class _Srt:
+    """SubRip: numbered cues. The format knows no escapes; an arrow in the text is replaced."""
+
+    head = ""
+
+    def __init__(self) -> None:
+        self._track = CueTrack()
+        self._number = 0
+
+    def add(self, segment: Segment) -> str:
+        text = ""
+        for cue in self._track.add(segment):
+            separator = "\n" if self._number else ""
+            self._number += 1
+            times = f"{_srt_time(cue.start_ms)} --> {_srt_time(cue.end_ms)}"
+            lines = "\n".join(line.replace("-->", "\u2192") for line in cue.lines)
+            text += f"{separator}{self._number}\n{times}\n{lines}\n"
+        return text
+
+
+class _Vtt:
+    """WebVTT; the emotion is the class of a span (`<c.happy>`), so that a page can style it."""
+
+    head = "WEBVTT\n"
+
+    def __init__(self) -> None:
+        self._track = CueTrack()
+
+    def add(self, segment: Segment) -> str:
+        text = ""
+        for cue in self._track.add(segment):
+            lines = "\n".join(_vtt_escape(line) for line in cue.lines)
+            css_class = re.sub(r"[^a-z]", "", (cue.emotion or "").lower())
+            if css_class:
+                lines = f"<c.{css_class}>{lines}</c>"
+            text += f"\n{_vtt_time(cue.start_ms)} --> {_vtt_time(cue.end_ms)}\n{lines}\n"
+        return text
+
+
+class _Jsonl:
+    """One JSON object a segment and line, with its words; times in seconds."""
+
+    head = ""
+
+    def add(self, segment: Segment) -> str:
+        words = [word_dict(word) for word in segment.words]
+        return json.dumps(segment_dict(segment) | {"words": words}) + "\n"
+
+
+class _Txt:
+    """One line of text a segment."""
+
+    head = ""
+
+    def add(self, segment: Segment) -> str:
+        return f"{_one_line(segment.text)}\n"
+
+
+def word_dict(word: Word) -> dict[str, Any]:
+    """A word with what decided for it, if it had a rival."""
+    decision = {} if word.decision is None else {"decision": _rounded(asdict(word.decision))}
+    return {
+        "text": word.text,
+        "start_s": round(seconds_from_samples(word.start_sample), 3),
+        "end_s": round(seconds_from_samples(word.end_sample), 3),
+        "confidence": round(word.confidence, 4),
+    } | decision
+
+
+def segment_dict(segment: Segment) -> dict[str, Any]:
+    """A segment without its words; `unknown` stands where no emotion was told."""
+    emotion = segment.emotion
+    return {
+        "start_s": round(seconds_from_samples(segment.start_sample), 3),
+        "end_s": round(seconds_from_samples(segment.end_sample), 3),
+        "text": segment.text,
+        "emotion": {
+            "label": emotion.label if emotion else "unknown",
+            "probs": {k: round(p, 4) for k, p in emotion.probs.items()} if emotion else {},
+        },
+    }
+
+
+def _rounded(values: dict[str, Any]) -> dict[str, Any]:
+    return {k: round(v, 3) if isinstance(v, float) else v for k, v in values.items()}
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _vtt_escape(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _srt_time(ms: int) -> str:
+    return _vtt_time(ms).replace(".", ",")
+
+
+def _vtt_time(ms: int) -> str:
+    seconds, ms = divmod(ms, 1000)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:02d}:{minutes:02d}:{seconds:02d}.{ms:03d}"

@@ -1,0 +1,215 @@
+"""The word ledger: what has been said, and how sure we are of it.
+
+Committed words are append-only: their text and times never change and they never vanish.
+Tentative words are replaced as a whole at every update. Closing a segment makes its committed
+words final and fixes its emotion. Every protocol and every export is a view of this ledger.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+
+class LedgerError(RuntimeError):
+    """A call that would break the ledger's contract; a bug in the caller."""
+
+
+class WordState(StrEnum):
+    TENTATIVE = "tentative"
+    COMMITTED = "committed"
+    FINAL = "final"
+
+
+@dataclass(frozen=True, slots=True)
+class Emotion:
+    """A label out of `neutral happy sad angry fearful disgust unknown`, and the probabilities."""
+
+    label: str
+    probs: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Why a word was preferred to the best rival in its place: what the sound, the LLM and the
+    expected words say more for it than for the rival, in weighted nats. The sum decides."""
+
+    rival: str
+    audio: float
+    text: float
+    hot_words: float
+    heard: dict[str, float] = field(default_factory=dict)
+    """How sound and emotion shared in what the LLM heard beside the text; empty if it read only."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecognizedWord:
+    """A recognized word before the ledger has numbered it; times in absolute samples."""
+
+    text: str
+    start_sample: int
+    end_sample: int
+    confidence: float
+    decision: Decision | None = None
+    """None: nothing else was considered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word in the ledger. `id` is unique in the session and grows with time."""
+
+    id: int
+    text: str
+    start_sample: int
+    end_sample: int
+    confidence: float
+    state: WordState
+    segment_id: int
+    decision: Decision | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stretch of speech between two endpoints."""
+
+    id: int
+    start_sample: int
+    end_sample: int
+    words: tuple[Word, ...] = field(default=())
+    emotion: Emotion | None = None
+    final: bool = False
+
+    @property
+    def text(self) -> str:
+        return " ".join(word.text for word in self.words)
+
+
+class Ledger:
+    """The words and segments of one session."""
+
+    def __init__(self, max_final_segments: int | None = None) -> None:
+        """
+        Args:
+            max_final_segments: of those that are final only the newest are kept; None keeps all.
+        """
+        self._segments: deque[Segment] = deque(maxlen=max_final_segments)
+        self._next_segment_id = 0
+        self._last_end = 0
+        self._open: Segment | None = None
+        self._committed: list[Word] = []
+        self._tentative: tuple[Word, ...] = ()
+        self._next_word_id = 0
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """The final segments that are kept, oldest first."""
+        return tuple(self._segments)
+
+    @property
+    def open_segment(self) -> Segment | None:
+        """The segment being spoken, with its committed words."""
+        if self._open is None:
+            return None
+        return replace(self._open, words=tuple(self._committed))
+
+    @property
+    def tentative(self) -> tuple[Word, ...]:
+        return self._tentative
+
+    @property
+    def words(self) -> tuple[Word, ...]:
+        """All words that are kept, in order: final, committed, tentative."""
+        final = (word for segment in self._segments for word in segment.words)
+        return (*final, *self._committed, *self._tentative)
+
+    def open(self, start_sample: int) -> Segment:
+        """Begin a segment.
+
+        Raises:
+            LedgerError: a segment is open already, or starts before the last one ended.
+        """
+        if self._open is not None:
+            raise LedgerError(f"segment {self._open.id} is still open")
+        if start_sample < self._last_end:
+            raise LedgerError("a segment cannot start before the previous one ended")
+        self._open = Segment(self._next_segment_id, start_sample, start_sample)
+        return self._open
+
+    def commit(self, words: Sequence[RecognizedWord]) -> tuple[Word, ...]:
+        """Append words for good; tentative words are dropped, the caller sets them anew.
+
+        Raises:
+            LedgerError: no segment is open, or a word starts before the word it follows.
+        """
+        segment = self._require_open()
+        added = []
+        last_start = self._committed[-1].start_sample if self._committed else segment.start_sample
+        for number, word in enumerate(words, self._next_word_id):
+            if word.start_sample < last_start or word.end_sample < word.start_sample:
+                # It may be logged, so it does not say what was said.
+                raise LedgerError(f"word {number} runs backwards in time")
+            last_start = word.start_sample
+            added.append(self._number(word, WordState.COMMITTED, number))
+        self._next_word_id += len(added)
+        self._committed.extend(added)
+        self._tentative = ()
+        return tuple(added)
+
+    def set_tentative(self, words: Sequence[RecognizedWord]) -> tuple[Word, ...]:
+        """Replace the tentative tail. Ids continue those of the committed words.
+
+        Raises:
+            LedgerError: no segment is open.
+        """
+        self._require_open()
+        self._tentative = tuple(
+            self._number(word, WordState.TENTATIVE, self._next_word_id + i)
+            for i, word in enumerate(words)
+        )
+        return self._tentative
+
+    def close(self, end_sample: int, emotion: Emotion | None) -> Segment:
+        """End the open segment: committed words become final, tentative ones are dropped.
+
+        A segment without words leaves no trace; its (empty) value is still returned.
+
+        Raises:
+            LedgerError: no segment is open, or it would end before its last word began.
+        """
+        segment = self._require_open()
+        if end_sample < segment.start_sample or (
+            self._committed and end_sample < self._committed[-1].start_sample
+        ):
+            raise LedgerError("a segment cannot end before its words began")
+        final = replace(
+            segment,
+            end_sample=end_sample,
+            words=tuple(replace(word, state=WordState.FINAL) for word in self._committed),
+            emotion=emotion,
+            final=True,
+        )
+        if final.words:
+            self._segments.append(final)
+            self._next_segment_id += 1
+            self._last_end = end_sample
+        self._open, self._committed, self._tentative = None, [], ()
+        return final
+
+    def _require_open(self) -> Segment:
+        if self._open is None:
+            raise LedgerError("no segment is open")
+        return self._open
+
+    def _number(self, word: RecognizedWord, state: WordState, word_id: int) -> Word:
+        return Word(
+            word_id,
+            word.text,
+            word.start_sample,
+            word.end_sample,
+            word.confidence,
+            state,
+            self._require_open().id,
+            word.decision,
+        )

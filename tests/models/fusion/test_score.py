@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamer.models.fusion.score import Candidate, FusionWeights, LlmFusion, opening_text
+from streamer.models.llm.contract import Ask
+
+
+class ScriptedScorer:
+    """Likes words by a list of prices; keeps what it was given."""
+
+    def __init__(self, prices: dict[str, float] | None = None) -> None:
+        self.prices = prices or {}
+        self.asked: list[list[str]] = []
+
+    def context(self, text: str = "") -> list[str]:
+        return [text]
+
+    def extend(self, context: list[str], text: str) -> None:
+        context.append(text)
+
+    def score(self, asked: Sequence[Ask]) -> list[list[float]]:
+        self.asked.extend(list(ask.texts) for ask in asked)
+        return [
+            [sum(self.prices.get(word, -1.0) for word in text.split()) for text in ask.texts]
+            for ask in asked
+        ]
+
+
+def fused(scorer: ScriptedScorer, llm: float, word: float, opening: str = "") -> LlmFusion:
+    return LlmFusion(scorer, FusionWeights(llm=llm, word=word), opening)  # type: ignore[arg-type]
+
+
+@given(st.lists(st.builds(Candidate, st.text("ab ", max_size=9), st.floats(-90, 0)), min_size=1))
+def test_without_weights_the_acoustics_decide(candidates: list[Candidate]) -> None:
+    terms = fused(ScriptedScorer(), 0.0, 0.0).terms(candidates)
+    assert [each.total for each in terms] == [candidate.logprob for candidate in candidates]
+
+
+def test_the_score_is_log_linear() -> None:
+    fusion = fused(ScriptedScorer({"sea": -2.0, "see": -9.0}), 0.5, 0.25)
+    terms = fusion.terms([Candidate("the sea", -4.0), Candidate("the see", -3.0)])
+    assert [each.total for each in terms] == pytest.approx([-4 - 1.5 + 0.5, -3 - 5 + 0.5])
+
+
+def test_words_carry_their_leading_space_and_nothing_stays_nothing() -> None:
+    scorer = ScriptedScorer()
+    fused(scorer, 1.0, 0.0).terms([Candidate("a b", 0.0), Candidate("", 0.0)])
+    assert scorer.asked == [[" a b", ""]]
+
+
+def test_committed_words_extend_the_context() -> None:
+    fusion = fused(ScriptedScorer(), 1.0, 0.0, "Ahoy.\n")
+    fusion.append("one two")
+    fusion.append("")
+    fusion.append("three")
+    assert fusion._context == ["Ahoy.\n", " one two", " three"]
+
+
+class Diarist(ScriptedScorer):
+    """Writes `(sad)` behind sad words, and `(happy)` often, whatever was said."""
+
+    def score(self, asked: Sequence[Ask]) -> list[list[float]]:
+        self.asked.extend(list(ask.texts) for ask in asked)
+        likely = {" (sad)": -9.0, " (happy)": -2.0}
+        return [
+            [
+                likely[text] + (5.0 if "sad" in text and "alas" in "".join(ask.context) else 0.0)
+                for text in ask.texts
+            ]
+            for ask in asked
+        ]
+
+
+def test_the_emotion_token_speaks_for_what_the_words_tell() -> None:
+    scorer = Diarist()
+    fusion = LlmFusion(scorer, FusionWeights(emotion_token=0.5), "")  # type: ignore[arg-type]
+    assert fusion.felt(["sad", "happy"]) == {"sad": 0.0, "happy": 0.0}
+    fusion.append("alas")
+    assert fusion.felt(["sad", "happy"]) == {"sad": 2.5, "happy": 0.0}
+
+
+def test_without_weight_the_emotion_token_is_not_even_asked_for() -> None:
+    scorer = Diarist()
+    assert LlmFusion(scorer, FusionWeights(), "").felt(["sad", "happy"]) == {}  # type: ignore[arg-type]
+    assert scorer.asked == []
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_change_of_emotion_is_a_stage_direction_if_it_is_wanted(told: bool) -> None:
+    weights = FusionWeights(emotion_in_context=told)
+    fusion = LlmFusion(ScriptedScorer(), weights, "")  # type: ignore[arg-type]
+    for emotion, said in (("sad", "one"), ("sad", "two"), ("happy", "three")):
+        fusion.hear(emotion)
+        fusion.append(said)
+    directions = [" (sad)", " one", " two", " (happy)", " three"]
+    assert fusion._context[1:] == [text for text in directions if told or "(" not in text]
+
+
+@pytest.mark.parametrize(
+    ("context", "hot_words", "expected"),
+    [
+        ("", (), ""),
+        ("  A talk. \n", (), "A talk.\n"),
+        ("", ("Ada", "Wernher"), "Names and terms: Ada, Wernher.\n"),
+        ("A talk.", ("Ada",), "Names and terms: Ada.\nA talk.\n"),
+    ],
+)
+def test_the_opening_text(context: str, hot_words: tuple[str, ...], expected: str) -> None:
+    assert opening_text(context, hot_words) == expected

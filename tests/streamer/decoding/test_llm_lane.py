@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from streamer.decoding.llm_lane import MAX_SESSIONS, LlmLane
+from streamer.models.fusion.score import Candidate, FusionWeights
+from streamer.models.llm.contract import Ask
+from streamer.runtime.batcher import Batcher
+from streamer.runtime.tracing import NullSpans
+
+
+class WaitingScorer:
+    """Prefers long words; waits to be let go and keeps who shared a pass."""
+
+    def __init__(self) -> None:
+        self.open = threading.Event()
+        self.entered = threading.Event()
+        self.passes: list[list[str]] = []
+
+    def context(self, text: str = "") -> list[str]:
+        return [text]
+
+    def score(self, asked: Sequence[Ask]) -> list[list[float]]:
+        self.entered.set()
+        assert self.open.wait(10)
+        self.passes.append([ask.context[0] for ask in asked])  # type: ignore[index]
+        return [[float(len(text)) for text in ask.texts] for ask in asked]
+
+
+class Spans:
+    def __init__(self) -> None:
+        self.made: list[tuple[str, str, int, int]] = []
+
+    def add(self, name: str, lane: str, start_ns: int, end_ns: int) -> None:
+        self.made.append((name, lane, start_ns, end_ns))
+
+
+@pytest.fixture
+def batcher() -> Iterator[Batcher]:
+    batcher = Batcher(2, "llm")
+    yield batcher
+    batcher.close()
+
+
+def test_sessions_that_wait_share_a_pass_and_get_their_own_scores(batcher: Batcher) -> None:
+    scorer = WaitingScorer()
+    lane = LlmLane(scorer, batcher)  # type: ignore[arg-type]
+    weights = FusionWeights(llm=1.0, word=0.0)
+    found: dict[str, list[float]] = {}
+
+    def ask(name: str) -> None:
+        fusion = lane.fusion(weights, name, NullSpans())
+        terms = fusion.terms([Candidate(name, -1.0), Candidate("x", -2.0)])
+        found[name] = [each.total for each in terms]
+
+    threads = [threading.Thread(target=ask, args=("a" * i,)) for i in range(1, MAX_SESSIONS + 4)]
+    threads[0].start()
+    assert scorer.entered.wait(10)
+    for thread in threads[1:]:
+        thread.start()
+    while len(lane._lane.waiting) < len(threads) - 1:
+        threading.Event().wait(0.001)
+    scorer.open.set()
+    for thread in threads:
+        thread.join(10)
+    assert [len(names) for names in scorer.passes] == [1, MAX_SESSIONS, 2]
+    for name, scores in found.items():
+        assert scores == [len(name) + 1 - 1.0, 2 - 2.0]
+
+
+def test_a_session_is_told_what_its_passes_cost(batcher: Batcher) -> None:
+    scorer = WaitingScorer()
+    scorer.open.set()
+    spans = Spans()
+    fusion = LlmLane(scorer, batcher).fusion(FusionWeights(), "", spans)  # type: ignore[arg-type]
+    for _ in range(3):
+        fusion.terms([Candidate("a", 0.0), Candidate("b", 0.0)])
+    assert [span[:2] for span in spans.made] == [("llm", "llm")] * 3
+    took_ns = sum(end - start for _, _, start, end in spans.made)
+    assert fusion.busy_ms == pytest.approx(took_ns / 1e6)

@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from starlette.datastructures import QueryParams
+
+from streamer.dialects.deepgram.settings import read_settings
+from streamer.dialects.deepgram.view import DeepgramView
+from streamer.session.session import Report
+from streamer.transcript.events import AudioLost
+from tests.streamer.dialects.views import PromptContext, report
+
+BASE = "encoding=linear16&sample_rate=16000&model=nova-3"
+
+
+def view(more: str = "interim_results=true") -> DeepgramView:
+    settings = read_settings(QueryParams(f"{BASE}&{more}"), "draft")
+    return DeepgramView(settings, "request", {"asr": "moonshine"})
+
+
+def told(by: DeepgramView, *reports: Report) -> list[dict[str, Any]]:
+    return [message for one in reports for message in by.on_event(one)]
+
+
+def gist(message: dict[str, Any]) -> tuple[Any, ...]:
+    """Kind, text, and the flags that are set."""
+    if message["type"] != "Results":
+        return (message["type"],)
+    flags = [f for f in ("is_final", "speech_final", "from_finalize") if message[f]]
+    return ("Results", message["channel"]["alternatives"][0]["transcript"], *flags)
+
+
+def test_an_utterance() -> None:
+    speaker = PromptContext()
+    messages = told(
+        view("interim_results=true&vad_events=true"),
+        speaker.begin(),
+        speaker.words("", "Hello"),
+        speaker.words("", "Hello"),  # nothing new to show
+        speaker.words("Hello,", "word"),
+        speaker.words("world."),
+        speaker.close(),
+    )
+    assert [gist(message) for message in messages] == [
+        ("SpeechStarted",),
+        ("Results", "Hello"),
+        ("Results", "Hello, word"),
+        ("Results", "Hello, world."),
+        ("Results", "Hello, world.", "is_final", "speech_final"),
+    ]
+    final = messages[-1]
+    assert (final["start"], final["duration"]) == (0.0, 1.5)
+    assert final["emotion"] == {"label": "sad", "probs": {"sad": 0.75, "neutral": 0.25}}
+    assert final["channel"]["alternatives"][0]["words"] == [
+        {
+            "word": "hello",
+            "punctuated_word": "Hello,",
+            "start": 0.0,
+            "end": 0.5,
+            "confidence": 0.9,
+            "state": "committed",
+        },
+        {
+            "word": "world",
+            "punctuated_word": "world.",
+            "start": 0.5,
+            "end": 1.0,
+            "confidence": 0.9,
+            "state": "committed",
+        },
+    ]
+
+
+def test_interim_results_and_vad_events_are_for_those_who_ask() -> None:
+    speaker = PromptContext()
+    messages = told(view(""), speaker.begin(), speaker.words("Yes.", "no"), speaker.close())
+    assert [gist(m) for m in messages] == [("Results", "Yes.", "is_final", "speech_final")]
+
+
+def test_long_speech_comes_in_finals_that_follow_each_other() -> None:
+    by, speaker = view(""), PromptContext()
+    messages = told(
+        by,
+        speaker.begin(),
+        speaker.words("one two three", "four"),
+        speaker.words("four five six", "seven"),
+        speaker.words("seven", "eight"),
+        speaker.words("eight"),
+        speaker.close("length", silence=0),
+        speaker.words("nine"),
+        speaker.close(),
+    )
+    assert [gist(message) for message in messages] == [
+        ("Results", "one two three four five six", "is_final"),
+        ("Results", "seven eight", "is_final"),
+        ("Results", "nine", "is_final", "speech_final"),
+    ]
+    assert [(m["start"], m["duration"]) for m in messages] == [(0, 3), (3, 1), (4, 1)]
+
+
+def test_finalize_marks_the_words_it_flushed() -> None:
+    by, speaker = view(""), PromptContext()
+    messages = told(
+        by,
+        speaker.begin(),
+        speaker.words("and so"),
+        speaker.close("finalize"),
+        speaker.step(),
+        speaker.finalized(),
+        speaker.finalized(),
+    )
+    flags = ("is_final", "speech_final", "from_finalize")
+    assert [gist(message) for message in messages] == [
+        ("Results", "and so", *flags),
+        ("Results", "", *flags),
+    ]
+    assert list(by.on_end()) == []
+
+
+def test_the_end_of_the_audio_is_no_finalize() -> None:
+    by, speaker = view(""), PromptContext()
+    assert not told(by, speaker.begin(), speaker.words("the end"), speaker.close("finalize"))
+    assert [gist(message) for message in by.on_end()] == [("Results", "the end", "is_final")]
+
+
+@pytest.mark.parametrize(("given", "speech_final"), [("false", False), ("300", True)])
+def test_endpointing_can_be_switched_off(given: str, speech_final: bool) -> None:
+    speaker = PromptContext()
+    by = view(f"endpointing={given}")
+    (final,) = told(by, speaker.begin(), speaker.words("so"), speaker.close())
+    assert final["speech_final"] is speech_final
+
+
+def test_utterance_end_comes_once_behind_the_gap() -> None:
+    by, speaker = view("interim_results=true&utterance_end_ms=1000"), PromptContext()
+    told(by, speaker.begin(), speaker.words("bye"), speaker.close())
+    assert not told(by, speaker.step())
+    speaker.clock += 8_000
+    (end,) = told(by, speaker.step(), speaker.step())
+    assert end == {"type": "UtteranceEnd", "channel": [0, 1], "last_word_end": 0.5}
+
+
+def test_utterance_end_does_not_wait_for_noise_to_end() -> None:
+    by, speaker = view("interim_results=true&utterance_end_ms=1000"), PromptContext()
+    told(by, speaker.begin(), speaker.words("bye"))
+    speaker.clock += 16_000  # the detector takes what follows for speech
+    messages = told(by, speaker.step())
+    assert [gist(message) for message in messages] == [
+        ("Results", "bye", "is_final"),
+        ("UtteranceEnd",),
+    ]
+
+
+def test_lost_audio_shows() -> None:
+    by, speaker = view(""), PromptContext()
+    lost = report(AudioLost(0, 1_600, "overrun"))
+    (final,) = told(by, lost, speaker.begin(), speaker.words("so"), speaker.close())
+    assert final["lost_ms"] == 100.0
+    assert by.lost_samples == 1_600
+
+
+def test_the_live_emotion_rides_along() -> None:
+    by, speaker = view(), PromptContext()
+    messages = told(by, speaker.begin(), speaker.feel(), speaker.words("", "well"))
+    assert messages[-1]["emotion"]["label"] == "sad"

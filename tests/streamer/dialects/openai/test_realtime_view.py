@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+from typing import Any
+
+from streamer.dialects.openai.realtime_view import RealtimeView
+from streamer.session.session import Report
+from streamer.transcript.events import AudioLost
+from tests.streamer.dialects.views import PromptContext, report
+
+DELTA = "conversation.item.input_audio_transcription.delta"
+COMPLETED = "conversation.item.input_audio_transcription.completed"
+
+
+def told(by: RealtimeView, *reports: Report) -> list[dict[str, Any]]:
+    return [message for one in reports for message in by.on_event(one)]
+
+
+def texts(messages: list[dict[str, Any]]) -> list[str]:
+    """Deltas and transcripts."""
+    return [
+        m.get("delta", m.get("transcript")) for m in messages if m["type"] in (DELTA, COMPLETED)
+    ]
+
+
+def test_a_turn() -> None:
+    by, speaker = RealtimeView(beta=False), PromptContext()
+    messages = told(
+        by,
+        speaker.begin(),
+        speaker.words("", "Hello"),  # tentative words cannot be told
+        speaker.words("Hello,", "word"),
+        speaker.words("world."),
+        speaker.close(),
+    )
+    assert [message["type"] for message in messages] == [
+        "input_audio_buffer.speech_started",
+        DELTA,
+        DELTA,
+        "input_audio_buffer.speech_stopped",
+        "input_audio_buffer.committed",
+        "conversation.item.added",
+        "conversation.item.done",
+        COMPLETED,
+    ]
+    assert texts(messages) == ["Hello,", " world.", "Hello, world."]
+    assert [message.get("lag_ms") for message in messages if "delta" in message] == [5.0, 5.0]
+    assert messages[0]["audio_start_ms"] == 0
+    assert messages[3]["audio_end_ms"] == 1500
+    done = messages[-1]
+    assert done["usage"] == {"type": "duration", "seconds": 1.5}
+    assert done["emotion"]["label"] == "sad"
+    assert done["segments"][0]["text"] == "Hello, world."
+    assert len({m["item_id"] for m in messages if "item_id" in m}) == 1
+
+    again = told(by, speaker.begin(), speaker.words("Bye."), speaker.close())
+    assert again[-1]["item_id"] != done["item_id"]
+    committed = next(m for m in again if m["type"] == "input_audio_buffer.committed")
+    assert committed["previous_item_id"] == done["item_id"]
+
+
+def test_a_segment_that_was_split_is_still_one_turn() -> None:
+    by, speaker = RealtimeView(beta=False), PromptContext()
+    messages = told(
+        by,
+        speaker.begin(),
+        speaker.words("on and"),
+        speaker.close("length", silence=0),
+        speaker.words("on"),
+        speaker.close(),
+    )
+    assert texts(messages) == ["on and", " on", "on and on"]
+
+
+def test_commits_make_the_items_without_turn_detection() -> None:
+    by, speaker = RealtimeView(beta=True), PromptContext()
+    by.turns = False
+    first = told(by, speaker.begin(), speaker.words("one"), speaker.close())
+    assert [message["type"] for message in first] == [DELTA]
+    by.expect("commit")
+    second = told(
+        by, speaker.begin(), speaker.words("two"), speaker.close("finalize"), speaker.finalized()
+    )
+    assert [message["type"] for message in second] == [
+        DELTA,
+        "input_audio_buffer.committed",
+        "conversation.item.created",
+        COMPLETED,
+    ]
+    assert texts(second) == [" two", "one two"]
+    assert [segment["text"] for segment in second[-1]["segments"]] == ["one", "two"]
+
+
+def test_a_commit_is_answered_without_speech_too() -> None:
+    by, speaker = RealtimeView(beta=False), PromptContext()
+    by.expect("commit")
+    speaker.clock = 1_600
+    done = told(by, speaker.finalized())[-1]
+    assert (done["type"], done["transcript"]) == (COMPLETED, "")
+    assert done["emotion"] == {"label": "unknown", "probs": {}}
+    assert done["usage"]["seconds"] == 0.1
+
+
+def test_clear_forgets_what_was_not_committed() -> None:
+    by, speaker = RealtimeView(beta=False), PromptContext()
+    by.turns = False
+    by.expect("clear")
+    by.expect("commit")
+    messages = told(
+        by,
+        speaker.begin(),
+        speaker.words("never mind"),
+        speaker.close("finalize"),
+        speaker.finalized(),
+        speaker.begin(),
+        speaker.words("Yes."),
+        speaker.close("finalize"),
+        speaker.finalized(),
+    )
+    assert texts(messages) == ["never mind", "Yes.", "Yes."]
+    assert messages[1]["type"] == "input_audio_buffer.cleared"
+    assert messages[2]["item_id"] != messages[0]["item_id"]
+
+
+def test_a_client_may_commit_in_the_middle_of_a_turn() -> None:
+    by, speaker = RealtimeView(beta=False), PromptContext()
+    by.expect("commit")
+    messages = told(
+        by, speaker.begin(), speaker.words("half"), speaker.close("finalize"), speaker.finalized()
+    )
+    assert "input_audio_buffer.speech_stopped" not in [message["type"] for message in messages]
+    assert texts(messages) == ["half", "half"]
+
+
+def test_what_was_said_is_completed_when_the_server_ends() -> None:
+    by, speaker = RealtimeView(beta=False), PromptContext()
+    told(by, report(AudioLost(0, 160, "gap")), speaker.begin(), speaker.words("bye"))
+    told(by, speaker.close("finalize"))
+    *_, done = by.on_end()
+    assert (done["transcript"], done["lost_ms"]) == ("bye", 10.0)
+    assert list(by.on_end()) == []

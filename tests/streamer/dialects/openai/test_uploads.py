@@ -1,0 +1,110 @@
+"""Uploads over a real socket; `tests/contract` has the vendor's client."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+import soundfile
+
+from streamer.app import ServerOptions
+from tests.fakes import FakeEngine, eventually, tone
+from tests.serving import ServerThread
+
+
+@pytest.fixture
+def server() -> Iterator[ServerThread]:
+    with ServerThread() as running:
+        yield running
+
+
+def wav(seconds: float) -> bytes:
+    file = io.BytesIO()
+    soundfile.write(file, tone(seconds), 16_000, format="WAV")
+    return file.getvalue()
+
+
+def post(server: ServerThread, seconds: float, **fields: Any) -> httpx.Response:
+    url = f"{server.http_url}v1/audio/transcriptions"
+    files = {"file": ("a.wav", wav(seconds))}
+    return httpx.post(url, data=fields, files=files, timeout=30)
+
+
+def test_everything_is_heard(server: ServerThread) -> None:
+    answer = post(server, 10.3).json()
+    assert len(answer["text"].split()) == 21
+    assert answer["usage"] == {"type": "duration", "seconds": 10.3}
+    assert server.sample("streamer_sessions_total") == 1
+    assert server.sample("streamer_sessions_active") == 0
+
+
+def test_words_are_sent_while_it_is_being_heard() -> None:
+    engine = FakeEngine()
+    with ServerThread(engine=engine) as server:
+        url = f"{server.http_url}v1/audio/transcriptions"
+        files = {"file": ("a.wav", wav(2.0))}
+        with httpx.stream("POST", url, data={"stream": "true"}, files=files, timeout=30) as answer:
+            lines = answer.iter_lines()
+            first = json.loads(next(lines).removeprefix("data: "))
+            assert first == {"type": "transcript.text.delta", "delta": "w0"}
+            rest = [json.loads(line.removeprefix("data: ")) for line in lines if line]
+    assert rest[-1]["text"] == "w0 w8000 w16000 w24000"
+    assert "w0" + "".join(event["delta"] for event in rest[:-1]) == rest[-1]["text"]
+
+
+@pytest.mark.parametrize("stream", ["false", "true"])
+def test_a_client_that_leaves_frees_its_place(stream: str) -> None:
+    engine = FakeEngine()
+    with ServerThread(engine=engine) as server:
+        engine.hold.clear()
+        url = f"{server.http_url}v1/audio/transcriptions"
+        files = {"file": ("a.wav", wav(2.0))}
+        with (
+            pytest.raises(httpx.ReadTimeout),
+            httpx.stream("POST", url, data={"stream": stream}, files=files, timeout=0.5) as answer,
+        ):
+            answer.read()
+        eventually(lambda: len(engine.recognizers) == 1)
+        engine.hold.set()
+        eventually(lambda: engine.recognizers[0].closed == 1)
+        eventually(lambda: server.server.connections == 0)
+
+
+def test_a_recognizer_that_breaks_is_told() -> None:
+    engine = FakeEngine()
+    engine.fail_at_step = 1
+    with ServerThread(engine=engine) as server:
+        answer = post(server, 2.0)
+        assert answer.status_code == 500
+        assert answer.json()["error"]["type"] == "server_error"
+        streamed = post(server, 2.0, stream="true")
+        assert streamed.status_code == 200
+        assert json.loads(streamed.text.removeprefix("data: "))["error"]["code"] == "internal"
+
+
+def test_without_a_recognizer_there_is_an_error() -> None:
+    engine = FakeEngine()
+    engine.broken = True
+    with ServerThread(engine=engine) as server:
+        answer = post(server, 1.0)
+    assert answer.status_code == 500
+    assert "could not be set up" in answer.json()["error"]["message"]
+
+
+def test_without_a_place_there_is_no_upload() -> None:
+    with ServerThread(ServerOptions(token="s3cret")) as server:
+        assert post(server, 1.0).status_code == 401
+
+
+def test_damaged_files_are_named_as_the_client_named_them(server: ServerThread) -> None:
+    url = f"{server.http_url}v1/audio/transcriptions"
+    flac = io.BytesIO()
+    soundfile.write(flac, tone(5.0), 16_000, format="FLAC")
+    cut = flac.getvalue()[: len(flac.getvalue()) // 2]
+    answer = httpx.post(url, files={"file": ("talk.flac", cut)}, timeout=30)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["message"].startswith("file: talk.flac: the audio is damaged")

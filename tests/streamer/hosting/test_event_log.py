@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamer.client.transcript import Transcript
+from streamer.hosting.event_log import EventLog, EventsGoneError, Numbered
+from streamer.server.native_view import numbered_event
+from streamer.session.session import Report
+from streamer.transcript.events import (
+    AudioLost,
+    EmotionUpdate,
+    SegmentClosed,
+    SessionEvent,
+    WordsUpdate,
+)
+from streamer.transcript.ledger import Emotion, Ledger, RecognizedWord
+
+HAPPY, SAD = Emotion("happy", {}), Emotion("sad", {})
+
+
+def spoken(plan: Iterable[tuple[int, int, bool, bool]]) -> Iterator[SessionEvent]:
+    """What a session says: per step so many words committed, so many tentative, a loss, an end."""
+    ledger, clock = Ledger(), 0
+    for n_committed, n_tentative, loses, closes in plan:
+        if ledger.open_segment is None:
+            ledger.open(clock)
+        segment = ledger.open_segment
+        assert segment is not None
+        words = [RecognizedWord(f"w{clock + i}", clock + i, clock + i, 1.0) for i in range(9)]
+        committed = ledger.commit(words[:n_committed])
+        tentative = ledger.set_tentative(words[n_committed:][:n_tentative])
+        yield WordsUpdate(segment.id, committed, tentative)
+        yield EmotionUpdate(HAPPY, clock, clock)
+        if loses:
+            yield AudioLost(clock, 10, "gap")
+        clock += 10
+        if closes:
+            yield SegmentClosed(ledger.close(clock, SAD))
+
+
+def fold(transcript: Transcript, events: Iterable[Numbered]) -> int:
+    """Apply events as a client does; gives the number of lost samples among them."""
+    lost = 0
+    for numbered in events:
+        event = numbered_event(numbered.seq, Report(numbered.event, 0.0, 0))
+        assert event is not None
+        transcript.apply(event)
+        lost += getattr(event, "lost_samples", 0)
+    return lost
+
+
+plans = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.booleans(), st.booleans()))
+
+
+@given(plans, st.data())
+def test_a_replay_has_the_effect_of_the_events(
+    plan: list[tuple[int, int, bool, bool]], data: st.DataObject
+) -> None:
+    replay, events = EventLog(), []
+    for event in spoken(plan):
+        events.append(Numbered(replay.add(event), event))
+    whole, cut = Transcript(), Transcript()
+    lost = fold(whole, events)
+    seen = data.draw(st.integers(0, len(events)))
+    lost_in_parts = fold(cut, events[:seen])
+    missed = replay.after(seen)
+    assert [n.seq for n in missed] == sorted({n.seq for n in missed})
+    # The replay may be cut too.
+    again = data.draw(st.integers(0, len(missed)))
+    lost_in_parts += fold(cut, missed[:again])
+    newest = missed[again - 1].seq if again else seen
+    lost_in_parts += fold(cut, replay.after(newest))
+    assert cut.words == whole.words
+    assert cut.segments == whole.segments
+    assert lost_in_parts == lost
+    assert len(missed) <= len(events) - seen
+
+
+def test_what_was_superseded_is_left_out() -> None:
+    replay = EventLog()
+    for event in spoken([(0, 2, False, False), (0, 3, False, False), (1, 1, False, False)]):
+        replay.add(event)
+    words, emotion = replay.after(0)
+    assert isinstance(words.event, WordsUpdate)
+    assert (len(words.event.committed), len(words.event.tentative)) == (1, 1)
+    assert isinstance(emotion.event, EmotionUpdate)
+    assert replay.after(replay.seq) == ()
+
+
+def test_it_is_bounded_and_says_when_it_cannot_help() -> None:
+    replay = EventLog(limit=10)
+    for event in spoken([(1, 1, True, True)] * 100):
+        replay.add(event)
+    assert len(replay._kept) == 10
+    with pytest.raises(EventsGoneError):
+        replay.after(3)
+    with pytest.raises(EventsGoneError):
+        replay.after(replay.seq + 1)
+    assert replay.after(replay.seq - 4)
+
+
+@pytest.mark.parametrize(("limit", "asked", "given"), [(2048, 3, 3), (2048, 99, 10), (9, 99, 2)])
+def test_a_snapshot_begins_with_a_segment(limit: int, asked: int, given: int) -> None:
+    replay = EventLog(limit)
+    for event in spoken([(2, 1, True, True)] * 10 + [(1, 1, True, False)]):
+        replay.add(event)
+    snapshot = replay.snapshot(asked)
+    assert not any(isinstance(n.event, AudioLost) for n in snapshot.events)
+    follower = Transcript(snapshot.first_word_id)
+    fold(follower, snapshot.events)
+    assert len(follower.segments) == given
+    assert [word.id for word in follower.words] == list(range(20 - 2 * given, 22))
+    assert EventLog().snapshot(5).events == ()
+
+
+def test_a_snapshot_without_any_whole_segment_begins_with_what_comes() -> None:
+    replay = EventLog(limit=2)
+    for event in spoken([(1, 1, False, False)] * 5):
+        replay.add(event)
+    snapshot = replay.snapshot(5)
+    assert (snapshot.first_word_id, snapshot.events) == (5, ())

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import pytest
+
+from streamer.server.native_view import wire_event
+from streamer.session.session import Report
+from streamer.transcript.events import (
+    AudioLost,
+    DecoderChanged,
+    EmotionUpdate,
+    Finalized,
+    SegmentClosed,
+    SessionEvent,
+    SpeechBegan,
+    StepDone,
+    WordsUpdate,
+)
+from streamer.transcript.ledger import Decision, Emotion, Segment, Word, WordState
+
+SAD = Emotion("sad", {"sad": 0.75})
+WHY = Decision("high", audio=-0.5, text=2.25, hot_words=0.0, heard={"audio": 0.75})
+HI = Word(3, "hi", 1600, 3200, 0.5, WordState.COMMITTED, 1, WHY)
+
+
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        (
+            WordsUpdate(1, (HI,), ()),
+            {
+                "type": "words",
+                "segment_id": 1,
+                "words": (
+                    {
+                        "id": 3,
+                        "text": "hi",
+                        "start_ms": 100.0,
+                        "end_ms": 200.0,
+                        "confidence": 0.5,
+                        "state": "committed",
+                        "decision": {
+                            "rival": "high",
+                            "audio": -0.5,
+                            "text": 2.25,
+                            "hot_words": 0.0,
+                            "heard": {"audio": 0.75},
+                        },
+                    },
+                ),
+                "lag_ms": 7.0,
+            },
+        ),
+        (SpeechBegan(2, 160), {"type": "speech", "segment_id": 2, "start_ms": 10.0}),
+        (Finalized(32), {"type": "finalized", "end_ms": 2.0}),
+        (
+            SegmentClosed(Segment(1, 0, 16_000, (), SAD, True), "length"),
+            {
+                "type": "segment",
+                "segment_id": 1,
+                "start_ms": 0.0,
+                "end_ms": 1000.0,
+                "text": "",
+                "words": (),
+                "emotion": {"label": "sad", "probs": {"sad": 0.75}},
+                "cause": "length",
+                "lag_ms": 7.0,
+            },
+        ),
+        (
+            EmotionUpdate(SAD, 0, 32_000),
+            {
+                "type": "emotion",
+                "emotion": {"label": "sad", "probs": {"sad": 0.75}},
+                "start_ms": 0.0,
+                "end_ms": 2000.0,
+                "lag_ms": 7.0,
+            },
+        ),
+        (
+            AudioLost(16, 32, "gap"),
+            {"type": "loss", "start_ms": 1.0, "lost_samples": 32, "reason": "gap"},
+        ),
+        (
+            DecoderChanged("draft", "too slow"),
+            {"type": "decoder", "decoder": "draft", "reason": "too slow"},
+        ),
+    ],
+)
+def test_events_on_the_wire(event: SessionEvent, expected: dict[str, object]) -> None:
+    wire = wire_event(Report(event, 7.0, 0))
+    assert wire is not None
+    assert wire.model_dump() == {"seq": 0, **expected}  # numbers come later
+
+
+def test_steps_are_not_events_of_their_own() -> None:
+    assert wire_event(Report(StepDone(1, 0, 0, {}), 0.0, 0)) is None

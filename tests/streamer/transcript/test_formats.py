@@ -1,0 +1,153 @@
+"""Exports: every ledger gives files that parse, in order, without overlaps, with all its words."""
+
+from __future__ import annotations
+
+import html
+import itertools
+import json
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamer.audio.clock import samples_from_ms
+from streamer.transcript.cues import MAX_LINE_CHARS, MAX_LINES, Cue, CueTrack
+from streamer.transcript.formats import CaptionFormat, caption_text
+from streamer.transcript.ledger import Emotion, Segment, Word, WordState
+
+TIME = r"(\d{2,}):(\d\d):(\d\d)[.,](\d{3})"
+CUE = re.compile(rf"{TIME} --> {TIME}\n((?:.+\n)+)")
+
+
+def word(text: str, start_ms: float, end_ms: float, word_id: int = 0) -> Word:
+    start, end = samples_from_ms(start_ms), samples_from_ms(end_ms)
+    return Word(word_id, text, start, end, 0.9, WordState.FINAL, 0)
+
+
+def segment(*words: Word, emotion: str | None = None, segment_id: int = 0) -> Segment:
+    feeling = Emotion(emotion, {emotion: 1.0}) if emotion else None
+    return Segment(segment_id, words[0].start_sample, words[-1].end_sample, words, feeling, True)
+
+
+@st.composite
+def ledgers(draw: st.DrawFn) -> list[Segment]:
+    """Segments as a ledger may hold them: starts in order, ends that may run into the next."""
+    at = 0.0
+    segments = []
+    for segment_id in range(draw(st.integers(0, 3))):
+        words = []
+        for _ in range(draw(st.integers(1, 25))):
+            text = draw(st.text(st.characters(exclude_categories=["Cs"]), max_size=60))
+            at += draw(st.sampled_from([0.0, 0.2, 250.0, 400.0, 2_500.0]))
+            length = draw(st.sampled_from([0.0, 80.0, 300.0, 900.0]))
+            words.append(word(text, at, at + length))
+        at = words[-1].end_sample / 16
+        emotion = draw(st.sampled_from([None, "happy", "unknown"]))
+        segments.append(segment(*words, emotion=emotion, segment_id=segment_id))
+    return segments
+
+
+def cues(segments: list[Segment]) -> list[Cue]:
+    track = CueTrack()
+    return [cue for segment in segments for cue in track.add(segment)]
+
+
+def to_srt(segments: list[Segment]) -> str:
+    return caption_text(CaptionFormat.SRT, segments)
+
+
+def to_vtt(segments: list[Segment]) -> str:
+    return caption_text(CaptionFormat.VTT, segments)
+
+
+def to_jsonl(segments: list[Segment]) -> str:
+    return caption_text(CaptionFormat.JSONL, segments)
+
+
+def to_txt(segments: list[Segment]) -> str:
+    return caption_text(CaptionFormat.TXT, segments)
+
+
+def visible(text: str) -> str:
+    return "".join(text.split())
+
+
+@given(ledgers())
+def test_cues_are_in_order_readable_and_complete(segments: list[Segment]) -> None:
+    made = cues(segments)
+    for cue in made:
+        assert 0 <= cue.start_ms < cue.end_ms
+        assert 1 <= len(cue.lines) <= MAX_LINES
+        assert all(0 < len(line) <= MAX_LINE_CHARS for line in cue.lines)
+    for before, after in itertools.pairwise(made):
+        assert before.end_ms <= after.start_ms
+    shown = visible("".join(line for cue in made for line in cue.lines))
+    assert shown == visible("".join(segment.text for segment in segments))
+
+
+@given(ledgers())
+def test_srt_and_vtt_parse_back_to_the_cues(segments: list[Segment]) -> None:
+    made = cues(segments)
+    vtt = to_vtt(segments)
+    assert vtt.startswith("WEBVTT\n")
+    assert len(CUE.findall(to_srt(segments))) == len(made)
+    found = CUE.findall(vtt)
+    assert len(found) == len(made)
+    for cue, (h, m, s, ms, *_end, text) in zip(made, found, strict=True):
+        assert ((int(h) * 60 + int(m)) * 60 + int(s)) * 1000 + int(ms) == cue.start_ms
+        plain = html.unescape(re.sub(r"</?c[^>]*>", "", text))
+        assert visible(plain) == visible("".join(cue.lines))
+
+
+@given(ledgers())
+def test_jsonl_holds_every_segment(segments: list[Segment]) -> None:
+    lines = [json.loads(line) for line in to_jsonl(segments).split("\n")[:-1]]
+    assert [line["text"] for line in lines] == [segment.text for segment in segments]
+    assert [len(line["words"]) for line in lines] == [len(segment.words) for segment in segments]
+
+
+def test_srt_looks_as_it_should() -> None:
+    said = segment(word("Hello", 3_661_001, 3_661_400), word("there.", 3_661_500, 3_662_000))
+    assert to_srt([said]) == "1\n01:01:01,001 --> 01:01:02,000\nHello there.\n"
+
+
+def test_vtt_carries_the_emotion_and_escapes() -> None:
+    said = segment(word("R&B", 0, 500), word("<now>", 500, 900), emotion="happy")
+    assert to_vtt([said]) == (
+        "WEBVTT\n\n00:00:00.000 --> 00:00:00.900\n<c.happy>R&amp;B &lt;now&gt;</c>\n"
+    )
+
+
+def test_an_arrow_cannot_end_up_in_srt_text() -> None:
+    assert "a\u2192b" in to_srt([segment(word("a-->b", 0, 500))])
+
+
+def test_a_cue_breaks_at_lines_at_length_and_at_pauses() -> None:
+    many = [word("seventeen-letters", i * 300.0, i * 300.0 + 250) for i in range(6)]
+    assert [len(cue.lines) for cue in cues([segment(*many)])] == [2, 1]
+    slow = [word("slow", i * 1_000.0, i * 1_000.0 + 900) for i in range(10)]
+    assert [cue.start_ms for cue in cues([segment(*slow)])] == [0, 7_000]
+    apart = [word("before", 0, 500), word("after", 2_500, 3_000)]
+    assert [cue.lines for cue in cues([segment(*apart)])] == [("before",), ("after",)]
+
+
+def test_a_cue_ends_where_the_next_begins_and_with_its_segment() -> None:
+    long = segment(word("one", 0, 8_500), word("two", 8_000, 9_500))
+    early = Segment(0, 0, samples_from_ms(9_000), long.words, None, True)
+    assert [
+        (cue.start_ms, cue.end_ms) for cue in cues([early, segment(word("three", 9_000, 9_900))])
+    ] == [
+        (0, 8_000),
+        (8_000, 9_000),
+        (9_000, 9_900),
+    ]
+
+
+def test_nothing_said_gives_valid_empty_files() -> None:
+    assert (to_srt([]), to_vtt([]), to_jsonl([]), to_txt([])) == ("", "WEBVTT\n", "", "")
+
+
+def test_txt_has_a_line_a_segment() -> None:
+    assert to_txt([segment(word("a", 0, 1), word("b\n", 1, 2)), segment(word("c", 3, 4))]) == (
+        "a b\nc\n"
+    )
