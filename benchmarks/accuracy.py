@@ -23,7 +23,6 @@ from rich.table import Table
 
 from benchmarks.common import (
     COLOURS,
-    Floats,
     Recording,
     Setup,
     choose,
@@ -37,6 +36,7 @@ from benchmarks.common import (
 )
 from benchmarks.offline import OfflineRecognizer
 from benchmarks.streaming import stream
+from streamer.audio.arrays import Floats
 from streamer.audio.clock import SAMPLE_RATE
 from streamer.recognition.contract import Decoder, SessionOptions
 from streamer.recognition.engine import Engine, EngineOptions

@@ -29,12 +29,11 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
+from streamer.audio.arrays import Floats
 from streamer.audio.clock import SAMPLE_RATE
 from streamer.audio.files import DEFAULT_BLOCK_SAMPLES, read_samples
 from streamer.client.bundled_speech import bundled_speech
 from streamer.recognition.contract import Decoder
-
-Floats = npt.NDArray[np.float32]
 
 RESULTS: Final = Path(__file__).resolve().parent / "results"
 BUNDLED: Final = "bundled"

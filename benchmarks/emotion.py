@@ -45,7 +45,8 @@ from benchmarks.emotion_scores import (
     telephone,
     uar,
 )
-from streamer.models.emotion.classifier import LABELS, SAMPLE_RATE, EmotionClassifier, Samples
+from streamer.audio.clock import SAMPLE_RATE
+from streamer.models.emotion.classifier import LABELS, EmotionClassifier, Samples
 from streamer.models.emotion.track import UNKNOWN, EmotionTrack
 from streamer.models.train.emotion.data import (
     CREMA_D,

@@ -25,7 +25,8 @@ from torch.nn import functional
 from benchmarks.common import RESULTS, DataOption, OutOption, figure, run, style, write_result
 from benchmarks.emotion import OTHER_SETS
 from benchmarks.emotion_scores import uar
-from streamer.models.emotion.classifier import LABELS, SAMPLE_RATE
+from streamer.audio.clock import SAMPLE_RATE
+from streamer.models.emotion.classifier import LABELS
 from streamer.models.train.emotion.data import CREMA_D, Clip, load_clips, speaker_folds
 from streamer.models.train.emotion.moonshine_init import load_moonshine_encoder
 from streamer.models.train.emotion.net import EmotionNetConfig, FrontEnd, SpeechEncoder

@@ -23,13 +23,8 @@ from rich.console import Console
 
 from benchmarks.common import RESULTS, DataOption, OutOption, figure, run, style, write_result
 from benchmarks.emotion import READ_SETS, WEIGHTS, ModelOption
-from streamer.models.emotion.classifier import (
-    LABELS,
-    SAMPLE_RATE,
-    EmotionClassifier,
-    EmotionScores,
-    Samples,
-)
+from streamer.audio.clock import SAMPLE_RATE
+from streamer.models.emotion.classifier import LABELS, EmotionClassifier, EmotionScores, Samples
 from streamer.models.emotion.track import UNKNOWN, EmotionTrack, TrackOptions
 from streamer.models.train.emotion.data import (
     CREMA_D,

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from streamer.models.emotion.classifier import LABELS, SAMPLE_RATE, EmotionClassifier, Samples
+from streamer.audio.clock import SAMPLE_RATE
+from streamer.models.emotion.classifier import LABELS, EmotionClassifier, Samples
 from streamer.models.emotion.track import TrackOptions
 from streamer.models.train.emotion.data import Clip
 

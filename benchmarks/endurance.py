@@ -29,7 +29,6 @@ from benchmarks.common import (
     RESULTS,
     DataOption,
     DecoderOption,
-    Floats,
     OutOption,
     Recording,
     blocks,
@@ -42,6 +41,7 @@ from benchmarks.common import (
     write_result,
 )
 from benchmarks.server_process import server_process
+from streamer.audio.arrays import Floats
 from streamer.audio.clock import SAMPLE_RATE
 from streamer.client.client import Client, connect
 from streamer.client.files import stream_samples

@@ -25,7 +25,6 @@ from rich.progress import track
 
 from benchmarks.common import (
     DataOption,
-    Floats,
     Recording,
     SeedOption,
     SpeechOption,
@@ -35,6 +34,7 @@ from benchmarks.common import (
     run,
 )
 from benchmarks.offline import OfflineRecognizer
+from streamer.audio.arrays import Floats
 from streamer.audio.clock import SAMPLE_RATE
 from streamer.decoding.speech import PromptContext, SpeechModels
 from streamer.models.emotion.classifier import MIN_WINDOW_S, EmotionClassifier

@@ -25,7 +25,6 @@ from rich.table import Table
 
 from benchmarks.accuracy import bootstrap
 from benchmarks.common import (
-    Floats,
     Recording,
     Setup,
     choose,
@@ -38,6 +37,7 @@ from benchmarks.common import (
 from benchmarks.offline import OfflineRecognizer
 from benchmarks.streaming import Streamed, stream
 from benchmarks.tune_fusion import with_weights
+from streamer.audio.arrays import Floats
 from streamer.audio.clock import SAMPLE_RATE
 from streamer.decoding.llm_lane import TimedFusion
 from streamer.models.emotion.classifier import LABELS

@@ -21,7 +21,6 @@ from rich.table import Table
 from benchmarks.common import (
     RESULTS,
     DataOption,
-    Floats,
     OutOption,
     SeedOption,
     SpeechOption,
@@ -34,6 +33,7 @@ from benchmarks.common import (
 )
 from benchmarks.offline import token_budget
 from benchmarks.shipped_moonshine import ShippedMoonshine
+from streamer.audio.arrays import Floats
 from streamer.audio.clock import SAMPLE_RATE
 from streamer.decoding.draft import DraftRequest, Prefix, draft_together
 from streamer.models.moonshine import tokenizer as moonshine

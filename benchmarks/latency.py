@@ -17,17 +17,10 @@ import typer
 from matplotlib.figure import Figure
 from rich.table import Table
 
-from benchmarks.common import (
-    COLOURS,
-    Floats,
-    Setup,
-    figure,
-    run_speech,
-    speech_stream,
-    style,
-)
+from benchmarks.common import COLOURS, Setup, figure, run_speech, speech_stream, style
 from benchmarks.live import CHUNK_MS, LiveSession, delay_figures, live_session, word_delays
 from streamer.app import create_app, serve
+from streamer.audio.arrays import Floats
 from streamer.hosting.options import ServerOptions
 from streamer.protocol.messages import StartMessage
 from streamer.recognition.contract import Decoder, RecognizerFactory

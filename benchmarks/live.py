@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from benchmarks.common import Floats, percentiles
+from benchmarks.common import percentiles
+from streamer.audio.arrays import Floats
 from streamer.audio.clock import SAMPLE_RATE
 from streamer.client.client import Client, connect
 from streamer.client.files import stream_samples

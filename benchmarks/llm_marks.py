@@ -19,7 +19,7 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from benchmarks.common import Floats, Setup, run_speech
+from benchmarks.common import Setup, run_speech
 from benchmarks.fusion import DRAFT
 from benchmarks.offline import OfflineRecognizer
 from benchmarks.punctuation import (
@@ -37,6 +37,7 @@ from benchmarks.punctuation import (
     summarize,
     table,
 )
+from streamer.audio.arrays import Floats
 from streamer.decoding.streaming_decoder import PolicyOptions
 from streamer.models.emotion.classifier import LABELS
 from streamer.models.fusion.score import Candidate, FusionWeights, LlmFusion

@@ -22,8 +22,9 @@ from rich.progress import track
 from rich.table import Table
 
 from benchmarks.accuracy import bootstrap
-from benchmarks.common import Floats, Setup, choose, figure, load_sets, run_speech, style
+from benchmarks.common import Setup, choose, figure, load_sets, run_speech, style
 from benchmarks.offline import OfflineRecognizer
+from streamer.audio.arrays import Floats
 from streamer.decoding.streaming_decoder import PolicyOptions
 from streamer.models.fusion.score import Candidate, LlmFusion
 from streamer.models.llm.scorer import LlmScorer

@@ -16,7 +16,6 @@ from rich.table import Table
 
 from benchmarks.common import (
     COLOURS,
-    Floats,
     Recording,
     Setup,
     figure,
@@ -27,6 +26,7 @@ from benchmarks.common import (
 )
 from benchmarks.live import LiveSession, live_session
 from benchmarks.server_process import LABELS, ServerProcess, kinds, server_process
+from streamer.audio.arrays import Floats
 from streamer.client.client import ClientError
 from streamer.protocol.messages import StartMessage
 

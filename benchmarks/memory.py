@@ -10,17 +10,10 @@ import typer
 from matplotlib.figure import Figure
 from rich.table import Table
 
-from benchmarks.common import (
-    COLOURS,
-    Floats,
-    Setup,
-    figure,
-    run_speech,
-    speech_stream,
-    style,
-)
+from benchmarks.common import COLOURS, Setup, figure, run_speech, speech_stream, style
 from benchmarks.live import live_session
 from benchmarks.server_process import LABELS, kinds, server_process
+from streamer.audio.arrays import Floats
 from streamer.protocol.messages import StartMessage
 
 TARGETS_MB: Final = {"llm": 2500, "no_llm": 1000}

@@ -22,7 +22,6 @@ from rich.table import Table
 from benchmarks.common import (
     COLOURS,
     RESULTS,
-    Floats,
     LlmOption,
     OutOption,
     SeedOption,
@@ -33,6 +32,7 @@ from benchmarks.common import (
     style,
     write_result,
 )
+from streamer.audio.arrays import Floats
 from streamer.audio.clock import SAMPLE_RATE
 from streamer.recognition.contract import SessionOptions
 from streamer.recognition.engine import Engine, EngineOptions

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-from benchmarks.common import Floats
+from streamer.audio.arrays import Floats
 from streamer.audio.clock import SAMPLE_RATE
 from streamer.decoding.beam import BeamHypothesis, BeamRequest, ScoreRequest
 from streamer.decoding.draft import DraftRequest, Prefix

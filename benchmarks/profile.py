@@ -32,7 +32,6 @@ from benchmarks.common import (
     RESULTS,
     DataOption,
     DecoderOption,
-    Floats,
     OutOption,
     SeedOption,
     SpeechOption,
@@ -47,6 +46,7 @@ from benchmarks.common import (
 from benchmarks.cpu_spans import Cost, measured, operators
 from benchmarks.live import LiveSession, live_session
 from benchmarks.server_process import server_process
+from streamer.audio.arrays import Floats
 from streamer.audio.clock import SAMPLE_RATE
 from streamer.protocol.messages import StartMessage
 from streamer.recognition.contract import Decoder, SessionOptions

@@ -7,10 +7,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from streamer.audio.arrays import Floats
 from streamer.models.moonshine.tokenizer import BOS, EOS, HEAD_DIM, N_HEADS, N_LAYERS
 from streamer.models.onnx.runtime import open_session
-
-Floats = npt.NDArray[np.float32]
 
 
 class ShippedMoonshine:

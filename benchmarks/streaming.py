@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from benchmarks.common import Floats, blocks
+from benchmarks.common import blocks
+from streamer.audio.arrays import Floats
 from streamer.audio.clock import ms_from_samples
 from streamer.recognition.contract import SessionOptions
 from streamer.recognition.engine import Engine

@@ -27,7 +27,6 @@ from rich.table import Table
 from benchmarks.common import (
     RESULTS,
     DataOption,
-    Floats,
     OutOption,
     Recording,
     SeedOption,
@@ -42,6 +41,7 @@ from benchmarks.common import (
 )
 from benchmarks.offline import OfflineRecognizer
 from benchmarks.streaming import stream
+from streamer.audio.arrays import Floats
 from streamer.decoding.streaming_decoder import PolicyOptions
 from streamer.models.fusion.score import Candidate, FusionWeights, LlmFusion
 from streamer.recognition.contract import SessionOptions

@@ -11,15 +11,14 @@ from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
-import numpy.typing as npt
 import soundfile
 
+from streamer.audio.arrays import Floats
 from streamer.client.address import DEFAULT_ADDRESS
 from streamer.client.client import Client, connect
 from streamer.client.transcript import Transcript
 from streamer.protocol.messages import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, StartMessage
 
-Floats = npt.NDArray[np.float32]
 CHUNK_MS: Final = 100.0
 
 

@@ -17,14 +17,13 @@ from types import TracebackType
 from typing import Any, Final, Protocol, cast
 
 import numpy as np
-import numpy.typing as npt
 
+from streamer.audio.arrays import Floats
+from streamer.audio.clock import SAMPLE_RATE
 from streamer.protocol.messages import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE
 
-Floats = npt.NDArray[np.float32]
-
 SILENCE_DB: Final = -90.0
-_PREFERRED_RATES: Final = (16_000, 48_000)
+_PREFERRED_RATES: Final = (SAMPLE_RATE, 48_000)
 """Tried when the device's own rate is not one that the server takes."""
 
 

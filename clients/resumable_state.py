@@ -10,11 +10,13 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from streamer.audio.clock import SAMPLE_RATE
 from streamer.client.renumbering import Timeline
 from streamer.client.resend_buffer import Chunk, Command, KeptAudio
 from streamer.client.transcript import Transcript
 from streamer.protocol.frames import HEADER, encode_frame
 from streamer.protocol.messages import (
+    MAX_CONTEXT_CHARS,
     MAX_FRAME_MS,
     MAX_GAP_MS,
     ByeEvent,
@@ -33,8 +35,6 @@ from streamer.protocol.messages import (
     WordsEvent,
 )
 
-_MAX_CONTEXT: Final = 4_000
-_SESSION_RATE: Final = 16_000
 _SURVIVABLE: Final = frozenset(
     {ErrorCode.SESSION_EXPIRED, ErrorCode.SHUTTING_DOWN, ErrorCode.TOO_MANY_SESSIONS}
 )
@@ -119,7 +119,7 @@ class Course:
                 last_seq=self._last_seq,
             )
         said = f"{self.start.context} {self.transcript.text}".strip()
-        return self.start.model_copy(update={"context": said[-_MAX_CONTEXT:]})
+        return self.start.model_copy(update={"context": said[-MAX_CONTEXT_CHARS:]})
 
     def begin(self, ready: ReadyEvent) -> list[ServerEvent]:
         """A connection is ready; gives what that means to the user."""
@@ -191,7 +191,7 @@ class Course:
         events: list[ServerEvent] = []
         if self._base_offset > settled:
             self.gaps.append(Gap(settled, self._base_offset))
-            lost = round((self._base_offset - settled) * _SESSION_RATE / rate)
+            lost = round((self._base_offset - settled) * SAMPLE_RATE / rate)
             self.lost_samples += lost
             start_ms = settled * 1000 / rate
             events.append(LossEvent(start_ms=start_ms, lost_samples=lost, reason="gap"))

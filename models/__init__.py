@@ -1,1 +1,1 @@
-"""What hears, reads and feels. Imports nothing of the project but itself."""
+"""What hears, reads and feels. Imports `streamer.audio` and itself."""

@@ -6,11 +6,9 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
+from streamer.audio.arrays import Floats
 from streamer.models.onnx.runtime import open_session
-
-Floats = npt.NDArray[np.float32]
 
 FRAME_SAMPLES: Final = 512
 _CONTEXT_SAMPLES: Final = 64

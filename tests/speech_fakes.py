@@ -11,15 +11,13 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 
+from streamer.audio.arrays import Floats
 from streamer.decoding.speech import SpeechModels
 from streamer.models.fusion.score import Candidate, Terms
 from streamer.models.moonshine.decoder import AudioBatch, RowOutput
 from streamer.models.moonshine.encoder import MIN_SAMPLES, Audio, EncoderStream
 from streamer.models.moonshine.tokenizer import BOS, EOS, FRAME_SAMPLES
-
-Floats = npt.NDArray[np.float32]
 
 WORD_SAMPLES = 3_840
 GAP_SAMPLES = 1_152

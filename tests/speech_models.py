@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import pytest
 
+from streamer.audio.arrays import Floats
 from streamer.audio.files import read_samples
 from streamer.client.bundled_speech import bundled_speech
 from streamer.decoding.speech import SpeechModels
@@ -20,8 +19,6 @@ from streamer.models.moonshine.tokenizer import BOS, EOS, Tokenizer
 from streamer.models.silero import VadModel
 from streamer.models.store.zoo import Zoo
 from streamer.recognition.engine import ASR_MODEL, VAD_MODEL
-
-Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)

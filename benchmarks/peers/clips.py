@@ -16,9 +16,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from benchmarks.common import Floats, Recording, percentiles
+from benchmarks.common import Recording, percentiles
 from benchmarks.peers.measures import Span, matches
 from benchmarks.peers.process import PeerProcess
+from streamer.audio.arrays import Floats
 from streamer.audio.clock import SAMPLE_RATE
 from streamer.transcript.wer import normalize
 

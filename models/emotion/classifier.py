@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_state
 
+from streamer.audio.clock import SAMPLE_RATE
 from streamer.models.errors import ModelCorruptError, ModelMissingError
 from streamer.models.onnx.runtime import open_session
 
-SAMPLE_RATE: Final = 16_000
 LABELS: Final = ("neutral", "happy", "sad", "angry", "fearful", "disgust")
 MIN_WINDOW_S: Final = 0.4
 _SILENCE_PEAK: Final = 1e-4

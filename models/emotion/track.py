@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from streamer.audio.clock import SAMPLE_RATE
+
 if TYPE_CHECKING:  # the track itself needs neither numpy nor ONNX Runtime
     from streamer.models.emotion.classifier import EmotionScores
 
@@ -25,7 +27,7 @@ _FLOOR: Final = 1e-6
 class TrackOptions:
     """How the track smooths and when it keeps silent; the defaults were chosen on dev speakers."""
 
-    sample_rate: int = 16_000
+    sample_rate: int = SAMPLE_RATE
     window_s: float = 3.0
     """How much audio a prediction heard, where `update` is not told."""
     half_life_s: float = 1.0

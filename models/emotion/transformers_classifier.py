@@ -13,13 +13,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from streamer.models.emotion.classifier import (
-    LABELS,
-    SAMPLE_RATE,
-    ClipOptions,
-    EmotionModel,
-    Samples,
-)
+from streamer.audio.clock import SAMPLE_RATE
+from streamer.models.emotion.classifier import LABELS, ClipOptions, EmotionModel, Samples
 from streamer.models.emotion.track import UNKNOWN
 from streamer.models.errors import ModelCorruptError, opening
 from streamer.models.onnx.runtime import require_torch_device

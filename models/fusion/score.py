@@ -18,14 +18,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-import numpy as np
-import numpy.typing as npt
-
+from streamer.audio.arrays import Floats
 from streamer.models.fusion.soft_tokens import SoftTokenLayer
 from streamer.models.llm.contract import Ask
 from streamer.models.llm.scorer import LlmScorer
-
-Floats = npt.NDArray[np.float32]
 
 _NOTHING_SAID: Final = "..."
 

@@ -13,11 +13,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from streamer.audio.arrays import Floats
 from streamer.models.errors import ModelCorruptError
 from streamer.models.llm.contract import SoftPrompt
 from streamer.models.onnx.runtime import open_session
-
-Floats = npt.NDArray[np.float32]
 
 LAYER_FILE: Final = "fusion.onnx"
 

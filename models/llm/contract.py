@@ -6,10 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-import numpy as np
-import numpy.typing as npt
-
-Floats = npt.NDArray[np.float32]
+from streamer.audio.arrays import Floats
 
 MAX_CONTEXT_TOKENS: Final = 256
 KEPT_CONTEXT_TOKENS: Final = 128

@@ -13,13 +13,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
+from streamer.audio.arrays import Floats
 from streamer.models.llm.contract import Question
 from streamer.models.llm.token_tree import TokenTree, align
 from streamer.models.onnx.runtime import open_session
-
-Floats = npt.NDArray[np.float32]
 
 BODY_FILE: Final = "body.onnx"
 HEAD_FILE: Final = "head.onnx"

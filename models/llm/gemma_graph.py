@@ -26,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 from onnx import TensorProto, helper
 
+from streamer.audio.arrays import Floats
 from streamer.models.llm.contract import MAX_CONTEXT_TOKENS, MAX_CONTINUATION_TOKENS
 from streamer.models.llm.gemma import (
     BODY_FILE,
@@ -37,8 +38,6 @@ from streamer.models.llm.gemma import (
     cache_names,
 )
 from streamer.models.onnx.graph_builder import BLOCK, MICROSOFT, GraphBuilder, tensor
-
-Floats = npt.NDArray[np.float32]
 
 MAX_POSITIONS: Final = MAX_CONTEXT_TOKENS + MAX_CONTINUATION_TOKENS
 _TRANSCRIPT_PIECE: Final = re.compile("[\u2581A-Za-z0-9'\u2019.,?!:;\"()$%&-]+")

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
+from streamer.audio.arrays import Floats
 
 ROOT: Final = -1
 """The parent of the first token."""

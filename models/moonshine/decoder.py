@@ -14,11 +14,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from streamer.audio.arrays import Floats
 from streamer.models.moonshine.encoder import Audio
 from streamer.models.moonshine.tokenizer import HEAD_DIM, N_HEADS, N_LAYERS, STEP_FILE, cache_names
 from streamer.models.onnx.runtime import open_session
 
-Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 
 MASKED: Final = -1e9

@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from streamer.audio.arrays import Floats
 from streamer.models.moonshine.tokenizer import (
     ENCODE_FILE,
     FRAME_SAMPLES,
@@ -27,7 +28,6 @@ from streamer.models.moonshine.tokenizer import (
 )
 from streamer.models.onnx.runtime import open_session
 
-Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
 
 BAND_SAMPLES: Final = 192

@@ -11,15 +11,13 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from streamer.audio.arrays import Floats
+from streamer.audio.clock import SAMPLE_RATE
 from streamer.models.moonshine.encoder import Audio
 from streamer.models.moonshine.tokenizer import Tokenizer
 
-Floats = npt.NDArray[np.float32]
-
-SAMPLE_RATE: Final = 16_000
 MIN_SAMPLES: Final = 1_600
 """Less sound is not worth a pass."""
 _CONTROL: Final = re.compile(r"[<>|\[\]]+")

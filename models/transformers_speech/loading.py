@@ -12,9 +12,10 @@ from typing import Any, Final
 import torch
 import transformers
 
+from streamer.audio.clock import SAMPLE_RATE
 from streamer.models.errors import ModelCorruptError, ModelMissingError, opening
 from streamer.models.onnx.runtime import DeviceUnavailableError, require_torch_device
-from streamer.models.transformers_speech.contract import SAMPLE_RATE, Loaded, SpeechModel
+from streamer.models.transformers_speech.contract import Loaded, SpeechModel
 from streamer.models.transformers_speech.prefix_decoder import TransformersSpeech
 from streamer.models.transformers_speech.seq2seq import Seq2SeqKind, WhisperKind
 from streamer.models.transformers_speech.speech_llm import (

@@ -13,12 +13,12 @@ from itertools import accumulate
 
 import torch
 
+from streamer.audio.arrays import Floats
 from streamer.models.errors import ModelCorruptError
 from streamer.models.moonshine.tokenizer import FRAME_SAMPLES, Tokenizer
 from streamer.models.transformers_speech.contract import (
     Continuation,
     Decoding,
-    Floats,
     FoundToken,
     Loaded,
     Prompt,

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 import torch
 
+from streamer.audio.arrays import Floats
 from streamer.models.transformers_speech.contract import (
     CachedDecoding,
-    Floats,
     Loaded,
     Passed,
     Prompt,

@@ -20,10 +20,10 @@ from typing import Any, Final
 import numpy as np
 import torch
 
+from streamer.audio.arrays import Floats
 from streamer.models.moonshine.tokenizer import FRAME_SAMPLES, Tokenizer
 from streamer.models.transformers_speech.contract import (
     Continuation,
-    Floats,
     FoundToken,
     Loaded,
     Prompt,

@@ -11,13 +11,11 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import soundfile
 
+from streamer.audio.arrays import Floats
 from streamer.audio.clock import SAMPLE_RATE
 from streamer.audio.resample import StreamResampler
-
-Floats = npt.NDArray[np.float32]
 
 DEFAULT_BLOCK_SAMPLES: Final = SAMPLE_RATE // 10
 MIN_RATE: Final = 1_000

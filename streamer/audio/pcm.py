@@ -7,10 +7,9 @@ from enum import StrEnum
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import soundfile
 
-Floats = npt.NDArray[np.float32]
+from streamer.audio.arrays import Floats
 
 _SCALES: Final = {"<i2": 2.0**15, "<i4": 2.0**31}
 _UNSIGNED_8_ZERO: Final = 128.0

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import soxr
 
+from streamer.audio.arrays import Floats
 from streamer.audio.clock import SAMPLE_RATE
-
-Floats = npt.NDArray[np.float32]
 
 
 class StreamResampler:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import threading
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
+from streamer.audio.arrays import Floats
 
 
 class RingBufferError(ValueError):

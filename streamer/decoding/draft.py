@@ -13,14 +13,10 @@ from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from typing import Final
 
-import numpy as np
-import numpy.typing as npt
-
+from streamer.audio.arrays import Floats
 from streamer.models.moonshine.decoder import NO_CACHE, DraftDecoder, RowOutput, together
 from streamer.models.moonshine.encoder import Audio
 from streamer.models.moonshine.tokenizer import BOS, EOS
-
-Floats = npt.NDArray[np.float32]
 
 CLOSING_FRAMES: Final = 12
 """A closing mark that rests on one of so many last frames (0.3 s) is the last token: on 100 s of

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 
+from streamer.audio.arrays import Floats
 from streamer.decoding.speech import EncodeRequest
 from streamer.models.moonshine.encoder import EncoderStream
 from streamer.models.moonshine.tokenizer import FRAME_SAMPLES
-
-Floats = npt.NDArray[np.float32]
 
 
 class SegmentAudio:

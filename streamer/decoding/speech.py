@@ -6,9 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
-
+from streamer.audio.arrays import Floats
 from streamer.decoding.beam import (
     BeamHypothesis,
     BeamRequest,
@@ -23,8 +21,6 @@ from streamer.models.moonshine.tokenizer import Tokenizer
 from streamer.models.silero import VadModel
 from streamer.models.store.catalog import MOONSHINE
 from streamer.runtime.batcher import Batcher, Lane
-
-Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,1 @@
-"""The wire types of the native protocol and their checks, without I/O.
-
-Imports nothing of the project.
-"""
+"""The wire types of the native protocol and their checks, without I/O. Imports `audio`."""

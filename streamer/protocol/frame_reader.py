@@ -12,8 +12,8 @@ from streamer.protocol.frames import (
     AudioFrame,
     FrameError,
     SampleError,
-    decode_frame,
     decode_header,
+    decode_samples,
 )
 from streamer.protocol.messages import MAX_FRAME_MS, MAX_GAP_MS, Encoding, ErrorCode
 
@@ -68,7 +68,7 @@ class FrameReader:
             ProtocolError: `bad_frame`.
         """
         try:
-            seq, offset, _ = decode_header(data)
+            seq, offset, capture_time_ms = decode_header(data)
         except FrameError as error:
             raise ProtocolError(ErrorCode.BAD_FRAME, str(error)) from error
         order = self._check_order(seq, offset)
@@ -80,7 +80,8 @@ class FrameReader:
             )
         content: tuple[FrameItem, ...]
         try:
-            content = (decode_frame(data, self._encoding),)
+            samples = decode_samples(data, self._encoding)
+            content = (AudioFrame(seq, offset, capture_time_ms, samples),)
         except FrameError as error:
             raise ProtocolError(ErrorCode.BAD_FRAME, str(error)) from error
         except SampleError as error:

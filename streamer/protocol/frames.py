@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
+from streamer.audio.arrays import Floats
 from streamer.protocol.messages import Encoding
 
 MAGIC: Final = b"SA"
@@ -37,14 +37,14 @@ class AudioFrame:
     seq: int
     sample_offset: int
     capture_time_ms: float
-    samples: npt.NDArray[np.float32]
+    samples: Floats
 
 
 def encode_frame(
     seq: int,
     sample_offset: int,
     capture_time_ms: float,
-    samples: npt.NDArray[np.float32],
+    samples: Floats,
     encoding: Encoding,
 ) -> bytes:
     """Pack samples in -1 … 1 (clipped for 16-bit) with their header."""
@@ -79,14 +79,13 @@ def decode_header(data: bytes) -> tuple[int, int, float]:
     return seq, offset, capture_time_ms
 
 
-def decode_frame(data: bytes, encoding: Encoding) -> AudioFrame:
-    """Unpack a frame.
+def decode_samples(data: bytes, encoding: Encoding) -> Floats:
+    """The samples behind a frame's header, float32 in -1 … 1.
 
     Raises:
-        FrameError: the header is malformed or the byte count does not fit whole samples.
+        FrameError: the byte count does not fit whole samples.
         SampleError: a float sample is NaN, infinite or far outside -1 … 1.
     """
-    seq, offset, capture_time_ms = decode_header(data)
     width = 2 if encoding is Encoding.PCM_S16LE else 4
     n_bytes = len(data) - HEADER.size
     if n_bytes == 0 or n_bytes % width:
@@ -106,4 +105,4 @@ def decode_frame(data: bytes, encoding: Encoding) -> AudioFrame:
             raise SampleError(
                 f"a sample of {peak:g} is far outside -1 … 1; scale to full scale 1.0"
             )
-    return AudioFrame(seq, offset, capture_time_ms, samples)
+    return samples

@@ -12,6 +12,8 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from streamer.audio.clock import SAMPLE_RATE
+
 PROTOCOL_VERSION: Final = 1
 MIN_SAMPLE_RATE: Final = 8_000
 MAX_SAMPLE_RATE: Final = 48_000
@@ -19,6 +21,9 @@ MAX_FRAME_MS: Final = 5_000
 MAX_GAP_MS: Final = 60_000
 MIN_SILENCE_MS: Final = 300
 MAX_SILENCE_MS: Final = 5_000
+MAX_CONTEXT_CHARS: Final = 4_000
+MAX_HOT_WORDS: Final = 100
+MAX_HOT_WORD_CHARS: Final = 64
 
 
 class Encoding(StrEnum):
@@ -87,13 +92,13 @@ class StartMessage(_FromClient):
 
     type: Literal["start"] = "start"
     protocol_version: int = PROTOCOL_VERSION
-    sample_rate: int = Field(16_000, ge=MIN_SAMPLE_RATE, le=MAX_SAMPLE_RATE)
+    sample_rate: int = Field(SAMPLE_RATE, ge=MIN_SAMPLE_RATE, le=MAX_SAMPLE_RATE)
     encoding: Encoding = Encoding.PCM_S16LE
     language: Literal["en"] = "en"
     decoder: Literal["draft", "fused"] | None = None
-    context: str = Field("", max_length=4_000)
-    hot_words: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] = Field(
-        (), max_length=100
+    context: str = Field("", max_length=MAX_CONTEXT_CHARS)
+    hot_words: tuple[Annotated[str, Field(min_length=1, max_length=MAX_HOT_WORD_CHARS)], ...] = (
+        Field((), max_length=MAX_HOT_WORDS)
     )
     emotion: bool = True
     silence_ms: float | None = Field(None, ge=MIN_SILENCE_MS, le=MAX_SILENCE_MS)

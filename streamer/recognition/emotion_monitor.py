@@ -13,17 +13,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
-
+from streamer.audio.arrays import Floats
 from streamer.audio.clock import samples_from_ms
 from streamer.models.emotion.classifier import EmotionFeatures, EmotionScores
 from streamer.models.emotion.track import EmotionTrack, Felt
 from streamer.runtime.tracing import SpanSink
 from streamer.transcript.events import EmotionUpdate
 from streamer.transcript.ledger import Emotion
-
-Floats = npt.NDArray[np.float32]
 
 
 class EmotionLane(Protocol):

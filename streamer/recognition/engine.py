@@ -11,9 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
+from streamer.audio.arrays import Floats
 from streamer.decoding.llm_lane import LlmLane
 from streamer.decoding.loading import load_speech
 from streamer.decoding.speech import LoadedSpeech, PromptContext
@@ -40,8 +38,6 @@ from streamer.runtime.batcher import Batcher, Lane, call_each
 from streamer.runtime.deadline_executor import DeadlineExecutor
 from streamer.runtime.tracing import SpanSink
 from streamer.transcript.ledger import WordState
-
-Floats = npt.NDArray[np.float32]
 
 ASR_MODEL = MOONSHINE.name
 LLM_MODEL = GEMMA.name
@@ -135,6 +131,30 @@ class Engine:
                 say=say,
             )
         return cls(options, speech, emotion, llm, soft_tokens)
+
+    @property
+    def options(self) -> EngineOptions:
+        """As loaded: with a trained fusion's weights, if there is one."""
+        return self._options
+
+    @property
+    def speech(self) -> LoadedSpeech:
+        """The speech models, for callers who run them on their own thread."""
+        return self._speech
+
+    @property
+    def emotion(self) -> EmotionModel:
+        return self._emotion
+
+    @property
+    def llm(self) -> LlmScorer | None:
+        """None: loaded without an LLM."""
+        return self._llm
+
+    def with_options(self, options: EngineOptions) -> Engine:
+        """Another engine with the same models in memory, on threads of its own. The caller closes
+        both."""
+        return Engine(options, self._speech, self._emotion, self._llm, self._soft_tokens)
 
     @property
     def models(self) -> dict[str, str]:

@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
+from streamer.audio.arrays import Floats
 from streamer.audio.clock import samples_from_ms
 from streamer.audio.ring_buffer import RingBuffer
 from streamer.decoding.hot_words import HotWords
@@ -42,8 +42,6 @@ from streamer.transcript.events import (
     WordsUpdate,
 )
 from streamer.transcript.ledger import Emotion, Ledger, Word
-
-Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)

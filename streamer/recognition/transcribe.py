@@ -11,16 +11,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-import numpy as np
-import numpy.typing as npt
-
+from streamer.audio.arrays import Floats
 from streamer.audio.clock import seconds_from_samples
 from streamer.recognition.contract import SpeechRecognizer
 from streamer.runtime.tracing import StagePercentiles, StageStats
 from streamer.transcript.events import SegmentClosed, SessionEvent, StepDone
 from streamer.transcript.ledger import Segment
-
-Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)

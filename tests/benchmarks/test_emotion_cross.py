@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from benchmarks.emotion_cross import Corpus, carry_over, extract, folds
-from streamer.models.emotion.classifier import SAMPLE_RATE
+from streamer.audio.clock import SAMPLE_RATE
 from streamer.models.train.emotion.data import Clip
 from streamer.models.train.emotion.net import EmotionNetConfig, FrontEnd, SpeechEncoder
 

@@ -4,13 +4,8 @@ import numpy as np
 import pytest
 
 from benchmarks.emotion_live import Stream, Turn, Window, growth, judge, listen, steadiness
-from streamer.models.emotion.classifier import (
-    LABELS,
-    SAMPLE_RATE,
-    EmotionClassifier,
-    EmotionScores,
-    Samples,
-)
+from streamer.audio.clock import SAMPLE_RATE
+from streamer.models.emotion.classifier import LABELS, EmotionClassifier, EmotionScores, Samples
 from streamer.models.emotion.track import TrackOptions
 
 

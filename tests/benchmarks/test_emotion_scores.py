@@ -16,7 +16,7 @@ from benchmarks.emotion_scores import (
     telephone,
     uar,
 )
-from streamer.models.emotion.classifier import SAMPLE_RATE
+from streamer.audio.clock import SAMPLE_RATE
 
 
 def scored(labels: list[int], predicted: list[int], sure: float = 1.0) -> Scored:

@@ -22,7 +22,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from streamer.protocol.frames import AudioFrame, decode_frame
+from streamer.protocol.frames import AudioFrame
 from streamer.protocol.messages import (
     ByeEvent,
     Encoding,
@@ -32,6 +32,7 @@ from streamer.protocol.messages import (
     StartMessage,
     StopMessage,
 )
+from tests.frames import decode_frame
 
 WEB: Final = Path(__file__).resolve().parents[2] / "clients" / "web"
 CSP: Final = (

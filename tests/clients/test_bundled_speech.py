@@ -12,7 +12,7 @@ from streamer.client.bundled_speech import bundled_speech as clips
 
 def test_the_manifest_matches_the_files(bundled_speech: Path) -> None:
     listed = clips()
-    assert {clip.path for clip in listed} == set(bundled_speech.glob("*.opus"))
+    assert {clip.path.resolve() for clip in listed} == set(bundled_speech.glob("*.opus"))
     for clip in listed:
         assert len(read_samples(clip.path)) / 16_000 == pytest.approx(clip.duration_s, abs=0.01)
 

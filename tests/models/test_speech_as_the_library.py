@@ -13,12 +13,13 @@ import torch
 import transformers
 from transformers import AutoFeatureExtractor, AutoTokenizer
 
+from streamer.audio.arrays import Floats
 from streamer.models.transformers_speech.contract import Prompt
 from streamer.models.transformers_speech.loading import load_speech_model
 from streamer.models.transformers_speech.speech_llm import TASK
 from streamer.models.transformers_speech.tokenizer import spoken_tokenizer, textless
 from tests.models.tiny_speech import WRITERS, write_voxtral_realtime
-from tests.speech_models import Clip, Floats
+from tests.speech_models import Clip
 
 MAX_TOKENS = 24
 PROMPT = Prompt(context="Boats.", emotion="sad")

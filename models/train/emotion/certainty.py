@@ -18,7 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from streamer.models.emotion.classifier import LABELS, SAMPLE_RATE
+from streamer.audio.clock import SAMPLE_RATE
+from streamer.models.emotion.classifier import LABELS
 from streamer.models.train.emotion.data import (
     READ,
     AugmentConfig,

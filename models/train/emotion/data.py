@@ -20,7 +20,8 @@ import soundfile
 import torch
 from torch import Tensor
 
-from streamer.models.emotion.classifier import LABELS, SAMPLE_RATE
+from streamer.audio.clock import SAMPLE_RATE
+from streamer.models.emotion.classifier import LABELS
 
 CREMA_D: Final = "emotion/crema_d"
 READ_SPEECH: Final = ("asr/librispeech_dev_clean_mp3", "asr/speechocean762_train")

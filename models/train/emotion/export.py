@@ -17,7 +17,8 @@ from onnx import helper, numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from torch import Tensor, nn
 
-from streamer.models.emotion.classifier import LABELS, SAMPLE_RATE
+from streamer.audio.clock import SAMPLE_RATE
+from streamer.models.emotion.classifier import LABELS
 from streamer.models.train.emotion.certainty import Certainty
 from streamer.models.train.emotion.net import EmotionNet
 

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-SAMPLE_RATE = 16_000
+from streamer.audio.clock import SAMPLE_RATE
+
 _ROTARY_BASE = 10_000.0
 
 

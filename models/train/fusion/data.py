@@ -17,12 +17,13 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-Floats = npt.NDArray[np.float32]
+from streamer.audio.arrays import Floats
+from streamer.audio.clock import SAMPLE_RATE
+
 Halves = npt.NDArray[np.float16]
 Kind = Literal["stream", "clip"]
 Role = Literal["train", "dev", "judge"]
 
-SAMPLE_RATE: Final = 16_000
 DEV_SPEAKERS: Final = frozenset({"251", "777", "1988"})
 JUDGE_SPEAKERS: Final = frozenset({"84", "422", "1462", "2035", "2803", "2902"})
 """Of LibriSpeech dev-clean. Dev speakers choose the epoch; judged ones meet only the ablation."""

@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.panel import Panel
 from rich.text import Text
 
+from streamer.audio.clock import seconds_from_samples
 from streamer.client.transcript import Transcript, TranscriptSegment
 from streamer.protocol.messages import (
     DecoderEvent,
@@ -105,7 +106,9 @@ class CaptionView:
         if self.lag_ms is not None:
             parts.append(Text(f"lag {self.lag_ms:.0f} ms"))
         if self._lost_samples:
-            parts.append(Text(f"lost {self._lost_samples / 16_000:.1f} s", style="red"))
+            parts.append(
+                Text(f"lost {seconds_from_samples(self._lost_samples):.1f} s", style="red")
+            )
         if self.notice:
             parts.append(Text(self.notice, style="dim"))
         return Text("  ").join(parts)

@@ -9,17 +9,8 @@ import time
 from collections.abc import Iterator
 from typing import Final
 
-from streamer.dialects.common.dialect import (
-    Action,
-    Audio,
-    Begin,
-    Dialect,
-    End,
-    Floats,
-    Flush,
-    HangUp,
-    Say,
-)
+from streamer.audio.arrays import Floats
+from streamer.dialects.common.dialect import Action, Audio, Begin, Dialect, End, Flush, HangUp, Say
 from streamer.hosting.options import ServerOptions
 from streamer.protocol.errors import ProtocolError
 from streamer.protocol.frames import AudioFrame

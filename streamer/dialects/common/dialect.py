@@ -8,14 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
-
+from streamer.audio.arrays import Floats
 from streamer.protocol.errors import ProtocolError
 from streamer.recognition.contract import SessionOptions
 from streamer.session.session import Report
-
-Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)

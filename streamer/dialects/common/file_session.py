@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Final
 
-from streamer.dialects.common.dialect import Floats
+from streamer.audio.arrays import Floats
 from streamer.hosting.options import ServerOptions
 from streamer.protocol.errors import shutting_down
 from streamer.recognition.contract import RecognizerFactory, SessionOptions

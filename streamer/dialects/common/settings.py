@@ -8,6 +8,9 @@ from typing import Final
 
 from streamer.protocol.errors import ProtocolError
 from streamer.protocol.messages import (
+    MAX_CONTEXT_CHARS,
+    MAX_HOT_WORD_CHARS,
+    MAX_HOT_WORDS,
     MAX_SAMPLE_RATE,
     MAX_SILENCE_MS,
     MIN_SAMPLE_RATE,
@@ -29,9 +32,6 @@ HTTP_STATUS: Final = {
 }
 """Where a client is turned away before there is a websocket."""
 _MIN_SILENCE_MS: Final = 500.0
-_MAX_CONTEXT: Final = 4_000
-_MAX_HOT_WORDS: Final = 100
-_MAX_HOT_WORD: Final = 64
 
 
 class SettingError(ProtocolError):
@@ -81,15 +81,15 @@ def silence_within_reach(silence_ms: float) -> float:
 
 def check_context(setting: str, text: str) -> str:
     """Raises SettingError."""
-    if len(text) > _MAX_CONTEXT:
-        raise SettingError(setting, f"is longer than {_MAX_CONTEXT} characters; shorten it")
+    if len(text) > MAX_CONTEXT_CHARS:
+        raise SettingError(setting, f"is longer than {MAX_CONTEXT_CHARS} characters; shorten it")
     return text
 
 
 def check_hot_words(setting: str, words: Sequence[str]) -> tuple[str, ...]:
     """Raises SettingError."""
-    if len(words) > _MAX_HOT_WORDS or any(not 0 < len(word) <= _MAX_HOT_WORD for word in words):
+    if len(words) > MAX_HOT_WORDS or any(not 0 < len(word) <= MAX_HOT_WORD_CHARS for word in words):
         raise SettingError(
-            setting, f"send at most {_MAX_HOT_WORDS} terms of 1 to {_MAX_HOT_WORD} characters"
+            setting, f"send at most {MAX_HOT_WORDS} terms of 1 to {MAX_HOT_WORD_CHARS} characters"
         )
     return tuple(words)

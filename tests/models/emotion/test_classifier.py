@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from streamer.audio.clock import SAMPLE_RATE
 from streamer.models.emotion.classifier import (
     LABELS,
     MIN_WINDOW_S,
-    SAMPLE_RATE,
     ClipOptions,
     EmotionClassifier,
     EmotionScores,
@@ -20,7 +20,7 @@ from streamer.models.emotion.classifier import (
 from streamer.models.emotion.track import UNKNOWN, EmotionTrack
 from streamer.models.errors import ModelCorruptError, ModelMissingError
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 WEIGHTS = ROOT / "models" / "weights" / "emotion.onnx"
 CREMA_D = ROOT.parent / "shared" / "data" / "emotion" / "crema_d"
 # Of the test speakers, whom training never heard.

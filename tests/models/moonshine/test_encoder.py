@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -11,8 +10,6 @@ from streamer.models.moonshine.encoder import MIN_SAMPLES, EncoderStream
 from streamer.models.moonshine.tokenizer import FRAME_SAMPLES
 from streamer.transcript.wer import word_errors
 from tests.speech_models import Clip, attend, greedy
-
-Floats = npt.NDArray[np.float32]
 
 
 def test_too_little_audio_is_refused(speech_models: SpeechModels) -> None:

@@ -3,7 +3,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import onnx
 import onnxruntime as ort
 import pytest
@@ -18,8 +17,6 @@ from streamer.models.moonshine.tokenizer import BOS
 from streamer.models.onnx.ort_file import GraphFormatError, ShippedGraph
 from streamer.transcript.wer import word_errors
 from tests.speech_models import Clip, MoonshineFiles
-
-Floats = npt.NDArray[np.float32]
 
 
 @pytest.fixture(scope="module")

@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from streamer.audio.arrays import Floats
 from streamer.models.errors import ModelCorruptError, ModelMissingError
 from streamer.models.moonshine.tokenizer import FRAME_SAMPLES
 from streamer.models.transformers_speech.contract import Continuation, Prompt, WindowAudio
 from streamer.models.transformers_speech.loading import load_speech_model
 from streamer.models.transformers_speech.prefix_decoder import TransformersSpeech
 from tests.models.tiny_speech import WRITERS, write_whisper
-from tests.speech_models import Clip, Floats
+from tests.speech_models import Clip
 
 READ_NOTHING = {"moonshine", "moonshine_streaming"}
 SILENT_SAMPLES = 2_560

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from streamer.audio.arrays import Floats
 from streamer.models.moonshine.tokenizer import FRAME_SAMPLES
 from streamer.models.transformers_speech.contract import Continuation, Prompt, WindowAudio
 from streamer.models.transformers_speech.loading import load_speech_model
@@ -17,7 +18,7 @@ from streamer.models.transformers_speech.voxtral_realtime import (
     RealtimeSpeech,
 )
 from tests.models.tiny_speech import write_voxtral_realtime
-from tests.speech_models import Clip, Floats
+from tests.speech_models import Clip
 
 TOKEN_SAMPLES = 1_280
 N_DELAY_TOKENS = 3

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from streamer.audio.arrays import Floats
 from streamer.decoding.loading import VAD_FILE
 from streamer.decoding.named_speech import NamedSpeech
 from streamer.decoding.speech import LoadedSpeech, SpeechModels
@@ -38,7 +39,7 @@ from tests.models.real_moonshine import write_real_moonshine
 from tests.models.real_whisper import PACKAGES, real_whisper_is_here, write_real_whisper
 from tests.models.tiny_gemma import write_tiny_gemma
 from tests.models.tiny_speech import WRITERS, write_voxtral_realtime
-from tests.speech_models import Clip, Floats
+from tests.speech_models import Clip
 
 CHUNK = 1_600
 KINDS = {**WRITERS, "voxtral_realtime": write_voxtral_realtime}

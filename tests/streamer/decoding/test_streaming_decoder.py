@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
+from streamer.audio.arrays import Floats
 from streamer.decoding.hot_words import HotWords
 from streamer.decoding.speech import SpeechModels
 from streamer.decoding.streaming_decoder import MAX_HEARD_FRAMES, PolicyOptions, StreamingDecoder
@@ -26,8 +26,6 @@ from tests.speech_fakes import (
     tone_models,
 )
 from tests.speech_models import Clip, attend, offline
-
-Floats = npt.NDArray[np.float32]
 
 HOP = 4_096
 START = 16_000_000

@@ -12,11 +12,11 @@ from streamer.protocol.frames import (
     HEADER,
     FrameError,
     SampleError,
-    decode_frame,
     decode_header,
     encode_frame,
 )
 from streamer.protocol.messages import Encoding
+from tests.frames import decode_frame
 
 samples_strategy = hnp.arrays(np.float32, st.integers(1, 50), elements=st.floats(-1, 1, width=32))
 

@@ -4,14 +4,13 @@ from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
+from streamer.audio.arrays import Floats
 from streamer.models.emotion.classifier import LABELS, EmotionFeatures, EmotionScores
 from streamer.recognition.emotion_monitor import EmotionMonitor, EmotionOptions
 from streamer.runtime.tracing import NullSpans
 
-Floats = npt.NDArray[np.float32]
 MS = 16
 
 

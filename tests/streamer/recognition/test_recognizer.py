@@ -8,11 +8,11 @@ from importlib import resources
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from streamer.audio.arrays import Floats
 from streamer.decoding.speech import SpeechModels
 from streamer.models.emotion.classifier import LABELS, EmotionClassifier, EmotionScores
 from streamer.recognition.emotion_monitor import Classifier, EmotionMonitor, EmotionOptions
@@ -41,8 +41,6 @@ from tests.speech_fakes import (
     tone_models,
 )
 from tests.speech_models import Clip
-
-Floats = npt.NDArray[np.float32]
 
 HOP = 4_096
 SECOND = 16_000

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from streamer.models.emotion.classifier import LABELS, SAMPLE_RATE
+from streamer.audio.clock import SAMPLE_RATE
+from streamer.models.emotion.classifier import LABELS
 from streamer.models.train.emotion.certainty import (
     CertaintyConfig,
     Evidence,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from streamer.models.emotion.classifier import SAMPLE_RATE
+from streamer.audio.clock import SAMPLE_RATE
 from streamer.models.train.emotion.data import (
     CREMA_D,
     DEV_SPEAKERS,
@@ -22,7 +22,7 @@ from streamer.models.train.emotion.data import (
     split_speakers,
 )
 
-DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
+DATA = Path(__file__).resolve().parents[5] / "shared" / "data"
 
 
 def clips(count: int = 4, seconds: float = 2.0) -> list[Clip]:

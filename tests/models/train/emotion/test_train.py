@@ -12,7 +12,8 @@ import soundfile
 import torch
 from torch import nn
 
-from streamer.models.emotion.classifier import LABELS, SAMPLE_RATE, EmotionClassifier
+from streamer.audio.clock import SAMPLE_RATE
+from streamer.models.emotion.classifier import LABELS, EmotionClassifier
 from streamer.models.train.emotion.certainty import Certainty, CertaintyConfig
 from streamer.models.train.emotion.data import (
     READ,
