@@ -10,9 +10,22 @@ from types import TracebackType
 
 from streamer.app import ServerOptions, create_app, serve
 from streamer.client.page import page_folder
+from streamer.hosting.session_registry import SessionRegistry
 from streamer.recognition.contract import RecognizerFactory
+from streamer.runtime.metrics import ServerMetrics
 from streamer.server.stream_server import StreamServer
+from streamer.session.runner import SessionRunner
+from streamer.session.session import SessionLimits
 from tests.fakes import FakeEngine
+
+
+def session_registry(
+    engine: RecognizerFactory, options: ServerOptions, metrics: ServerMetrics
+) -> SessionRegistry:
+    """As a server makes it, without the server."""
+    limits = SessionLimits(outbox_events=options.outbox_events, max_backlog_s=options.max_backlog_s)
+    runner = SessionRunner(engine, limits, metrics)
+    return SessionRegistry(engine, runner, options, metrics)
 
 
 class ServerThread:

@@ -1,7 +1,7 @@
 """What a client that missed events has to be told to catch up.
 
 Events are numbered from 1. What later events made pointless, superseded tentative words and
-emotions, is forgotten at once; a replay has the same effect as the events themselves.
+emotions, is forgotten at once; what is told has the same effect as the events themselves.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from collections import deque
 from dataclasses import dataclass, replace
 from typing import Final
 
+from streamer.session.report import Report
 from streamer.transcript.events import (
     AudioLost,
     EmotionUpdate,
     Finalized,
     SegmentClosed,
-    SessionEvent,
     WordsUpdate,
 )
 
@@ -28,17 +28,11 @@ class EventsGoneError(LookupError):
 
 
 @dataclass(frozen=True, slots=True)
-class Numbered:
-    seq: int
-    event: SessionEvent
-
-
-@dataclass(frozen=True, slots=True)
 class Snapshot:
     """The newest captions, as events. The first word among them has the id `first_word_id`."""
 
     first_word_id: int
-    events: tuple[Numbered, ...]
+    events: tuple[Report, ...]
 
 
 class EventLog:
@@ -47,13 +41,13 @@ class EventLog:
     def __init__(self, limit: int = _KEPT_EVENTS) -> None:
         self._limit = limit
         self._seq = 0
-        self._kept: deque[Numbered] = deque()
+        self._kept: deque[Report] = deque()
         self._complete_after = 0
         """Replays from before this event would have holes."""
-        self._tail: Numbered | None = None
+        self._tail: Report | None = None
         """What stands behind the committed words: tentative ones, or the end of a segment
         that had none."""
-        self._emotion: Numbered | None = None
+        self._emotion: Report | None = None
         self._next_word_id = 0
 
     @property
@@ -61,17 +55,17 @@ class EventLog:
         """Number of the newest event; 0 before the first."""
         return self._seq
 
-    def add(self, event: SessionEvent) -> int:
-        """Gives the event's number."""
+    def add(self, report: Report) -> Report:
+        """Gives the report with its number."""
         self._seq += 1
-        numbered = Numbered(self._seq, event)
+        numbered, event = replace(report, seq=self._seq), report.event
         if isinstance(event, EmotionUpdate):
             self._emotion = numbered
         elif isinstance(event, WordsUpdate):
-            self._tail = Numbered(self._seq, replace(event, committed=()))
+            self._tail = replace(numbered, event=replace(event, committed=()))
             if event.committed:
                 self._next_word_id = event.committed[-1].id + 1
-                self._keep(Numbered(self._seq, replace(event, tentative=())))
+                self._keep(replace(numbered, event=replace(event, tentative=())))
         elif isinstance(event, SegmentClosed) and not event.segment.words:
             self._tail = numbered
         elif isinstance(event, SegmentClosed):
@@ -79,9 +73,9 @@ class EventLog:
             self._keep(numbered)
         else:
             self._keep(numbered)
-        return self._seq
+        return numbered
 
-    def after(self, seq: int) -> tuple[Numbered, ...]:
+    def after(self, seq: int) -> tuple[Report, ...]:
         """Events that have the effect of all those with higher numbers.
 
         Raises:
@@ -106,24 +100,24 @@ class EventLog:
             return self._snapshot_after(ends[0])
         return Snapshot(self._next_word_id, ())
 
-    def _snapshot_after(self, end: Numbered) -> Snapshot:
+    def _snapshot_after(self, end: Report) -> Snapshot:
         assert isinstance(end.event, SegmentClosed)
         return Snapshot(end.event.segment.words[-1].id + 1, _captions(self.after(end.seq)))
 
-    def _keep(self, numbered: Numbered) -> None:
+    def _keep(self, numbered: Report) -> None:
         self._kept.append(numbered)
         if len(self._kept) > self._limit:
             self._complete_after = self._kept.popleft().seq
 
 
-def _joined(committed: Numbered | None, tail: Numbered) -> Numbered:
+def _joined(committed: Report | None, tail: Report) -> Report:
     """Both halves of one update again: they have one number, so they must go in one piece."""
     if committed is None:
         return tail
     assert isinstance(committed.event, WordsUpdate)
     assert isinstance(tail.event, WordsUpdate)
-    return Numbered(tail.seq, replace(committed.event, tentative=tail.event.tentative))
+    return replace(tail, event=replace(committed.event, tentative=tail.event.tentative))
 
 
-def _captions(events: tuple[Numbered, ...]) -> tuple[Numbered, ...]:
+def _captions(events: tuple[Report, ...]) -> tuple[Report, ...]:
     return tuple(n for n in events if not isinstance(n.event, AudioLost | Finalized))

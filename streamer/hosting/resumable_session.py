@@ -3,33 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import Final
 
-from streamer.hosting.event_log import EventLog, Numbered
+from streamer.hosting.event_log import EventLog
 from streamer.protocol.errors import ProtocolError
 from streamer.protocol.frame_reader import FrameReader
 from streamer.protocol.messages import ByeEvent, ErrorCode, LatencyEvent, StartMessage
 from streamer.runtime.bounded_queue import BoundedQueue
-from streamer.runtime.metrics import ServerMetrics
-from streamer.session.intake import Intake
-from streamer.session.session import Report, Session, SessionFailedError
-from streamer.session.stats import SessionStats
+from streamer.session.report import Report
+from streamer.session.runner import SessionRun
+from streamer.session.session import SessionFailedError
 from streamer.transcript.events import StepDone
+
+logger = logging.getLogger(__name__)
 
 
 class SlowFollowerError(Exception):
     """A follower left too many events unread."""
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """An event for a client, and its number."""
-
-    seq: int
-    report: Report
 
 
 class Attachment:
@@ -37,7 +33,7 @@ class Attachment:
 
     def __init__(self) -> None:
         # The session makes its next step when the newest event is on its way to the socket.
-        self.events: BoundedQueue[Delivery] = BoundedQueue(1)
+        self.events: BoundedQueue[Report] = BoundedQueue(1)
         self.evicted = asyncio.Event()
         """Another connection has resumed the session; this one must let go."""
         self.released = asyncio.Event()
@@ -47,10 +43,8 @@ class Attachment:
 class Running:
     """What there is only until the session ends."""
 
-    session: Session
-    tally: SessionStats
+    run: SessionRun
     frames: FrameReader
-    intake: Intake
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,50 +61,72 @@ class Following:
     """The newest captions of a session at the moment somebody began to follow, and what comes."""
 
     first_word_id: int
-    events: BoundedQueue[Delivery] = field(repr=False)
+    events: BoundedQueue[Report] = field(repr=False)
+
+
+class SessionState(Enum):
+    LIVE = "live"  # takes audio
+    FINISHING = "finishing"  # no more audio; its finals are on their way
+    ABANDONED = "abandoned"  # as finishing, but for followers alone: its client will not come back
+    CANCELLED = "cancelled"  # ends without finals; its client will not come back
+    ENDED = "ended"  # its client may still fetch what came last
+    GONE = "gone"  # ended, and nobody may fetch anything
+
+
+_TRANSITIONS: Final = {
+    SessionState.LIVE: {
+        SessionState.FINISHING,
+        SessionState.ABANDONED,
+        SessionState.CANCELLED,
+        SessionState.ENDED,  # the recognizer broke
+    },
+    SessionState.FINISHING: {
+        SessionState.ABANDONED,
+        SessionState.CANCELLED,
+        SessionState.ENDED,
+    },
+    SessionState.ABANDONED: {SessionState.CANCELLED, SessionState.GONE},
+    SessionState.CANCELLED: {SessionState.GONE},
+    SessionState.ENDED: {SessionState.GONE},
+    SessionState.GONE: set[SessionState](),
+}
+_LOST: Final = {SessionState.ABANDONED, SessionState.CANCELLED, SessionState.GONE}
+
+
+class IllegalSessionTransitionError(RuntimeError):
+    """A bug in this module."""
 
 
 class ResumableSession:
     """Runs from its creation to its end, whether a client is connected or not.
 
-    One connection at a time holds it, by `attach`; what happens without one waits in a replay.
-    All methods belong on the event loop.
+    One connection at a time holds it, by `attach`; what happens without one waits in a log.
     """
 
     def __init__(
         self,
-        session_id: str,
         follow_id: str,
         start: StartMessage,
-        session: Session,
-        metrics: ServerMetrics,
+        run: SessionRun,
         on_end: Callable[[ResumableSession], None],
     ) -> None:
-        self.id = session_id
+        self.id = run.id
         self.follow_id = follow_id
         self.start = start
         self.resume_token = secrets.token_urlsafe(32)
+        self.state = SessionState.LIVE
         self.farewell: Farewell | None = None
         """Set when the session has ended."""
-        self.running: Running | None = Running(
-            session,
-            SessionStats(session, metrics),
-            FrameReader(start.sample_rate, start.encoding),
-            Intake(session, start.sample_rate),
-        )
-        self.abandoned = False
-        """Nobody may come back to it."""
-        self._finishing = False
-        self._aborting = False
+        self.running: Running | None = Running(run, FrameReader(start.sample_rate, start.encoding))
         self._error: ProtocolError | None = None
         self._reason: str | None = None
         self._attached: Attachment | None = None
-        self._followers: dict[BoundedQueue[Delivery], int] = {}
-        self._replay = EventLog()
-        self._metrics = metrics
+        self._followers: dict[BoundedQueue[Report], int] = {}
+        self._log = EventLog()
         self._on_end = on_end
         self._acknowledged_offset = 0
-        self._task = asyncio.create_task(self._run(self.running))
+        self._task = run.start(self._take)
+        self._task.add_done_callback(self._end)
 
     @property
     def acknowledged_offset(self) -> int:
@@ -123,6 +139,11 @@ class ResumableSession:
     def attached(self) -> bool:
         return self._attached is not None
 
+    @property
+    def resumable(self) -> bool:
+        """Its client may come back, if only for what came last."""
+        return self.state not in _LOST
+
     async def attach(self, last_seq: int) -> Attachment:
         """Take hold of the session and get what happened after an event; whoever holds it is
         evicted first.
@@ -130,17 +151,17 @@ class ResumableSession:
         Raises:
             EventsGoneError: it cannot be told what happened since; nobody was evicted.
         """
-        self._replay.after(last_seq)
+        self._log.after(last_seq)
         while self._attached is not None:
             self._attached.evicted.set()
             await self._attached.released.wait()
         attachment = Attachment()
-        self._put_all(attachment.events, self._replay.after(last_seq))
+        self._put_all(attachment.events, self._log.after(last_seq))
         if self.running is None:
             attachment.events.close()
         else:
             self.running.frames.begin_connection()
-            self.running.session.expect_replay()
+            self.running.run.session.expect_replay()
         self._attached = attachment
         return attachment
 
@@ -157,8 +178,8 @@ class ResumableSession:
         Args:
             limit: events that may lie unread; beyond, reading ends with `SlowFollowerError`.
         """
-        events: BoundedQueue[Delivery] = BoundedQueue(limit)
-        snapshot = self._replay.snapshot(n_segments)
+        events: BoundedQueue[Report] = BoundedQueue(limit)
+        snapshot = self._log.snapshot(n_segments)
         self._put_all(events, snapshot.events)
         self._followers[events] = limit + len(events)
         if self.running is None:
@@ -178,95 +199,106 @@ class ResumableSession:
     def bye(self, reason: str) -> ByeEvent:
         """The final count, or the one so far with the reason why there will be no more."""
         if self.running is not None:
-            return self.running.tally.bye(reason)
+            return self.running.run.stats.bye(reason)
         assert self.farewell is not None
         return self.farewell.bye
 
-    def finish(self, error: ProtocolError | None, reason: str | None = None) -> None:
+    def finish(self, error: ProtocolError | None) -> None:
         """No more audio: finals follow, then the end. Only the first call counts.
 
         Args:
             error: why, if not because the client asked for it.
-            reason: for `bye`; without it that of the error, or `stop`.
         """
-        if self.running is None or self._finishing:
-            return
-        self._finishing = True
-        self._error, self._reason = error, reason
-        self.running.intake.flush()
-        self.running.session.stop()
-
-    @property
-    def finishing(self) -> bool:
-        """It takes no more audio."""
-        return self._finishing or self.running is None
+        if self.state is SessionState.LIVE:
+            self._error = error
+            self._stop(SessionState.FINISHING)
 
     def abandon(self, reason: str) -> None:
         """Nobody will come back: end. Only if somebody follows, finals are still made."""
-        self.abandoned = True
-        if self._followers:
-            self.finish(None, reason)
-        elif not self._aborting:
-            self._aborting = True
-            self._reason = reason
-            self._task.cancel()
+        match self.state:
+            case SessionState.ENDED:
+                self._move(SessionState.GONE)
+            case SessionState.LIVE if self._followers:
+                self._reason = reason
+                self._stop(SessionState.ABANDONED)
+            case SessionState.FINISHING if self._followers:
+                self._move(SessionState.ABANDONED)
+            case SessionState.LIVE | SessionState.FINISHING:
+                self._cancel(reason)
+            case _:
+                pass
 
     async def abort(self) -> None:
         """End now, without finals."""
-        await asyncio.sleep(0)  # a task that has not begun cannot clean up
         self.dismiss_followers()
-        self.abandon("shutdown")
-        await asyncio.wait({self._task})
+        if self.state is SessionState.ABANDONED:
+            self._cancel("shutdown")
+        else:
+            self.abandon("shutdown")
+        await self.ended()
 
     async def ended(self) -> None:
         """Wait for the end."""
         await asyncio.wait({self._task})
 
-    async def _run(self, running: Running) -> None:
-        self._metrics.sessions.inc()
-        self._metrics.sessions_active.inc()
-        try:
-            async with running.session as session:
-                async for report in session:
-                    running.tally.count(report)
-                    if not isinstance(report.event, StepDone):
-                        await self._deliver(report)
-        except SessionFailedError as failure:
-            self._error = ProtocolError(ErrorCode.INTERNAL, str(failure))
-        finally:
-            self._end(running)
+    def _stop(self, state: SessionState) -> None:
+        self._move(state)
+        if self.running is not None:
+            self.running.run.stop()
 
-    async def _deliver(self, report: Report) -> None:
-        delivery = Delivery(self._replay.add(report.event), report)
+    def _cancel(self, reason: str) -> None:
+        self._move(SessionState.CANCELLED)
+        self._reason = reason
+        if self.running is not None:
+            self.running.run.cancel()
+
+    async def _take(self, report: Report) -> None:
+        if isinstance(report.event, StepDone):
+            return
+        report = self._log.add(report)
         for events, limit in list(self._followers.items()):
             if len(events) >= limit:
                 events.close(SlowFollowerError())
                 del self._followers[events]
             else:
-                events.put(delivery)
+                events.put(report)
         if self._attached is not None:
             client = self._attached.events
-            client.put(delivery)
+            client.put(report)
             await client.room()
 
-    def _end(self, running: Running) -> None:
+    def _end(self, task: asyncio.Task[None]) -> None:
+        failure = None if task.cancelled() else task.exception()
+        if isinstance(failure, SessionFailedError):
+            self._error = ProtocolError(ErrorCode.INTERNAL, str(failure))
+        elif failure is not None:
+            logger.error("session %s: delivery failed", self.id, exc_info=failure)
+            self._error = ProtocolError(
+                ErrorCode.INTERNAL, "the session failed; start a new one to go on"
+            )
         reason = self._reason or "stop"
         if self._error is not None:
             shutdown = self._error.code is ErrorCode.SHUTTING_DOWN
             reason = "shutdown" if shutdown else self._error.code.value
         offset = self.acknowledged_offset
-        latency = running.tally.latency(offset)
-        self.farewell = Farewell(latency, self._error, running.tally.bye(reason))
-        self.running = None  # its buffers are large; the replay may be wanted for a while
-        self._metrics.sessions_active.dec()
+        assert self.running is not None
+        stats = self.running.run.stats
+        self.farewell = Farewell(stats.latency(offset), self._error, stats.bye(reason))
+        self.running = None  # its buffers are large; the log may be wanted for a while
+        self._move(SessionState.ENDED if self.resumable else SessionState.GONE)
         for events in self._followers:
             events.close()
         if self._attached is not None:
             self._attached.events.close()
         self._on_end(self)
 
-    def _put_all(self, events: BoundedQueue[Delivery], missed: tuple[Numbered, ...]) -> None:
-        lag_ms = self.running.session.lag_ms if self.running is not None else 0.0
-        for numbered in missed:
-            report = Report(numbered.event, lag_ms, time.perf_counter_ns())
-            events.put(Delivery(numbered.seq, report))
+    def _put_all(self, events: BoundedQueue[Report], missed: tuple[Report, ...]) -> None:
+        """They are told late: as late as what is told now."""
+        lag_ms = self.running.run.session.lag_ms if self.running is not None else 0.0
+        for report in missed:
+            events.put(replace(report, lag_ms=lag_ms, made_ns=time.perf_counter_ns()))
+
+    def _move(self, state: SessionState) -> None:
+        if state not in _TRANSITIONS[self.state]:
+            raise IllegalSessionTransitionError(f"{self.state.value} → {state.value}")
+        self.state = state

@@ -19,12 +19,9 @@ from streamer.recognition.contract import (
     Decoder,
     RecognizerFactory,
     SessionOptions,
-    SpeechRecognizer,
 )
 from streamer.runtime.metrics import ServerMetrics
-from streamer.runtime.tracing import LatencyTrace, SpanSink, TraceWriter
-from streamer.session.opening import open_recognizer
-from streamer.session.session import Session, SessionLimits
+from streamer.session.runner import SessionRunner
 
 logger = logging.getLogger(__name__)
 
@@ -48,9 +45,9 @@ class SessionRegistry:
     def __init__(
         self,
         engine: RecognizerFactory,
+        runner: SessionRunner,
         options: ServerOptions,
         metrics: ServerMetrics,
-        tracer: TraceWriter | None = None,
         guests: Callable[[], Sequence[Guest]] = tuple,
     ) -> None:
         """
@@ -58,9 +55,9 @@ class SessionRegistry:
             guests: clients with places of their own, which are no sessions of this host.
         """
         self._engine = engine
+        self._runner = runner
         self._options = options
         self._metrics = metrics
-        self._tracer = tracer
         self._guests = guests
         self._open: dict[str, ResumableSession] = {}
         self._by_follow_id: dict[str, ResumableSession] = {}
@@ -83,21 +80,12 @@ class SessionRegistry:
     def open(self, start: StartMessage) -> ResumableSession:
         """Raises ProtocolError: no room, or the settings are not to be had here."""
         self.check_room()
-        session_id = secrets.token_hex(8)
-        spans = None if self._tracer is None else self._tracer.session(session_id)
-        trace = LatencyTrace(spans)
-        limits = SessionLimits(
-            outbox_events=self._options.outbox_events,
-            max_backlog_s=self._options.max_backlog_s,
-            recording=not start.live,
+        run = self._runner.open(
+            self._session_options(start), start.sample_rate, recording=not start.live
         )
-        recognizer = self._recognizer(start, trace, session_id)
-        session = Session(recognizer, self._engine.executor, limits, trace)
         follow_id = _follow_id(start.share_secret or secrets.token_urlsafe(32))
-        hosted = ResumableSession(
-            session_id, follow_id, start, session, self._metrics, self._on_end
-        )
-        self._open[session_id] = hosted
+        hosted = ResumableSession(follow_id, start, run, self._on_end)
+        self._open[hosted.id] = hosted
         replaced = self._by_follow_id.get(follow_id)
         if replaced is not None:
             replaced.dismiss_followers()
@@ -118,7 +106,7 @@ class SessionRegistry:
         """Median over the sessions with live audio; a recording may lie there for long."""
         lags = [guest.overdue_ms for guest in self._guests() if guest.overdue_ms is not None]
         lags += [
-            hosted.running.session.overdue_ms
+            hosted.running.run.session.overdue_ms
             for hosted in self._open.values()
             if hosted.running is not None and hosted.start.live
         ]
@@ -134,7 +122,7 @@ class SessionRegistry:
         hosted = self._open.get(message.session_id)
         if hosted is None and message.session_id in self._ended:
             hosted, _ = self._ended[message.session_id]
-        if hosted is None or hosted.abandoned:
+        if hosted is None or not hosted.resumable:
             raise session_expired()
         if not secrets.compare_digest(message.resume_token.encode(), hosted.resume_token.encode()):
             raise session_expired()
@@ -191,30 +179,27 @@ class SessionRegistry:
         self._parked.clear()
         self._ended.clear()
 
-    def _recognizer(
-        self, start: StartMessage, trace: SpanSink, session_id: str
-    ) -> SpeechRecognizer:
+    def _session_options(self, start: StartMessage) -> SessionOptions:
         """Raises ProtocolError."""
         if start.decoder == "fused" and self._engine.default_decoder == "draft":
             raise ProtocolError(
                 ErrorCode.BAD_CONFIG,
                 "decoder: this server runs without an LLM; ask for 'draft' or leave it out",
             )
-        options = SessionOptions(
-            decoder=start.decoder or self._engine.default_decoder,
+        return SessionOptions(
+            decoder=self.decoder(start),
             context=start.context,
             hot_words=start.hot_words,
             emotion=start.emotion,
             silence_ms=start.silence_ms,
         )
-        return open_recognizer(self._engine, options, trace, session_id)
 
     def _on_end(self, hosted: ResumableSession) -> None:
         self._unpark(hosted)
         del self._open[hosted.id]
         if self._by_follow_id.get(hosted.follow_id) is hosted:
             del self._by_follow_id[hosted.follow_id]
-        if hosted.abandoned or self._options.max_parked == 0:
+        if not hosted.resumable or self._options.max_parked == 0:
             return
         if len(self._ended) >= self._options.max_sessions:
             self._forget(next(iter(self._ended)))

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from enum import Enum
 from typing import Final
 
 from streamer.hosting.event_log import EventsGoneError
 from streamer.hosting.options import ServerOptions
-from streamer.hosting.resumable_session import Attachment, Farewell, ResumableSession, Running
+from streamer.hosting.resumable_session import (
+    Attachment,
+    Farewell,
+    ResumableSession,
+    Running,
+    SessionState,
+)
 from streamer.hosting.session_registry import SessionRegistry
 from streamer.protocol.errors import ProtocolError, session_expired
 from streamer.protocol.messages import (
@@ -22,7 +27,7 @@ from streamer.protocol.messages import (
 )
 from streamer.protocol.parsing import parse_text
 from streamer.runtime.metrics import ServerMetrics
-from streamer.server.native_view import numbered_event
+from streamer.server.native_view import wire_event
 from streamer.server.receiver import Receiver
 from streamer.server.sender import Sender, Socket, SocketClosedError
 
@@ -55,10 +60,14 @@ class Connection:
     """One client, from its first message to the close frame. `run` once."""
 
     def __init__(
-        self, socket: Socket, host: SessionRegistry, options: ServerOptions, metrics: ServerMetrics
+        self,
+        socket: Socket,
+        registry: SessionRegistry,
+        options: ServerOptions,
+        metrics: ServerMetrics,
     ) -> None:
         self.state = ConnectionState.OPEN
-        self._host = host
+        self._registry = registry
         self._options = options
         self._metrics = metrics
         self._sender = Sender(socket, options.send_timeout_s, metrics)
@@ -104,14 +113,14 @@ class Connection:
         """Raises ProtocolError, SocketClosedError."""
         message = await self._first_message()
         if isinstance(message, StartMessage):
-            hosted = self._host.open(message)
+            hosted = self._registry.open(message)
             return hosted, await hosted.attach(0), False
-        hosted = self._host.find(message)
+        hosted = self._registry.find(message)
         try:
             attachment = await hosted.attach(message.last_seq)
         except EventsGoneError as error:
             raise session_expired() from error
-        self._host.resumed(hosted)
+        self._registry.resumed(hosted)
         return hosted, attachment, True
 
     async def _first_message(self) -> StartMessage | ResumeMessage:
@@ -160,7 +169,7 @@ class Connection:
             talking.result()
         except SocketClosedError as closed:
             if not attachment.evicted.is_set():
-                self._host.left(hosted, for_good=closed.for_good)
+                self._registry.left(hosted, for_good=closed.for_good)
             raise
         except Exception:
             hosted.abandon("internal")
@@ -198,11 +207,9 @@ class Connection:
         """
         heartbeat = asyncio.create_task(self._beat(hosted, running))
         tasks.append(heartbeat)
-        if hosted.finishing:
+        if hosted.state is not SessionState.LIVE:
             return None
-        reader = asyncio.create_task(
-            self._receiver.read(running.session, running.frames, running.intake)
-        )
+        reader = asyncio.create_task(self._receiver.read(running.run, running.frames))
         tasks.append(reader)
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         if any(_is_unheard(task) for task in (writer, heartbeat)):
@@ -217,8 +224,8 @@ class Connection:
         await self._sender.send(
             ReadyEvent(
                 session_id=hosted.id,
-                decoder=self._host.decoder(hosted.start),
-                models=self._host.models,
+                decoder=self._registry.decoder(hosted.start),
+                models=self._registry.models,
                 max_message_bytes=options.max_message_bytes,
                 buffer_ms=options.buffer_s * 1000,
                 resumed=resumed,
@@ -228,22 +235,22 @@ class Connection:
                 follow_id=hosted.follow_id,
             )
         )
-        async for delivery in attachment.events:
-            event = numbered_event(delivery.seq, delivery.report)
+        async for report in attachment.events:
+            event = wire_event(report)
             if event is not None:
                 await self._sender.send(event)
             if hosted.running is not None:
-                hosted.running.tally.emitted(delivery.report, time.perf_counter_ns())
+                hosted.running.run.stats.emitted(report)
 
     async def _beat(self, hosted: ResumableSession, running: Running) -> None:
-        session = running.session
+        session = running.run.session
         told = (0, 0)
         while True:
             await asyncio.sleep(self._options.heartbeat_s)
             now = (session.received_samples, session.processed_samples)
             if now != told and hosted.running is not None:
                 told = now
-                await self._sender.send(running.tally.latency(hosted.acknowledged_offset))
+                await self._sender.send(running.run.stats.latency(hosted.acknowledged_offset))
 
     async def _say_goodbye(self, farewell: Farewell) -> None:
         await self._sender.send(farewell.latency)

@@ -12,7 +12,7 @@ from streamer.protocol.errors import ProtocolError
 from streamer.protocol.messages import CLOSE_CODES, ErrorCode, FollowingEvent
 from streamer.recognition.contract import Decoder
 from streamer.runtime.metrics import ServerMetrics
-from streamer.server.native_view import numbered_event
+from streamer.server.native_view import wire_event
 from streamer.server.sender import Sender, Socket, SocketClosedError
 
 logger = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ class Follower:
         while True:
             await asyncio.sleep(_BEAT_S)
             if hosted.running is not None:
-                await self._sender.send(hosted.running.tally.latency())
+                await self._sender.send(hosted.running.run.stats.latency())
 
     async def _write(
         self, hosted: ResumableSession, following: Following, decoder: Decoder
@@ -97,8 +97,8 @@ class Follower:
             )
         )
         try:
-            async for delivery in following.events:
-                event = numbered_event(delivery.seq, delivery.report)
+            async for report in following.events:
+                event = wire_event(report)
                 if event is not None:
                     await self._sender.send(event)
         except SlowFollowerError:

@@ -18,7 +18,7 @@ from streamer.protocol.messages import (
     WireWord,
     WordsEvent,
 )
-from streamer.session.session import Report
+from streamer.session.report import Report
 from streamer.transcript.events import (
     AudioLost,
     DecoderChanged,
@@ -48,16 +48,20 @@ def wire_event(report: Report) -> WireEvent | None:  # noqa: PLR0911 - one for e
     match event:
         case SpeechBegan():
             return SpeechEvent(
-                segment_id=event.segment_id, start_ms=ms_from_samples(event.start_sample)
+                seq=report.seq,
+                segment_id=event.segment_id,
+                start_ms=ms_from_samples(event.start_sample),
             )
         case WordsUpdate():
             return WordsEvent(
+                seq=report.seq,
                 segment_id=event.segment_id,
                 words=tuple(wire_word(word) for word in (*event.committed, *event.tentative)),
                 lag_ms=report.lag_ms,
             )
         case SegmentClosed(segment=segment):
             return SegmentEvent(
+                seq=report.seq,
                 segment_id=segment.id,
                 start_ms=ms_from_samples(segment.start_sample),
                 end_ms=ms_from_samples(segment.end_sample),
@@ -68,9 +72,10 @@ def wire_event(report: Report) -> WireEvent | None:  # noqa: PLR0911 - one for e
                 lag_ms=report.lag_ms,
             )
         case Finalized():
-            return FinalizedEvent(end_ms=ms_from_samples(event.end_sample))
+            return FinalizedEvent(seq=report.seq, end_ms=ms_from_samples(event.end_sample))
         case EmotionUpdate():
             return EmotionEvent(
+                seq=report.seq,
                 emotion=wire_emotion(event.emotion),
                 start_ms=ms_from_samples(event.start_sample),
                 end_ms=ms_from_samples(event.end_sample),
@@ -78,24 +83,21 @@ def wire_event(report: Report) -> WireEvent | None:  # noqa: PLR0911 - one for e
             )
         case AudioLost():
             return LossEvent(
+                seq=report.seq,
                 start_ms=ms_from_samples(event.start_sample),
                 lost_samples=event.n_samples,
                 reason=cast(Literal["overrun", "gap", "bad_samples"], event.reason),
             )
         case DecoderChanged():
             return DecoderEvent(
-                decoder=cast(Literal["draft", "fused"], event.decoder), reason=event.reason
+                seq=report.seq,
+                decoder=cast(Literal["draft", "fused"], event.decoder),
+                reason=event.reason,
             )
         case StepDone():
             return None
         case _:
             assert_never(event)
-
-
-def numbered_event(seq: int, report: Report) -> WireEvent | None:
-    """As `wire_event`, with the event's number in its session."""
-    event = wire_event(report)
-    return None if event is None else event.model_copy(update={"seq": seq})
 
 
 def wire_word(word: Word) -> WireWord:

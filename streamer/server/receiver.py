@@ -15,7 +15,7 @@ from streamer.runtime.metrics import ServerMetrics
 from streamer.server.sender import Sender, Socket
 from streamer.server.token_bucket import TokenBucket
 from streamer.session.intake import Intake
-from streamer.session.session import Session
+from streamer.session.runner import SessionRun
 
 _FREE_FRAME_MS: Final = 10
 
@@ -40,7 +40,7 @@ class Receiver:
         if self._receiving is not None and not self._receiving.expired():
             self._receiving.reschedule(asyncio.get_running_loop().time())
 
-    async def read(self, session: Session, frames: FrameReader, intake: Intake) -> None:
+    async def read(self, run: SessionRun, frames: FrameReader) -> None:
         """Take messages until `stop`. May be cancelled: what was not taken in whole does not
         count as seen, and the client sends it again when it resumes.
 
@@ -50,10 +50,10 @@ class Receiver:
         """
         while True:
             # Not reading is what slows the client down: TCP holds its messages back.
-            await session.room()
+            await run.session.room()
             message = await self.receive()
             if isinstance(message, bytes):
-                await self._take_audio(message, frames, intake)
+                await self._take_audio(message, frames, run.intake)
                 continue
             self.count_message()
             parsed = parse_text(message)
@@ -65,8 +65,7 @@ class Receiver:
                     )
                 )
             elif isinstance(parsed, FinalizeMessage):
-                intake.flush()
-                await session.finalize()
+                await run.finalize()
             else:
                 return
 
@@ -80,7 +79,7 @@ class Receiver:
             elif isinstance(item, Hole):
                 await intake.hole(item)
             else:
-                intake.audio(item)
+                intake.audio(item.samples, item.capture_time_ms)
         self._metrics.audio_seconds.inc((frames.end_offset - before) / frames.rate)
 
     def count_message(self) -> None:

@@ -17,11 +17,13 @@ from streamer.protocol.errors import ProtocolError, shutting_down, too_many_sess
 from streamer.protocol.messages import ErrorCode
 from streamer.recognition.contract import RecognizerFactory
 from streamer.runtime.metrics import ServerMetrics
-from streamer.runtime.tracing import LatencyTrace, TraceWriter
+from streamer.runtime.tracing import TraceWriter
 from streamer.server.access import SUBPROTOCOL, origin_is_allowed, token_is_right
 from streamer.server.connection import Connection, ConnectionState
 from streamer.server.follower import Follower
 from streamer.server.sender import SocketClosedError
+from streamer.session.runner import SessionRunner
+from streamer.session.session import SessionLimits
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +55,11 @@ class StreamServer:
         self._tracer = None if options.trace is None else TraceWriter(options.trace)
         self._running: dict[Served, asyncio.Task[None]] = {}
         self._following: set[asyncio.Task[None]] = set()
-        self.host = SessionRegistry(engine, options, self.metrics, self._tracer, self._guests)
+        limits = SessionLimits(
+            outbox_events=options.outbox_events, max_backlog_s=options.max_backlog_s
+        )
+        self.runner = SessionRunner(engine, limits, self.metrics, self._tracer)
+        self.registry = SessionRegistry(engine, self.runner, options, self.metrics, self._guests)
         self.draining = False
         self.wyoming_address: str | None = None
         """Where Wyoming clients are served, once they are."""
@@ -74,7 +80,7 @@ class StreamServer:
             refusal = too_many_sessions(self.options.max_sessions)
         await websocket.accept(subprotocol=_spoken(websocket))
         socket = StarletteSocket(websocket)
-        connection = Connection(socket, self.host, self.options, self.metrics)
+        connection = Connection(socket, self.registry, self.options, self.metrics)
         if refusal is not None:
             await connection.run(refusal)
             return
@@ -95,11 +101,11 @@ class StreamServer:
         try:
             if refusal is not None:
                 raise refusal
-            hosted = self.host.followed(websocket.query_params.get("session", ""))
+            hosted = self.registry.followed(websocket.query_params.get("session", ""))
         except ProtocolError as error:
             await follower.refuse(error)
             return
-        task = asyncio.create_task(follower.run(hosted, self.host.decoder(hosted.start)))
+        task = asyncio.create_task(follower.run(hosted, self.registry.decoder(hosted.start)))
         self._following.add(task)
         try:
             await asyncio.wait({task})
@@ -123,21 +129,17 @@ class StreamServer:
         if not task.cancelled():  # else it outlived the grace period
             task.result()
 
-    def trace(self, session_id: str) -> LatencyTrace:
-        """For a new session; its spans go to the trace file, if there is one."""
-        return LatencyTrace(None if self._tracer is None else self._tracer.session(session_id))
-
     async def drain(self) -> None:
         """Admit nobody any more, flush what runs; after the grace period, drop it."""
         self.draining = True
         for client in self._running:
             client.shut_down()
-        self.host.finish(shutting_down())
+        self.registry.finish(shutting_down())
         deadline_s = time.monotonic() + self.options.shutdown_grace_s
         late = await _ended(self._running.values(), deadline_s)
         if late:
             logger.warning("%d sessions did not end in time", late)
-        await self.host.close(deadline_s - time.monotonic())
+        await self.registry.close(deadline_s - time.monotonic())
         await _ended(self._following, deadline_s)
 
     async def close(self) -> None:
@@ -155,7 +157,7 @@ class StreamServer:
         if refusal is not None:
             return refusal
         try:
-            self.host.check_room()
+            self.registry.check_room()
         except ProtocolError as error:
             return error
         return None

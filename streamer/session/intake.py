@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 
+from streamer.audio.arrays import Floats
 from streamer.audio.clock import SAMPLE_RATE
 from streamer.audio.resample import StreamResampler
 from streamer.protocol.frame_reader import Hole
-from streamer.protocol.frames import AudioFrame
 from streamer.session.session import Session
 
 
@@ -23,9 +23,10 @@ class Intake:
         self._rate = rate
         self._resampler = StreamResampler(rate)
 
-    def audio(self, frame: AudioFrame) -> None:
+    def audio(self, samples: Floats, capture_time_ms: float = 0.0) -> None:
+        """Hand on mono samples at the client's rate; for the rest see `Session.feed`."""
         started_ns = time.perf_counter_ns()
-        self._session.feed(self._resampler.push(frame.samples), frame.capture_time_ms)
+        self._session.feed(self._resampler.push(samples), capture_time_ms)
         self._session.trace.stage("receive", "receive", started_ns, time.perf_counter_ns())
 
     async def hole(self, hole: Hole) -> None:

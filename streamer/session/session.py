@@ -19,6 +19,7 @@ from streamer.runtime.bounded_queue import BoundedQueue
 from streamer.runtime.deadline_executor import DeadlineExecutor, EngineClosedError
 from streamer.runtime.tracing import LatencyTrace
 from streamer.session.arrivals import Arrivals
+from streamer.session.report import Report
 from streamer.transcript.events import AudioLost, Finalized, SessionEvent, StepDone
 
 logger = logging.getLogger(__name__)
@@ -43,21 +44,6 @@ class SessionLimits:
     A live caller is held back only while its audio runs ahead of real time."""
     live_slack_s: float = 2.0
     """How far live audio may run ahead of the wall clock; covers jitter and bursts."""
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """An event and how late it is, at the moment it was made.
-
-    `lag_ms`: age of the oldest audio that has arrived but has not been processed.
-    `capture_to_emit_ms`: only on `StepDone`; age, by the client's capture stamps, of the oldest
-    audio the step covered, or None if unstamped or if the clocks plainly disagree.
-    """
-
-    event: SessionEvent
-    lag_ms: float
-    made_ns: int
-    capture_to_emit_ms: float | None = None
 
 
 class Session:
@@ -94,7 +80,7 @@ class Session:
         self._driver: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Session:
-        self._driver = asyncio.create_task(self._drive())
+        self.start()
         return self
 
     async def __aexit__(
@@ -104,6 +90,10 @@ class Session:
         traceback: TracebackType | None,
     ) -> None:
         await self.abort()
+
+    def start(self) -> None:
+        """Let steps run; whoever calls this, and not `async with`, must `abort` in the end."""
+        self._driver = asyncio.create_task(self._drive())
 
     def __aiter__(self) -> AsyncIterator[Report]:
         """Events as they come, to the last one after `stop`.
@@ -209,9 +199,13 @@ class Session:
         self._stopping = True
         self._wake.set()
 
-    async def abort(self) -> None:
-        """Give up now: waits for a running step, schedules no more, closes the recognizer."""
+    def cancel(self) -> None:
+        """Give up now: no further step begins, and the iteration ends."""
         self._end(None)
+
+    async def abort(self) -> None:
+        """`cancel`, and wait until a running step has ended and the recognizer is closed."""
+        self.cancel()
         if self._driver is not None:
             await asyncio.shield(self._driver)
 

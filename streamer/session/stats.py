@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import time
+
 from streamer.audio.clock import ms_from_samples
 from streamer.protocol.messages import ByeEvent, LatencyEvent, Percentiles
 from streamer.runtime.metrics import ServerMetrics
-from streamer.session.session import Report, Session
+from streamer.session.report import Report
+from streamer.session.session import Session
 from streamer.transcript.events import AudioLost, SegmentClosed, StepDone, WordsUpdate
 
 
 class SessionStats:
+    """Counts the reports of one session."""
+
     def __init__(self, session: Session, metrics: ServerMetrics) -> None:
         self._session = session
         self._metrics = metrics
@@ -33,8 +38,9 @@ class SessionStats:
             self._metrics.lag.observe(report.lag_ms / 1000)
             self._metrics.observe_stages(event.stages_ms)
 
-    def emitted(self, report: Report, sent_ns: int) -> None:
-        """The report's event has been handed to the socket."""
+    def emitted(self, report: Report) -> None:
+        """The report's event has just been handed to the socket."""
+        sent_ns = time.perf_counter_ns()
         emit_ms = self._session.trace.stage("emit", "emit", report.made_ns, sent_ns)
         self._metrics.observe_stages({"emit": emit_ms})
 

@@ -14,7 +14,7 @@ from streamer.protocol.messages import (
     WordsEvent,
 )
 from streamer.server.native_view import wire_event, wire_word
-from streamer.session.session import Report
+from streamer.session.report import Report
 from streamer.transcript.events import SegmentClosed, SessionEvent, WordsUpdate
 from streamer.transcript.ledger import Emotion, Ledger, RecognizedWord
 

@@ -4,32 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
-import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
 from streamer.audio.arrays import Floats
 from streamer.dialects.common.dialect import Action, Audio, Begin, Dialect, End, Flush, HangUp, Say
 from streamer.hosting.options import ServerOptions
 from streamer.protocol.errors import ProtocolError
-from streamer.protocol.frames import AudioFrame
 from streamer.protocol.messages import CLOSE_CODES, ErrorCode
-from streamer.recognition.contract import RecognizerFactory
 from streamer.runtime.metrics import ServerMetrics
-from streamer.runtime.tracing import LatencyTrace
 from streamer.server.receiver import Receiver
 from streamer.server.sender import Sender, Socket, SocketClosedError
 from streamer.server.stream_server import StreamServer
-from streamer.session.intake import Intake
-from streamer.session.opening import open_recognizer
-from streamer.session.session import Session, SessionFailedError, SessionLimits
-from streamer.session.stats import SessionStats
+from streamer.session.report import Report
+from streamer.session.runner import SessionRun, SessionRunner
+from streamer.session.session import SessionFailedError
 
 logger = logging.getLogger(__name__)
 
 _FREE_BYTES: Final = 160
 """Smaller messages count against a limit: 10 ms of 8 kHz audio, or a command."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    run: SessionRun
+    rate: int
+    done: asyncio.Task[None]
 
 
 class Conversation:
@@ -39,21 +41,16 @@ class Conversation:
         self,
         socket: Socket,
         dialect: Dialect,
-        factory: RecognizerFactory,
+        runner: SessionRunner,
         options: ServerOptions,
         metrics: ServerMetrics,
-        session_id: str,
-        trace: LatencyTrace,
     ) -> None:
         self._dialect = dialect
-        self._factory = factory
-        self._options = options
+        self._runner = runner
         self._metrics = metrics
-        self._session_id = session_id
-        self._trace = trace
         self._sender = Sender(socket, options.send_timeout_s, metrics)
         self._receiver = Receiver(socket, self._sender, options, metrics)
-        self._speech: _Speech | None = None
+        self._running: _Running | None = None
         self._over = False
 
     def shut_down(self) -> None:
@@ -62,7 +59,7 @@ class Conversation:
 
     @property
     def overdue_ms(self) -> float | None:
-        return None if self._speech is None else self._speech.session.overdue_ms
+        return None if self._running is None else self._running.run.session.overdue_ms
 
     async def run(self) -> None:
         """Serve the client until it hangs up, errs, leaves, or the server shuts down."""
@@ -78,13 +75,13 @@ class Conversation:
             except SessionFailedError as failure:
                 await self._part(_internal(failure))
         except SocketClosedError:
-            logger.info("session %s: client left", self._session_id)
+            logger.info("a client left")
         except asyncio.CancelledError:  # the grace period of a shutdown is over
             await self._sender.close(CLOSE_CODES[ErrorCode.SHUTTING_DOWN], "shutdown")
             raise
         finally:
-            if self._speech is not None:
-                await self._speech.abort()
+            if self._running is not None:
+                await self._running.run.abort()
 
     async def _part(self, error: ProtocolError) -> None:
         try:
@@ -95,7 +92,7 @@ class Conversation:
         for text in self._dialect.on_error(error):
             await self._sender.send_text(text)
         await self._sender.close(self._dialect.close_code(error), error.code.value)
-        logger.info("session %s: ended (%s)", self._session_id, error.code.value)
+        logger.info("a conversation ended (%s)", error.code.value)
 
     async def _next_message(self) -> str | bytes:
         """Raises SessionFailedError if the session breaks meanwhile, and as the receiver does."""
@@ -105,16 +102,16 @@ class Conversation:
         return message
 
     async def _receive(self) -> str | bytes:
-        speech = self._speech
-        if speech is None:
+        running = self._running
+        if running is None:
             return await self._receiver.receive()
         # Not reading is what slows the client down.
-        await speech.session.room()
+        await running.run.session.room()
         receiving = asyncio.create_task(self._receiver.receive())
         try:
-            await asyncio.wait({receiving, speech.telling}, return_when=asyncio.FIRST_COMPLETED)
-            if speech.telling.done():
-                await speech.telling
+            await asyncio.wait({receiving, running.done}, return_when=asyncio.FIRST_COMPLETED)
+            if running.done.done():
+                await running.done
             return await receiving
         finally:
             receiving.cancel()
@@ -125,12 +122,11 @@ class Conversation:
                 case Begin():
                     await self._begin(action)
                 case Audio():
-                    if self._speech is not None:
-                        seconds = await self._speech.feed(action.samples)
-                        self._metrics.audio_seconds.inc(seconds)
+                    if self._running is not None:
+                        await self._feed(self._running, action.samples)
                 case Flush():
-                    if self._speech is not None:
-                        await self._speech.flush()
+                    if self._running is not None:
+                        await self._running.run.finalize()
                 case Say():
                     await self._sender.send_text(action.text)
                 case End():
@@ -140,92 +136,40 @@ class Conversation:
 
     async def _begin(self, begin: Begin) -> None:
         await self._end()
-        recognizer = open_recognizer(self._factory, begin.options, self._trace, self._session_id)
-        limits = SessionLimits(
-            outbox_events=self._options.outbox_events, max_backlog_s=self._options.max_backlog_s
-        )
-        session = Session(recognizer, self._factory.executor, limits, self._trace)
-        await session.__aenter__()
-        telling = asyncio.create_task(self._tell(session))
-        self._speech = _Speech(session, begin.rate, telling)
-        self._metrics.sessions.inc()
-        self._metrics.sessions_active.inc()
-        telling.add_done_callback(lambda _: self._metrics.sessions_active.dec())
+        run = self._runner.open(begin.options, begin.rate)
+
+        async def take(report: Report) -> None:
+            for text in self._dialect.on_event(report):
+                await self._sender.send_text(text)
+            run.stats.emitted(report)
+
+        self._running = _Running(run, begin.rate, run.start(take))
+
+    async def _feed(self, running: _Running, samples: Floats) -> None:
+        """A second at a time, as the session has room."""
+        for at in range(0, len(samples), running.rate):
+            await running.run.session.room()
+            running.run.intake.audio(samples[at : at + running.rate])
+        self._metrics.audio_seconds.inc(len(samples) / running.rate)
 
     async def _end(self) -> None:
-        """Raises SessionFailedError."""
-        speech, self._speech = self._speech, None
-        if speech is not None:
-            await speech.end()
-
-    async def _tell(self, session: Session) -> None:
-        tally = SessionStats(session, self._metrics)
+        """Returns when all has been sent. Raises SessionFailedError, SocketClosedError."""
+        running, self._running = self._running, None
+        if running is None:
+            return
+        running.run.stop()
         try:
-            async for report in session:
-                tally.count(report)
-                for text in self._dialect.on_event(report):
-                    await self._sender.send_text(text)
-                tally.emitted(report, time.perf_counter_ns())
-            for text in self._dialect.on_end(session.received_samples):
-                await self._sender.send_text(text)
-        except Exception:
-            await session.abort()  # nobody must wait for room in it any more
-            raise
+            await running.done
+        finally:
+            await running.run.abort()
+        for text in self._dialect.on_end(running.run.session.received_samples):
+            await self._sender.send_text(text)
 
 
 async def converse(server: StreamServer, socket: Socket, dialect: Dialect) -> None:
     """Serve a client that was not turned away, in a place of its own."""
-    session_id = secrets.token_hex(8)
-    await server.hold(
-        Conversation(
-            socket,
-            dialect,
-            server.engine,
-            server.options,
-            server.metrics,
-            session_id,
-            server.trace(session_id),
-        )
-    )
+    await server.hold(Conversation(socket, dialect, server.runner, server.options, server.metrics))
 
 
 def _internal(failure: SessionFailedError) -> ProtocolError:
     return ProtocolError(ErrorCode.INTERNAL, str(failure))
-
-
-class _Speech:
-    """A session, the road of audio into it, and the task that tells what it says."""
-
-    def __init__(self, session: Session, rate: int, telling: asyncio.Task[None]) -> None:
-        self.session = session
-        self.telling = telling
-        self._rate = rate
-        self._intake = Intake(session, rate)
-        self._offset = 0
-
-    async def feed(self, samples: Floats) -> float:
-        """Feed samples, a second at a time; gives their duration in seconds."""
-        for at in range(0, len(samples), self._rate):
-            piece = samples[at : at + self._rate]
-            await self.session.room()
-            self._intake.audio(AudioFrame(0, self._offset, 0.0, piece))
-            self._offset += len(piece)
-        return len(samples) / self._rate
-
-    async def flush(self) -> None:
-        self._intake.flush()
-        await self.session.finalize()
-
-    async def end(self) -> None:
-        """Returns when all has been told. Raises SessionFailedError, SocketClosedError."""
-        self._intake.flush()
-        self.session.stop()
-        try:
-            await self.telling
-        finally:
-            await self.abort()
-
-    async def abort(self) -> None:
-        self.telling.cancel()
-        await asyncio.wait({self.telling})
-        await self.session.abort()

@@ -11,7 +11,7 @@ from typing import Protocol
 from streamer.audio.arrays import Floats
 from streamer.protocol.errors import ProtocolError
 from streamer.recognition.contract import SessionOptions
-from streamer.session.session import Report
+from streamer.session.report import Report
 
 
 @dataclass(frozen=True, slots=True)

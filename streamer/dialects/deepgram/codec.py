@@ -15,7 +15,7 @@ from streamer.dialects.deepgram.settings import DeepgramSettings
 from streamer.dialects.deepgram.view import DeepgramView
 from streamer.protocol.errors import ProtocolError
 from streamer.protocol.messages import CLOSE_CODES, ErrorCode
-from streamer.session.session import Report
+from streamer.session.report import Report
 
 _TYPES: Final = "KeepAlive, Finalize, CloseStream"
 _NAMES: Final = {

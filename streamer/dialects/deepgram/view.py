@@ -15,7 +15,7 @@ from typing import Any, Final
 from streamer.audio.clock import ms_from_samples
 from streamer.dialects.common.formatting import bare, confidence_of, emotion_dict, seconds, text_of
 from streamer.dialects.deepgram.settings import DeepgramSettings
-from streamer.session.session import Report
+from streamer.session.report import Report
 from streamer.transcript.events import (
     AudioLost,
     EmotionUpdate,

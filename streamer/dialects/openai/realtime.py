@@ -24,7 +24,7 @@ from streamer.dialects.openai.realtime_view import RealtimeView
 from streamer.protocol.errors import ProtocolError
 from streamer.protocol.messages import CLOSE_CODES
 from streamer.recognition.contract import Decoder
-from streamer.session.session import Report
+from streamer.session.report import Report
 
 _TYPES: Final = (
     "session.update, input_audio_buffer.append, input_audio_buffer.commit, input_audio_buffer.clear"

@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 
 from streamer.audio.clock import ms_from_samples
 from streamer.dialects.common.formatting import emotion_dict, seconds, text_of
-from streamer.session.session import Report
+from streamer.session.report import Report
 from streamer.transcript.events import (
     AudioLost,
     Finalized,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import shutil
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -32,7 +31,8 @@ from streamer.protocol.errors import ProtocolError
 from streamer.protocol.messages import ErrorCode
 from streamer.runtime.bounded_queue import BoundedQueue
 from streamer.server.stream_server import StreamServer
-from streamer.session.session import Report, SessionFailedError
+from streamer.session.report import Report
+from streamer.session.session import SessionFailedError
 from streamer.transcript.events import SegmentClosed, WordsUpdate
 from streamer.transcript.ledger import Segment
 
@@ -116,16 +116,8 @@ class _Transcription:
         self._segments: list[Segment] = []
         self._said = False
         self._deltas: BoundedQueue[str] = BoundedQueue(server.options.outbox_events)
-        session_id = secrets.token_hex(8)
         self._session = FileSession(
-            read_blocks(recording.path, BLOCK_SAMPLES),
-            server.engine,
-            settings.session,
-            server.options,
-            server.metrics,
-            session_id,
-            server.trace(session_id),
-            self._take,
+            read_blocks(recording.path, BLOCK_SAMPLES), server.runner, settings.session, self._take
         )
 
     async def answer(self, request: Request) -> Response:

@@ -27,7 +27,7 @@ from streamer.dialects.common.settings import (
 from streamer.protocol.errors import ProtocolError
 from streamer.protocol.messages import CLOSE_CODES, ErrorCode
 from streamer.recognition.contract import Decoder, SessionOptions
-from streamer.session.session import Report
+from streamer.session.report import Report
 from streamer.transcript.events import SegmentClosed, WordsUpdate
 from streamer.transcript.formats import segment_dict
 from streamer.transcript.ledger import Segment

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streamer.session.session import Report
+from streamer.session.report import Report
 from streamer.transcript.events import (
     EmotionUpdate,
     Finalized,

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.client.transcript import Transcript
-from streamer.hosting.event_log import EventLog, EventsGoneError, Numbered
-from streamer.server.native_view import numbered_event
-from streamer.session.session import Report
+from streamer.hosting.event_log import EventLog, EventsGoneError
+from streamer.server.native_view import wire_event
+from streamer.session.report import Report
 from streamer.transcript.events import (
     AudioLost,
     EmotionUpdate,
@@ -42,11 +42,11 @@ def spoken(plan: Iterable[tuple[int, int, bool, bool]]) -> Iterator[SessionEvent
             yield SegmentClosed(ledger.close(clock, SAD))
 
 
-def fold(transcript: Transcript, events: Iterable[Numbered]) -> int:
+def fold(transcript: Transcript, events: Iterable[Report]) -> int:
     """Apply events as a client does; gives the number of lost samples among them."""
     lost = 0
-    for numbered in events:
-        event = numbered_event(numbered.seq, Report(numbered.event, 0.0, 0))
+    for report in events:
+        event = wire_event(report)
         assert event is not None
         transcript.apply(event)
         lost += getattr(event, "lost_samples", 0)
@@ -57,23 +57,23 @@ plans = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.booleans(), 
 
 
 @given(plans, st.data())
-def test_a_replay_has_the_effect_of_the_events(
+def test_a_log_has_the_effect_of_the_events(
     plan: list[tuple[int, int, bool, bool]], data: st.DataObject
 ) -> None:
-    replay, events = EventLog(), []
+    log, events = EventLog(), []
     for event in spoken(plan):
-        events.append(Numbered(replay.add(event), event))
+        events.append(log.add(Report(event, 0.0, 0)))
     whole, cut = Transcript(), Transcript()
     lost = fold(whole, events)
     seen = data.draw(st.integers(0, len(events)))
     lost_in_parts = fold(cut, events[:seen])
-    missed = replay.after(seen)
+    missed = log.after(seen)
     assert [n.seq for n in missed] == sorted({n.seq for n in missed})
-    # The replay may be cut too.
+    # The log may be cut too.
     again = data.draw(st.integers(0, len(missed)))
     lost_in_parts += fold(cut, missed[:again])
     newest = missed[again - 1].seq if again else seen
-    lost_in_parts += fold(cut, replay.after(newest))
+    lost_in_parts += fold(cut, log.after(newest))
     assert cut.words == whole.words
     assert cut.segments == whole.segments
     assert lost_in_parts == lost
@@ -81,34 +81,34 @@ def test_a_replay_has_the_effect_of_the_events(
 
 
 def test_what_was_superseded_is_left_out() -> None:
-    replay = EventLog()
+    log = EventLog()
     for event in spoken([(0, 2, False, False), (0, 3, False, False), (1, 1, False, False)]):
-        replay.add(event)
-    words, emotion = replay.after(0)
+        log.add(Report(event, 0.0, 0))
+    words, emotion = log.after(0)
     assert isinstance(words.event, WordsUpdate)
     assert (len(words.event.committed), len(words.event.tentative)) == (1, 1)
     assert isinstance(emotion.event, EmotionUpdate)
-    assert replay.after(replay.seq) == ()
+    assert log.after(log.seq) == ()
 
 
 def test_it_is_bounded_and_says_when_it_cannot_help() -> None:
-    replay = EventLog(limit=10)
+    log = EventLog(limit=10)
     for event in spoken([(1, 1, True, True)] * 100):
-        replay.add(event)
-    assert len(replay._kept) == 10
+        log.add(Report(event, 0.0, 0))
+    assert len(log._kept) == 10
     with pytest.raises(EventsGoneError):
-        replay.after(3)
+        log.after(3)
     with pytest.raises(EventsGoneError):
-        replay.after(replay.seq + 1)
-    assert replay.after(replay.seq - 4)
+        log.after(log.seq + 1)
+    assert log.after(log.seq - 4)
 
 
 @pytest.mark.parametrize(("limit", "asked", "given"), [(2048, 3, 3), (2048, 99, 10), (9, 99, 2)])
 def test_a_snapshot_begins_with_a_segment(limit: int, asked: int, given: int) -> None:
-    replay = EventLog(limit)
+    log = EventLog(limit)
     for event in spoken([(2, 1, True, True)] * 10 + [(1, 1, True, False)]):
-        replay.add(event)
-    snapshot = replay.snapshot(asked)
+        log.add(Report(event, 0.0, 0))
+    snapshot = log.snapshot(asked)
     assert not any(isinstance(n.event, AudioLost) for n in snapshot.events)
     follower = Transcript(snapshot.first_word_id)
     fold(follower, snapshot.events)
@@ -118,8 +118,8 @@ def test_a_snapshot_begins_with_a_segment(limit: int, asked: int, given: int) ->
 
 
 def test_a_snapshot_without_any_whole_segment_begins_with_what_comes() -> None:
-    replay = EventLog(limit=2)
+    log = EventLog(limit=2)
     for event in spoken([(1, 1, False, False)] * 5):
-        replay.add(event)
-    snapshot = replay.snapshot(5)
+        log.add(Report(event, 0.0, 0))
+    snapshot = log.snapshot(5)
     assert (snapshot.first_word_id, snapshot.events) == (5, ())

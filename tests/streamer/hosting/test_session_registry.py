@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from streamer.client.transcript import Transcript
 from streamer.hosting.options import ServerOptions
-from streamer.hosting.session_registry import SessionRegistry
 from streamer.protocol.errors import ProtocolError
 from streamer.protocol.frames import encode_frame
 from streamer.protocol.messages import SERVER_EVENT, Encoding, ErrorCode
@@ -23,6 +22,7 @@ from streamer.runtime.metrics import ServerMetrics
 from streamer.server.connection import Connection
 from streamer.server.follower import Follower
 from tests.fakes import FakeEngine, silence, tone
+from tests.serving import session_registry
 from tests.sockets import CLOSED, GONE, FakeSocket
 
 START = '{"type":"start"}'
@@ -37,12 +37,12 @@ class Bench:
         self.engine = FakeEngine()
         self.options = options or ServerOptions(heartbeat_s=60.0)
         self.metrics = ServerMetrics(self.engine.executor)
-        self.host = SessionRegistry(self.engine, self.options, self.metrics)
+        self.registry = session_registry(self.engine, self.options, self.metrics)
         self._tasks: list[asyncio.Task[None]] = []
 
     def connect(self) -> FakeSocket:
         socket = FakeSocket()
-        connection = Connection(socket, self.host, self.options, self.metrics)
+        connection = Connection(socket, self.registry, self.options, self.metrics)
         self._tasks.append(asyncio.create_task(connection.run()))
         return socket
 
@@ -56,7 +56,7 @@ class Bench:
     async def follow(self, follow_id: str) -> FakeSocket:
         socket = FakeSocket()
         follower = Follower(socket, self.options, self.metrics)
-        hosted = self.host.followed(follow_id)
+        hosted = self.registry.followed(follow_id)
         self._tasks.append(asyncio.create_task(follower.run(hosted, "draft")))
         await until(lambda: socket.sent)
         return socket
@@ -75,9 +75,9 @@ class Bench:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.host.close(0.0)
+        await self.registry.close(0.0)
         assert [r.closed for r in self.engine.recognizers] == [1] * len(self.engine.recognizers)
-        assert self.host.places_taken == self.value("sessions_active") == 0
+        assert self.registry.places_taken == self.value("sessions_active") == 0
         assert self.value("sessions_parked") == self.value("followers") == 0
         await asyncio.to_thread(self.engine.close)
 
@@ -295,7 +295,7 @@ async def test_whoever_closes_does_not_come_back(bench: Bench) -> None:
     await until(lambda: bench.engine.recognizers[0].closed)
     _, answer = await bench.opened(resume(ready))
     assert answer["code"] == "session_expired"
-    assert bench.host.places_taken == 0
+    assert bench.registry.places_taken == 0
 
 
 async def parked(bench: Bench) -> dict[str, Any]:
@@ -312,7 +312,7 @@ async def parked(bench: Bench) -> dict[str, Any]:
 async def test_parked_sessions_expire() -> None:
     bench = Bench(ServerOptions(resume_s=0.05))
     ready = await parked(bench)
-    await until(lambda: bench.host.places_taken == 0)
+    await until(lambda: bench.registry.places_taken == 0)
     _, answer = await bench.opened(resume(ready))
     assert answer["code"] == "session_expired"
     assert "start a new one" in answer["message"]
@@ -322,7 +322,7 @@ async def test_parked_sessions_expire() -> None:
 async def test_few_sessions_are_parked_and_keep_their_places() -> None:
     bench = Bench(ServerOptions(max_sessions=3, max_parked=2))
     readies = [await parked(bench) for _ in range(3)]
-    await until(lambda: bench.host.places_taken == 2)
+    await until(lambda: bench.registry.places_taken == 2)
     await bench.opened(START)
     _, answer = await bench.opened(START)
     assert answer["code"] == "too_many_sessions"
@@ -339,7 +339,7 @@ async def test_nobody_is_let_in_while_the_machine_is_behind() -> None:
     bench.engine.hold.clear()
     for parts in (socket, (await bench.opened(START))[0]):
         send(parts, frame(0, 0, tone(0.6)))
-    await until(lambda: bench.host._overdue_ms() > 50)
+    await until(lambda: bench.registry._overdue_ms() > 50)
     _, answer = await bench.opened(START)
     assert (answer["type"], answer["code"]) == ("error", "too_many_sessions")
     assert "behind" in answer["message"]
@@ -355,7 +355,7 @@ async def test_a_server_may_offer_no_resume() -> None:
     socket, ready = await bench.opened(START)
     assert ready["resume_token"] is None
     send(socket, GONE)
-    await until(lambda: bench.host.places_taken == 0)
+    await until(lambda: bench.registry.places_taken == 0)
     await bench.close()
 
 
@@ -414,7 +414,7 @@ async def test_a_follower_may_only_listen(bench: Bench) -> None:
     wrong = resume(ready, session_id=ready["follow_id"], resume_token=ready["follow_id"])
     assert (await bench.opened(wrong))[1]["code"] == "session_expired"
     with pytest.raises(ProtocolError) as caught:
-        bench.host.followed(ready["session_id"])
+        bench.registry.followed(ready["session_id"])
     assert caught.value.code is ErrorCode.UNKNOWN_SESSION
 
 
@@ -445,7 +445,7 @@ async def test_the_same_secret_gives_the_same_follow_id(bench: Bench) -> None:
     await until(lambda: follower.closed)
     assert follower.sent[-1]["reason"] == "replaced"
     send(first, CLOSED)
-    await until(lambda: bench.host.places_taken == 1)
+    await until(lambda: bench.registry.places_taken == 1)
     again = await bench.follow(ready["follow_id"])  # the newer session
     assert again.sent[0]["type"] == "following"
     _, other = await bench.opened(START)
@@ -468,8 +468,8 @@ async def test_a_draining_server_ends_parked_sessions(bench: Bench) -> None:
     follower = await bench.follow(ready["follow_id"])
     send(speaker, frame(0, 0, tone(0.6)), GONE)
     await until(lambda: bench.value("sessions_parked") == 1)
-    bench.host.finish(ProtocolError(ErrorCode.SHUTTING_DOWN, "…"))
-    await bench.host.close(20.0)
+    bench.registry.finish(ProtocolError(ErrorCode.SHUTTING_DOWN, "…"))
+    await bench.registry.close(20.0)
     await until(lambda: follower.closed)
     assert texts(follower) == ["w0 w8000"]
     assert follower.sent[-1]["reason"] == "shutdown"

@@ -16,6 +16,7 @@ from streamer.protocol.messages import Encoding
 from streamer.runtime.metrics import ServerMetrics
 from streamer.server.connection import Connection, ConnectionState, IllegalTransitionError
 from tests.fakes import FakeEngine, silence, tone
+from tests.serving import session_registry
 from tests.sockets import GONE, FakeSocket
 
 START = '{"type":"start"}'
@@ -30,18 +31,18 @@ class Bench:
         self.options = ServerOptions(idle_timeout_s=20, heartbeat_s=0.02, send_timeout_s=20)
         self.socket = FakeSocket()
         self.metrics = ServerMetrics(self.engine.executor)
-        self._host: SessionRegistry | None = None
+        self._registry: SessionRegistry | None = None
         self._seq = 0
         self._offset = 0
 
     @property
-    def host(self) -> SessionRegistry:
-        if self._host is None:
-            self._host = SessionRegistry(self.engine, self.options, self.metrics)
-        return self._host
+    def registry(self) -> SessionRegistry:
+        if self._registry is None:
+            self._registry = session_registry(self.engine, self.options, self.metrics)
+        return self._registry
 
     def connection(self) -> Connection:
-        return Connection(self.socket, self.host, self.options, self.metrics)
+        return Connection(self.socket, self.registry, self.options, self.metrics)
 
     async def run(self, *messages: object) -> Connection:
         """Everything the client sends, then wait for the server to end."""
@@ -70,7 +71,7 @@ class Bench:
 async def bench() -> AsyncIterator[Bench]:
     bench = Bench()
     yield bench
-    await bench.host.close(grace_s=0)
+    await bench.registry.close(grace_s=0)
     assert [r.closed for r in bench.engine.recognizers] in ([], [1])
     assert bench.value("sessions_active") == 0
     await asyncio.to_thread(bench.engine.close)

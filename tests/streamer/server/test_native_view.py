@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from streamer.server.native_view import wire_event
-from streamer.session.session import Report
+from streamer.session.report import Report
 from streamer.transcript.events import (
     AudioLost,
     DecoderChanged,

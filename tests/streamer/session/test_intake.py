@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from streamer.protocol.frame_reader import Hole
-from streamer.protocol.frames import AudioFrame
 from streamer.recognition.contract import SessionOptions
 from streamer.runtime.tracing import NullSpans
 from streamer.session.intake import Intake
@@ -23,7 +22,7 @@ async def test_the_clock_stays_true_over_many_holes_and_flushes(rate: int) -> No
         intake = Intake(session, rate)
         for i in range(30):
             samples = tone(0.1, rate)[: rate // 10 - i]
-            intake.audio(AudioFrame(i, offset, 0.0, samples))
+            intake.audio(samples)
             offset += len(samples)
             if i % 3 == 0:
                 intake.flush()  # as a finalize does
@@ -40,6 +39,6 @@ async def test_stages_are_timed() -> None:
     engine = FakeEngine()
     recognizer = engine.recognizer(SessionOptions(), NullSpans())
     async with Session(recognizer, engine.executor) as session:
-        Intake(session, 16_000).audio(AudioFrame(0, 0, 0.0, np.zeros(160, np.float32)))
+        Intake(session, 16_000).audio(np.zeros(160, np.float32))
         assert list(session.trace.stats.percentiles()) == ["receive"]
     await asyncio.to_thread(engine.close)

@@ -9,7 +9,8 @@ import pytest
 
 from streamer.recognition.contract import SessionOptions
 from streamer.runtime.tracing import NullSpans
-from streamer.session.session import Report, Session, SessionFailedError, SessionLimits
+from streamer.session.report import Report
+from streamer.session.session import Session, SessionFailedError, SessionLimits
 from streamer.transcript.events import (
     AudioLost,
     Finalized,

@@ -176,7 +176,7 @@ async def test_nobody_is_let_in_while_the_machine_is_behind() -> None:
         async with connect(address(server, LISTEN)) as late:
             server.engine.hold.clear()
             await late.send(pcm(tone(0.7)))
-            await asyncio.to_thread(eventually, lambda: server.server.host._overdue_ms() > 50)
+            await asyncio.to_thread(eventually, lambda: server.server.registry._overdue_ms() > 50)
             with pytest.raises(websockets.InvalidStatus) as refused:
                 await connect(address(server, LISTEN))
             assert "the machine is behind" in refused.value.response.headers["dg-error"]

@@ -7,7 +7,7 @@ from starlette.datastructures import QueryParams
 
 from streamer.dialects.deepgram.settings import read_settings
 from streamer.dialects.deepgram.view import DeepgramView
-from streamer.session.session import Report
+from streamer.session.report import Report
 from streamer.transcript.events import AudioLost
 from tests.streamer.dialects.views import PromptContext, report
 

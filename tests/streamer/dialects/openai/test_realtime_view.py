@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from streamer.dialects.openai.realtime_view import RealtimeView
-from streamer.session.session import Report
+from streamer.session.report import Report
 from streamer.transcript.events import AudioLost
 from tests.streamer.dialects.views import PromptContext, report
 

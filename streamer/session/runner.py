@@ -1,0 +1,146 @@
+"""One way to run a session, for live clients of every protocol and for recordings."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from streamer.protocol.errors import ProtocolError
+from streamer.protocol.messages import ErrorCode
+from streamer.recognition.contract import RecognizerFactory, SessionOptions, SpeechRecognizer
+from streamer.runtime.metrics import ServerMetrics
+from streamer.runtime.tracing import LatencyTrace, SpanSink, TraceWriter
+from streamer.session.intake import Intake
+from streamer.session.report import Report
+from streamer.session.session import Session, SessionLimits
+from streamer.session.stats import SessionStats
+
+logger = logging.getLogger(__name__)
+
+Take = Callable[[Report], Awaitable[None]]
+"""What becomes of a report; the next one waits until it returns."""
+
+
+class SessionRun:
+    """One session: audio goes into `intake`, reports come out counted.
+
+    Whoever opened it calls `start` once, and `abort` on every way out.
+    """
+
+    def __init__(
+        self, session_id: str, session: Session, rate: int, metrics: ServerMetrics
+    ) -> None:
+        self.id = session_id
+        self.session = session
+        self.stats = SessionStats(session, metrics)
+        self.intake = Intake(session, rate)
+        self._metrics = metrics
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self, take: Take) -> asyncio.Task[None]:
+        """Begin. The task ends when all that came of the audio has been taken.
+
+        The task raises:
+            SessionFailedError: the recognizer broke.
+            And what `take` raises, which ends the session.
+        """
+        self.session.start()
+        self._metrics.sessions.inc()
+        self._metrics.sessions_active.inc()
+        self._task = asyncio.create_task(self._run(take))
+        self._task.add_done_callback(lambda _: self._metrics.sessions_active.dec())
+        return self._task
+
+    def stop(self) -> None:
+        """No more audio: what is left is still taken, finals included."""
+        self.intake.flush()
+        self.session.stop()
+
+    async def finalize(self) -> None:
+        """Make all audio so far final; the session goes on."""
+        self.intake.flush()
+        await self.session.finalize()
+
+    def cancel(self) -> None:
+        """End now, without finals. Returns at once."""
+        self.session.cancel()
+        if self._task is not None:
+            self._task.cancel()
+
+    async def abort(self) -> None:
+        """`cancel`, and wait for the end."""
+        self.cancel()
+        if self._task is not None:
+            await asyncio.wait({self._task})
+        await self.session.abort()
+
+    async def _run(self, take: Take) -> None:
+        try:
+            async for report in self.session:
+                self.stats.count(report)
+                await take(report)
+        finally:
+            await self.session.abort()  # nobody must wait for room in it any more
+
+
+class SessionRunner:
+    """Opens sessions on the engine."""
+
+    def __init__(
+        self,
+        engine: RecognizerFactory,
+        limits: SessionLimits,
+        metrics: ServerMetrics,
+        tracer: TraceWriter | None = None,
+    ) -> None:
+        """
+        Args:
+            limits: of every session with live audio.
+            tracer: gets the spans of all sessions.
+        """
+        self._engine = engine
+        self._limits = limits
+        self._metrics = metrics
+        self._tracer = tracer
+
+    def open(
+        self,
+        options: SessionOptions,
+        rate: int,
+        *,
+        recording: bool = False,
+        max_backlog_s: float | None = None,
+    ) -> SessionRun:
+        """A session that has not begun.
+
+        Args:
+            rate: of the audio that its intake will get.
+            recording: see `SessionLimits`.
+            max_backlog_s: in place of the limits' own.
+
+        Raises:
+            ProtocolError: the engine could not make a recognizer; why is in the log.
+        """
+        session_id = secrets.token_hex(8)
+        spans = None if self._tracer is None else self._tracer.session(session_id)
+        trace = LatencyTrace(spans)
+        limits = replace(self._limits, recording=recording)
+        if max_backlog_s is not None:
+            limits = replace(limits, max_backlog_s=max_backlog_s)
+        recognizer = self._recognizer(options, trace, session_id)
+        session = Session(recognizer, self._engine.executor, limits, trace)
+        return SessionRun(session_id, session, rate, self._metrics)
+
+    def _recognizer(
+        self, options: SessionOptions, trace: SpanSink, session_id: str
+    ) -> SpeechRecognizer:
+        try:
+            return self._engine.recognizer(options, trace)
+        except Exception as error:  # whatever broke, the client gets an answer
+            logger.exception("session %s: no recognizer", session_id)
+            raise ProtocolError(
+                ErrorCode.INTERNAL, "the session could not be set up; try again later"
+            ) from error
