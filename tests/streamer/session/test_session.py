@@ -20,7 +20,7 @@ from streamer.transcript.events import (
     StepDone,
     WordsUpdate,
 )
-from tests.fakes import FakeEngine, FakeRecognizer, silence, tone
+from tests.fakes import FakeEngine, FakeRecognizer, eventually, silence, tone
 
 
 @pytest.fixture
@@ -209,6 +209,21 @@ async def test_a_recording_is_held_back_until_it_is_heard(engine: FakeEngine) ->
         await reader
 
 
+async def test_only_what_is_unheard_counts_as_backlog(engine: FakeEngine) -> None:
+    limits = SessionLimits(max_backlog_s=1.0, recording=True)
+    async with Session(recognizer_of(engine), engine.executor, limits) as session:
+        reader = asyncio.create_task(events_of(session))
+        session.feed(tone(3.0))
+        await asyncio.to_thread(eventually, lambda: session.processed_samples == 48_000)
+        engine.hold.clear()
+        session.feed(tone(0.9))
+        async with asyncio.timeout(5):
+            await session.room()
+        engine.hold.set()
+        session.stop()
+        await reader
+
+
 async def test_live_audio_is_held_back_only_while_ahead_of_time(engine: FakeEngine) -> None:
     engine.hold.clear()
     limits = SessionLimits(max_backlog_s=0.1, live_slack_s=0.1)
@@ -342,5 +357,6 @@ async def test_what_was_spoken_during_a_cut_is_held_back_not_lost(engine: FakeEn
         await asyncio.sleep(0.15)
         assert not held.done()
         session.feed(tone(0.9))  # has caught up: captions must keep up again
-        await held
+        async with asyncio.timeout(5):
+            await held
         engine.hold.set()
