@@ -19,7 +19,7 @@ from streamer.protocol.messages import (
 )
 
 _TYPES: Final = "start, finalize, stop, resume"
-_OPENINGS: Final = frozenset({"start", "resume"})
+_FIRST_MESSAGES: Final = frozenset({"start", "resume"})
 _DISCRIMINATOR_ERRORS: Final = frozenset({"union_tag_invalid", "union_tag_not_found"})
 
 
@@ -47,8 +47,8 @@ def parse_text(text: str) -> StartMessage | ResumeMessage | FinalizeMessage | St
         )
     version = raw.get("protocol_version", PROTOCOL_VERSION)
     # A type that is no text is told apart below.
-    opens = isinstance(raw.get("type"), str) and raw["type"] in _OPENINGS
-    if opens and version != PROTOCOL_VERSION:
+    is_first = isinstance(raw.get("type"), str) and raw["type"] in _FIRST_MESSAGES
+    if is_first and version != PROTOCOL_VERSION:
         raise ProtocolError(
             ErrorCode.BAD_CONFIG,
             f"protocol_version {version!r:.40} is not spoken here; send {PROTOCOL_VERSION}",
@@ -56,7 +56,7 @@ def parse_text(text: str) -> StartMessage | ResumeMessage | FinalizeMessage | St
     try:
         return CLIENT_MESSAGE.validate_python(raw)
     except ValidationError as error:
-        raise _explain(error, opens=opens) from error
+        raise _explain(error, is_first=is_first) from error
 
 
 class _DuplicateKeyError(Exception):
@@ -72,7 +72,7 @@ def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return message
 
 
-def _explain(error: ValidationError, *, opens: bool) -> ProtocolError:
+def _explain(error: ValidationError, *, is_first: bool) -> ProtocolError:
     first = error.errors(include_url=False, include_context=False)[0]
     if first["type"] in _DISCRIMINATOR_ERRORS:
         return ProtocolError(
@@ -85,5 +85,5 @@ def _explain(error: ValidationError, *, opens: bool) -> ProtocolError:
         said = "is not a setting of this protocol; remove it"
     elif "input" in first and not isinstance(first["input"], dict):
         said += f", not {first['input']!r:.40}"
-    code = ErrorCode.BAD_CONFIG if opens else ErrorCode.BAD_MESSAGE
+    code = ErrorCode.BAD_CONFIG if is_first else ErrorCode.BAD_MESSAGE
     return ProtocolError(code, f"{field[:80]}: {said}")

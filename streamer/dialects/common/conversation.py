@@ -9,7 +9,16 @@ from dataclasses import dataclass
 from typing import Final
 
 from streamer.audio.arrays import Floats
-from streamer.dialects.common.dialect import Action, Audio, Begin, Dialect, End, Flush, HangUp, Say
+from streamer.dialects.common.dialect import (
+    Action,
+    Audio,
+    Close,
+    Dialect,
+    EndSession,
+    Finalize,
+    Send,
+    StartSession,
+)
 from streamer.hosting.options import ServerOptions
 from streamer.protocol.errors import ProtocolError
 from streamer.protocol.messages import CLOSE_CODES, ErrorCode
@@ -65,15 +74,15 @@ class Conversation:
         """Serve the client until it hangs up, errs, leaves, or the server shuts down."""
         try:
             try:
-                await self._obey(self._dialect.on_connect())
+                await self._perform(self._dialect.on_connect())
                 while not self._over:
-                    await self._obey(self._dialect.on_message(await self._next_message()))
+                    await self._perform(self._dialect.on_message(await self._next_message()))
                 await self._end()
                 await self._sender.close(1000, "")
             except ProtocolError as error:
-                await self._part(error)
+                await self._close_with(error)
             except SessionFailedError as failure:
-                await self._part(_internal(failure))
+                await self._close_with(_internal(failure))
         except SocketClosedError:
             logger.info("a client left")
         except asyncio.CancelledError:  # the grace period of a shutdown is over
@@ -83,7 +92,7 @@ class Conversation:
             if self._running is not None:
                 await self._running.run.abort()
 
-    async def _part(self, error: ProtocolError) -> None:
+    async def _close_with(self, error: ProtocolError) -> None:
         try:
             await self._end()
         except SessionFailedError as failure:
@@ -116,34 +125,34 @@ class Conversation:
         finally:
             receiving.cancel()
 
-    async def _obey(self, actions: Iterator[Action]) -> None:
+    async def _perform(self, actions: Iterator[Action]) -> None:
         for action in actions:
             match action:
-                case Begin():
-                    await self._begin(action)
+                case StartSession():
+                    await self._start(action)
                 case Audio():
                     if self._running is not None:
                         await self._feed(self._running, action.samples)
-                case Flush():
+                case Finalize():
                     if self._running is not None:
                         await self._running.run.finalize()
-                case Say():
+                case Send():
                     await self._sender.send_text(action.text)
-                case End():
+                case EndSession():
                     await self._end()
-                case HangUp():
+                case Close():
                     self._over = True
 
-    async def _begin(self, begin: Begin) -> None:
+    async def _start(self, wanted: StartSession) -> None:
         await self._end()
-        run = self._runner.open(begin.options, begin.rate)
+        run = self._runner.open(wanted.options, wanted.rate)
 
         async def take(report: Report) -> None:
             for text in self._dialect.on_event(report):
                 await self._sender.send_text(text)
             run.stats.emitted(report)
 
-        self._running = _Running(run, begin.rate, run.start(take))
+        self._running = _Running(run, wanted.rate, run.start(take))
 
     async def _feed(self, running: _Running, samples: Floats) -> None:
         """A second at a time, as the session has room."""

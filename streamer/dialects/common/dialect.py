@@ -15,7 +15,7 @@ from streamer.session.report import Report
 
 
 @dataclass(frozen=True, slots=True)
-class Begin:
+class StartSession:
     """Open a session; its audio comes at `rate`."""
 
     rate: int
@@ -30,28 +30,28 @@ class Audio:
 
 
 @dataclass(frozen=True, slots=True)
-class Flush:
+class Finalize:
     """Make all audio so far final; the session goes on."""
 
 
 @dataclass(frozen=True, slots=True)
-class Say:
+class Send:
     """Send this message."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class EndSession:
     """No more audio: end the session, and send all that is left of it."""
 
 
 @dataclass(frozen=True, slots=True)
-class HangUp:
+class Close:
     """Close the connection in order."""
 
 
-Action = Begin | Audio | Flush | Say | End | HangUp
+Action = StartSession | Audio | Finalize | Send | EndSession | Close
 
 
 class Dialect(Protocol):
@@ -62,7 +62,7 @@ class Dialect(Protocol):
 
     def on_message(self, message: str | bytes) -> Iterator[Action]:
         """What a message asks for. Raises ProtocolError if the conversation cannot go on;
-        anything else is answered with `Say`."""
+        anything else is answered with `Send`."""
 
     def on_event(self, report: Report) -> Iterator[str]:
         """A report of the session, as messages."""

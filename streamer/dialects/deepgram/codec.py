@@ -9,7 +9,15 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from streamer.audio.pcm import SampleReader
-from streamer.dialects.common.dialect import Action, Audio, Begin, End, Flush, HangUp, Say
+from streamer.dialects.common.dialect import (
+    Action,
+    Audio,
+    Close,
+    EndSession,
+    Finalize,
+    Send,
+    StartSession,
+)
 from streamer.dialects.common.formatting import seconds
 from streamer.dialects.deepgram.settings import DeepgramSettings
 from streamer.dialects.deepgram.view import DeepgramView
@@ -35,7 +43,7 @@ class DeepgramDialect:
         self._created = datetime.now(UTC)
 
     def on_connect(self) -> Iterator[Action]:
-        yield Begin(self._settings.sample_rate, self._settings.session)
+        yield StartSession(self._settings.sample_rate, self._settings.session)
 
     def on_message(self, message: str | bytes) -> Iterator[Action]:
         if isinstance(message, bytes):
@@ -47,13 +55,13 @@ class DeepgramDialect:
             case "KeepAlive":
                 pass
             case "Finalize":
-                yield Flush()
+                yield Finalize()
             case "CloseStream":
                 yield from _CLOSE
             case "Configure":
-                yield Say(json.dumps(self._configure_failure()))
+                yield Send(json.dumps(self._configure_failure()))
             case _:
-                yield Say(
+                yield Send(
                     _error(
                         "SchemaError",
                         f"this is no message of the live protocol; send one of {_TYPES} as JSON "
@@ -101,7 +109,7 @@ class DeepgramDialect:
         }
 
 
-_CLOSE: Final[tuple[Action, ...]] = (End(), HangUp())
+_CLOSE: Final[tuple[Action, ...]] = (EndSession(), Close())
 
 
 def _type_of(message: str) -> str | None:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from streamer.audio.pcm import SampleReader
-from streamer.dialects.common.dialect import Action, Audio, Begin, Flush, Say
+from streamer.dialects.common.dialect import Action, Audio, Finalize, Send, StartSession
 from streamer.dialects.common.settings import SettingError
 from streamer.dialects.openai.errors import error_dict
 from streamer.dialects.openai.realtime_settings import (
@@ -58,7 +58,7 @@ class RealtimeDialect:
         """Audio since the last commit."""
 
     def on_connect(self) -> Iterator[Action]:
-        yield self._say_session("created")
+        yield self._send_session("created")
 
     def on_message(self, message: str | bytes) -> Iterator[Action]:
         event: dict[str, Any] = {}
@@ -66,9 +66,9 @@ class RealtimeDialect:
             event = _read(message)
             yield from self._obey(event)
         except SettingError as error:
-            yield self._say_error("invalid_value", error.message, event, error.setting)
+            yield self._send_error("invalid_value", error.message, event, error.setting)
         except _RefusedError as error:
-            yield self._say_error(error.code, error.message, event, error.param)
+            yield self._send_error(error.code, error.message, event, error.param)
 
     def on_event(self, report: Report) -> Iterator[str]:
         for message in self._view.on_event(report):
@@ -89,12 +89,12 @@ class RealtimeDialect:
             case "session.update":
                 session = as_object("session", event.get("session"))
                 self._apply(updated(self._settings, session, self._best))
-                yield self._say_session("updated")
+                yield self._send_session("updated")
             case "transcription_session.update":
                 session = as_object("session", event.get("session"))
                 self._beta = self._view.beta = True
                 self._apply(updated_beta(self._settings, session, self._best))
-                yield self._say_session("updated")
+                yield self._send_session("updated")
             case "input_audio_buffer.append":
                 yield from self._append(event)
             case "input_audio_buffer.commit":
@@ -135,7 +135,7 @@ class RealtimeDialect:
                 "invalid_value", "audio must be a string of base64; this one was left out", "audio"
             ) from None
         if self._samples is None:
-            yield Begin(self._settings.rate, self._settings.session_options(self._best))
+            yield StartSession(self._settings.rate, self._settings.session_options(self._best))
             self._samples = SampleReader(self._settings.sample_format)
         samples = self._samples.read(data)
         self._buffered_ms += len(samples) * 1000 / self._settings.rate
@@ -150,24 +150,26 @@ class RealtimeDialect:
             )
         self._buffered_ms = 0.0
         self._view.expect("commit")
-        return Flush()
+        return Finalize()
 
     def _clear(self) -> Iterator[Action]:
         self._buffered_ms = 0.0
         if self._samples is None:
-            yield Say(_dump({"type": "input_audio_buffer.cleared"}))
+            yield Send(_dump({"type": "input_audio_buffer.cleared"}))
             return
         self._view.expect("clear")
-        yield Flush()
+        yield Finalize()
 
-    def _say_session(self, what: str) -> Say:
+    def _send_session(self, what: str) -> Send:
         if self._beta:
             session = self._settings.as_beta_session(self._session_id)
-            return Say(_dump({"type": f"transcription_session.{what}", "session": session}))
+            return Send(_dump({"type": f"transcription_session.{what}", "session": session}))
         session = self._settings.as_session(self._session_id)
-        return Say(_dump({"type": f"session.{what}", "session": session}))
+        return Send(_dump({"type": f"session.{what}", "session": session}))
 
-    def _say_error(self, code: str, message: str, event: dict[str, Any], param: str | None) -> Say:
+    def _send_error(
+        self, code: str, message: str, event: dict[str, Any], param: str | None
+    ) -> Send:
         event_id = event.get("event_id")
         error = {
             "type": "invalid_request_error",
@@ -176,7 +178,7 @@ class RealtimeDialect:
             "param": param,
             "event_id": event_id,
         }
-        return Say(_dump({"type": "error", "error": error}))
+        return Send(_dump({"type": "error", "error": error}))
 
 
 def _read(message: str | bytes) -> dict[str, Any]:

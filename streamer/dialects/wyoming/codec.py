@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from streamer.audio.pcm import SampleFormat, SampleReader
-from streamer.dialects.common.dialect import Action, Audio, Begin, End, Say
+from streamer.dialects.common.dialect import Action, Audio, EndSession, Send, StartSession
 from streamer.dialects.common.formatting import emotion_dict, text_of
 from streamer.dialects.common.settings import (
     OWN_MODELS,
@@ -97,9 +97,9 @@ class WyomingDialect:
         event = decode(message.encode() if isinstance(message, str) else message)
         match event.type:
             case "describe":
-                yield Say(encode(Event("info", {"asr": [self._program()]})))
+                yield Send(encode(Event("info", {"asr": [self._program()]})))
             case "ping":
-                yield Say(encode(Event("pong", event.data)))
+                yield Send(encode(Event("pong", event.data)))
             case "transcribe":
                 self._wanted = self._options(event.data)
             case "audio-start":
@@ -113,7 +113,7 @@ class WyomingDialect:
                 if self._samples is None:
                     raise _malformed("audio-stop came without audio before it; send audio-start")
                 self._samples = self._format = None
-                yield End()
+                yield EndSession()
             case _:
                 pass  # servers drop what they do not know
 
@@ -165,7 +165,7 @@ class WyomingDialect:
     def _begin(self, data: dict[str, Any]) -> Action:
         self._format = rate, width, channels = _audio_format(data)
         self._samples = SampleReader(_FORMATS[width], channels)
-        return Begin(rate, self._wanted)
+        return StartSession(rate, self._wanted)
 
     def _program(self) -> dict[str, Any]:
         about = {
