@@ -21,9 +21,6 @@ import httpx
 import psutil
 import pytest
 
-from benchmarks.borrowed_engine import BorrowedEngine
-from benchmarks.captioned_page import microphone_file, serve_page
-from benchmarks.chromium import BrowserOptions, find_chromium, open_page
 from streamer.app import ServerOptions
 from streamer.audio.ring_buffer import RingBuffer
 from streamer.client.backoff import ReconnectOptions
@@ -34,6 +31,9 @@ from streamer.models.emotion.track import TrackOptions
 from streamer.models.llm.contract import MAX_CONTEXT_TOKENS
 from streamer.protocol.messages import StartMessage
 from streamer.recognition.recognizer import RecognizerOptions
+from tests.borrowed_engine import BorrowedEngine
+from tests.browser.captioned_page import microphone_file, serve_page
+from tests.browser.chromium import BrowserOptions, find_chromium, open_page
 from tests.contract.conftest import RATE, TOKEN, Speech
 from tests.docs.blocks import DOCS, ROOT
 from tests.serving import ServerThread

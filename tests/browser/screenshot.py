@@ -1,6 +1,7 @@
 """Pictures of the caption page at work: bundled speech through a real browser and server.
 
-`python -m benchmarks.screenshot` writes `page-light.png`, `page-dark.png` and `page-phone.png`.
+`python -m tests.browser.screenshot` writes `page-light.png`, `page-dark.png` and `page-phone.png`
+into `benchmarks/results`, which README.md shows.
 """
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from benchmarks.captioned_page import microphone_file, serve_page
-from benchmarks.chromium import BrowserOptions, open_page
 from streamer.client.bundled_speech import SpeechClip, bundled_speech
 from streamer.recognition.engine import Engine, EngineOptions
+from tests.browser.captioned_page import microphone_file, serve_page
+from tests.browser.chromium import BrowserOptions, open_page
 
-RESULTS: Final = Path(__file__).parent / "results"
+RESULTS: Final = Path(__file__).parents[2] / "benchmarks" / "results"
 TIMEOUT_S: Final = 90.0
 
 

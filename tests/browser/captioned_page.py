@@ -12,13 +12,13 @@ import numpy as np
 import soundfile
 import soxr
 
-from benchmarks.borrowed_engine import BorrowedEngine
 from streamer.app import ServerOptions, create_app, serve
 from streamer.audio.clock import SAMPLE_RATE
 from streamer.audio.files import read_samples
 from streamer.client.bundled_speech import SpeechClip
 from streamer.client.page import page_folder
 from streamer.recognition.engine import Engine
+from tests.borrowed_engine import BorrowedEngine
 
 MICROPHONE_RATE: Final = 48_000
 LEAD_IN_S: Final = 0.5
