@@ -119,7 +119,7 @@ def measured() -> Iterator[CpuSpans]:
             return run(session, outputs, feed, *rest)
         finally:
             end_ns = time.thread_time_ns()
-            sink.add_run(_graph_name(session, feed), start_ns, end_ns, shapes_of(feed))
+            sink.add_run(_graph_name(session, feed), start_ns, end_ns, _shapes_of(feed))
 
     with (
         patch.object(time, "perf_counter_ns", time.thread_time_ns),
@@ -138,7 +138,7 @@ def _graph_name(session: ort.InferenceSession, feed: Mapping[str, Any]) -> str:
     return f"{file} ({'beam' if rows > 1 else 'verify' if length > 1 else 'extend'})"
 
 
-def shapes_of(feed: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+def _shapes_of(feed: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
     """Of caches only the first layer's: the others are alike."""
     return {name: array.shape for name, array in feed.items() if "." not in name or ".0." in name}
 

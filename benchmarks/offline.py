@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Final
 
 from streamer.audio.arrays import Floats
 from streamer.audio.clock import SAMPLE_RATE
-from streamer.decoding.beam import BeamHypothesis, BeamRequest, ScoreRequest
+from streamer.decoding.beam import BeamHypothesis, BeamRequest
 from streamer.decoding.draft import DraftRequest, Prefix
 from streamer.decoding.speech import SpeechModels
 from streamer.decoding.streaming_decoder import PolicyOptions
@@ -18,7 +16,6 @@ from streamer.recognition.engine import Engine
 from streamer.runtime.tracing import NullSpans
 
 _POLICY = PolicyOptions()
-_JUDGED_TOGETHER: Final = 32
 
 
 class OfflineRecognizer:
@@ -56,24 +53,6 @@ class OfflineRecognizer:
         found = self.beam_search(samples, _POLICY.beam_width)
         floor = max(found.values()) - _POLICY.prune_nats
         return [Candidate(text, logprob) for text, logprob in found.items() if logprob >= floor]
-
-    def judge(self, samples: Floats, texts: Sequence[str]) -> list[float]:
-        """Log-probability (nats) of each text by the acoustics alone.
-
-        Raises:
-            ValueError: the clip is too short to be heard.
-        """
-        audio = self._encode(samples)
-        if audio is None:
-            raise ValueError(f"a clip of {len(samples)} samples is too short to be heard")
-        tokens = [tuple(self._models.tokenizer.encode(text)) for text in texts]
-        return [
-            hypothesis.logprob
-            for at in range(0, len(tokens), _JUDGED_TOGETHER)
-            for hypothesis in self._models.score(
-                ScoreRequest(audio, Prefix(), tokens[at : at + _JUDGED_TOGETHER])
-            )
-        ]
 
     def fused(self, samples: Floats) -> str:
         """One beam search over one encoding; the LLM chooses, as in streaming.

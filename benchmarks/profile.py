@@ -79,10 +79,6 @@ _STAGES: Final = {
     "step.onnx (verify)": "verify",
     "step.onnx (extend)": "extend",
     "step.onnx (beam)": "beam",
-    "llm": "llm",  # of results from before it was a graph
-    # of results from before the encoder kept its states
-    "encoder_model.ort": "encode",
-    "cross_kv.onnx": "encode",
 }
 STEP: Final = "ledger and events"
 OTHERS: Final = "other threads"

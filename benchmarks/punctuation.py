@@ -38,7 +38,7 @@ BOOTSTRAP_SAMPLES: Final = 10_000
 _SAME_AS: Final = str.maketrans({";": ",", ":": ",", "—": ",", "–": ",", "…": "."})
 """Printers' marks that captions do not have, by the pause they ask for."""
 _LAST_MARK: Final = re.compile(r"([.,?!;:—–…])[^\w.,?!;:—–…]*$")
-ABBREVIATION: Final = re.compile(r"\W*(mr|mrs|dr|st)\.\W*", re.IGNORECASE)
+_ABBREVIATION: Final = re.compile(r"\W*(mr|mrs|dr|st)\.\W*", re.IGNORECASE)
 
 Counts = npt.NDArray[np.int64]
 """Axes: clip, class, (found, wrongly set, missed)."""
@@ -157,7 +157,7 @@ def _marked(spelled: Sequence[str]) -> Marked:
     words: list[str] = []
     marks: list[str] = []
     for each in spelled:
-        last = None if ABBREVIATION.fullmatch(each) else _LAST_MARK.search(each)
+        last = None if _ABBREVIATION.fullmatch(each) else _LAST_MARK.search(each)
         mark = last.group(1).translate(_SAME_AS) if last is not None else ""
         tokens = normalize(each)
         words += tokens

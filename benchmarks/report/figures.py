@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,3 +31,28 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "".join(
         f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines
     )
+
+
+def fixed(value: float, digits: int = 2) -> str:
+    """Rounded, halves away from zero: results are rounded already, often to one digit more."""
+    rounded = Decimal(str(value)).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
+    return f"{rounded:,}".replace("-", "−")
+
+
+def signed(value: float, digits: int = 2) -> str:
+    """With its sign, unless it is 0 when it is rounded."""
+    found = fixed(value, digits)
+    if not found.strip("−0."):
+        return found.removeprefix("−")
+    return f"+{found}" if value > 0 else found
+
+
+def between(ends: Sequence[float], digits: int = 2) -> str:
+    """An interval of differences."""
+    low, high = ends
+    return f"[{signed(low, digits)}, {signed(high, digits)}]"
+
+
+def difference(compared: Mapping[str, Any], key: str = "wer_points", digits: int = 2) -> str:
+    """A difference and its interval."""
+    return f"{signed(compared[key], digits)} {between(compared[f'{key}_ci95'], digits)}"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from benchmarks.report import tuning
+from benchmarks.report import research, tuning
 from benchmarks.report.figures import Tables
 
 
 def result_tables() -> Tables:
     """By the names that documents ask for."""
-    return {**tuning.tables()}
+    return {**tuning.tables(), **research.tables()}

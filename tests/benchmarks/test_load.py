@@ -1,4 +1,4 @@
-"""Sessions at once, and the memory of the process that serves them."""
+"""Sessions at once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 pytest.importorskip("matplotlib")
 pytest.importorskip("psutil")
 
-from benchmarks import load, memory
+from benchmarks import load
 
 
 def test_a_round_is_carried_only_without_loss_or_failure() -> None:
@@ -37,14 +37,3 @@ def test_load_writes_its_result(tmp_path: Path) -> None:
         assert one["peak_rss_mb"] > 50
         assert one["words"] > 0
     assert (tmp_path / "load.png").is_file()
-
-
-def test_memory_writes_its_result(tmp_path: Path) -> None:
-    arguments = ["--speech", "bundled", "--seconds", "3", "--no-llm", "--out", str(tmp_path)]
-    outcome = CliRunner().invoke(memory.app, arguments, catch_exceptions=False)
-    assert outcome.exit_code == 0
-    figures = json.loads((tmp_path / "memory.json").read_text())["results"]["no_llm"]
-    assert 50 < figures["ready_mb"] <= figures["peak_mb"]
-    assert figures["target_mb"] == 1000
-    assert figures["met"] == (figures["peak_mb"] <= 1000)
-    assert (tmp_path / "memory.png").is_file()
