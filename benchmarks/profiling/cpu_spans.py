@@ -131,11 +131,16 @@ def measured() -> Iterator[CpuSpans]:
 def _graph_name(session: ort.InferenceSession, feed: Mapping[str, Any]) -> str:
     """The file's name; for the speech decoder also how it is used: over many tokens, over one,
     or over those of several hypotheses."""
-    file = Path(str(session._model_path)).name
+    file = _file_of(session)
     if file != STEP_FILE:
         return file
     rows, length = feed["tokens"].shape
     return f"{file} ({'beam' if rows > 1 else 'verify' if length > 1 else 'extend'})"
+
+
+def _file_of(session: ort.InferenceSession) -> str:
+    """The name of a graph's file, which ONNX Runtime tells nowhere else."""
+    return Path(str(session._model_path)).name  # noqa: SLF001
 
 
 def _shapes_of(feed: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
@@ -168,7 +173,7 @@ def operators() -> Iterator[dict[str, dict[str, float]]]:
             yield found
         for session in opened:
             report = Path(session.end_profiling())
-            times = found.setdefault(Path(str(session._model_path)).name, {})
+            times = found.setdefault(_file_of(session), {})
             for operator, elapsed_ms in _operator_times(report).items():
                 times[operator] = times.get(operator, 0.0) + elapsed_ms
 

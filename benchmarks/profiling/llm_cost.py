@@ -29,6 +29,7 @@ from benchmarks.common import (
     Recording,
     SeedOption,
     SpeechOption,
+    blocks,
     choose,
     figure,
     load_sets,
@@ -37,15 +38,17 @@ from benchmarks.common import (
     style,
     write_result,
 )
-from benchmarks.quality.streaming import stream
+from streamer.decoding.speech import SpeechModels
 from streamer.models.fusion.score import Candidate, FusionWeights, LlmFusion, Terms
 from streamer.models.llm.contract import Ask
 from streamer.models.llm.gemma_gguf import CONVERSION_VERSION, convert
 from streamer.models.llm.loading import open_llm
 from streamer.models.llm.scorer import LlmScorer
 from streamer.models.store.zoo import Zoo
-from streamer.recognition.contract import SessionOptions
 from streamer.recognition.engine import LLM_FILE, LLM_MODEL, Engine, EngineOptions
+from streamer.recognition.recognizer import Recognizer
+from streamer.recognition.transcribe import transcribe
+from streamer.runtime.tracing import NullSpans
 
 TOGETHER: Final = (1, 2, 4, 8)
 BEFORE: Final = "transformers"
@@ -91,12 +94,19 @@ class _KeepingFusion(LlmFusion):
 
     def __init__(self, scorer: LlmScorer, weights: FusionWeights, kept: list[Asked]) -> None:
         super().__init__(scorer, weights, "")
+        self._reads = scorer.context()
+        self._read_on = scorer.extend
         self._kept = kept
+
+    def append(self, text: str) -> None:
+        super().append(text)
+        if text:
+            self._read_on(self._reads, f" {text}")
 
     def terms(self, candidates: Sequence[Candidate]) -> list[Terms]:
         self._kept.append(
             Asked(
-                tuple(self._context.tokens),
+                tuple(self._reads.tokens),
                 tuple(f" {c.text}" if c.text else "" for c in candidates),
                 tuple(c.logprob for c in candidates),
             )
@@ -105,16 +115,23 @@ class _KeepingFusion(LlmFusion):
 
 
 def questions_of(engine: Engine, scorer: LlmScorer, recording: Recording) -> list[Asked]:
-    """What the streaming path asks while it hears a recording."""
+    """What the streaming path asks while it hears a recording.
+
+    Raises:
+        ValueError: the engine runs other speech models than the project's own.
+    """
+    if not isinstance(engine.speech, SpeechModels):
+        raise ValueError(f"no questions are kept of {engine.speech.name}")
     kept: list[Asked] = []
-
-    class Lane:
-        def fusion(self, weights: FusionWeights, *_: Any) -> _KeepingFusion:
-            return _KeepingFusion(scorer, weights, kept)
-
-    engine._llm_lane = Lane()  # type: ignore[assignment]
-    samples = np.concatenate(recording.pieces())
-    stream(engine, samples, SessionOptions(decoder="fused", emotion=False))
+    recognizer = Recognizer(
+        engine.speech,
+        engine.options.recognizer,
+        fusion=_KeepingFusion(scorer, engine.options.weights, kept),
+        emotion=None,
+        spans=NullSpans(),
+    )
+    transcribe(blocks(np.concatenate(recording.pieces())), recognizer)
+    recognizer.close()
     return kept
 
 
@@ -187,7 +204,7 @@ def main(
 ) -> None:
     recordings = [r for some in choose(load_sets(speech, data), clips, seed).values() for r in some]
     engine = Engine.load(EngineOptions(threads=1))
-    after = engine._llm
+    after = engine.llm
     assert after is not None
     before = open_llm(_transformers_folder(Zoo()), threads=1)
     try:

@@ -9,9 +9,9 @@ defaults were chosen on development speakers; the other sets only show the curve
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final
 
@@ -100,13 +100,6 @@ def rules(*, llm: bool) -> list[Rule]:
     return found
 
 
-def with_options(engine: Engine, options: RecognizerOptions) -> Engine:
-    """The engine's models and threads under other options; not to be closed."""
-    tuned = copy.copy(engine)
-    tuned._options = replace(engine._options, recognizer=options)
-    return tuned
-
-
 def hear(engine: Engine, family: Sequence[Rule], recording: Recording, *, llm: bool) -> Results:
     """One recording, offline and by every rule; keys are `offline`, `offline fused`, rule names."""
     samples = np.concatenate(recording.pieces())
@@ -117,7 +110,9 @@ def hear(engine: Engine, family: Sequence[Rule], recording: Recording, *, llm: b
     spoken = np.concatenate([samples, np.zeros(round(TAIL_S * SAMPLE_RATE), np.float32)])
     for rule in family:
         options = SessionOptions(decoder=rule.decoder, emotion=False)
-        streamed = stream(with_options(engine, rule.options), spoken, options)
+        ruled = engine.with_options(replace(engine.options, recognizer=rule.options))
+        with closing(ruled):
+            streamed = stream(ruled, spoken, options)
         heard[rule.name] = Result(
             word_errors(recording.text, streamed.transcription.text),
             streamed.commit_delays_ms,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -18,16 +18,11 @@ from rapidfuzz.distance import Levenshtein
 
 from benchmarks.common import Recording
 from benchmarks.quality.offline import OfflineRecognizer
-from benchmarks.quality.streaming import Streamed, stream
-from benchmarks.research.tune_fusion import with_weights
-from streamer.audio.arrays import Floats
+from benchmarks.quality.streaming import stream
 from streamer.audio.clock import SAMPLE_RATE
-from streamer.decoding.llm_lane import TimedFusion
-from streamer.models.emotion.classifier import LABELS
-from streamer.models.fusion.score import Candidate, FusionWeights, Terms
+from streamer.models.emotion.classifier import EmotionModel, Samples
 from streamer.recognition.contract import Decoder, SessionOptions
 from streamer.recognition.engine import Engine, EngineOptions
-from streamer.recognition.recognizer import Recognizer
 from streamer.transcript.ledger import Segment
 from streamer.transcript.wer import WordErrors, normalize, word_errors
 
@@ -78,46 +73,32 @@ class Outcome:
     disputed: tuple[Disputed, ...] = ()
 
 
-class WrongEmotion:
-    """A fusion that is told another emotion for each in the voice: as often as the right ones,
-    since every change is something more to read."""
+class WrongEmotion(EmotionModel):
+    """A classifier that takes each emotion for another: which one it tells changes as often as with
+    the right ones, since every change is something more for the LLM to read."""
 
-    def __init__(self, fusion: TimedFusion, draw: random.Random) -> None:
-        self._fusion = fusion
-        shuffled = draw.sample(LABELS, len(LABELS))
-        self._instead = dict(zip(shuffled, [*shuffled[1:], shuffled[0]], strict=True))
-        self.busy_ms = 0.0
+    def __init__(self, model: EmotionModel, draw: random.Random) -> None:
+        super().__init__(model.labels, None)
+        self._model = model
+        shuffled = draw.sample(model.labels, len(model.labels))
+        self._right = dict(zip([*shuffled[1:], shuffled[0]], shuffled, strict=True))
 
-    def terms(self, candidates: Sequence[Candidate]) -> list[Terms]:
-        return self._fusion.terms(candidates)
+    @property
+    def name(self) -> str:
+        return f"{self._model.name}, mistaken"
 
-    def append(self, text: str) -> None:
-        self._fusion.append(text)
-
-    def felt(self, emotions: Sequence[str]) -> Mapping[str, float]:
-        return self._fusion.felt(emotions)
-
-    def perceive(self, modality: str, features: Floats) -> None:
-        self._fusion.perceive(modality, features)
-
-    def hear(self, emotion: str) -> None:
-        self._fusion.hear(self._instead[emotion])
+    def _probabilities(self, samples: Samples) -> Samples:
+        found = self._model.predict(samples).probs
+        return np.array([found[self._right[label]] for label in self.labels], np.float32)
 
 
 @contextmanager
 def engines_by_telling(threads: int) -> Iterator[dict[bool, Engine]]:
     """Engines on the same models, by whether the LLM is told the emotion."""
-    engine = Engine.load(EngineOptions(threads=threads))
-    weights: FusionWeights = engine._options.weights
-    engines = {
-        told: with_weights(engine, replace(weights, emotion_in_context=told))
-        for told in (False, True)
-    }
-    try:
-        yield engines
-    finally:
-        for each in (*engines.values(), engine):
-            each.close()
+    with closing(Engine.load(EngineOptions(threads=threads))) as untold:
+        weights = replace(untold.options.weights, emotion_in_context=True)
+        with closing(untold.with_options(replace(untold.options, weights=weights))) as told:
+            yield {False: untold, True: told}
 
 
 def clips_before(clips: Sequence[Recording]) -> dict[str, list[Recording]]:
@@ -143,15 +124,16 @@ def hear(
     engines: Mapping[bool, Engine], condition: Condition, clip: Recording, contexts: Sequence[str]
 ) -> Outcome:
     """`engines` by whether the LLM is told emotions, `contexts`: the right one, a wrong one."""
-    engine = engines[bool(condition.emotion)]
     context = {"": "", "right": contexts[0], "wrong": contexts[1]}[condition.context]
-
-    def prepare(recognizer: Recognizer) -> None:
-        if condition.emotion == "wrong" and recognizer._fusion is not None:
-            recognizer._fusion = WrongEmotion(recognizer._fusion, random.Random(clip.id))
-
     options = SessionOptions(decoder=condition.decoder, context=context)
-    streamed: Streamed = stream(engine, np.concatenate(clip.pieces()), options, prepare)
+    samples = np.concatenate(clip.pieces())
+    engine = engines[bool(condition.emotion)]
+    if condition.emotion == "wrong":
+        emotion = WrongEmotion(engine.emotion, random.Random(clip.id))
+        with closing(Engine(engine.options, engine.speech, emotion, engine.llm)) as mistaken:
+            streamed = stream(mistaken, samples, options)
+    else:
+        streamed = stream(engine, samples, options)
     result = streamed.transcription
     return Outcome(
         result.text,

@@ -215,7 +215,7 @@ def main(
     earlier = {i: clips for some in sets.values() for i, clips in clips_before(some).items()}
     spoken = [clip for some in chosen.values() for clip in some]
     with engines_by_telling(setup.threads) as engines:
-        scorer = engines[False]._llm
+        scorer = engines[False].llm
         if scorer is None:
             raise typer.BadParameter("there is nothing to fuse without the LLM")
         offline = OfflineRecognizer(engines[False])

@@ -12,6 +12,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Final
 
@@ -26,7 +27,6 @@ from rich.table import Table
 from benchmarks.common import Recording, Setup, choose, figure, load_sets, run_speech, style
 from benchmarks.quality.accuracy import bootstrap
 from benchmarks.quality.streaming import stream
-from benchmarks.research.tune_fusion import with_weights
 from streamer.models.llm.contract import Ask
 from streamer.models.llm.scorer import LlmScorer
 from streamer.recognition.contract import SessionOptions
@@ -200,22 +200,22 @@ def main(
     ] = "",
 ) -> None:
     engine = Engine.load(EngineOptions(threads=setup.threads))
-    if engine._llm is None:
+    if engine.llm is None:
         raise typer.BadParameter("expected words need the LLM")
-    weights = engine._options.weights
+    weights = engine.options.weights
     tried = [float(value) for value in nats.split(",") if value] or [weights.hot_word]
     try:
         chosen = choose(load_sets(setup.speech, setup.data), clips, setup.seed)
         listed = tasks(
-            [clip for some in chosen.values() for clip in some], setup.clips(), engine._llm, size
+            [clip for some in chosen.values() for clip in some], setup.clips(), engine.llm, size
         )
         outcomes: dict[str, list[Outcome]] = {WITHOUT: []}
         for task in track(listed, "hearing", console=Console(stderr=True)):
             outcomes[WITHOUT].append(hear(engine, task, told=False))
             for value in tried:
-                changed = with_weights(engine, replace(weights, hot_word=value))
-                outcomes.setdefault(f"{value:g}", []).append(hear(changed, task, told=True))
-                changed.close()
+                options = replace(engine.options, weights=replace(weights, hot_word=value))
+                with closing(engine.with_options(options)) as changed:
+                    outcomes.setdefault(f"{value:g}", []).append(hear(changed, task, told=True))
     finally:
         engine.close()
     results = summarize(outcomes, setup.seed)

@@ -10,10 +10,9 @@ from streamer.decoding.beam import BeamHypothesis, BeamRequest
 from streamer.decoding.draft import DraftRequest, Prefix
 from streamer.decoding.speech import SpeechModels
 from streamer.decoding.streaming_decoder import PolicyOptions
-from streamer.models.fusion.score import Candidate
+from streamer.models.fusion.score import Candidate, LlmFusion
 from streamer.models.moonshine.encoder import MIN_SAMPLES, Audio
 from streamer.recognition.engine import Engine
-from streamer.runtime.tracing import NullSpans
 
 _POLICY = PolicyOptions()
 
@@ -22,8 +21,11 @@ class OfflineRecognizer:
     """The models of an engine, on whole clips: no gate, no windows, no padding."""
 
     def __init__(self, engine: Engine) -> None:
+        """Raises ValueError: the engine runs other speech models than the project's own."""
+        if not isinstance(engine.speech, SpeechModels):
+            raise ValueError(f"whole clips are not heard with {engine.speech.name}")
         self._engine = engine
-        self._models: SpeechModels = engine._speech
+        self._models = engine.speech
 
     def greedy(self, samples: Floats) -> str:
         """One greedy pass over one encoding."""
@@ -60,11 +62,10 @@ class OfflineRecognizer:
         Raises:
             ValueError: the engine was loaded without its LLM.
         """
-        if self._engine._llm_lane is None:
+        if self._engine.llm is None:
             raise ValueError("the engine was loaded without its LLM")
         likely = self.candidates(samples)
-        weights = self._engine._options.weights
-        terms = self._engine._llm_lane.fusion(weights, "", NullSpans()).terms(likely)
+        terms = LlmFusion(self._engine.llm, self._engine.options.weights, "").terms(likely)
         return likely[max(range(len(likely)), key=lambda at: terms[at].total)].text
 
     def _encode(self, samples: Floats) -> Audio | None:

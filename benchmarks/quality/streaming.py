@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from benchmarks.common import blocks
@@ -11,7 +10,6 @@ from streamer.audio.arrays import Floats
 from streamer.audio.clock import ms_from_samples
 from streamer.recognition.contract import SessionOptions
 from streamer.recognition.engine import Engine
-from streamer.recognition.recognizer import Recognizer
 from streamer.recognition.transcribe import Transcription, transcribe
 from streamer.runtime.tracing import NullSpans
 from streamer.transcript.events import SegmentClosed, SessionEvent, StepDone, WordsUpdate
@@ -57,17 +55,10 @@ class _Notes:
             self.finals.append(waited + 1000 * (time.perf_counter() - self.step_began))
 
 
-def stream(
-    engine: Engine,
-    samples: Floats,
-    options: SessionOptions,
-    prepare: Callable[[Recognizer], None] | None = None,
-) -> Streamed:
-    """Hop by hop, through a fresh recognizer, which `prepare` may change first."""
+def stream(engine: Engine, samples: Floats, options: SessionOptions) -> Streamed:
+    """Hop by hop, through a fresh recognizer."""
     recognizer = engine.recognizer(options, NullSpans())
-    if prepare is not None:
-        prepare(recognizer)
-    gate = engine._options.recognizer.gate
+    gate = engine.options.recognizer.gate
     notes = _Notes(max(0.0, gate.hangover_ms - gate.post_roll_ms))
 
     def note(event: SessionEvent) -> None:

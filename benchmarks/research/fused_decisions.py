@@ -14,6 +14,7 @@ from __future__ import annotations
 import random
 import zlib
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Final
@@ -36,7 +37,7 @@ from benchmarks.common import (
 from benchmarks.quality.offline import OfflineRecognizer
 from streamer.audio.arrays import Floats
 from streamer.audio.clock import SAMPLE_RATE
-from streamer.decoding.speech import PromptContext, SpeechModels
+from streamer.decoding.speech import SpeechModels
 from streamer.models.emotion.classifier import MIN_WINDOW_S, EmotionClassifier
 from streamer.models.fusion.score import Candidate, FusionWeights, LlmFusion, Terms, opening_text
 from streamer.models.llm.scorer import LlmScorer
@@ -120,15 +121,15 @@ class DecisionRecorder:
 
     def __init__(self, engine: Engine) -> None:
         if (
-            engine._llm is None
-            or not isinstance(engine._emotion, EmotionClassifier)
-            or not isinstance(engine._speech, SpeechModels)
+            engine.llm is None
+            or not isinstance(engine.emotion, EmotionClassifier)
+            or not isinstance(engine.speech, SpeechModels)
         ):
             raise ValueError("the recorder needs the LLM and the project's own other models")
-        self._engine = engine
-        self._llm = engine._llm
-        self._classifier = engine._emotion
-        self._encoder = engine._speech.encoder
+        self._options = engine.options
+        self._llm = engine.llm
+        self._classifier = engine.emotion
+        self._speech = engine.speech
         self._offline = OfflineRecognizer(engine)
 
     def record(
@@ -140,22 +141,23 @@ class DecisionRecorder:
             previous: transcript of what was said before, for the LLM to read.
         """
         said = _Said(opening_text(previous, ()), normalize(reference), speaker)
-        emotion = EmotionMonitor(
-            self._classifier,
-            self._engine._emotion_lane,
-            self._engine._options.emotion,
-            NullSpans(),
-            features=self._classifier.features,
-        )
-        recognizer = Recognizer(
-            self._engine._source.session(lambda: PromptContext(said.opening, (), said.label)),
-            self._engine._options.recognizer,
-            fusion=_RecordingFusion(self._llm, self._engine._options.weights, said),
-            emotion=emotion,
-            spans=NullSpans(),
-        )
-        text = transcribe(blocks(samples), recognizer).text
-        recognizer.close()
+        with ThreadPoolExecutor(1, "emotion") as lane:
+            emotion = EmotionMonitor(
+                self._classifier,
+                lane,
+                self._options.emotion,
+                NullSpans(),
+                features=self._classifier.features,
+            )
+            recognizer = Recognizer(
+                self._speech,
+                self._options.recognizer,
+                fusion=_RecordingFusion(self._llm, self._options.weights, said),
+                emotion=emotion,
+                spans=NullSpans(),
+            )
+            text = transcribe(blocks(samples), recognizer).text
+            recognizer.close()
         whole = self._whole(samples, said)
         return [*said.decisions, *whole], text
 
@@ -172,7 +174,7 @@ class DecisionRecorder:
             Option(candidate.text, candidate.logprob, term.text, wrong)
             for candidate, term, wrong in zip(likely, terms, errors, strict=True)
         )
-        audio = self._encoder.encode(samples).states.astype(np.float16)
+        audio = self._speech.encoder.encode(samples).states.astype(np.float16)
         window = samples[-3 * SAMPLE_RATE :]
         emotion = self._classifier.features(window).frames.astype(np.float16)
         return [Decision(said.speaker, "clip", said.opening, said.label, options, audio, emotion)]

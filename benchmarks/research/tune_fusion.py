@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -93,15 +94,9 @@ def collect(
 
 def language_model(engine: Engine) -> LlmFusion:
     """The fusion whose score is the LLM's log-probability and nothing else."""
-    if engine._llm is None:
+    if engine.llm is None:
         raise ValueError("the engine was loaded without its LLM")
-    return LlmFusion(engine._llm, FusionWeights(llm=1.0, word=0.0), "")
-
-
-def with_weights(engine: Engine, weights: FusionWeights) -> Engine:
-    """An engine on the same models that decides by other weights."""
-    options = replace(engine._options, weights=weights)
-    return Engine(options, engine._speech, engine._emotion, engine._llm, engine._soft_tokens)
+    return LlmFusion(engine.llm, FusionWeights(llm=1.0, word=0.0), "")
 
 
 def check(
@@ -112,11 +107,8 @@ def check(
     rows = []
     for point in track(points, "streaming", console=Console(stderr=True)):
         weights = weights_at(point)
-        tuned = with_weights(engine, weights)
-        try:
+        with closing(engine.with_options(replace(engine.options, weights=weights))) as tuned:
             errors = _streamed_errors(tuned, recordings, samples)
-        finally:
-            tuned.close()
         rows.append(asdict(weights) | {"wer_percent": round(100 * errors.rate, 3)})
     return rows
 

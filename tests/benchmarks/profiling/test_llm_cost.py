@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("psutil")
 
-from benchmarks.profiling.llm_cost import Asked, Costs, agreement, replay, replay_together
+from benchmarks.common import load_clips
+from benchmarks.profiling.llm_cost import (
+    Asked,
+    Costs,
+    agreement,
+    questions_of,
+    replay,
+    replay_together,
+)
 from streamer.models.llm.gemma_graph import build_graphs
 from streamer.models.llm.loading import open_llm
 from tests.models.tiny_gemma import BOS, write_tiny_gemma
+
+if TYPE_CHECKING:
+    from streamer.recognition.engine import Engine
 
 
 def asked(*context: int) -> Asked:
@@ -42,3 +55,14 @@ def test_a_decision_that_turns_is_counted() -> None:
     found = agreement(clips, before, after, weight=0.2)
     assert (found["decisions"], found["same_decisions"]) == (2, 1)
     assert found["difference_nats"]["max"] == 2.0  # less the mean of the question
+
+
+@pytest.mark.slow
+def test_questions_are_those_of_the_streaming_path(engine: Engine) -> None:
+    assert engine.llm is not None
+    clip = next(c for c in load_clips("bundled", Path()) if c.id.startswith("1995-1837"))
+    found = questions_of(engine, engine.llm, clip)
+    assert len(found) > 3
+    assert all(len(question.texts) == len(question.logprobs) > 1 for question in found)
+    assert all(b.context[: len(a.context)] == a.context for a, b in pairwise(found))
+    assert len(found[-1].context) > len(found[0].context)

@@ -3,11 +3,13 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+import numpy as np
+import pytest
+
 from benchmarks.common import Recording
 from benchmarks.quality.conditions import WrongEmotion, clips_before, disputed_words
-from streamer.models.emotion.classifier import LABELS
+from streamer.models.emotion.classifier import LABELS, EmotionModel, Samples
 from streamer.transcript.ledger import Decision, Segment, Word, WordState
-from tests.speech_fakes import PreferringFusion
 
 
 def clip(name: str, text: str, speaker: str = "4") -> Recording:
@@ -21,18 +23,37 @@ def test_context_is_what_was_read_before_in_the_same_chapter() -> None:
     assert [one.text for one in before["4-1-0003"]] == ["SENTENCE 1", "SENTENCE 2"]
 
 
+class Hearing(EmotionModel):
+    """Is told what it hears."""
+
+    def __init__(self) -> None:
+        super().__init__(LABELS, None)
+        self.label = ""
+
+    @property
+    def name(self) -> str:
+        return "hearing"
+
+    def _probabilities(self, samples: Samples) -> Samples:
+        return np.array([0.75 if name == self.label else 0.05 for name in LABELS], np.float32)
+
+
 def test_wrong_emotions_are_never_the_right_ones_and_change_as_often() -> None:
     told = [*LABELS, "sad", "sad", "angry"]
+    speech = np.full(16_000, 0.1, np.float32)
     drawn = set()
     for seed in range(20):
-        inner = PreferringFusion("")
-        fusion = WrongEmotion(inner, random.Random(seed))
-        for emotion in told:
-            fusion.hear(emotion)
-        assert all(wrong != right for wrong, right in zip(inner.emotions, told, strict=True))
-        assert sorted(inner.emotions[: len(LABELS)]) == sorted(LABELS)
-        assert inner.emotions[-3] == inner.emotions[-2] == inner.emotions[told.index("sad")]
-        drawn.add(tuple(inner.emotions))
+        right = Hearing()
+        model = WrongEmotion(right, random.Random(seed))
+        found = []
+        for right.label in told:
+            scores = model.predict(speech)
+            found.append(scores.best)
+            assert sorted(scores.probs.values()) == pytest.approx([0.05] * 5 + [0.75])
+        assert all(wrong != label for wrong, label in zip(found, told, strict=True))
+        assert sorted(found[: len(LABELS)]) == sorted(LABELS)
+        assert found[-3] == found[-2] == found[told.index("sad")]
+        drawn.add(tuple(found))
     assert len(drawn) > 2
 
 

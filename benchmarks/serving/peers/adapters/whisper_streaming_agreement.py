@@ -101,14 +101,14 @@ class ShownProcessor(ASRProcessor):
 
 def share_model() -> None:
     """Load the weights once: each of the package's processors would load them for itself."""
-    load, loaded = FasterWhisperASR._load_model, list[Any]()
+    load, loaded = FasterWhisperASR._load_model, list[Any]()  # noqa: SLF001
 
     def load_once(asr: FasterWhisperASR, config: FasterWhisperModelConfig) -> Any:
         if not loaded:
             loaded.append(load(asr, config))
         return loaded[0]
 
-    FasterWhisperASR._load_model = load_once
+    FasterWhisperASR._load_model = load_once  # noqa: SLF001
 
 
 def processor(model: Path, microphone: Microphone) -> ShownProcessor:
