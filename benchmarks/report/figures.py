@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -11,6 +12,30 @@ from typing import Any, Final
 RESULTS: Final = Path(__file__).resolve().parents[1] / "results"
 Tables = Mapping[str, Callable[[], str]]
 """What writes a table, by the name that documents ask for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A result, and what was set out to be reached."""
+
+    what: str
+    measured: str
+    target: str
+    command: str
+    """Module and options, or a link."""
+    remark: str = ""
+    """What else there is to the command."""
+
+
+def result_table(rows: Iterable[Row]) -> str:
+    head = ("what", "measured", "target", "command")
+    return table(head, ((row.what, row.measured, row.target, _command(row)) for row in rows))
+
+
+def _command(row: Row) -> str:
+    if row.command.startswith("["):
+        return row.command
+    return f"`python -m {row.command}` {row.remark}".strip()
 
 
 def document(name: str) -> dict[str, Any]:
@@ -56,3 +81,14 @@ def between(ends: Sequence[float], digits: int = 2) -> str:
 def difference(compared: Mapping[str, Any], key: str = "wer_points", digits: int = 2) -> str:
     """A difference and its interval."""
     return f"{signed(compared[key], digits)} {between(compared[f'{key}_ci95'], digits)}"
+
+
+def pair(stats: Mapping[str, float], unit: str = "ms") -> str:
+    """Median and 95th percentile of milliseconds."""
+    scale, digits = (1, 0) if unit == "ms" else (1000, 2)
+    return f"{fixed(stats['p50'] / scale, digits)} / {fixed(stats['p95'] / scale, digits)} {unit}"
+
+
+def target(*wanted: tuple[str, bool]) -> str:
+    """What was wanted, and which of it is not met."""
+    return "; ".join(name if met else f"{name}, **not met**" for name, met in wanted)

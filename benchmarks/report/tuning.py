@@ -118,4 +118,6 @@ def _fusion_weights() -> str:
         ("cross-validated over speakers", "", f"{told['cross_validation']['wer_percent']:.2f}"),
         ("the best of each beam", "", f"{told['oracle_wer_percent']:.2f}"),
     ]
-    return table(("`llm`", "`word`", "WER %"), rows)
+    clips = f"{told['clips']} whole clips of the development set"
+    head = ("`llm`", "`word`", "WER %")
+    return f"{clips}: what ships, and the best of the grid.\n\n{table(head, rows)}"

@@ -35,6 +35,7 @@ from tests.docs.blocks import DOCUMENTS, ROOT
 
 HOW_TO_RENEW: Final = "run `python -m tests.docs.tables` and read what it changed"
 _TABLE: Final = re.compile(r"(<!-- table: (.+?) -->\n).*?(<!-- /table -->)", re.DOTALL)
+WITH_TABLES: Final = (*DOCUMENTS, ROOT / "README.md")
 _OPTIONS: Final = (
     ServerOptions,
     EngineOptions,
@@ -209,7 +210,7 @@ def _field_texts(options: type) -> dict[str, str]:
 
 
 def main() -> None:
-    for path in DOCUMENTS:
+    for path in WITH_TABLES:
         text = path.read_text(encoding="utf-8")
         anew = renewed(text)
         if anew != text:

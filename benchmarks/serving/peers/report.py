@@ -1,4 +1,4 @@
-"""Figures of all peers as a table, as a picture, and against what we set out to reach."""
+"""Figures of all peers, as a picture, and against what we set out to reach."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from matplotlib.figure import Figure
 
-from benchmarks.common import COLOURS, figure, machine, percentiles, style
+from benchmarks.common import COLOURS, figure, percentiles, style
 from benchmarks.quality.accuracy import bootstrap
 from benchmarks.serving.peers.install import OURS
 from benchmarks.serving.peers.measures import SessionFigures
@@ -20,19 +20,6 @@ SAME_WEIGHTS: Final = ("moonshine 0.5 s", "moonshine 0.3 s")
 LOCAL_AGREEMENT: Final = "WhisperLiveKit LA tiny.en"
 CPU_SHARE_OF_SAME_WEIGHTS: Final = 1 / 8
 CPU_SHARE_OF_LOCAL_AGREEMENT: Final = 1 / 15
-_COLUMNS: Final = (
-    "WER %",
-    "CPU s / audio s",
-    "peak MB",
-    "first text",
-    "word shown p50 / p95",
-    "word committed p50 / p95",
-    "final p50 / p95",
-    "changed words / word",
-    "of these committed",
-    "updates / s",
-    "sessions",
-)
 
 
 def peer_figures(
@@ -118,54 +105,6 @@ def _same_weights(
 
 def _target(what: str, value: str, met: bool) -> dict[str, Any]:
     return {"target": what, "measured": value, "met": met}
-
-
-def markdown(results: Mapping[str, Any], parameters: Mapping[str, Any]) -> str:
-    """Tables for a README."""
-    here = machine()
-    lines = [
-        f"{here['cores']} cores of {here['cpu']}; {parameters['clips']} utterances of "
-        f"{', '.join(parameters['speech'])}, {parameters['audio_s']:.0f} s, heard "
-        f"{parameters['repeat']} times by each peer in turns; times in ms.",
-        "",
-        f"| peer | {' | '.join(_COLUMNS)} |",
-        "| --- " * (len(_COLUMNS) + 1) + "|",
-    ]
-    for name, one in results["peers"].items():
-        lines.append(f"| {name} | {' | '.join(_cells(one))} |")
-    lines += ["", "| peer | version | settings |", "| --- | --- | --- |"]
-    for name, one in results["peers"].items():
-        lines.append(f"| {name} | {one.get('version', '')} | {one['settings']} |")
-    for name, why in results["not_run"].items():
-        lines.append(f"| {name} | | not run: {why} |")
-    lines += ["", "| target | measured | |", "| --- | --- | --- |"]
-    for one in results["targets"]:
-        met = "met" if one["met"] else "**not met**"
-        lines.append(f"| {one['target']} | {one['measured']} | {met} |")
-    return "\n".join(lines)
-
-
-def _cells(one: Mapping[str, Any]) -> list[str]:
-    if "wer_percent" not in one:
-        return [f"failed: {one.get('failure', 'unknown')}", *[""] * (len(_COLUMNS) - 1)]
-    carried = one["sessions_carried"]
-    return [
-        f"{one['wer_percent']:.1f}",
-        f"{one['cpu_s_per_audio_s']:.3f}",
-        str(one["peak_rss_mb"]),
-        _both(one["first_text_ms"]).split(" / ")[0],
-        _both(one["shown_delay_ms"]),
-        _both(one["committed_delay_ms"]),
-        _both(one["final_delay_ms"]),
-        f"{one['changed_words_per_word']:.2f}",
-        f"{one['broken_words_per_word']:.2f}",
-        f"{one['updates_per_s']:.1f}",
-        "" if carried is None else str(carried),
-    ]
-
-
-def _both(stats: Mapping[str, float]) -> str:
-    return " / ".join(f"{stats[p]:.0f}" for p in ("p50", "p95")) if stats else "-"
 
 
 def draw(results: Mapping[str, Any]) -> Figure:

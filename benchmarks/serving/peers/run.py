@@ -33,6 +33,7 @@ from benchmarks.common import (
     run,
     write_result,
 )
+from benchmarks.report.peers import summary
 from benchmarks.serving.peers.clips import Clip, alignment_error, choose_clips
 from benchmarks.serving.peers.install import (
     ADAPTERS,
@@ -44,7 +45,7 @@ from benchmarks.serving.peers.install import (
 )
 from benchmarks.serving.peers.measures import SessionFigures, session_figures
 from benchmarks.serving.peers.process import Cost, Heard, PeerError, PeerProcess
-from benchmarks.serving.peers.report import draw, markdown, peer_figures, targets
+from benchmarks.serving.peers.report import draw, peer_figures, targets
 from streamer.transcript.wer import WordErrors
 
 SETS: Final = "librispeech_dev_clean_mp3,librispeech_test_clean_opus,librispeech_test_other"
@@ -258,7 +259,7 @@ def main(
         ],
     }
     write_result("serving.peers", out, parameters, results, draw(results))
-    print(markdown(results, parameters))
+    print(summary(parameters, results))
 
 
 def result(
