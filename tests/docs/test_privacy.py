@@ -211,8 +211,8 @@ def test_the_document_tells_the_limits_that_the_code_has() -> None:
     window_ms = recognizer.policy.max_window_ms + recognizer.policy.max_open_ms
     recording = (ROOT / "clients" / "web" / "recording.js").read_text(encoding="utf-8")
     (minutes,) = re.findall(r"RECORDED_MINUTES = (\d+)", recording)
-    replay = (ROOT / "streamer" / "replay.py").read_text(encoding="utf-8")
-    (events,) = re.findall(r"_KEPT_EVENTS: Final = (\d+)", replay)
+    log = (ROOT / "streamer" / "hosting" / "event_log.py").read_text(encoding="utf-8")
+    (events,) = re.findall(r"_KEPT_EVENTS: Final = (\d+)", log)
     for told in (
         f"the newest {(recognizer.buffer_ms + 2 * window_ms) / 1000:g} s, at 16 kHz",
         f"the newest {int(events):,} events",
