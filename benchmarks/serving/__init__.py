@@ -1,0 +1,1 @@
+"""How late, for how many and for how long: the real server, and its peers."""
