@@ -171,7 +171,7 @@ async def test_only_the_newest_sound_is_kept(page: Page, server: ServerThread) -
     await page.goto(server.http_url)
     # As many minutes as fit, and one more, each of another loudness.
     loudness = await page.evaluate("""(async () => {
-      const { Recording, RECORDED_MINUTES } = await import('/static/recording.js');
+      const { Recording, RECORDED_MINUTES } = await import('/static/audio/recording.js');
       const recording = new Recording();
       for (let minute = 0; minute <= RECORDED_MINUTES; minute += 1) {
         recording.add(new Float32Array(60 * 8000).fill(minute / 100), 8000);

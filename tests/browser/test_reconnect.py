@@ -155,8 +155,8 @@ async def test_speech_is_captioned_over_a_network_that_breaks(
 
 TALK = """
 window.begin = async (base64, hop) => {
-  const { StreamClient, streamAddress } = await import('/static/client.js');
-  const { Transcript } = await import('/static/transcript.js');
+  const { StreamClient, streamAddress } = await import('/static/protocol/client.js');
+  const { Transcript } = await import('/static/protocol/transcript.js');
   const samples = new Float32Array(Uint8Array.from(atob(base64), c => c.charCodeAt(0)).buffer);
   const transcript = new Transcript();
   let [sent, processedMs, begun] = [0, 0, 0];
