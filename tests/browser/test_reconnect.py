@@ -19,7 +19,7 @@ from streamer.recognition.engine import Engine
 from streamer.transcript.wer import word_errors
 from tests.browser.captioned_page import microphone_file, serve_page
 from tests.browser.chromium import BrowserOptions, Page, open_page
-from tests.browser.test_page import COMMITTED, IDLE, NOTICES
+from tests.browser.page_state import COMMITTED, IDLE, NOTICES
 from tests.serving import ServerThread
 from tests.sockets import CuttingProxy, cutting_proxy
 
