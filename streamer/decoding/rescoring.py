@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from streamer.decoding.beam import BeamHypothesis
 from streamer.decoding.hot_words import HotWords
-from streamer.decoding.words import TimedWord
+from streamer.decoding.words import RecognizedWord
 from streamer.models.fusion.score import Candidate, Fusion, Terms
 from streamer.transcript.ledger import Decision
 
@@ -26,20 +26,20 @@ class Pruning:
 class Choice:
     """A beginning that some hypotheses share, the best of those, and what speaks for it."""
 
-    words: list[TimedWord]
+    words: list[RecognizedWord]
     best: BeamHypothesis
     terms: Terms
 
 
 @dataclass(frozen=True)
 class _Heard:
-    words: list[TimedWord]
+    words: list[RecognizedWord]
     best: BeamHypothesis
     logprob: float
 
 
 def rank(
-    hypotheses: Sequence[tuple[BeamHypothesis, Sequence[TimedWord]]],
+    hypotheses: Sequence[tuple[BeamHypothesis, Sequence[RecognizedWord]]],
     newest: int,
     pruning: Pruning,
     hot_words: HotWords,
@@ -85,7 +85,7 @@ def rank(
     return sorted(choices, key=lambda choice: -choice.terms.total)
 
 
-def explained(choices: Sequence[Choice]) -> list[TimedWord]:
+def explained(choices: Sequence[Choice]) -> list[RecognizedWord]:
     """The words of the first choice; each that the others do not share, with what decided
     between it and the best of those that part from it there."""
     best = choices[0]
@@ -104,7 +104,7 @@ def explained(choices: Sequence[Choice]) -> list[TimedWord]:
     return words
 
 
-def undisputed_words(choices: Sequence[Choice], margin: Callable[[TimedWord], float]) -> int:
+def undisputed_words(choices: Sequence[Choice], margin: Callable[[RecognizedWord], float]) -> int:
     """How many words the first choice has in front of one that another disputes: the first in
     which the two differ, if the other is less than that word's margin (nats) behind."""
     best, *others = choices
@@ -117,7 +117,7 @@ def undisputed_words(choices: Sequence[Choice], margin: Callable[[TimedWord], fl
     return count
 
 
-def shared_words(alternatives: Sequence[Sequence[TimedWord]]) -> int:
+def shared_words(alternatives: Sequence[Sequence[RecognizedWord]]) -> int:
     """Length of the beginning that all alternatives share, case and punctuation aside."""
     count = 0
     for column in zip(*alternatives, strict=False):
@@ -127,7 +127,7 @@ def shared_words(alternatives: Sequence[Sequence[TimedWord]]) -> int:
     return count
 
 
-def _has_figures(words: Sequence[TimedWord]) -> bool:
+def _has_figures(words: Sequence[RecognizedWord]) -> bool:
     return any(char.isdigit() for word in words for char in word.text)
 
 

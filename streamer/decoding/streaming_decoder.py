@@ -27,7 +27,7 @@ from streamer.decoding.hot_words import HotWords
 from streamer.decoding.loop_guard import loop_start
 from streamer.decoding.rescoring import Choice, Pruning, explained, rank, undisputed_words
 from streamer.decoding.speech import SpeechDecoder
-from streamer.decoding.words import TimedWord, timed_words
+from streamer.decoding.words import RecognizedWord, timed_words
 from streamer.models.fusion.score import Fusion
 from streamer.models.moonshine.encoder import Audio
 from streamer.models.moonshine.tokenizer import BOS, FRAME_SAMPLES, Tokenizer
@@ -103,11 +103,11 @@ class StreamingDecoder:
         self._options = options
         self._window_start = start_sample
         self._window_end = start_sample
-        self._prefix: list[TimedWord] = []
+        self._prefix: list[RecognizedWord] = []
         self._given = Prefix()
         self._seen = Seen((), self._given.cache)
         self._committed_end = start_sample
-        self._words: list[TimedWord] = []
+        self._words: list[RecognizedWord] = []
         self._given_since: list[int] = []
         self._n_chosen = 0
         self._sound = True
@@ -131,7 +131,7 @@ class StreamingDecoder:
         return self._settled_at
 
     @property
-    def tentative(self) -> tuple[TimedWord, ...]:
+    def tentative(self) -> tuple[RecognizedWord, ...]:
         """The words behind the committed ones, but for newest ones that are only guessed."""
         newest = self._window_end - samples_from_ms(self._options.guess_ms)
         shown = len(self._words)
@@ -175,7 +175,7 @@ class StreamingDecoder:
 
     def commit_by_agreement(
         self, window_end: int, fusion: Fusion | None = None
-    ) -> tuple[TimedWord, ...]:
+    ) -> tuple[RecognizedWord, ...]:
         """Draft rule: commit the words that recent drafts agree on; `fusion` is told."""
         count = self._agreed(window_end, self._options.guard_ms) if self._sound else 0
         if self._sound and self._has_stalled(window_end):
@@ -195,7 +195,7 @@ class StreamingDecoder:
 
     def commit_by_fusion(
         self, audio: Audio, window_end: int, fusion: Fusion
-    ) -> tuple[TimedWord, ...]:
+    ) -> tuple[RecognizedWord, ...]:
         """Fused rule: commit what no close hypothesis disputes."""
         if not self._sound or self._has_stalled(window_end):
             return self.commit_by_agreement(window_end, fusion)
@@ -224,13 +224,13 @@ class StreamingDecoder:
                 self._show(explained(choices), window_end)
         self._settled_at = window_end
 
-    def commit_at_pause(self, fusion: Fusion | None) -> tuple[TimedWord, ...]:
+    def commit_at_pause(self, fusion: Fusion | None) -> tuple[RecognizedWord, ...]:
         """Commit the settled words but for the last, whose punctuation speech that goes on may
         still change."""
         held = not self._sound or self._is_doubtful()
         return self._tell(self._take(0 if held else max(0, len(self._words) - 1)), fusion)
 
-    def finish(self, fusion: Fusion | None) -> tuple[TimedWord, ...]:
+    def finish(self, fusion: Fusion | None) -> tuple[RecognizedWord, ...]:
         """The segment ends: commit the settled words."""
         if self._is_doubtful():
             self._words = []
@@ -261,7 +261,7 @@ class StreamingDecoder:
         pruning = Pruning(self._options.prune_nats, self._options.hot_word_nats)
         return rank(timed, newest, pruning, self._hot_words, fusion)
 
-    def _margin(self, word: TimedWord, window_end: int) -> float:
+    def _margin(self, word: RecognizedWord, window_end: int) -> float:
         """How close (nats) a rival must be to keep a word open: closer, the older the word is."""
         age = (window_end - word.end_sample) / samples_from_ms(self._options.decide_ms)
         return self._options.survive_nats * max(0.0, 1 - age)
@@ -275,12 +275,12 @@ class StreamingDecoder:
         fresh_s = (window_end - self._committed_end) / SAMPLE_RATE
         return int(fresh_s * self._options.tokens_per_second) + self._options.spare_tokens
 
-    def _timed(self, tokens: Sequence[Token], window_end: int) -> list[TimedWord]:
+    def _timed(self, tokens: Sequence[Token], window_end: int) -> list[RecognizedWord]:
         return timed_words(
             tokens, self._tokenizer, self._window_start, window_end, self._committed_end
         )
 
-    def _show(self, words: Sequence[TimedWord], window_end: int, n_chosen: int = 0) -> None:
+    def _show(self, words: Sequence[RecognizedWord], window_end: int, n_chosen: int = 0) -> None:
         """Make `words` the tentative ones, the first `n_chosen` of them those of the fused rule.
         One that stands where it stood keeps its age."""
         kept = [
@@ -304,7 +304,7 @@ class StreamingDecoder:
             count += 1
         return count
 
-    def _take(self, count: int) -> tuple[TimedWord, ...]:
+    def _take(self, count: int) -> tuple[RecognizedWord, ...]:
         """Commit the first `count` tentative words."""
         committed = self._words[:count]
         self._prefix.extend(committed)
@@ -317,7 +317,9 @@ class StreamingDecoder:
         return tuple(committed)
 
     @staticmethod
-    def _tell(committed: tuple[TimedWord, ...], fusion: Fusion | None) -> tuple[TimedWord, ...]:
+    def _tell(
+        committed: tuple[RecognizedWord, ...], fusion: Fusion | None
+    ) -> tuple[RecognizedWord, ...]:
         if fusion is not None:
             fusion.append(" ".join(word.text for word in committed))
         return committed
@@ -365,5 +367,5 @@ class StreamingDecoder:
         self._words = [word.earlier(n_frames) for word in self._words]
 
 
-def _token_ids(words: Sequence[TimedWord]) -> list[int]:
+def _token_ids(words: Sequence[RecognizedWord]) -> list[int]:
     return [token for word in words for token in word.token_ids]

@@ -23,7 +23,7 @@ from streamer.decoding.llm_lane import TimedFusion
 from streamer.decoding.segment_audio import SegmentAudio
 from streamer.decoding.speech import Speech
 from streamer.decoding.streaming_decoder import PolicyOptions, StreamingDecoder
-from streamer.decoding.words import TimedWord
+from streamer.decoding.words import RecognizedWord
 from streamer.models.emotion.track import UNKNOWN
 from streamer.models.fusion.score import Fusion
 from streamer.models.moonshine.encoder import Audio
@@ -41,7 +41,7 @@ from streamer.transcript.events import (
     StepDone,
     WordsUpdate,
 )
-from streamer.transcript.ledger import Emotion, Ledger, Word
+from streamer.transcript.ledger import Emotion, Ledger
 
 
 @dataclass(frozen=True)
@@ -345,13 +345,10 @@ class Recognizer:
         felt = self._fusion.felt if self._fusion and self._decoder == "fused" else None
         return self._emotion.segment(self._ring.read, start, end, felt)
 
-    def _words(self, segment: StreamingDecoder, committed: Sequence[TimedWord]) -> WordsUpdate:
-        words = self._add(committed)
-        tentative = self.ledger.set_tentative([w.hypothesis() for w in segment.tentative])
+    def _words(self, segment: StreamingDecoder, committed: Sequence[RecognizedWord]) -> WordsUpdate:
+        words = self.ledger.commit(committed)
+        tentative = self.ledger.set_tentative(segment.tentative)
         return WordsUpdate(self._segment_id(), words, tentative)
-
-    def _add(self, committed: Sequence[TimedWord]) -> tuple[Word, ...]:
-        return self.ledger.commit([word.hypothesis() for word in committed])
 
     def _segment_start(self) -> int:
         open_segment = self.ledger.open_segment

@@ -10,7 +10,7 @@ from streamer.audio.arrays import Floats
 from streamer.decoding.hot_words import HotWords
 from streamer.decoding.speech import SpeechModels
 from streamer.decoding.streaming_decoder import MAX_HEARD_FRAMES, PolicyOptions, StreamingDecoder
-from streamer.decoding.words import TimedWord
+from streamer.decoding.words import RecognizedWord
 from streamer.models.fusion.score import Candidate, Terms
 from streamer.models.moonshine.encoder import Audio
 from streamer.transcript.wer import word_errors
@@ -47,7 +47,7 @@ class Stream:
         self.segment = StreamingDecoder(
             models, models.tokenizer, self.options, START, HotWords(hot_words, models.tokenizer)
         )
-        self.committed: list[TimedWord] = []
+        self.committed: list[RecognizedWord] = []
         self.longest_window = 0
         self.fusion: PreferringFusion | None = None
         self.fused_text: list[str] = []
@@ -93,7 +93,7 @@ class Stream:
         self._take(committed)
         assert all(word.end_sample <= end - guard * 16 for word in committed)
 
-    def _take(self, words: tuple[TimedWord, ...]) -> None:
+    def _take(self, words: tuple[RecognizedWord, ...]) -> None:
         start = self.committed[-1].end_sample if self.committed else START
         for word in (*words, *self.segment.tentative):
             assert start <= word.start_sample <= word.end_sample
