@@ -116,9 +116,6 @@ class WrongEmotion:
     def append(self, text: str) -> None:
         self._fusion.append(text)
 
-    def felt(self, emotions: Sequence[str]) -> Mapping[str, float]:
-        return self._fusion.felt(emotions)
-
     def perceive(self, modality: str, features: Floats) -> None:
         self._fusion.perceive(modality, features)
 

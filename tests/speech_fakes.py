@@ -205,9 +205,6 @@ class PreferringFusion:
     def hear(self, emotion: str) -> None:
         self.emotions.append(emotion)
 
-    def felt(self, emotions: Sequence[str]) -> dict[str, float]:
-        return {}
-
     def perceive(self, modality: str, features: Floats) -> None:
         self.perceived[modality] = features
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -17,8 +17,6 @@ if TYPE_CHECKING:  # the track itself needs neither numpy nor ONNX Runtime
     from streamer.models.emotion.classifier import EmotionScores
 
 UNKNOWN: Final = "unknown"
-Felt = Callable[[Sequence[str]], Mapping[str, float]]
-"""What else speaks for each of the emotions named, nats; empty if nothing does."""
 _FLOOR: Final = 1e-6
 """A probability below this is raised to it, so that one window cannot veto a class for ever."""
 
@@ -121,19 +119,13 @@ class EmotionTrack:
         self._label = self._settle(self._smooth)
         return LiveEmotion(self._label, dict(self._smooth))
 
-    def segment(
-        self,
-        start_sample: int,
-        end_sample: int,
-        felt: Felt | None = None,
-    ) -> LiveEmotion:
+    def segment(self, start_sample: int, end_sample: int) -> LiveEmotion:
         """The emotion of a stretch of audio: windows averaged by how much of it they heard.
 
         The answer may change while windows that reach into the stretch still come in.
 
         Args:
             start_sample, end_sample: the stretch, on the session's clock.
-            felt: beside the voice.
 
         Raises:
             ValueError: the stretch is empty.
@@ -146,10 +138,6 @@ class EmotionTrack:
         probs = _weighted_mean((share, logs) for share, logs in heard if share > 0)
         if not probs:
             return LiveEmotion(UNKNOWN, {})
-        nats = felt(tuple(probs)) if felt is not None else {}
-        if nats:
-            logs = {name: math.log(max(p, _FLOOR)) + nats[name] for name, p in probs.items()}
-            probs = _weighted_mean([(1, logs)])
         best = max(probs, key=lambda name: probs[name])
         return LiveEmotion(best if probs[best] >= self._options.unknown_below else UNKNOWN, probs)
 

@@ -5,25 +5,18 @@
 
 Delayed fusion (Hono et al., 2025): the LLM scores hypotheses the beam has already pruned. With
 all weights 0 the acoustics alone decide.
-
-A segment's emotion is decided alike, by the voice and by how much likelier the LLM would write
-the emotion behind these words than behind none:
-
-    score(e) = log P_voice(e | audio) + w_token * (log P_llm("(e)" | text) - log P_llm("(e)"))
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Protocol
 
 from streamer.audio.arrays import Floats
 from streamer.models.fusion.soft_tokens import SoftTokenLayer
 from streamer.models.llm.contract import Ask
 from streamer.models.llm.scorer import LlmScorer
-
-_NOTHING_SAID: Final = "..."
 
 
 @dataclass(frozen=True)
@@ -40,9 +33,6 @@ class FusionWeights:
     emotion_in_context: bool = False
     """Tell the LLM the emotion in the voice, as a stage direction: `(sad)`. On read, non-native
     and acted speech it brought nothing (`benchmarks/fusion.py`)."""
-    emotion_token: float = 0.0
-    """Of the emotion that the LLM would write behind a segment's words; with 0 the voice alone
-    decides. On words that do not tell the emotion it does harm (`benchmarks/emotion_text.py`)."""
     heard: tuple[str, ...] = ()
     """Modalities that the LLM hears as soft tokens: `audio`, `emotion`."""
 
@@ -87,10 +77,6 @@ class Fusion(Protocol):
     def perceive(self, modality: str, features: Floats) -> None:
         """Features `[T, d]` of the newest audio, from here on."""
 
-    def felt(self, emotions: Sequence[str]) -> Mapping[str, float]:
-        """What the running text speaks for each emotion, in weighted nats; empty if it has no
-        say."""
-
 
 def stage_direction(emotion: str) -> str:
     """How the LLM reads and writes an emotion."""
@@ -123,7 +109,6 @@ class LlmFusion:
         self._weights = weights
         # Soft tokens stand before the last token of the context; that must not be the first.
         self._context = scorer.context(opening or ("\n" if layer is not None else ""))
-        self._nothing_said = scorer.context(_NOTHING_SAID) if weights.emotion_token else None
         self._emotion = ""
 
     def terms(self, candidates: Sequence[Candidate]) -> list[Terms]:
@@ -149,18 +134,6 @@ class LlmFusion:
     def perceive(self, modality: str, features: Floats) -> None:
         if modality in self._weights.heard:
             self._features[modality] = features
-
-    def felt(self, emotions: Sequence[str]) -> dict[str, float]:
-        if self._nothing_said is None:
-            return {}
-        tokens = [stage_direction(emotion) for emotion in emotions]
-        # Some emotions are written more often than others, whatever was said before.
-        anyhow = self._ask(Ask(self._nothing_said, tokens))
-        here = self._ask(Ask(self._context, tokens))
-        return {
-            emotion: self._weights.emotion_token * (words - nothing)
-            for emotion, words, nothing in zip(emotions, here, anyhow, strict=True)
-        }
 
     def append(self, text: str) -> None:
         if text:

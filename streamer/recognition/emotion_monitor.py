@@ -16,7 +16,7 @@ from typing import Protocol
 from streamer.audio.arrays import Floats
 from streamer.audio.clock import samples_from_ms
 from streamer.models.emotion.classifier import EmotionFeatures, EmotionScores
-from streamer.models.emotion.track import EmotionTrack, Felt
+from streamer.models.emotion.track import EmotionTrack
 from streamer.runtime.tracing import SpanSink
 from streamer.transcript.events import EmotionUpdate
 from streamer.transcript.ledger import Emotion
@@ -103,21 +103,16 @@ class EmotionMonitor:
         return EmotionUpdate(Emotion(live.label, live.probs), start, end)
 
     def segment(
-        self,
-        read: Callable[[int, int], Floats],
-        segment_start: int,
-        segment_end: int,
-        felt: Felt | None = None,
+        self, read: Callable[[int, int], Floats], segment_start: int, segment_end: int
     ) -> Emotion | None:
-        """The emotion of a finished segment; None if it was too short to tell. `felt` is what its
-        words say: see `EmotionTrack.segment`."""
+        """The emotion of a finished segment; None if it was too short to tell."""
         self.collect()
         if segment_end - segment_start < samples_from_ms(self._options.shortest_ms):
             return None
         if self._heard < segment_end:
             self._submit(read, segment_start, segment_end)
             self.collect()
-        live = self._track.segment(segment_start, segment_end, felt)
+        live = self._track.segment(segment_start, segment_end)
         return Emotion(live.label, live.probs)
 
     def busy_ms(self) -> float:

@@ -339,11 +339,10 @@ class Recognizer:
             fusion.perceive("emotion", self._emotion.frames)
 
     def _emotion_of(self, start: int, end: int) -> Emotion | None:
-        """The emotion of a segment that ends, by its sound and its words."""
+        """The emotion of a segment that ends."""
         if self._emotion is None:
             return None
-        felt = self._fusion.felt if self._fusion and self._decoder == "fused" else None
-        return self._emotion.segment(self._ring.read, start, end, felt)
+        return self._emotion.segment(self._ring.read, start, end)
 
     def _words(self, segment: StreamingDecoder, committed: Sequence[RecognizedWord]) -> WordsUpdate:
         words = self.ledger.commit(committed)

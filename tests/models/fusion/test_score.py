@@ -61,35 +61,6 @@ def test_committed_words_extend_the_context() -> None:
     assert fusion._context == ["Ahoy.\n", " one two", " three"]
 
 
-class Diarist(ScriptedScorer):
-    """Writes `(sad)` behind sad words, and `(happy)` often, whatever was said."""
-
-    def score(self, asked: Sequence[Ask]) -> list[list[float]]:
-        self.asked.extend(list(ask.texts) for ask in asked)
-        likely = {" (sad)": -9.0, " (happy)": -2.0}
-        return [
-            [
-                likely[text] + (5.0 if "sad" in text and "alas" in "".join(ask.context) else 0.0)
-                for text in ask.texts
-            ]
-            for ask in asked
-        ]
-
-
-def test_the_emotion_token_speaks_for_what_the_words_tell() -> None:
-    scorer = Diarist()
-    fusion = LlmFusion(scorer, FusionWeights(emotion_token=0.5), "")  # type: ignore[arg-type]
-    assert fusion.felt(["sad", "happy"]) == {"sad": 0.0, "happy": 0.0}
-    fusion.append("alas")
-    assert fusion.felt(["sad", "happy"]) == {"sad": 2.5, "happy": 0.0}
-
-
-def test_without_weight_the_emotion_token_is_not_even_asked_for() -> None:
-    scorer = Diarist()
-    assert LlmFusion(scorer, FusionWeights(), "").felt(["sad", "happy"]) == {}  # type: ignore[arg-type]
-    assert scorer.asked == []
-
-
 @pytest.mark.parametrize("told", [True, False])
 def test_a_change_of_emotion_is_a_stage_direction_if_it_is_wanted(told: bool) -> None:
     weights = FusionWeights(emotion_in_context=told)
