@@ -15,7 +15,7 @@ from typing import Protocol
 
 from streamer.audio.arrays import Floats
 from streamer.models.fusion.soft_tokens import SoftTokenLayer
-from streamer.models.llm.contract import Ask
+from streamer.models.llm.contract import LlmRequest
 from streamer.models.llm.scorer import LlmScorer
 
 
@@ -116,7 +116,7 @@ class LlmFusion:
         weights = self._weights
         soft = self._layer.fuse(self._features) if self._layer is not None else None
         texts = [f" {candidate.text}" if candidate.text else "" for candidate in candidates]
-        ask = Ask(self._context, texts, soft.heard if soft is not None else None)
+        request = LlmRequest(self._context, texts, soft.prompt if soft is not None else None)
         return [
             Terms(
                 audio=candidate.logprob,
@@ -125,11 +125,11 @@ class LlmFusion:
                 hot_words=weights.hot_word * candidate.hot_words,
                 shares=soft.shares if soft is not None else {},
             )
-            for candidate, llm in zip(candidates, self._ask(ask), strict=True)
+            for candidate, llm in zip(candidates, self._score(request), strict=True)
         ]
 
-    def _ask(self, ask: Ask) -> list[float]:
-        return self._scorer.score([ask])[0]
+    def _score(self, request: LlmRequest) -> list[float]:
+        return self._scorer.score([request])[0]
 
     def perceive(self, modality: str, features: Floats) -> None:
         if modality in self._weights.heard:

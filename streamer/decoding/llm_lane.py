@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from streamer.models.fusion.score import Fusion, FusionWeights, LlmFusion
 from streamer.models.fusion.soft_tokens import SoftTokenLayer
-from streamer.models.llm.contract import Ask
+from streamer.models.llm.contract import LlmRequest
 from streamer.models.llm.scorer import LlmScorer
 from streamer.runtime.batcher import Batcher, Lane
 from streamer.runtime.tracing import SpanSink
@@ -40,7 +40,7 @@ class LlmLane:
     ) -> None:
         self._scorer = scorer
         self._layer = layer
-        self._lane: Lane[Ask, _Scored] = batcher.lane(
+        self._lane: Lane[LlmRequest, _Scored] = batcher.lane(
             self._serve, max_batch=MAX_SESSIONS, exclusive=True
         )
 
@@ -49,9 +49,9 @@ class LlmLane:
         layer = self._layer if weights.heard else None
         return _LaneFusion(self._scorer, self._lane, weights, opening, layer, spans)
 
-    def _serve(self, asked: Sequence[Ask]) -> list[_Scored]:
+    def _serve(self, requests: Sequence[LlmRequest]) -> list[_Scored]:
         began = time.perf_counter_ns()
-        answers = self._scorer.score(asked)
+        answers = self._scorer.score(requests)
         ended = time.perf_counter_ns()
         return [_Scored(scores, began, ended) for scores in answers]
 
@@ -60,7 +60,7 @@ class _LaneFusion(LlmFusion):
     def __init__(
         self,
         scorer: LlmScorer,
-        lane: Lane[Ask, _Scored],
+        lane: Lane[LlmRequest, _Scored],
         weights: FusionWeights,
         opening: str,
         layer: SoftTokenLayer | None,
@@ -71,8 +71,8 @@ class _LaneFusion(LlmFusion):
         self._spans = spans
         self.busy_ms = 0.0
 
-    def _ask(self, ask: Ask) -> list[float]:
-        answer = self._lane.run(ask)
+    def _score(self, request: LlmRequest) -> list[float]:
+        answer = self._lane.run(request)
         self._spans.add("llm", "llm", answer.start_ns, answer.end_ns)
         self.busy_ms += (answer.end_ns - answer.start_ns) / 1e6
         return answer.scores

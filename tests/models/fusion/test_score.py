@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.models.fusion.score import Candidate, FusionWeights, LlmFusion, opening_text
-from streamer.models.llm.contract import Ask
+from streamer.models.llm.contract import LlmRequest
 
 
 class ScriptedScorer:
@@ -23,11 +23,11 @@ class ScriptedScorer:
     def extend(self, context: list[str], text: str) -> None:
         context.append(text)
 
-    def score(self, asked: Sequence[Ask]) -> list[list[float]]:
-        self.asked.extend(list(ask.texts) for ask in asked)
+    def score(self, requests: Sequence[LlmRequest]) -> list[list[float]]:
+        self.asked.extend(list(request.texts) for request in requests)
         return [
-            [sum(self.prices.get(word, -1.0) for word in text.split()) for text in ask.texts]
-            for ask in asked
+            [sum(self.prices.get(word, -1.0) for word in text.split()) for text in request.texts]
+            for request in requests
         ]
 
 

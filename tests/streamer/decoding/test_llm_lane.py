@@ -7,7 +7,7 @@ import pytest
 
 from streamer.decoding.llm_lane import MAX_SESSIONS, LlmLane
 from streamer.models.fusion.score import Candidate, FusionWeights
-from streamer.models.llm.contract import Ask
+from streamer.models.llm.contract import LlmRequest
 from streamer.runtime.batcher import Batcher
 from streamer.runtime.tracing import NullSpans
 
@@ -23,11 +23,11 @@ class WaitingScorer:
     def context(self, text: str = "") -> list[str]:
         return [text]
 
-    def score(self, asked: Sequence[Ask]) -> list[list[float]]:
+    def score(self, requests: Sequence[LlmRequest]) -> list[list[float]]:
         self.entered.set()
         assert self.open.wait(10)
-        self.passes.append([ask.context[0] for ask in asked])  # type: ignore[index]
-        return [[float(len(text)) for text in ask.texts] for ask in asked]
+        self.passes.append([request.context[0] for request in requests])  # type: ignore[index]
+        return [[float(len(text)) for text in request.texts] for request in requests]
 
 
 class Spans:

@@ -11,7 +11,7 @@ import pytest
 from streamer.decoding.streaming_decoder import PolicyOptions
 from streamer.models.fusion.score import FusionWeights
 from streamer.models.fusion.trained import SETTINGS_FILE
-from streamer.models.llm.contract import Ask
+from streamer.models.llm.contract import LlmRequest
 from streamer.models.llm.lora import LORA_FILE, LoraMismatchError
 from streamer.models.onnx.runtime import DeviceUnavailableError
 from streamer.models.store.zoo import Zoo
@@ -117,8 +117,8 @@ class TerseScorer(FakeScorer):
     def extend(self, context: list[str], text: str) -> None:
         context.append(text)
 
-    def score(self, asked: Sequence[Ask]) -> list[list[float]]:
-        return [[-float(len(text)) for text in ask.texts] for ask in asked]
+    def score(self, requests: Sequence[LlmRequest]) -> list[list[float]]:
+        return [[-float(len(text)) for text in request.texts] for request in requests]
 
 
 class FakeZoo(Zoo):
