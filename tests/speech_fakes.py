@@ -175,19 +175,15 @@ class LevelVad:
 
 
 class PreferringFusion:
-    """An LLM that would say one word wherever it can. Keeps what it was asked and told."""
+    """An LLM that would say one word wherever it can. Keeps what it was asked, and the text."""
 
     def __init__(self, favourite: str) -> None:
         self.favourite = favourite
-        self.busy_ms = 0.0
         self.asked: list[list[str]] = []
-        self.told: list[str] = []
-        self.emotions: list[str] = []
-        self.perceived: dict[str, Floats] = {}
+        self.appended: list[str] = []
 
     def terms(self, candidates: Sequence[Candidate]) -> list[Terms]:
         self.asked.append([candidate.text for candidate in candidates])
-        self.busy_ms += 1.5
         return [
             Terms(
                 audio=candidate.logprob,
@@ -200,13 +196,7 @@ class PreferringFusion:
 
     def append(self, text: str) -> None:
         if text:
-            self.told.append(text)
-
-    def hear(self, emotion: str) -> None:
-        self.emotions.append(emotion)
-
-    def perceive(self, modality: str, features: Floats) -> None:
-        self.perceived[modality] = features
+            self.appended.append(text)
 
 
 def tone_models(

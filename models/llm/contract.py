@@ -54,6 +54,20 @@ class LlmTokenRequest:
     soft_prompt: SoftPrompt | None = None
 
 
+class TextScorer(Protocol):
+    """Answers "how likely is this text, after that one?". The real one is
+    `streamer.models.llm.scorer.LlmScorer`."""
+
+    def context(self, text: str = "") -> LlmContext:
+        """A fresh context that begins with `text`."""
+
+    def extend(self, context: LlmContext, text: str) -> None:
+        """Append text. Words carry their leading space: ` word`."""
+
+    def score(self, requests: Sequence[LlmRequest]) -> list[list[float]]:
+        """Log-probability (nats) of each text of each request, less what its texts share."""
+
+
 class LanguageModel(Protocol):
     """A causal language model."""
 

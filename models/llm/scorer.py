@@ -18,7 +18,7 @@ from streamer.models.llm.contract import (
 
 
 class LlmScorer:
-    """Answers "how likely is this text, after that one?" for all sessions."""
+    """A `streamer.models.llm.contract.TextScorer` for all sessions."""
 
     def __init__(self, model: LanguageModel, tokenizer: Tokenizer) -> None:
         self._model = model

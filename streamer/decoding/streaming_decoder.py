@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from streamer.audio.clock import SAMPLE_RATE, samples_from_ms
 from streamer.decoding.beam import BeamRequest, ScoreRequest
@@ -31,11 +30,6 @@ from streamer.decoding.words import RecognizedWord, timed_words
 from streamer.models.fusion.score import Fusion
 from streamer.models.moonshine.encoder import Audio
 from streamer.models.moonshine.tokenizer import BOS, FRAME_SAMPLES, Tokenizer
-
-LEAD_FRAMES: Final = 20
-"""Words begin a little before they are timed."""
-MAX_HEARD_FRAMES: Final = 256
-"""Words do not stay open for longer."""
 
 
 @dataclass(frozen=True)
@@ -244,7 +238,6 @@ class StreamingDecoder:
 
     def _choices(self, audio: Audio, window_end: int, newest: int, fusion: Fusion) -> list[Choice]:
         """What may have been said up to sample `newest`, the best first."""
-        fusion.perceive("audio", audio.states[self._first_open_frame(audio) :])
         hypotheses = self._speech.beam_search(
             BeamRequest(
                 audio,
@@ -265,11 +258,6 @@ class StreamingDecoder:
         """How close (nats) a rival must be to keep a word open: closer, the older the word is."""
         age = (window_end - word.end_sample) / samples_from_ms(self._options.decide_ms)
         return self._options.survive_nats * max(0.0, 1 - age)
-
-    def _first_open_frame(self, audio: Audio) -> int:
-        """What is committed has been decided: the LLM hears what follows, and a little before."""
-        committed = (self._committed_end - self._window_start) // FRAME_SAMPLES
-        return max(0, committed - LEAD_FRAMES, audio.n_frames - MAX_HEARD_FRAMES)
 
     def _budget(self, window_end: int) -> int:
         fresh_s = (window_end - self._committed_end) / SAMPLE_RATE

@@ -8,9 +8,7 @@ to the machine and lag stays bounded.
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,19 +17,18 @@ from streamer.audio.arrays import Floats
 from streamer.audio.clock import samples_from_ms
 from streamer.audio.ring_buffer import RingBuffer
 from streamer.decoding.hot_words import HotWords
-from streamer.decoding.llm_lane import TimedFusion
 from streamer.decoding.segment_audio import SegmentAudio
 from streamer.decoding.speech import Speech
 from streamer.decoding.streaming_decoder import PolicyOptions, StreamingDecoder
 from streamer.decoding.words import RecognizedWord
-from streamer.models.emotion.track import UNKNOWN
 from streamer.models.fusion.score import Fusion
 from streamer.models.moonshine.encoder import Audio
 from streamer.models.silero import FRAME_SAMPLES, VadStream
 from streamer.recognition.contract import Decoder
 from streamer.recognition.emotion_monitor import EmotionMonitor
 from streamer.recognition.endpointer import Edge, Endpointer, EndpointerOptions, Transition
-from streamer.runtime.tracing import SpanSink
+from streamer.recognition.stage_times import StageTimes
+from streamer.runtime.tracing import span
 from streamer.transcript.events import (
     AudioLost,
     DecoderChanged,
@@ -76,9 +73,9 @@ class Recognizer:
         speech: Speech,
         options: RecognizerOptions,
         *,
-        fusion: TimedFusion | None,
+        fusion: Fusion | None,
         emotion: EmotionMonitor | None,
-        spans: SpanSink,
+        stages: StageTimes,
         hot_words: Sequence[str] = (),
     ) -> None:
         self.ledger = Ledger(options.kept_segments)
@@ -87,7 +84,7 @@ class Recognizer:
         self._fusion = fusion
         self._emotion = emotion
         self._hot_words = HotWords(hot_words, speech.tokenizer)
-        self._spans = spans
+        self._stages = stages
         self._hop = samples_from_ms(options.hop_ms)
         self._limit = samples_from_ms(options.buffer_ms)
         self._afresh_samples = samples_from_ms(options.afresh_every_ms)
@@ -103,7 +100,6 @@ class Recognizer:
         self._lost = 0
         self._accept_lock = threading.Lock()
         self._steps = 0
-        self._stages_ms: dict[str, float] = {}
         self._decoder: Decoder = "fused" if self._fusion else "draft"
 
     @property
@@ -171,7 +167,7 @@ class Recognizer:
         backlog = target - self._processed
         with self._accept_lock:
             self._claimed = target
-        with self._timed("vad", "asr"):
+        with span(self._stages, "vad", "asr"):
             probabilities = self._vad.probabilities(self._ring.read(self._processed, target))
         for transition in self._gate.push(probabilities.tolist()):
             yield from self._apply(transition)
@@ -197,16 +193,19 @@ class Recognizer:
         if transition.edge is Edge.START:
             opened = self.ledger.open(transition.sample)
             yield SpeechBegan(opened.id, opened.start_sample)
-            self._segment = StreamingDecoder(
-                self._speech,
-                self._speech.tokenizer,
-                self._options.policy,
-                transition.sample,
-                self._hot_words,
-            )
+            self._segment = self._new_decoder(transition.sample)
             self._audio = SegmentAudio(transition.sample)
         else:
             yield from self._close_segment(transition.sample, "silence")
+
+    def _new_decoder(self, start_sample: int) -> StreamingDecoder:
+        return StreamingDecoder(
+            self._speech,
+            self._speech.tokenizer,
+            self._options.policy,
+            start_sample,
+            self._hot_words,
+        )
 
     def _encode(
         self, segment: StreamingDecoder, end: int, silence_ms: float, *, afresh: bool
@@ -222,7 +221,7 @@ class Recognizer:
             silence_samples=samples_from_ms(silence_ms),
             afresh=afresh,
         )
-        with self._timed("encode", "asr"):
+        with span(self._stages, "encode", "asr"):
             return self._speech.encode(request)
 
     def _decode(self, segment: StreamingDecoder, end: int, backlog: int) -> Iterator[SessionEvent]:
@@ -242,11 +241,11 @@ class Recognizer:
         audio = self._encode(segment, end, self._options.step_silence_ms, afresh=False)
         if audio is None:
             return
-        with self._timed("decode", "asr"):
+        with span(self._stages, "decode", "asr"):
             segment.draft(audio, end)
         yield from self._choose_decoder(backlog)
         if self._fusion is None or self._decoder == "draft":
-            with self._timed("commit", "asr"):
+            with span(self._stages, "commit", "asr"):
                 committed = segment.commit_by_agreement(end, self._fusion)
             self._processed = end
             yield self._words(segment, committed)
@@ -255,8 +254,7 @@ class Recognizer:
         self._processed = end
         yield self._words(segment, ())
         if segment.at_commit_point(end):
-            self._tell_emotion(self._fusion)
-            with self._timed("fuse", "asr"):
+            with span(self._stages, "fuse", "asr"):
                 committed = segment.commit_by_fusion(audio, end, self._fusion)
             yield self._words(segment, committed)
 
@@ -276,9 +274,7 @@ class Recognizer:
         if audio is None:
             return False
         fusion = self._fusion if self._decoder == "fused" else None
-        if fusion is not None:
-            self._tell_emotion(fusion)
-        with self._timed("fuse" if fusion else "decode", "asr"):
+        with span(self._stages, "fuse" if fusion else "decode", "asr"):
             segment.settle(audio, end, fusion)
         return True
 
@@ -330,14 +326,6 @@ class Recognizer:
         if update is not None:
             yield update
 
-    def _tell_emotion(self, fusion: Fusion) -> None:
-        if self._emotion is None:
-            return
-        if self._emotion.label is not None and self._emotion.label != UNKNOWN:
-            fusion.hear(self._emotion.label)
-        if self._emotion.frames is not None:
-            fusion.perceive("emotion", self._emotion.frames)
-
     def _emotion_of(self, start: int, end: int) -> Emotion | None:
         """The emotion of a segment that ends."""
         if self._emotion is None:
@@ -359,22 +347,5 @@ class Recognizer:
 
     def _done(self) -> StepDone:
         self._steps += 1
-        stages, self._stages_ms = self._stages_ms, {}
-        if self._fusion is not None and self._fusion.busy_ms:
-            stages["llm"] = self._fusion.busy_ms
-            self._fusion.busy_ms = 0.0
-        if self._emotion is not None and (busy := self._emotion.busy_ms()):
-            stages["emotion"] = busy
         backlog = self._ring.end - self._processed
-        return StepDone(self._steps, self._processed, backlog, stages)
-
-    @contextmanager
-    def _timed(self, stage: str, lane: str) -> Iterator[None]:
-        began = time.perf_counter_ns()
-        try:
-            yield
-        finally:
-            ended = time.perf_counter_ns()
-            self._spans.add(stage, lane, began, ended)
-            elapsed = (ended - began) / 1e6
-            self._stages_ms[stage] = self._stages_ms.get(stage, 0.0) + elapsed
+        return StepDone(self._steps, self._processed, backlog, self._stages.take())

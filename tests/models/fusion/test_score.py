@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.models.fusion.score import Candidate, FusionWeights, LlmFusion, opening_text
+from streamer.models.fusion.score import Candidate, FusionWeights, LlmFusion, initial_prompt
 from streamer.models.llm.contract import LlmRequest
 
 
@@ -31,8 +31,8 @@ class ScriptedScorer:
         ]
 
 
-def fused(scorer: ScriptedScorer, llm: float, word: float, opening: str = "") -> LlmFusion:
-    return LlmFusion(scorer, FusionWeights(llm=llm, word=word), opening)  # type: ignore[arg-type]
+def fused(scorer: ScriptedScorer, llm: float, word: float, prompt: str = "") -> LlmFusion:
+    return LlmFusion(scorer, FusionWeights(llm=llm, word=word), prompt)  # type: ignore[arg-type]
 
 
 @given(st.lists(st.builds(Candidate, st.text("ab ", max_size=9), st.floats(-90, 0)), min_size=1))
@@ -61,17 +61,6 @@ def test_committed_words_extend_the_context() -> None:
     assert fusion._context == ["Ahoy.\n", " one two", " three"]
 
 
-@pytest.mark.parametrize("told", [True, False])
-def test_a_change_of_emotion_is_a_stage_direction_if_it_is_wanted(told: bool) -> None:
-    weights = FusionWeights(emotion_in_context=told)
-    fusion = LlmFusion(ScriptedScorer(), weights, "")  # type: ignore[arg-type]
-    for emotion, said in (("sad", "one"), ("sad", "two"), ("happy", "three")):
-        fusion.hear(emotion)
-        fusion.append(said)
-    directions = [" (sad)", " one", " two", " (happy)", " three"]
-    assert fusion._context[1:] == [text for text in directions if told or "(" not in text]
-
-
 @pytest.mark.parametrize(
     ("context", "hot_words", "expected"),
     [
@@ -81,5 +70,5 @@ def test_a_change_of_emotion_is_a_stage_direction_if_it_is_wanted(told: bool) ->
         ("A talk.", ("Ada",), "Names and terms: Ada.\nA talk.\n"),
     ],
 )
-def test_the_opening_text(context: str, hot_words: tuple[str, ...], expected: str) -> None:
-    assert opening_text(context, hot_words) == expected
+def test_the_initial_prompt(context: str, hot_words: tuple[str, ...], expected: str) -> None:
+    assert initial_prompt(context, hot_words) == expected
