@@ -32,7 +32,9 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class _Heard:
+class _Beginning:
+    """The same before it is ranked, with its own acoustic log-probability."""
+
     words: list[RecognizedWord]
     best: BeamHypothesis
     logprob: float
@@ -47,40 +49,42 @@ def rank(
 ) -> list[Choice]:
     """Distinct beginnings of the hypotheses, the words that end by sample `newest`: best first.
 
-    What follows is summed over, as are marks and capitals, which the ear alone decides: the
+    What follows is summed over, as are marks and capitals, which the acoustics alone decide: the
     probability of a beginning is that of all hypotheses that share its words. Nor does the LLM
     decide between figures and numbers in words.
     """
-    found: dict[tuple[str, ...], _Heard] = {}
+    found: dict[tuple[str, ...], _Beginning] = {}
     for hypothesis, words in hypotheses:
         begun = [word for word in words if word.end_sample <= newest]
         keys = tuple(word.key for word in begun)
-        heard = _Heard(begun, hypothesis, hypothesis.logprob)
+        beginning = _Beginning(begun, hypothesis, hypothesis.logprob)
         if keys in found:
-            likelier = max(found[keys], heard, key=lambda each: each.best.logprob)
-            heard = replace(likelier, logprob=_log_add(found[keys].logprob, heard.logprob))
-        found[keys] = heard
-    likeliest = max(found.values(), key=lambda heard: heard.logprob, default=None)
+            likelier = max(found[keys], beginning, key=lambda each: each.best.logprob)
+            logprob = _log_add(found[keys].logprob, beginning.logprob)
+            beginning = replace(likelier, logprob=logprob)
+        found[keys] = beginning
+    likeliest = max(found.values(), key=lambda each: each.logprob, default=None)
     if likeliest is None:
         return []
     floor = likeliest.logprob - pruning.nats
     in_figures = _has_figures(likeliest.words)
-    likely: list[_Heard] = []
+    likely: list[_Beginning] = []
     candidates: list[Candidate] = []
-    for heard in found.values():
-        text = " ".join(word.text for word in heard.words)
+    for beginning in found.values():
+        text = " ".join(word.text for word in beginning.words)
         expected = hot_words.count(text)
-        if not expected and _has_figures(heard.words) != in_figures:
+        if not expected and _has_figures(beginning.words) != in_figures:
             continue
-        if heard.logprob + pruning.hot_word_nats * (expected > 0) >= floor:
-            likely.append(heard)
-            candidates.append(Candidate(text, heard.logprob, expected))
+        if beginning.logprob + pruning.hot_word_nats * (expected > 0) >= floor:
+            likely.append(beginning)
+            candidates.append(Candidate(text, beginning.logprob, expected))
     if len(candidates) < 2:  # nothing to ask
         terms = [Terms(candidate.logprob, 0.0, 0.0, 0.0) for candidate in candidates]
     else:
         terms = fusion.terms(candidates)
     choices = [
-        Choice(heard.words, heard.best, each) for heard, each in zip(likely, terms, strict=True)
+        Choice(each.words, each.best, its_terms)
+        for each, its_terms in zip(likely, terms, strict=True)
     ]
     return sorted(choices, key=lambda choice: -choice.terms.total)
 

@@ -11,12 +11,11 @@ from typing import Final, Protocol
 from streamer.audio.arrays import Floats
 from streamer.decoding.hot_words import HotWords
 from streamer.decoding.speech import Speech
-from streamer.decoding.streaming_decoder import PolicyOptions, StreamingDecoder
+from streamer.decoding.streaming_decoder import DecoderOptions, StreamingDecoder
 from streamer.decoding.words import RecognizedWord
 from streamer.models.emotion.classifier import EmotionFeatures, EmotionScores
 from streamer.models.emotion.track import UNKNOWN
 from streamer.models.fusion.audio_aware import AudioAwareFusion
-from streamer.models.fusion.score import Fusion
 from streamer.models.moonshine.encoder import Audio
 from streamer.models.moonshine.tokenizer import FRAME_SAMPLES
 from streamer.recognition.emotion_monitor import (
@@ -80,28 +79,26 @@ class AudioAwareDecoder(StreamingDecoder):
     def __init__(
         self,
         speech: Speech,
-        options: PolicyOptions,
+        options: DecoderOptions,
         start_sample: int,
         hot_words: HotWords,
-        audio_fusion: AudioAwareFusion,
+        fusion: AudioAwareFusion,
         emotion: EmotionMonitor | None,
     ) -> None:
-        super().__init__(speech, speech.tokenizer, options, start_sample, hot_words)
-        self._audio_fusion = audio_fusion
+        super().__init__(speech, options, start_sample, hot_words, fusion)
+        self._audio_fusion = fusion
         self._emotion = emotion
 
-    def commit_by_fusion(
-        self, audio: Audio, window_end: int, fusion: Fusion
-    ) -> tuple[RecognizedWord, ...]:
+    def commit_by_fusion(self, audio: Audio, window_end: int) -> tuple[RecognizedWord, ...]:
         """See `StreamingDecoder`."""
         self._set_inputs(audio)
-        return super().commit_by_fusion(audio, window_end, fusion)
+        return super().commit_by_fusion(audio, window_end)
 
-    def settle(self, audio: Audio, window_end: int, fusion: Fusion | None) -> None:
+    def decode_end(self, audio: Audio, window_end: int, *, fused: bool) -> None:
         """See `StreamingDecoder`."""
-        if fusion is not None:
+        if fused:
             self._set_inputs(audio)
-        super().settle(audio, window_end, fusion)
+        super().decode_end(audio, window_end, fused=fused)
 
     def _set_inputs(self, audio: Audio) -> None:
         fusion = self._audio_fusion
@@ -122,6 +119,8 @@ class AudioAwareDecoder(StreamingDecoder):
 class AudioAwareRecognizer(Recognizer):
     """See `streamer.recognition.contract.SpeechRecognizer` for the contract."""
 
+    _fusion: AudioAwareFusion
+
     def __init__(
         self,
         speech: Speech,
@@ -135,14 +134,13 @@ class AudioAwareRecognizer(Recognizer):
         super().__init__(
             speech, options, fusion=fusion, emotion=emotion, stages=stages, hot_words=hot_words
         )
-        self._audio_fusion = fusion
 
     def _new_decoder(self, start_sample: int) -> AudioAwareDecoder:
         return AudioAwareDecoder(
             self._speech,
-            self._options.policy,
+            self._options.decoder,
             start_sample,
             self._hot_words,
-            self._audio_fusion,
+            self._fusion,
             self._emotion,
         )

@@ -176,8 +176,8 @@ class Engine:
         emotion = self._emotion_monitor(stages) if options.emotion else None
         recognizer_options = self._options.recognizer
         if options.silence_ms is not None:
-            gate = replace(recognizer_options.gate, hangover_ms=options.silence_ms)
-            recognizer_options = replace(recognizer_options, gate=gate)
+            endpointer = replace(recognizer_options.endpointer, hangover_ms=options.silence_ms)
+            recognizer_options = replace(recognizer_options, endpointer=endpointer)
 
         def prompt_context() -> PromptContext:
             label = emotion.label if emotion is not None else None

@@ -21,7 +21,9 @@ import typer
 from typer.models import ArgumentInfo, OptionInfo
 
 from streamer.cli import build_app
-from streamer.decoding.streaming_decoder import PolicyOptions
+from streamer.decoding.agreement import AgreementOptions
+from streamer.decoding.fused_commit import FusedOptions
+from streamer.decoding.streaming_decoder import DecoderOptions
 from streamer.hosting.options import ServerOptions
 from streamer.models.fusion.score import FusionWeights
 from streamer.protocol.messages import StartMessage
@@ -37,7 +39,9 @@ _OPTIONS: Final = (
     ServerOptions,
     EngineOptions,
     RecognizerOptions,
-    PolicyOptions,
+    DecoderOptions,
+    AgreementOptions,
+    FusedOptions,
     EndpointerOptions,
     EmotionOptions,
     FusionWeights,

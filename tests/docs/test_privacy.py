@@ -208,7 +208,8 @@ async def test_the_browser_keeps_preferences_only(engine: Engine, tmp_path: Path
 def test_the_document_tells_the_limits_that_the_code_has() -> None:
     text = (DOCS / "privacy.md").read_text(encoding="utf-8")
     recognizer, server = RecognizerOptions(), ServerOptions()
-    window_ms = recognizer.policy.max_window_ms + recognizer.policy.max_open_ms
+    decoder = recognizer.decoder
+    window_ms = decoder.max_window_ms + decoder.agreement.max_open_ms
     recording = (ROOT / "clients" / "web" / "recording.js").read_text(encoding="utf-8")
     (minutes,) = re.findall(r"RECORDED_MINUTES = (\d+)", recording)
     replay = (ROOT / "streamer" / "replay.py").read_text(encoding="utf-8")

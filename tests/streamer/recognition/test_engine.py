@@ -8,7 +8,8 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
-from streamer.decoding.streaming_decoder import PolicyOptions
+from streamer.decoding.fused_commit import FusedOptions
+from streamer.decoding.streaming_decoder import DecoderOptions
 from streamer.models.fusion.audio_aware import AudioInputs
 from streamer.models.fusion.score import FusionWeights
 from streamer.models.fusion.trained import SETTINGS_FILE
@@ -211,7 +212,7 @@ def test_a_trained_fusion_changes_the_llm_and_the_weights(
 def test_an_llm_without_weight_leaves_the_draft_as_it_is(
     plain_engine: Engine, clips: list[Clip]
 ) -> None:
-    daring = RecognizerOptions(policy=PolicyOptions(prune_nats=30.0))
+    daring = RecognizerOptions(decoder=DecoderOptions(fused=FusedOptions(prune_nats=30.0)))
 
     def words(weight: float, decoder: Decoder) -> list[str]:
         engine = Engine(

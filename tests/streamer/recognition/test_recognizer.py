@@ -177,7 +177,7 @@ def test_a_decoder_that_never_settles_does_not_grow_the_window_without_end() -> 
 
 def test_speech_without_words_does_not_grow_the_window_without_end() -> None:
     class Deaf(ToneDecoder):
-        def hear(self, sound: Floats) -> list[tuple[int, int]]:
+        def words_in(self, sound: Floats) -> list[tuple[int, int]]:
             return []
 
     encoder = ToneEncoder()
