@@ -199,6 +199,21 @@ class PreferringFusion:
             self.appended.append(text)
 
 
+class PerceivingFusion(PreferringFusion):
+    """An LLM that prefers nothing. Keeps what it gets beside the text."""
+
+    def __init__(self) -> None:
+        super().__init__("")
+        self.features: dict[str, Floats] = {}
+        self.emotions: list[str] = []
+
+    def set_features(self, modality: str, features: Floats) -> None:
+        self.features[modality] = features
+
+    def set_emotion(self, label: str) -> None:
+        self.emotions.append(label)
+
+
 def tone_models(
     decoder: ToneDecoder | None = None, encoder: ToneEncoder | None = None
 ) -> SpeechModels:

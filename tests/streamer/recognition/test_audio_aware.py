@@ -16,23 +16,8 @@ from streamer.recognition.recognizer import RecognizerOptions
 from streamer.recognition.stage_times import StageTimes
 from streamer.runtime.tracing import NullSpans
 from streamer.transcript.ledger import WordState
-from tests.speech_fakes import PreferringFusion, silence, spoken, tone_models
+from tests.speech_fakes import PerceivingFusion, silence, spoken, tone_models
 from tests.streamer.recognition.feeding import HOP, SECOND, Happy, cut, feed
-
-
-class Perceiving(PreferringFusion):
-    """Keeps what it gets beside the text."""
-
-    def __init__(self) -> None:
-        super().__init__("")
-        self.features: dict[str, Floats] = {}
-        self.emotions: list[str] = []
-
-    def set_features(self, modality: str, features: Floats) -> None:
-        self.features[modality] = features
-
-    def set_emotion(self, label: str) -> None:
-        self.emotions.append(label)
 
 
 class Unsure:
@@ -47,7 +32,7 @@ class Counting(Happy):
         return EmotionFeatures(self.predict(samples), np.full((2, 1), len(samples), np.float32))
 
 
-def make(fusion: Perceiving, emotion: EmotionMonitor | None = None) -> AudioAwareRecognizer:
+def make(fusion: PerceivingFusion, emotion: EmotionMonitor | None = None) -> AudioAwareRecognizer:
     return AudioAwareRecognizer(
         tone_models(),
         RecognizerOptions(),
@@ -58,7 +43,7 @@ def make(fusion: Perceiving, emotion: EmotionMonitor | None = None) -> AudioAwar
 
 
 def test_the_fusion_gets_the_sound_that_is_not_committed_yet_and_a_little_before() -> None:
-    fusion = Perceiving()
+    fusion = PerceivingFusion()
     recognizer = make(fusion)
     said = list(range(10, 60))
     times = 0
@@ -79,14 +64,14 @@ def test_the_fusion_gets_the_sound_that_is_not_committed_yet_and_a_little_before
 def test_the_fusion_knows_an_emotion_that_is_known(lane: Executor) -> None:
     audio = np.concatenate([spoken(list(range(10, 30))), silence(SECOND)])
     for classifier, expected in ((Happy(), {"happy"}), (Unsure(), set())):
-        fusion = Perceiving()
+        fusion = PerceivingFusion()
         feed(make(fusion, EmotionMonitor(classifier, lane, EmotionOptions(), NullSpans())), audio)
         assert set(fusion.emotions) == expected
         assert fusion.features.keys() == {"audio"}
 
 
 def test_the_fusion_gets_the_classifier_s_states_where_it_has_some(lane: Executor) -> None:
-    fusion = Perceiving()
+    fusion = PerceivingFusion()
     monitor = FeatureEmotionMonitor(Counting(), lane, EmotionOptions(), NullSpans())
     feed(make(fusion, monitor), np.concatenate([spoken(list(range(10, 30))), silence(SECOND)]))
     assert fusion.features["emotion"][0, 0] == 3 * SECOND
