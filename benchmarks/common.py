@@ -32,7 +32,7 @@ from rich.table import Table
 from streamer.audio.arrays import Floats
 from streamer.audio.clock import SAMPLE_RATE
 from streamer.audio.files import DEFAULT_BLOCK_SAMPLES, read_samples
-from streamer.client.bundled_speech import bundled_speech
+from streamer.client.bundled import bundled_speech
 from streamer.recognition.contract import Decoder
 
 RESULTS: Final = Path(__file__).resolve().parent / "results"

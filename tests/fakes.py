@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +28,7 @@ from streamer.transcript.events import (
     StepDone,
     WordsUpdate,
 )
-from streamer.transcript.ledger import Emotion, Ledger, RecognizedWord
+from streamer.transcript.ledger import Decision, Emotion, Ledger
 
 BLOCK = SAMPLE_RATE // 2
 ENGINE_THREADS = 2
@@ -41,6 +42,17 @@ def tone(seconds: float, rate: int = SAMPLE_RATE) -> npt.NDArray[np.float32]:
 
 def silence(seconds: float, rate: int = SAMPLE_RATE) -> npt.NDArray[np.float32]:
     return np.zeros(round(seconds * rate), np.float32)
+
+
+@dataclass(frozen=True)
+class FakeWord:
+    """What a ledger takes."""
+
+    text: str
+    start_sample: int
+    end_sample: int
+    confidence: float = 0.9
+    decision: Decision | None = None
 
 
 class FakeRecognizer:
@@ -58,7 +70,7 @@ class FakeRecognizer:
         self._trace = trace
         self._engine = engine if engine is not None else FakeEngine(start=False)
         self._audio = np.zeros(0, np.float32)  # from processed_samples on
-        self._tentative: RecognizedWord | None = None
+        self._tentative: FakeWord | None = None
         self._inside = threading.Lock()
         self._audio_lock = threading.Lock()
 
@@ -132,9 +144,8 @@ class FakeRecognizer:
         if self.ledger.open_segment is None:
             yield SpeechBegan(self.ledger.open(start).id, start)
         committed = self.ledger.commit([self._tentative] if self._tentative else [])
-        self._tentative = RecognizedWord(
-            f"{self._engine.prefix}{start}", start, self.processed_samples, 0.9
-        )
+        text = f"{self._engine.prefix}{start}"
+        self._tentative = FakeWord(text, start, self.processed_samples)
         tentative = self.ledger.set_tentative([self._tentative])
         yield WordsUpdate(tentative[0].segment_id, committed, tentative)
         if self.options.emotion:

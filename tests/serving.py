@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 
 from streamer.app import ServerOptions, create_app, serve
-from streamer.client.page import page_folder
+from streamer.client.bundled import page_folder
 from streamer.hosting.session_registry import SessionRegistry
 from streamer.recognition.contract import RecognizerFactory
 from streamer.runtime.metrics import ServerMetrics

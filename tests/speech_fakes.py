@@ -1,7 +1,7 @@
 """A language of tones in place of speech: exact, instant, and cut off as badly as the real thing.
 
-A word is 0.24 s at a constant level that spells its number; gaps are silent. The decoder hears a
-word right once half of it lies in the window and guesses wildly before, as real ones do.
+A word is 0.24 s at a constant level that spells its number; gaps are silent. The decoder gets
+a word right once half of it lies in the window and guesses wildly before, as real ones do.
 """
 
 from __future__ import annotations
@@ -78,10 +78,10 @@ class ToneEncoder:
         self, stream: EncoderStream, n_samples: int, *, n_silent: int = 0, afresh: bool
     ) -> Audio | None:
         self.longest = max(self.longest, len(stream.waiting))
-        heard = np.append(stream.waiting[:n_samples], silence(n_silent))
+        sound = np.append(stream.waiting[:n_samples], silence(n_silent))
         if n_samples < MIN_SAMPLES:
             return None
-        return Audio(heard[::FRAME_SAMPLES, None], heard[None, None, :, None])
+        return Audio(sound[::FRAME_SAMPLES, None], sound[None, None, :, None])
 
 
 @dataclass
@@ -93,19 +93,19 @@ class ToneDecoder:
     loops_on: int | None = None
     """After this word the decoder repeats it for ever."""
 
-    def hear(self, sound: Floats) -> list[tuple[int, int]]:
+    def words_in(self, sound: Floats) -> list[tuple[int, int]]:
         """The words in the window and the frames in their middles."""
         levels = np.rint(sound * 100).astype(int)
         edges = [0, *(np.flatnonzero(np.diff(levels)) + 1).tolist(), len(levels)]
-        heard = []
+        found = []
         for start, end in pairwise(edges):
             word = int(levels[start]) if end > start else 0
             if word == 0:
                 continue
             if 2 * (end - start) < WORD_SAMPLES:
                 word = FIRST_GUESS + (end - start) // 100 % 10
-            heard.append((word, (start + end) // 2 // FRAME_SAMPLES))
-        return heard
+            found.append((word, (start + end) // 2 // FRAME_SAMPLES))
+        return found
 
     def run(
         self,
@@ -119,16 +119,16 @@ class ToneDecoder:
     ) -> list[RowOutput]:
         """The cache of a token is its number."""
         n_rows = audio.cross_kv.shape[1]
-        heard = [self.hear(audio.cross_kv[0, row, 0, :, 0]) for row in range(n_rows)]
+        present = [self.words_in(audio.cross_kv[0, row, 0, :, 0]) for row in range(n_rows)]
         asked = targets if targets is not None else [None] * len(tokens)
         return [
-            self._run(heard[row % n_rows], tokens[row], caches[row], n_scored, n_best, asked[row])
+            self._run(present[row % n_rows], tokens[row], caches[row], n_scored, n_best, asked[row])
             for row in range(len(tokens))
         ]
 
     def _run(
         self,
-        heard: list[tuple[int, int]],
+        present: list[tuple[int, int]],
         tokens: Sequence[int],
         cache: Floats,
         n_scored: int,
@@ -140,13 +140,13 @@ class ToneDecoder:
         fed += np.array(tokens, np.float32)[:, None]
         grown = np.concatenate([cache, fed], axis=2)
         said = [int(token) for token in grown[0, 0, :, 0] if token != BOS]
-        n_frames = max((frame for _, frame in heard), default=0) + 1
+        n_frames = max((frame for _, frame in present), default=0) + 1
         logits = np.zeros((len(tokens), VOCABULARY), np.float32)
         logits[:, EOS] = -20.0
         alignment = np.zeros((len(tokens), n_frames), np.float32)
         for i in range(len(tokens)):
             position = n_past + i
-            word, frame = heard[position] if position < len(heard) else (EOS, n_frames - 1)
+            word, frame = present[position] if position < len(present) else (EOS, n_frames - 1)
             if self.loops_on is not None and self.loops_on in said[:position]:
                 word = self.loops_on
                 logits[i, EOS] = -100.0
@@ -175,19 +175,15 @@ class LevelVad:
 
 
 class PreferringFusion:
-    """An LLM that would say one word wherever it can. Keeps what it was asked and told."""
+    """An LLM that would say one word wherever it can. Keeps what it was asked, and the text."""
 
     def __init__(self, favourite: str) -> None:
         self.favourite = favourite
-        self.busy_ms = 0.0
         self.asked: list[list[str]] = []
-        self.told: list[str] = []
-        self.emotions: list[str] = []
-        self.perceived: dict[str, Floats] = {}
+        self.appended: list[str] = []
 
     def terms(self, candidates: Sequence[Candidate]) -> list[Terms]:
         self.asked.append([candidate.text for candidate in candidates])
-        self.busy_ms += 1.5
         return [
             Terms(
                 audio=candidate.logprob,
@@ -200,16 +196,22 @@ class PreferringFusion:
 
     def append(self, text: str) -> None:
         if text:
-            self.told.append(text)
+            self.appended.append(text)
 
-    def hear(self, emotion: str) -> None:
-        self.emotions.append(emotion)
 
-    def felt(self, emotions: Sequence[str]) -> dict[str, float]:
-        return {}
+class PerceivingFusion(PreferringFusion):
+    """An LLM that prefers nothing. Keeps what it gets beside the text."""
 
-    def perceive(self, modality: str, features: Floats) -> None:
-        self.perceived[modality] = features
+    def __init__(self) -> None:
+        super().__init__("")
+        self.features: dict[str, Floats] = {}
+        self.emotions: list[str] = []
+
+    def set_features(self, modality: str, features: Floats) -> None:
+        self.features[modality] = features
+
+    def set_emotion(self, label: str) -> None:
+        self.emotions.append(label)
 
 
 def tone_models(

@@ -9,7 +9,7 @@ import pytest
 
 from streamer.audio.arrays import Floats
 from streamer.audio.files import read_samples
-from streamer.client.bundled_speech import bundled_speech
+from streamer.client.bundled import bundled_speech
 from streamer.decoding.speech import SpeechModels
 from streamer.models.moonshine import tokenizer as moonshine
 from streamer.models.moonshine.decoder import NO_CACHE, DraftDecoder, together

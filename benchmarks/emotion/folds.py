@@ -22,6 +22,7 @@ from benchmarks.common import RESULTS, DataOption, OutOption, run, write_json
 from benchmarks.emotion.corpora import LIVE_WINDOW_S, OTHER_SETS
 from benchmarks.emotion.scores import Scored, score_middles, score_whole, summary
 from streamer.models.emotion.classifier import EmotionClassifier
+from streamer.models.train.emotion.config import TrainConfig
 from streamer.models.train.emotion.data import (
     CREMA_D,
     SPLIT_SEED,
@@ -29,7 +30,7 @@ from streamer.models.train.emotion.data import (
     read_manifest,
     speaker_folds,
 )
-from streamer.models.train.emotion.train import TrainConfig, find_encoder, train
+from streamer.models.train.emotion.train import find_encoder, train
 
 DEV_SPEAKERS: Final = 8
 

@@ -40,13 +40,14 @@ from benchmarks.common import (
 )
 from streamer.decoding.speech import SpeechModels
 from streamer.models.fusion.score import Candidate, FusionWeights, LlmFusion, Terms
-from streamer.models.llm.contract import Ask
+from streamer.models.llm.contract import LlmRequest
 from streamer.models.llm.gemma_gguf import CONVERSION_VERSION, convert
 from streamer.models.llm.loading import open_llm
 from streamer.models.llm.scorer import LlmScorer
 from streamer.models.store.zoo import Zoo
 from streamer.recognition.engine import LLM_FILE, LLM_MODEL, Engine, EngineOptions
 from streamer.recognition.recognizer import Recognizer
+from streamer.recognition.stage_times import StageTimes
 from streamer.recognition.transcribe import transcribe
 from streamer.runtime.tracing import NullSpans
 
@@ -128,7 +129,7 @@ def questions_of(engine: Engine, scorer: LlmScorer, recording: Recording) -> lis
         engine.options.recognizer,
         fusion=_KeepingFusion(scorer, engine.options.weights, kept),
         emotion=None,
-        spans=NullSpans(),
+        stages=StageTimes(NullSpans()),
     )
     transcribe(blocks(np.concatenate(recording.pieces())), recognizer)
     recognizer.close()
@@ -142,7 +143,7 @@ def replay(scorer: LlmScorer, asked: Sequence[Asked], costs: Costs) -> list[list
     for question in asked:
         context.tokens = list(question.context)
         with costs.count():
-            scores += scorer.score([Ask(context, question.texts)])
+            scores += scorer.score([LlmRequest(context, question.texts)])
     return scores
 
 
@@ -156,10 +157,10 @@ def replay_together(
         contexts = {clip: scorer.context() for clip in group}
         for turn in range(max(len(clips[clip]) for clip in group)):
             waiting = [clip for clip in group if turn < len(clips[clip])]
-            passed: list[Ask] = []
+            passed: list[LlmRequest] = []
             for clip in waiting:
                 contexts[clip].tokens = list(clips[clip][turn].context)
-                passed.append(Ask(contexts[clip], clips[clip][turn].texts))
+                passed.append(LlmRequest(contexts[clip], clips[clip][turn].texts))
             with costs.count(len(waiting)):
                 answers = scorer.score(passed)
             for clip, answer in zip(waiting, answers, strict=True):

@@ -83,19 +83,22 @@ Results = Mapping[str, Result]
 def rules(*, llm: bool) -> list[Rule]:
     """The families, each from fast to slow."""
     default = RecognizerOptions()
-    policy = default.policy
+    decoder = default.decoder
+    agreement, fused = decoder.agreement, decoder.fused
     found = []
     for steps in PLAIN_STEPS:
-        plain = replace(policy, agree_ms=(steps - 1) * default.hop_ms, guard_ms=0)
-        options = replace(default, step_silence_ms=0, policy=plain)
+        plain = replace(agreement, agree_ms=(steps - 1) * default.hop_ms, guard_ms=0)
+        options = replace(default, step_silence_ms=0, decoder=replace(decoder, agreement=plain))
         found.append(Rule(AGREEMENT, f"{steps} steps", "draft", options))
     for agree_ms in AGREE_MS:
-        chosen = agree_ms == policy.agree_ms
-        options = replace(default, policy=replace(policy, agree_ms=agree_ms))
+        chosen = agree_ms == agreement.agree_ms
+        rule = replace(agreement, agree_ms=agree_ms)
+        options = replace(default, decoder=replace(decoder, agreement=rule))
         found.append(Rule("draft", f"{agree_ms:.0f} ms agreed", "draft", options, chosen))
     for nats in SURVIVE_NATS if llm else ():
-        chosen = nats == policy.survive_nats
-        options = replace(default, policy=replace(policy, survive_nats=nats))
+        chosen = nats == fused.survive_nats
+        wide = replace(fused, survive_nats=nats)
+        options = replace(default, decoder=replace(decoder, fused=wide))
         found.append(Rule("fused", f"rivals within {nats:g} nats", "fused", options, chosen))
     return found
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -21,6 +21,7 @@ from benchmarks.quality.offline import OfflineRecognizer
 from benchmarks.quality.streaming import stream
 from streamer.audio.clock import SAMPLE_RATE
 from streamer.models.emotion.classifier import EmotionModel, Samples
+from streamer.models.fusion.audio_aware import AudioInputs
 from streamer.recognition.contract import Decoder, SessionOptions
 from streamer.recognition.engine import Engine, EngineOptions
 from streamer.transcript.ledger import Segment
@@ -96,8 +97,8 @@ class WrongEmotion(EmotionModel):
 def engines_by_telling(threads: int) -> Iterator[dict[bool, Engine]]:
     """Engines on the same models, by whether the LLM is told the emotion."""
     with closing(Engine.load(EngineOptions(threads=threads))) as untold:
-        weights = replace(untold.options.weights, emotion_in_context=True)
-        with closing(untold.with_options(replace(untold.options, weights=weights))) as told:
+        models = untold.speech, untold.emotion, untold.llm
+        with closing(Engine(untold.options, *models, AudioInputs(emotion_label=True))) as told:
             yield {False: untold, True: told}
 
 

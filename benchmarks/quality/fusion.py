@@ -41,7 +41,7 @@ from benchmarks.quality.conditions import (
     heard_before,
 )
 from benchmarks.quality.offline import OfflineRecognizer
-from streamer.models.llm.contract import Ask
+from streamer.models.llm.contract import LlmRequest
 from streamer.models.llm.scorer import LlmScorer
 from streamer.transcript.wer import WordErrors
 
@@ -60,7 +60,7 @@ def perplexity(scorer: LlmScorer, texts: Sequence[tuple[str, str]]) -> float:
     total, n_tokens = 0.0, 0
     for context, text in texts:
         # What all hypotheses of a question share is not scored: an empty one shares nothing.
-        total += scorer.score([Ask(scorer.context(context), [f" {text}", ""])])[0][0]
+        total += scorer.score([LlmRequest(scorer.context(context), [f" {text}", ""])])[0][0]
         n_tokens += len(scorer.tokens(f" {text}"))
     return float(np.exp(-total / max(n_tokens, 1)))
 

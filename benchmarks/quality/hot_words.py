@@ -27,7 +27,7 @@ from rich.table import Table
 from benchmarks.common import Recording, Setup, choose, figure, load_sets, run_speech, style
 from benchmarks.quality.accuracy import bootstrap
 from benchmarks.quality.streaming import stream
-from streamer.models.llm.contract import Ask
+from streamer.models.llm.contract import LlmRequest
 from streamer.models.llm.scorer import LlmScorer
 from streamer.recognition.contract import SessionOptions
 from streamer.recognition.engine import Engine, EngineOptions
@@ -74,7 +74,7 @@ class Rarity:
         if word not in self.written:
             small, capital = f" {word}", f" {word.capitalize()}"
             context = self.scorer.context("It was about")
-            scores = self.scorer.score([Ask(context, [small, capital])])[0]
+            scores = self.scorer.score([LlmRequest(context, [small, capital])])[0]
             self.written[word] = (small if scores[0] >= scores[1] else capital).strip()
         return self.written[word]
 

@@ -9,16 +9,16 @@ from streamer.audio.clock import SAMPLE_RATE
 from streamer.decoding.beam import BeamHypothesis, BeamRequest
 from streamer.decoding.draft import DraftRequest, Prefix
 from streamer.decoding.speech import SpeechModels
-from streamer.decoding.streaming_decoder import PolicyOptions
+from streamer.decoding.streaming_decoder import DecoderOptions
 from streamer.models.fusion.score import Candidate, LlmFusion
 from streamer.models.moonshine.encoder import MIN_SAMPLES, Audio
 from streamer.recognition.engine import Engine
 
-_POLICY = PolicyOptions()
+_DECODER = DecoderOptions()
 
 
 class OfflineRecognizer:
-    """The models of an engine, on whole clips: no gate, no windows, no padding."""
+    """The models of an engine, on whole clips: no endpointer, no windows, no padding."""
 
     def __init__(self, engine: Engine) -> None:
         """Raises ValueError: the engine runs other speech models than the project's own."""
@@ -36,7 +36,7 @@ class OfflineRecognizer:
         return self._models.tokenizer.decode([token.id for token in draft.tokens])
 
     def beam_search(
-        self, samples: Floats, width: int, nats: float = _POLICY.prune_nats
+        self, samples: Floats, width: int, nats: float = _DECODER.fused.prune_nats
     ) -> dict[str, float]:
         """Distinct texts of a beam search with their log-probabilities (nats), none by `nats` less
         likely than the best."""
@@ -52,8 +52,8 @@ class OfflineRecognizer:
 
     def candidates(self, samples: Floats) -> list[Candidate]:
         """What the fused decision chooses among: `alternatives` as streaming prunes them."""
-        found = self.beam_search(samples, _POLICY.beam_width)
-        floor = max(found.values()) - _POLICY.prune_nats
+        found = self.beam_search(samples, _DECODER.fused.beam_width)
+        floor = max(found.values()) - _DECODER.fused.prune_nats
         return [Candidate(text, logprob) for text, logprob in found.items() if logprob >= floor]
 
     def fused(self, samples: Floats) -> str:
@@ -80,7 +80,7 @@ class OfflineRecognizer:
 def token_budget(samples: Floats) -> int:
     """Tokens that a recording of this length may give, as in streaming."""
     seconds = len(samples) / SAMPLE_RATE
-    return int(seconds * _POLICY.tokens_per_second) + _POLICY.spare_tokens
+    return int(seconds * _DECODER.tokens_per_second) + _DECODER.spare_tokens
 
 
 def _log_add(a: float, b: float) -> float:

@@ -58,8 +58,8 @@ class _Notes:
 def stream(engine: Engine, samples: Floats, options: SessionOptions) -> Streamed:
     """Hop by hop, through a fresh recognizer."""
     recognizer = engine.recognizer(options, NullSpans())
-    gate = engine.options.recognizer.gate
-    notes = _Notes(max(0.0, gate.hangover_ms - gate.post_roll_ms))
+    endpointer = engine.options.recognizer.endpointer
+    notes = _Notes(max(0.0, endpointer.hangover_ms - endpointer.post_roll_ms))
 
     def note(event: SessionEvent) -> None:
         notes.take(event, recognizer.received_samples)

@@ -39,7 +39,8 @@ from streamer.audio.arrays import Floats
 from streamer.audio.clock import SAMPLE_RATE
 from streamer.decoding.speech import SpeechModels
 from streamer.models.emotion.classifier import MIN_WINDOW_S, EmotionClassifier
-from streamer.models.fusion.score import Candidate, FusionWeights, LlmFusion, Terms, opening_text
+from streamer.models.fusion.audio_aware import AudioAwareFusion, AudioInputs
+from streamer.models.fusion.score import Candidate, FusionWeights, LlmFusion, Terms, initial_prompt
 from streamer.models.llm.scorer import LlmScorer
 from streamer.models.moonshine.encoder import MIN_SAMPLES
 from streamer.models.train.fusion.data import (
@@ -50,9 +51,9 @@ from streamer.models.train.fusion.data import (
     save_decisions,
     varied,
 )
-from streamer.recognition.emotion_monitor import EmotionMonitor
+from streamer.recognition.audio_aware import AudioAwareRecognizer, FeatureEmotionMonitor
 from streamer.recognition.engine import Engine, EngineOptions
-from streamer.recognition.recognizer import Recognizer
+from streamer.recognition.stage_times import StageTimes
 from streamer.recognition.transcribe import transcribe
 from streamer.runtime.tracing import NullSpans
 from streamer.transcript.wer import normalize
@@ -75,18 +76,16 @@ class _Said:
     decisions: list[Decision] = field(default_factory=list)
 
 
-class _RecordingFusion(LlmFusion):
-    """The shipped fusion; keeps every question."""
-
-    busy_ms = 0.0
+class _RecordingFusion(AudioAwareFusion):
+    """The shipped fusion, which only reads; keeps every question."""
 
     def __init__(self, scorer: LlmScorer, weights: FusionWeights, said: _Said) -> None:
-        super().__init__(scorer, weights, said.opening)
+        super().__init__(scorer, weights, said.opening, AudioInputs())
         self._said = said
         self._weight = weights.llm
         self._heard = {"audio": _NOTHING, "emotion": _NOTHING}
 
-    def perceive(self, modality: str, features: Floats) -> None:
+    def set_features(self, modality: str, features: Floats) -> None:
         self._heard[modality] = features.astype(np.float16)
 
     def terms(self, candidates: Sequence[Candidate]) -> list[Terms]:
@@ -111,9 +110,8 @@ class _RecordingFusion(LlmFusion):
         if text:
             self._said.committed += f" {text}"
 
-    def hear(self, emotion: str) -> None:
-        super().hear(emotion)
-        self._said.label = emotion
+    def set_emotion(self, label: str) -> None:
+        self._said.label = label
 
 
 class DecisionRecorder:
@@ -140,21 +138,20 @@ class DecisionRecorder:
         Args:
             previous: transcript of what was said before, for the LLM to read.
         """
-        said = _Said(opening_text(previous, ()), normalize(reference), speaker)
+        said = _Said(initial_prompt(previous, ()), normalize(reference), speaker)
         with ThreadPoolExecutor(1, "emotion") as lane:
-            emotion = EmotionMonitor(
+            emotion = FeatureEmotionMonitor(
                 self._classifier,
                 lane,
                 self._options.emotion,
                 NullSpans(),
-                features=self._classifier.features,
             )
-            recognizer = Recognizer(
+            recognizer = AudioAwareRecognizer(
                 self._speech,
                 self._options.recognizer,
                 fusion=_RecordingFusion(self._llm, self._options.weights, said),
                 emotion=emotion,
-                spans=NullSpans(),
+                stages=StageTimes(NullSpans()),
             )
             text = transcribe(blocks(samples), recognizer).text
             recognizer.close()

@@ -54,7 +54,7 @@ from benchmarks.research.weight_grid import (
     wer_grid,
 )
 from streamer.audio.arrays import Floats
-from streamer.decoding.streaming_decoder import PolicyOptions
+from streamer.decoding.fused_commit import FusedOptions
 from streamer.models.fusion.score import Candidate, FusionWeights, LlmFusion
 from streamer.recognition.contract import SessionOptions
 from streamer.recognition.engine import Engine, EngineOptions
@@ -165,13 +165,13 @@ def main(
     seed: SeedOption = 0,
     out: OutOption = RESULTS,
 ) -> None:
-    policy = PolicyOptions()
+    fused = FusedOptions()
     recordings = _pooled(load_sets(speech, data), clips, seed)
     engine = Engine.load(EngineOptions(threads=threads))
     try:
-        name = f"hypotheses-{engine.models['asr']}-{engine.models['llm']}-{policy.beam_width}.jsonl"
-        rows = collect(engine, recordings, policy.beam_width, cache / name)
-        counted = [prepare(row, policy.prune_nats) for row in rows]
+        name = f"hypotheses-{engine.models['asr']}-{engine.models['llm']}-{fused.beam_width}.jsonl"
+        rows = collect(engine, recordings, fused.beam_width, cache / name)
+        counted = [prepare(row, fused.prune_nats) for row in rows]
         grid = wer_grid(counted)
         results = summarize(counted, grid, seed) | {"by_pruning": by_pruning(rows)}
         points = neighbourhood(best_point(grid)) if check_clips else []
@@ -182,8 +182,8 @@ def main(
         "sets": sorted({recording.set_name for recording in recordings}),
         "clips": clips,
         "check_clips": check_clips,
-        "beam_width": policy.beam_width,
-        "prune_nats": policy.prune_nats,
+        "beam_width": fused.beam_width,
+        "prune_nats": fused.prune_nats,
         "threads": threads,
         "seed": seed,
     }

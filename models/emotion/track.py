@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -17,8 +17,6 @@ if TYPE_CHECKING:  # the track itself needs neither numpy nor ONNX Runtime
     from streamer.models.emotion.classifier import EmotionScores
 
 UNKNOWN: Final = "unknown"
-Felt = Callable[[Sequence[str]], Mapping[str, float]]
-"""What else speaks for each of the emotions named, nats; empty if nothing does."""
 _FLOOR: Final = 1e-6
 """A probability below this is raised to it, so that one window cannot veto a class for ever."""
 
@@ -29,7 +27,7 @@ class TrackOptions:
 
     sample_rate: int = SAMPLE_RATE
     window_s: float = 3.0
-    """How much audio a prediction heard, where `update` is not told."""
+    """How much audio a prediction is about, where `update` does not say."""
     half_life_s: float = 1.0
     """After this much audio the older predictions weigh half."""
     unknown_below: float = 0.40
@@ -118,38 +116,28 @@ class EmotionTrack:
             }
         self._windows.append(_Window(start, end_sample, _logs(scores.probs)))
         self.prune(end_sample - round(opts.keep_s * opts.sample_rate))
-        self._label = self._settle(self._smooth)
+        self._label = self._steady_label(self._smooth)
         return LiveEmotion(self._label, dict(self._smooth))
 
-    def segment(
-        self,
-        start_sample: int,
-        end_sample: int,
-        felt: Felt | None = None,
-    ) -> LiveEmotion:
-        """The emotion of a stretch of audio: windows averaged by how much of it they heard.
+    def segment(self, start_sample: int, end_sample: int) -> LiveEmotion:
+        """The emotion of a stretch of audio: windows averaged by how much of it they cover.
 
         The answer may change while windows that reach into the stretch still come in.
 
         Args:
             start_sample, end_sample: the stretch, on the session's clock.
-            felt: beside the voice.
 
         Raises:
             ValueError: the stretch is empty.
         """
         if end_sample <= start_sample:
             raise ValueError(f"the segment from {start_sample} to {end_sample} is empty")
-        heard = [
+        overlaps = [
             (min(w.end, end_sample) - max(w.start, start_sample), w.logs) for w in self._windows
         ]
-        probs = _weighted_mean((share, logs) for share, logs in heard if share > 0)
+        probs = _weighted_mean((share, logs) for share, logs in overlaps if share > 0)
         if not probs:
             return LiveEmotion(UNKNOWN, {})
-        nats = felt(tuple(probs)) if felt is not None else {}
-        if nats:
-            logs = {name: math.log(max(p, _FLOOR)) + nats[name] for name, p in probs.items()}
-            probs = _weighted_mean([(1, logs)])
         best = max(probs, key=lambda name: probs[name])
         return LiveEmotion(best if probs[best] >= self._options.unknown_below else UNKNOWN, probs)
 
@@ -163,7 +151,7 @@ class EmotionTrack:
         self._windows.clear()
         self._smooth, self._label = {}, UNKNOWN
 
-    def _settle(self, probs: Mapping[str, float]) -> str:
+    def _steady_label(self, probs: Mapping[str, float]) -> str:
         """The label held, or a new one that leads it clearly."""
         best = max(probs, key=lambda name: probs[name])
         threshold, margin = self._options.unknown_below, self._options.switch_margin

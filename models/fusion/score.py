@@ -5,25 +5,15 @@
 
 Delayed fusion (Hono et al., 2025): the LLM scores hypotheses the beam has already pruned. With
 all weights 0 the acoustics alone decide.
-
-A segment's emotion is decided alike, by the voice and by how much likelier the LLM would write
-the emotion behind these words than behind none:
-
-    score(e) = log P_voice(e | audio) + w_token * (log P_llm("(e)" | text) - log P_llm("(e)"))
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Protocol
 
-from streamer.audio.arrays import Floats
-from streamer.models.fusion.soft_tokens import SoftTokenLayer
-from streamer.models.llm.contract import Ask
-from streamer.models.llm.scorer import LlmScorer
-
-_NOTHING_SAID: Final = "..."
+from streamer.models.llm.contract import LlmRequest, SoftPrompt, TextScorer
 
 
 @dataclass(frozen=True)
@@ -37,14 +27,6 @@ class FusionWeights:
     hot_word: float = 5.0
     """Nats for each word or term that the session was told to expect. On development speech with
     lists of 100 words, 5 to 10 halved the errors in rare words, and 5 made the fewest words up."""
-    emotion_in_context: bool = False
-    """Tell the LLM the emotion in the voice, as a stage direction: `(sad)`. On read, non-native
-    and acted speech it brought nothing (`benchmarks/fusion.py`)."""
-    emotion_token: float = 0.0
-    """Of the emotion that the LLM would write behind a segment's words; with 0 the voice alone
-    decides. On words that do not tell the emotion it does harm (`benchmarks/emotion_text.py`)."""
-    heard: tuple[str, ...] = ()
-    """Modalities that the LLM hears as soft tokens: `audio`, `emotion`."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +47,7 @@ class Terms:
     length: float
     hot_words: float
     shares: Mapping[str, float] = field(default_factory=dict)
-    """How the modalities shared in what the LLM heard; empty if it only read."""
+    """How sound and emotion shared in what the LLM got beside the text; empty if it got none."""
 
     @property
     def total(self) -> float:
@@ -76,28 +58,14 @@ class Terms:
 class Fusion(Protocol):
     """One session's running text, and what speaks for candidates that would continue it."""
 
-    def terms(self, candidates: Sequence[Candidate]) -> list[Terms]: ...
+    def terms(self, candidates: Sequence[Candidate]) -> list[Terms]:
+        """The terms of each candidate."""
 
     def append(self, text: str) -> None:
         """Words were committed."""
 
-    def hear(self, emotion: str) -> None:
-        """The emotion in the voice, from here on."""
 
-    def perceive(self, modality: str, features: Floats) -> None:
-        """Features `[T, d]` of the newest audio, from here on."""
-
-    def felt(self, emotions: Sequence[str]) -> Mapping[str, float]:
-        """What the running text speaks for each emotion, in weighted nats; empty if it has no
-        say."""
-
-
-def stage_direction(emotion: str) -> str:
-    """How the LLM reads and writes an emotion."""
-    return f" ({emotion})"
-
-
-def opening_text(context: str, hot_words: Sequence[str]) -> str:
+def initial_prompt(context: str, hot_words: Sequence[str]) -> str:
     """What the LLM reads before the first word: the hot words, then the user's context."""
     parts = []
     if hot_words:
@@ -110,63 +78,36 @@ def opening_text(context: str, hot_words: Sequence[str]) -> str:
 class LlmFusion:
     """Fusion with a causal LM; holds the session's cached context."""
 
-    def __init__(
-        self,
-        scorer: LlmScorer,
-        weights: FusionWeights,
-        opening: str,
-        layer: SoftTokenLayer | None = None,
-    ) -> None:
-        self._layer = layer
-        self._features: dict[str, Floats] = {}
+    def __init__(self, scorer: TextScorer, weights: FusionWeights, prompt: str) -> None:
+        """
+        Args:
+            prompt: what the LLM reads before the first word.
+        """
         self._scorer = scorer
         self._weights = weights
-        # Soft tokens stand before the last token of the context; that must not be the first.
-        self._context = scorer.context(opening or ("\n" if layer is not None else ""))
-        self._nothing_said = scorer.context(_NOTHING_SAID) if weights.emotion_token else None
-        self._emotion = ""
+        self._context = scorer.context(prompt)
 
     def terms(self, candidates: Sequence[Candidate]) -> list[Terms]:
-        """The terms of each candidate."""
+        """See `Fusion`."""
+        return self._weighted(candidates)
+
+    def append(self, text: str) -> None:
+        """See `Fusion`."""
+        if text:
+            self._scorer.extend(self._context, f" {text}")
+
+    def _weighted(
+        self, candidates: Sequence[Candidate], soft_prompt: SoftPrompt | None = None
+    ) -> list[Terms]:
         weights = self._weights
-        soft = self._layer.fuse(self._features) if self._layer is not None else None
         texts = [f" {candidate.text}" if candidate.text else "" for candidate in candidates]
-        ask = Ask(self._context, texts, soft.heard if soft is not None else None)
+        (scores,) = self._scorer.score([LlmRequest(self._context, texts, soft_prompt)])
         return [
             Terms(
                 audio=candidate.logprob,
                 text=weights.llm * llm,
                 length=weights.word * len(candidate.text.split()),
                 hot_words=weights.hot_word * candidate.hot_words,
-                shares=soft.shares if soft is not None else {},
             )
-            for candidate, llm in zip(candidates, self._ask(ask), strict=True)
+            for candidate, llm in zip(candidates, scores, strict=True)
         ]
-
-    def _ask(self, ask: Ask) -> list[float]:
-        return self._scorer.score([ask])[0]
-
-    def perceive(self, modality: str, features: Floats) -> None:
-        if modality in self._weights.heard:
-            self._features[modality] = features
-
-    def felt(self, emotions: Sequence[str]) -> dict[str, float]:
-        if self._nothing_said is None:
-            return {}
-        tokens = [stage_direction(emotion) for emotion in emotions]
-        # Some emotions are written more often than others, whatever was said before.
-        anyhow = self._ask(Ask(self._nothing_said, tokens))
-        here = self._ask(Ask(self._context, tokens))
-        return {
-            emotion: self._weights.emotion_token * (words - nothing)
-            for emotion, words, nothing in zip(emotions, here, anyhow, strict=True)
-        }
-
-    def append(self, text: str) -> None:
-        if text:
-            self._scorer.extend(self._context, f" {text}")
-
-    def hear(self, emotion: str) -> None:
-        if self._weights.emotion_in_context and emotion != self._emotion:
-            self._scorer.extend(self._context, stage_direction(emotion))
-            self._emotion = emotion

@@ -1,4 +1,4 @@
-"""What was heard, as soft tokens for the LLM: the trained fusion layer at run time.
+"""Sound and emotion as soft tokens for the LLM: the trained fusion layer at run time.
 
 `models/train/fusion/export` writes the graph; `models/train/fusion/layer` is what it was made from.
 """
@@ -23,9 +23,9 @@ LAYER_FILE: Final = "fusion.onnx"
 
 @dataclass(frozen=True, eq=False)
 class SoftTokens:
-    """What the LLM hears, and the share of each modality in it; shares sum to 1."""
+    """What stands before the LLM's text, and the share of each modality in it; shares sum to 1."""
 
-    heard: SoftPrompt
+    prompt: SoftPrompt
     shares: dict[str, float]
 
 
@@ -44,7 +44,7 @@ class SoftTokenLayer:
 
         Args:
             modalities: those that have a share, in the graph's order.
-            attention_bias: see `streamer.models.llm.scorer.SoftPrompt`.
+            attention_bias: see `streamer.models.llm.contract.SoftPrompt`.
 
         Raises:
             ModelCorruptError: the graph asks for something else.

@@ -34,24 +34,38 @@ class SoftPrompt:
 
 
 @dataclass(frozen=True, eq=False)
-class Ask:
-    """Texts that would continue a context, and what was heard."""
+class LlmRequest:
+    """What to score: texts that would continue a context."""
 
     context: LlmContext
     texts: Sequence[str]
-    heard: SoftPrompt | None = None
+    soft_prompt: SoftPrompt | None = None
 
 
 @dataclass(frozen=True, eq=False)
-class Question:
-    """Rows of tokens that would continue a context, and what was heard. Their first `shared`
-    tokens are the same and are not scored."""
+class LlmTokenRequest:
+    """The same in tokens: rows that would continue the `context`. Their first `shared` tokens are
+    the same and are not scored."""
 
     context: Sequence[int]
     cache: Any
     rows: Sequence[Sequence[int]]
     shared: int
-    heard: SoftPrompt | None = None
+    soft_prompt: SoftPrompt | None = None
+
+
+class TextScorer(Protocol):
+    """Answers "how likely is this text, after that one?". The real one is
+    `streamer.models.llm.scorer.LlmScorer`."""
+
+    def context(self, text: str = "") -> LlmContext:
+        """A fresh context that begins with `text`."""
+
+    def extend(self, context: LlmContext, text: str) -> None:
+        """Append text. Words carry their leading space: ` word`."""
+
+    def score(self, requests: Sequence[LlmRequest]) -> list[list[float]]:
+        """Log-probability (nats) of each text of each request, less what its texts share."""
 
 
 class LanguageModel(Protocol):
@@ -62,10 +76,10 @@ class LanguageModel(Protocol):
     def new_cache(self) -> Any:
         """An empty cache for one session."""
 
-    def logprobs(self, questions: Sequence[Question]) -> list[list[float]]:
-        """For each row of each question log P(row[shared:] | context, heard, row[:shared]) in
-        nats. Only a model that the fusion layer was trained for can hear.
+    def logprobs(self, requests: Sequence[LlmTokenRequest]) -> list[list[float]]:
+        """For each row of each request log P(row[shared:] | context, soft prompt, row[:shared]) in
+        nats. Only a model that the fusion layer was trained for understands a soft prompt.
 
-        One pass answers all questions; an answer does not depend on what shares the pass. The
+        One pass answers all requests; an answer does not depend on what shares the pass. The
         caches are brought up to date. A cache must not be in two calls at once.
         """

@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 
 from streamer.audio.arrays import Floats
-from streamer.models.llm.contract import Question
+from streamer.models.llm.contract import LlmTokenRequest
 from streamer.models.llm.token_tree import TokenTree, align
 from streamer.models.onnx.runtime import open_session
 
@@ -50,9 +50,9 @@ def cache_names(prefix: str, n_layers: int) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Planned:
-    """A question's nodes: for each row, the path whose end predicts its first scored token."""
+    """A request's nodes: for each row, the path whose end predicts its first scored token."""
 
-    question: Question
+    request: LlmTokenRequest
     tree: TokenTree
     predicting: list[list[int]]
     """For each row and each of its scored tokens, the node before it."""
@@ -60,7 +60,7 @@ class _Planned:
 
 
 class Gemma:
-    """A `streamer.models.llm.scorer.LanguageModel`. Safe for calls from several threads."""
+    """A `streamer.models.llm.contract.LanguageModel`. Safe for calls from several threads."""
 
     def __init__(self, folder: Path, *, threads: int, device: str = "cpu") -> None:
         """Open graphs that `streamer.models.llm.gemma_graph.build_graphs` wrote."""
@@ -79,9 +79,9 @@ class Gemma:
         hidden_size = self._embedding.shape[1]
         return TokenTree(2 * settings.n_layers, settings.head_dim, hidden_size)
 
-    def logprobs(self, questions: Sequence[Question]) -> list[list[float]]:
-        """See `streamer.models.llm.scorer.LanguageModel`."""
-        planned = [_plan(question) for question in questions]
+    def logprobs(self, requests: Sequence[LlmTokenRequest]) -> list[list[float]]:
+        """See `streamer.models.llm.contract.LanguageModel`."""
+        planned = [_plan(request) for request in requests]
         growing = [plan for plan in planned if plan.tree.planned]
         if growing:
             self._grow(growing)
@@ -104,15 +104,15 @@ class Gemma:
         mask = np.full((len(trees), n_new, 1, n_past + align(n_new)), _CLOSED, np.float32)
         for row, tree in enumerate(trees):
             slots[row, : sizes[row]] = np.arange(starts[row], starts[row + 1])
-            sight = np.where(tree.sight(), np.float32(0), _CLOSED)
-            heard = growing[row].question.heard
-            if heard is not None:
-                given = np.array(tree.tokens) < 0
-                sight += heard.attention_bias * (
-                    given[None, :] & ~given[tree.planned.start :, None]
+            bias = np.where(tree.attention(), np.float32(0), _CLOSED)
+            soft_prompt = growing[row].request.soft_prompt
+            if soft_prompt is not None:
+                soft = np.array(tree.tokens) < 0
+                bias += soft_prompt.attention_bias * (
+                    soft[None, :] & ~soft[tree.planned.start :, None]
                 )
-            mask[row, : sizes[row], 0, : tree.n_known] = sight[:, : tree.n_known]
-            mask[row, : sizes[row], 0, n_past : n_past + sizes[row]] = sight[:, tree.n_known :]
+            mask[row, : sizes[row], 0, : tree.n_known] = bias[:, : tree.n_known]
+            mask[row, : sizes[row], 0, n_past : n_past + sizes[row]] = bias[:, tree.n_known :]
         depths = [tree.depths[node] for tree in trees for node in tree.planned]
         back = [row * n_new + i for row, size in enumerate(sizes) for i in range(size)]
         feed: dict[str, Any] = {
@@ -149,7 +149,7 @@ class Gemma:
 
     def _answer(self, plan: _Planned) -> list[float]:
         answers = []
-        for row, path in zip(plan.question.rows, plan.predicting, strict=True):
+        for row, path in zip(plan.request.rows, plan.predicting, strict=True):
             scored = row[len(row) - len(path) :]
             following = self._embedding[scored].astype(np.float32)
             logits = (plan.tree.hidden(path) * following).sum(axis=1)
@@ -162,19 +162,19 @@ class Gemma:
         return answers
 
 
-def _plan(question: Question) -> _Planned:
-    tree: TokenTree = question.cache
+def _plan(request: LlmTokenRequest) -> _Planned:
+    tree: TokenTree = request.cache
     tree.forget_planned()
     used: set[int] = set()
     predicting = []
-    before = list(question.context)
-    if question.heard is not None:
-        before[-1:-1] = tree.give(question.heard.rows)
-    for row in question.rows:
-        path = tree.plan([*before, *row[:-1]]) if len(row) > question.shared else []
+    before = list(request.context)
+    if request.soft_prompt is not None:
+        before[-1:-1] = tree.give(request.soft_prompt.rows)
+    for row in request.rows:
+        path = tree.plan([*before, *row[:-1]]) if len(row) > request.shared else []
         used.update(path)
-        predicting.append(path[len(before) + question.shared - 1 :])
-    return _Planned(question, tree, predicting, used)
+        predicting.append(path[len(before) + request.shared - 1 :])
+    return _Planned(request, tree, predicting, used)
 
 
 def _together(trees: Sequence[TokenTree], n_past: int) -> Sequence[Floats]:

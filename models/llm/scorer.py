@@ -10,15 +10,15 @@ from streamer.models.llm.contract import (
     KEPT_CONTEXT_TOKENS,
     MAX_CONTEXT_TOKENS,
     MAX_CONTINUATION_TOKENS,
-    Ask,
     LanguageModel,
     LlmContext,
-    Question,
+    LlmRequest,
+    LlmTokenRequest,
 )
 
 
 class LlmScorer:
-    """Answers "how likely is this text, after that one?" for all sessions."""
+    """A `streamer.models.llm.contract.TextScorer` for all sessions."""
 
     def __init__(self, model: LanguageModel, tokenizer: Tokenizer) -> None:
         self._model = model
@@ -40,29 +40,31 @@ class LlmScorer:
         if len(context.tokens) > MAX_CONTEXT_TOKENS:
             context.tokens = [self._model.bos, *context.tokens[-KEPT_CONTEXT_TOKENS:]]
 
-    def score(self, asked: Sequence[Ask]) -> list[list[float]]:
+    def score(self, requests: Sequence[LlmRequest]) -> list[list[float]]:
         """Log-probability (nats) of each text as the continuation of its context, less what
         the common beginning of a context's texts contributes to all of them alike.
 
         A context must not be in two calls at once, nor twice in one.
         """
-        questions = []
-        for ask in asked:
-            rows = [self.tokens(text)[:MAX_CONTINUATION_TOKENS] for text in ask.texts]
-            shared = _common_prefix(rows)
-            context = ask.context
-            questions.append(Question(context.tokens, context.cache, rows, shared, ask.heard))
-        telling = [question for question in questions if _tells(question)]
-        answers = iter(self._model.logprobs(telling) if telling else ())
+        tokenized = [self._tokenized(request) for request in requests]
+        differing = [request for request in tokenized if _differs(request)]
+        answers = iter(self._model.logprobs(differing) if differing else ())
         return [
-            next(answers) if _tells(question) else [0.0] * len(question.rows)
-            for question in questions
+            next(answers) if _differs(request) else [0.0] * len(request.rows)
+            for request in tokenized
         ]
 
+    def _tokenized(self, request: LlmRequest) -> LlmTokenRequest:
+        rows = [self.tokens(text)[:MAX_CONTINUATION_TOKENS] for text in request.texts]
+        context = request.context
+        return LlmTokenRequest(
+            context.tokens, context.cache, rows, _common_prefix(rows), request.soft_prompt
+        )
 
-def _tells(question: Question) -> bool:
+
+def _differs(request: LlmTokenRequest) -> bool:
     """Whether any row goes on behind what all share."""
-    return any(len(row) > question.shared for row in question.rows)
+    return any(len(row) > request.shared for row in request.rows)
 
 
 def _common_prefix(rows: Sequence[Sequence[int]]) -> int:

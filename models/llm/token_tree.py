@@ -44,7 +44,7 @@ class TokenTree:
         self._parents: list[int] = []
         self._children: dict[tuple[int, int], int] = {}
         self._states = np.zeros((n_states, 0, state_size), np.float32)
-        self._sees = np.empty((0, 0), np.bool_)
+        self._attends = np.empty((0, 0), np.bool_)
         self._hidden = np.empty((0, hidden_size), np.float32)
         self._normalizers = np.empty(0, np.float32)
 
@@ -96,18 +96,18 @@ class TokenTree:
             path.append(node)
         return path
 
-    def sight(self) -> npt.NDArray[np.bool_]:
+    def attention(self) -> npt.NDArray[np.bool_]:
         """Which nodes each planned one attends to, `[n_planned, n_known + n_planned]`."""
         total = len(self.tokens)
-        sees = np.zeros((total, total), np.bool_)
+        attends = np.zeros((total, total), np.bool_)
         known = slice(self.n_known)
-        sees[known, known] = self._sees[known, known]
+        attends[known, known] = self._attends[known, known]
         for node in self.planned:
             if self._parents[node] != ROOT:
-                sees[node] = sees[self._parents[node]]
-            sees[node, node] = True
-        self._sees = sees
-        return sees[self.n_known :]
+                attends[node] = attends[self._parents[node]]
+            attends[node, node] = True
+        self._attends = attends
+        return attends[self.n_known :]
 
     def fill(self, states: Floats, hidden: Floats) -> None:
         """Take the values of the planned nodes, `[n_states, n, state_size]` and `[n, hidden]`."""
@@ -151,7 +151,7 @@ class TokenTree:
         self._states[:, first : len(kept)] = self._states[:, kept[first:]]
         self._hidden = self._hidden[kept]
         self._normalizers = self._normalizers[kept]
-        self._sees = self._sees[np.ix_(kept, kept)]
+        self._attends = self._attends[np.ix_(kept, kept)]
         self.tokens = [self.tokens[old] for old in kept]
         self.depths = [self.depths[old] for old in kept]
         self._parents = [renumbered[self._parents[old]] for old in kept]

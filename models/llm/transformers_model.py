@@ -1,6 +1,6 @@
 """Any causal language model that transformers can load, as the LLM decoder.
 
-It is slower than `gemma` but needs no graphs: a question's rows go through the model as
+It is slower than `gemma` but needs no graphs: a request's rows go through the model as
 one batch behind the cached context.
 """
 
@@ -14,7 +14,7 @@ import torch
 from transformers import AutoModelForCausalLM, DynamicCache
 
 from streamer.models.errors import opening
-from streamer.models.llm.contract import Question
+from streamer.models.llm.contract import LlmTokenRequest
 from streamer.models.onnx.runtime import require_torch_device
 
 
@@ -49,19 +49,19 @@ class TransformersModel:
         return _ContextCache()
 
     @torch.inference_mode()
-    def logprobs(self, questions: Sequence[Question]) -> list[list[float]]:
-        """See `streamer.models.llm.scorer.LanguageModel`; the questions are answered one by one."""
-        return [self._answer(question) for question in questions]
+    def logprobs(self, requests: Sequence[LlmTokenRequest]) -> list[list[float]]:
+        """See `streamer.models.llm.contract.LanguageModel`; requests are answered one by one."""
+        return [self._answer(request) for request in requests]
 
-    def _answer(self, question: Question) -> list[float]:
-        cache: _ContextCache = question.cache
-        self._fill(cache, list(question.context[:-1]))
-        rows, shared = question.rows, question.shared
+    def _answer(self, request: LlmTokenRequest) -> list[float]:
+        cache: _ContextCache = request.cache
+        self._fill(cache, list(request.context[:-1]))
+        rows, shared = request.rows, request.shared
         width = max(len(row) for row in rows)
         # Rows are padded behind their end, where no scored token sees it.
         fed = torch.zeros((len(rows), width), dtype=torch.long, device=self._device)
         for i, row in enumerate(rows):
-            known = [question.context[-1], *row][:width]
+            known = [request.context[-1], *row][:width]
             fed[i, : len(known)] = torch.tensor(known, device=self._device)
         # Only the positions that tell rows apart go through the vocabulary.
         logits = self._model(

@@ -25,7 +25,7 @@ _CONTROL: Final = re.compile(r"[<>|\[\]]+")
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What a model reads before it listens, as far as its kind reads anything."""
+    """What stands before the transcript, as far as a kind of model has a prompt."""
 
     context: str = ""
     """Names and terms, what it is about."""
@@ -36,7 +36,7 @@ class Prompt:
 
     @property
     def instruction(self) -> str:
-        """For models that are spoken to; empty if there is nothing to tell."""
+        """For models that take instructions; empty if nothing is known."""
         parts = [
             plain(self.context),
             f"Said before: {plain(self.said)}" if self.said else "",
@@ -118,7 +118,7 @@ class CachedDecoding:
 class SpeechKind(Protocol):
     """How a kind of model is fed."""
 
-    def hear(self, sound: Floats, n_samples: int) -> WindowAudio:
+    def encode(self, sound: Floats, n_samples: int) -> WindowAudio:
         """Encode `sound [N]`, whose first `n_samples` are not just silence put behind."""
 
     def begin(self, audio: WindowAudio, prompt: Prompt) -> Decoding:
@@ -145,16 +145,16 @@ class Continuation:
 
 
 class SpeechModel(Protocol):
-    """A speech model chosen by name. Stateless: what it is asked tells all."""
+    """A speech model chosen by name. Stateless: each call holds all that it needs."""
 
     name: str
     tokenizer: Tokenizer
 
     def encode(self, sound: Floats, n_samples: int) -> WindowAudio:
-        """Hear a window: `sound [N]` at 16 kHz, of which what lies behind `n_samples` is silence
+        """Encode a window: `sound [N]` at 16 kHz, of which what lies behind `n_samples` is silence
         that was put there."""
 
-    def follow(
+    def draft(
         self,
         audio: WindowAudio,
         prompt: Prompt,

@@ -1,6 +1,6 @@
 """Speech models of the transformers library behind what a streaming decoder asks of a model.
 
-For people with a GPU: each step hears the whole window and goes through the decoder once with all
+For people with a GPU: each step encodes the whole window and goes through the decoder once with all
 that was committed and drafted before; only behind the first token that no longer holds it decodes
 token by token. Nothing is remembered from step to step but those tokens.
 """
@@ -65,10 +65,10 @@ class TransformersSpeech:
 
     @torch.inference_mode()
     def encode(self, sound: Floats, n_samples: int) -> WindowAudio:
-        return self._kind.hear(sound, n_samples)
+        return self._kind.encode(sound, n_samples)
 
     @torch.inference_mode()
-    def follow(
+    def draft(
         self,
         audio: WindowAudio,
         prompt: Prompt,
@@ -156,7 +156,7 @@ class TransformersSpeech:
         # What is shorter is padded behind its end, where no scored token sees it.
         padded = [[*proposal, *[0] * (width - len(proposal))] for proposal in proposals]
         later, later_frames = self._feed(decoding, padded, width, audio)
-        judged = []
+        scored = []
         for row, proposal in enumerate(proposals):
             scores = torch.cat([first[0], later[row]])[: len(proposal) + 1]
             frames = (*first_frames[0], *later_frames[row])[: len(proposal)] if first_frames else ()
@@ -164,8 +164,8 @@ class TransformersSpeech:
             found = _Row(row, tuple(proposal), tuple(logprobs), frames)
             end = float(scores[-1, list(self._ends)].logsumexp(dim=0))
             tokens = self._timed(found, audio, given)
-            judged.append(Continuation(tokens, True, found.logprob + end))
-        return judged
+            scored.append(Continuation(tokens, True, found.logprob + end))
+        return scored
 
     def _feed(
         self, decoding: Decoding, rows: list[list[int]], n_scored: int, audio: WindowAudio

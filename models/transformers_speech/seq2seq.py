@@ -38,7 +38,7 @@ class Seq2SeqKind:
             or loaded.model.config.decoder_start_token_id
         )
 
-    def hear(self, sound: Floats, n_samples: int) -> WindowAudio:
+    def encode(self, sound: Floats, n_samples: int) -> WindowAudio:
         """See `streamer.models.transformers_speech.contract.SpeechKind`."""
         features = self._features(sound)
         output = self._encoder(**features)
@@ -50,7 +50,7 @@ class Seq2SeqKind:
 
     def begin(self, audio: WindowAudio, prompt: Prompt) -> Seq2SeqDecoding:
         """See `streamer.models.transformers_speech.contract.SpeechKind`."""
-        return Seq2SeqDecoding(self._loaded, audio, self._opening(prompt))
+        return Seq2SeqDecoding(self._loaded, audio, self._prompt_tokens(prompt))
 
     def _features(self, sound: Floats) -> dict[str, torch.Tensor]:
         return self._loaded.features(
@@ -64,7 +64,7 @@ class Seq2SeqKind:
         """Samples that the states stand for."""
         return n_samples
 
-    def _opening(self, prompt: Prompt) -> list[int]:
+    def _prompt_tokens(self, prompt: Prompt) -> list[int]:
         return [self._start]
 
 
@@ -78,33 +78,33 @@ class WhisperKind(Seq2SeqKind):
         n_padded: int = self._loaded.extractor.n_samples
         return n_padded
 
-    def _opening(self, prompt: Prompt) -> list[int]:
+    def _prompt_tokens(self, prompt: Prompt) -> list[int]:
         tokenizer = self._loaded.tokenizer
         control = tokenizer.convert_tokens_to_ids
-        opening = [self._start]
+        tokens = [self._start]
         if getattr(self._loaded.model.generation_config, "is_multilingual", True):
-            opening += [control(name) for name in _TASK]
-        opening.append(control("<|notimestamps|>"))
+            tokens += [control(name) for name in _TASK]
+        tokens.append(control("<|notimestamps|>"))
         if not prompt.transcript:
-            return opening
-        told = tokenizer.encode(f" {prompt.transcript}", add_special_tokens=False)
-        return [control("<|startofprev|>"), *told[-MAX_PROMPT_TOKENS:], *opening]
+            return tokens
+        before = tokenizer.encode(f" {prompt.transcript}", add_special_tokens=False)
+        return [control("<|startofprev|>"), *before[-MAX_PROMPT_TOKENS:], *tokens]
 
 
 class Seq2SeqDecoding(CachedDecoding):
     """See `streamer.models.transformers_speech.contract.Decoding`."""
 
-    def __init__(self, loaded: Loaded, audio: WindowAudio, opening: Sequence[int]) -> None:
+    def __init__(self, loaded: Loaded, audio: WindowAudio, prompt: Sequence[int]) -> None:
         super().__init__(loaded)
-        self._opening = opening
+        self._prompt = prompt
         self._states = loaded.place(audio.states)[None]
         self._named_heads: Sequence[Sequence[int]] = (
             getattr(loaded.model.generation_config, "alignment_heads", None) or ()
         )
 
     def feed(self, rows: Sequence[Sequence[int]], n_scored: int) -> Passed:
-        fed = torch.tensor([[*self._opening, *row] for row in rows], device=self._loaded.device)
-        self._opening = ()
+        fed = torch.tensor([[*self._prompt, *row] for row in rows], device=self._loaded.device)
+        self._prompt = ()
         output = self._decoder(
             input_ids=fed,
             # A copy: some decoders write into it.

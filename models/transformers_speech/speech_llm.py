@@ -1,7 +1,7 @@
 """Speech LLMs: language models that hear, such as Qwen3-ASR, Qwen2-Audio, Granite Speech, Voxtral.
 
-The sound stands in the prompt as so many embeddings; before or behind them the model is told the
-context, what was said before, and the emotion in the voice. The transcript is its answer.
+The sound stands in the prompt as so many embeddings; before or behind them stand the context,
+what was said before, and the emotion in the voice. The transcript is its answer.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class SpeechLlmKind:
             loaded.tokenizer.convert_ids_to_tokens(loaded.model.config.audio_token_id)
         )
 
-    def hear(self, sound: Floats, n_samples: int) -> WindowAudio:
+    def encode(self, sound: Floats, n_samples: int) -> WindowAudio:
         """See `streamer.models.transformers_speech.contract.SpeechKind`."""
         states = self._embed(sound)
         states = states.reshape(-1, states.shape[-1])
@@ -41,7 +41,7 @@ class SpeechLlmKind:
 
     def begin(self, audio: WindowAudio, prompt: Prompt) -> LlmDecoding:
         """See `streamer.models.transformers_speech.contract.SpeechKind`."""
-        before, after = self._ask(prompt).split(self._audio_token)
+        before, after = self._prompt_text(prompt).split(self._audio_token)
         sound = self._loaded.place(audio.states)[None]
         return LlmDecoding(
             self._loaded, torch.cat([self._embedded(before), sound, self._embedded(after)], dim=1)
@@ -55,7 +55,7 @@ class SpeechLlmKind:
         ).pooler_output
         return embeddings
 
-    def _ask(self, prompt: Prompt) -> str:
+    def _prompt_text(self, prompt: Prompt) -> str:
         """The whole prompt, with the audio token where the sound belongs."""
         raise NotImplementedError
 
@@ -78,7 +78,7 @@ class Qwen3AsrKind(SpeechLlmKind):
         ).pooler_output
         return embeddings
 
-    def _ask(self, prompt: Prompt) -> str:
+    def _prompt_text(self, prompt: Prompt) -> str:
         return (
             f"<|im_start|>system\n{prompt.instruction}<|im_end|>\n"
             f"<|im_start|>user\n<|audio_start|>{self._audio_token}<|audio_end|><|im_end|>\n"
@@ -92,9 +92,9 @@ class Qwen2AudioKind(SpeechLlmKind):
     def _embed(self, sound: Floats) -> torch.Tensor:
         loaded, model = self._loaded, self._loaded.model.model
         features = loaded.features(sound, padding="max_length", return_attention_mask=True)
-        n_heard = (int(features["attention_mask"].sum()) - 1) // 2 + 1
+        n_unpadded = (int(features["attention_mask"].sum()) - 1) // 2 + 1
         n_states = model.config.audio_config.max_source_positions
-        closed = torch.arange(n_states, device=loaded.device) >= n_heard
+        closed = torch.arange(n_states, device=loaded.device) >= n_unpadded
         mask = torch.zeros(n_states, dtype=loaded.model.dtype, device=loaded.device)
         mask = mask.masked_fill(closed, torch.finfo(mask.dtype).min)
         states = model.audio_tower(
@@ -102,14 +102,14 @@ class Qwen2AudioKind(SpeechLlmKind):
         ).last_hidden_state
         embeddings: torch.Tensor = model.multi_modal_projector(states)
         # A pooling halves the states.
-        return embeddings[:, : (n_heard - 2) // 2 + 1]
+        return embeddings[:, : (n_unpadded - 2) // 2 + 1]
 
-    def _ask(self, prompt: Prompt) -> str:
-        told = "\n".join(part for part in (prompt.instruction, TASK) if part)
+    def _prompt_text(self, prompt: Prompt) -> str:
+        instruction = "\n".join(part for part in (prompt.instruction, TASK) if part)
         return (
             "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"
             f"<|im_start|>user\nAudio 1: <|audio_bos|>{self._audio_token}<|audio_eos|>\n"
-            f"{told}<|im_end|>\n<|im_start|>assistant\n"
+            f"{instruction}<|im_end|>\n<|im_start|>assistant\n"
         )
 
 
@@ -124,19 +124,19 @@ class GraniteSpeechKind(SpeechLlmKind):
         ).pooler_output
         return embeddings
 
-    def _ask(self, prompt: Prompt) -> str:
+    def _prompt_text(self, prompt: Prompt) -> str:
         task = "can you transcribe the speech into a written format?"
-        told = "\n".join(part for part in (prompt.instruction, task) if part)
-        asked: str = self._loaded.tokenizer.apply_chat_template(
-            [{"role": "user", "content": f"{self._audio_token}{told}"}],
+        instruction = "\n".join(part for part in (prompt.instruction, task) if part)
+        text: str = self._loaded.tokenizer.apply_chat_template(
+            [{"role": "user", "content": f"{self._audio_token}{instruction}"}],
             tokenize=False,
             add_generation_prompt=True,
         )
-        return asked
+        return text
 
 
 class VoxtralKind(SpeechLlmKind):
-    """Hears half minutes. With nothing to tell it is asked for a transcript in the way made for
+    """Hears half minutes. With nothing known it is asked for a transcript in the way made for
     that, which has no room for a text; else as in a conversation."""
 
     def _embed(self, sound: Floats) -> torch.Tensor:
@@ -150,7 +150,7 @@ class VoxtralKind(SpeechLlmKind):
         ).pooler_output
         return embeddings
 
-    def _ask(self, prompt: Prompt) -> str:
+    def _prompt_text(self, prompt: Prompt) -> str:
         sound = f"<s>[INST][BEGIN_AUDIO]{self._audio_token}"
         if not prompt.instruction:
             return f"{sound}[/INST]lang:en[TRANSCRIBE]"
@@ -160,17 +160,17 @@ class VoxtralKind(SpeechLlmKind):
 class LlmDecoding(CachedDecoding):
     """See `streamer.models.transformers_speech.contract.Decoding`."""
 
-    def __init__(self, loaded: Loaded, opening: torch.Tensor) -> None:
-        """`opening [1, T, D]`: the embedded prompt."""
+    def __init__(self, loaded: Loaded, prompt: torch.Tensor) -> None:
+        """`prompt [1, T, D]`: embedded."""
         super().__init__(loaded)
         self._table: Any = loaded.model.get_input_embeddings()
-        self._opening: torch.Tensor | None = opening
+        self._prompt: torch.Tensor | None = prompt
 
     def feed(self, rows: Sequence[Sequence[int]], n_scored: int) -> Passed:
         fed = self._table(torch.tensor(rows, dtype=torch.long, device=self._loaded.device))
-        if self._opening is not None:
-            fed = torch.cat([self._opening, fed], dim=1)
-            self._opening = None
+        if self._prompt is not None:
+            fed = torch.cat([self._prompt, fed], dim=1)
+            self._prompt = None
         output = self._decoder(inputs_embeds=fed, past_key_values=self._cache, use_cache=True)
         self._cache = output.past_key_values
         return Passed(self._head(output.last_hidden_state[:, -n_scored:]).float(), None)

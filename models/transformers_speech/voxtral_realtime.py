@@ -74,7 +74,7 @@ class RealtimeSpeech:
         control = loaded.tokenizer.convert_tokens_to_ids
         self._marks = (control("[STREAMING_PAD]"), control("[STREAMING_WORD]"))
         n_before = settings.n_left_tokens + settings.n_delay_tokens
-        self._opening = [control("<s>"), *[self._marks[0]] * n_before]
+        self._prompt = [control("<s>"), *[self._marks[0]] * n_before]
         n_tokens = config.get_text_config().vocab_size
         closed = textless(self.tokenizer, n_tokens)
         closed[list(self._marks)] = False
@@ -96,7 +96,7 @@ class RealtimeSpeech:
         return window_audio(states, n_samples, size)
 
     @torch.inference_mode()
-    def follow(
+    def draft(
         self,
         audio: WindowAudio,
         prompt: Prompt,
@@ -108,7 +108,7 @@ class RealtimeSpeech:
         sound = self._loaded.place(audio.states)[None]
         delay = torch.full((1,), self._settings.n_delay_tokens).to(sound)
         condition = model.time_embedding(delay)[None]
-        stream = list(self._opening)
+        stream = list(self._prompt)
         likely = self._streams.get((*given, *guess), [])
         fed = [*stream, *likely][: sound.shape[1] - 1]
         cache: Any = None
@@ -117,9 +117,9 @@ class RealtimeSpeech:
         while len(stream) < sound.shape[1]:
             n_past = 0 if cache is None else cache.get_seq_length()
             ids = torch.tensor([fed], device=self._loaded.device)
-            heard = sound[:, n_past : n_past + len(fed)]
+            states = sound[:, n_past : n_past + len(fed)]
             output = model.language_model(
-                inputs_embeds=model.get_input_embeddings()(ids) + heard,
+                inputs_embeds=model.get_input_embeddings()(ids) + states,
                 past_key_values=cache,
                 use_cache=True,
                 t_cond=condition,
@@ -147,7 +147,7 @@ class RealtimeSpeech:
                     break
             cache.crop(-(n_fed - len(stream) + 1))
             fed = stream[-1:]
-        self._remember((*given, *(each.id for each in found)), stream[len(self._opening) :])
+        self._remember((*given, *(each.id for each in found)), stream[len(self._prompt) :])
         return _continuation(found, ended=True)
 
     def beam_search(

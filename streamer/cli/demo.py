@@ -40,7 +40,7 @@ def demo(
     from streamer.cli.demo_play import caption_files, play, programme
     from streamer.cli.demo_report import print_report
     from streamer.cli.local_server import LocalServerError, local_server
-    from streamer.client.bundled_speech import bundled_speech
+    from streamer.client.bundled import bundled_speech
     from streamer.client.client import ClientError
 
     console = Console()

@@ -17,7 +17,7 @@ from streamer.audio.clock import SAMPLE_RATE, ms_from_samples
 from streamer.audio.files import read_samples
 from streamer.cli.output.caption_view import CaptionView, shown
 from streamer.cli.output.received import ledger_segment
-from streamer.client.bundled_speech import SpeechClip
+from streamer.client.bundled import SpeechClip
 from streamer.client.client import connect
 from streamer.client.files import stream_samples
 from streamer.client.transcript import TranscriptSegment

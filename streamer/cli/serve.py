@@ -21,7 +21,7 @@ from streamer.cli.options import (
     ThreadsOption,
     TokenOption,
 )
-from streamer.client.page import page_folder
+from streamer.client.bundled import page_folder
 from streamer.hosting.options import ServerOptions
 from streamer.models.store.catalog import EMOTION, GEMMA, MOONSHINE
 

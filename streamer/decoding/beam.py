@@ -45,7 +45,7 @@ class BeamRequest:
 
 @dataclass(frozen=True, eq=False)
 class ScoreRequest:
-    """Continuations of the prefix (token ids, without the end token) to be judged by ear."""
+    """Continuations of the prefix (token ids, without the end token) to be scored."""
 
     audio: Audio
     prefix: Prefix
@@ -70,9 +70,9 @@ def beam_search(
     Hypotheses that begin to loop are dropped; those that run out of budget do not finish. The
     list is empty if none finished.
     """
-    heard, width, prefix = together([request.audio]), request.width, request.prefix
+    audio, width, prefix = together([request.audio]), request.width, request.prefix
     n_best = 2 * width
-    out = decoder.run(heard, [prefix.waiting], [prefix.cache], n_best=n_best)
+    out = decoder.run(audio, [prefix.waiting], [prefix.cache], n_best=n_best)
     living = [_Living(0, (), 0.0, b"", ())]
     finished: dict[bytes, BeamHypothesis] = {}
     likeliest: dict[bytes, float] = {}
@@ -120,7 +120,7 @@ def beam_search(
             break
         living = chosen
         out = decoder.run(
-            heard,
+            audio,
             [[hypothesis.tokens[-1].id] for hypothesis in living],
             [out[hypothesis.row].cache for hypothesis in living],
             n_best=n_best,

@@ -73,7 +73,7 @@ class DraftRequest:
     Args:
         audio: what the decoder attends to.
         prefix: given tokens, neither questioned nor returned.
-        held: tokens behind it that were chosen by more than the ear: not questioned, but returned
+        held: tokens behind it that were chosen by more than the sound: not questioned, but returned
             with the frames that they attend to now.
         guess: tokens to verify behind those, usually the previous step's.
         max_tokens: budget for the tokens after the prefix.

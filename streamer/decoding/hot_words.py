@@ -1,6 +1,6 @@
 """Names and terms that a session expects: where a hypothesis has something of similar spelling,
-the expected word is proposed in its place. The speech decoder judges the proposal by ear like any
-other hypothesis; a bonus for each expected word makes up for their being rare.
+the expected word is proposed in its place. The speech decoder scores the proposal like any other
+hypothesis; a bonus for each expected word makes up for their being rare.
 
 A beam alone does not find rare names: their first tokens fall out of it. Proposals made after the
 fact, and rescored, are the spelling-correction form of contextual biasing (Wang et al., 2022),

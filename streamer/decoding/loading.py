@@ -36,11 +36,11 @@ def load_speech(name: str, zoo: Zoo, *, threads: int, device: str = "cpu") -> Lo
         folder = zoo.folder(name)
         # torch and transformers take seconds to import: only for those who use them.
         calm_openmp()
-        from streamer.decoding.named_speech import NamedSpeech
+        from streamer.decoding.hub_speech import HubSpeech
         from streamer.models.transformers_speech.loading import load_speech_model
 
         model = load_speech_model(folder, name=name, threads=threads, device=device)
-        return NamedSpeech(model, vad)
+        return HubSpeech(model, vad)
     # CUDA has none of the 8-bit products.
     integer = device == "cpu"
     graphs = zoo.derived(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from streamer.decoding.beam import BeamHypothesis
 from streamer.decoding.hot_words import HotWords
-from streamer.decoding.words import TimedWord
+from streamer.decoding.words import RecognizedWord
 from streamer.models.fusion.score import Candidate, Fusion, Terms
 from streamer.transcript.ledger import Decision
 
@@ -26,20 +26,22 @@ class Pruning:
 class Choice:
     """A beginning that some hypotheses share, the best of those, and what speaks for it."""
 
-    words: list[TimedWord]
+    words: list[RecognizedWord]
     best: BeamHypothesis
     terms: Terms
 
 
 @dataclass(frozen=True)
-class _Heard:
-    words: list[TimedWord]
+class _Beginning:
+    """The same before it is ranked, with its own acoustic log-probability."""
+
+    words: list[RecognizedWord]
     best: BeamHypothesis
     logprob: float
 
 
 def rank(
-    hypotheses: Sequence[tuple[BeamHypothesis, Sequence[TimedWord]]],
+    hypotheses: Sequence[tuple[BeamHypothesis, Sequence[RecognizedWord]]],
     newest: int,
     pruning: Pruning,
     hot_words: HotWords,
@@ -47,45 +49,47 @@ def rank(
 ) -> list[Choice]:
     """Distinct beginnings of the hypotheses, the words that end by sample `newest`: best first.
 
-    What follows is summed over, as are marks and capitals, which the ear alone decides: the
+    What follows is summed over, as are marks and capitals, which the acoustics alone decide: the
     probability of a beginning is that of all hypotheses that share its words. Nor does the LLM
     decide between figures and numbers in words.
     """
-    found: dict[tuple[str, ...], _Heard] = {}
+    found: dict[tuple[str, ...], _Beginning] = {}
     for hypothesis, words in hypotheses:
         begun = [word for word in words if word.end_sample <= newest]
         keys = tuple(word.key for word in begun)
-        heard = _Heard(begun, hypothesis, hypothesis.logprob)
+        beginning = _Beginning(begun, hypothesis, hypothesis.logprob)
         if keys in found:
-            likelier = max(found[keys], heard, key=lambda each: each.best.logprob)
-            heard = replace(likelier, logprob=_log_add(found[keys].logprob, heard.logprob))
-        found[keys] = heard
-    likeliest = max(found.values(), key=lambda heard: heard.logprob, default=None)
+            likelier = max(found[keys], beginning, key=lambda each: each.best.logprob)
+            logprob = _log_add(found[keys].logprob, beginning.logprob)
+            beginning = replace(likelier, logprob=logprob)
+        found[keys] = beginning
+    likeliest = max(found.values(), key=lambda each: each.logprob, default=None)
     if likeliest is None:
         return []
     floor = likeliest.logprob - pruning.nats
     in_figures = _has_figures(likeliest.words)
-    likely: list[_Heard] = []
+    likely: list[_Beginning] = []
     candidates: list[Candidate] = []
-    for heard in found.values():
-        text = " ".join(word.text for word in heard.words)
+    for beginning in found.values():
+        text = " ".join(word.text for word in beginning.words)
         expected = hot_words.count(text)
-        if not expected and _has_figures(heard.words) != in_figures:
+        if not expected and _has_figures(beginning.words) != in_figures:
             continue
-        if heard.logprob + pruning.hot_word_nats * (expected > 0) >= floor:
-            likely.append(heard)
-            candidates.append(Candidate(text, heard.logprob, expected))
+        if beginning.logprob + pruning.hot_word_nats * (expected > 0) >= floor:
+            likely.append(beginning)
+            candidates.append(Candidate(text, beginning.logprob, expected))
     if len(candidates) < 2:  # nothing to ask
         terms = [Terms(candidate.logprob, 0.0, 0.0, 0.0) for candidate in candidates]
     else:
         terms = fusion.terms(candidates)
     choices = [
-        Choice(heard.words, heard.best, each) for heard, each in zip(likely, terms, strict=True)
+        Choice(each.words, each.best, its_terms)
+        for each, its_terms in zip(likely, terms, strict=True)
     ]
     return sorted(choices, key=lambda choice: -choice.terms.total)
 
 
-def explained(choices: Sequence[Choice]) -> list[TimedWord]:
+def explained(choices: Sequence[Choice]) -> list[RecognizedWord]:
     """The words of the first choice; each that the others do not share, with what decided
     between it and the best of those that part from it there."""
     best = choices[0]
@@ -104,7 +108,7 @@ def explained(choices: Sequence[Choice]) -> list[TimedWord]:
     return words
 
 
-def undisputed_words(choices: Sequence[Choice], margin: Callable[[TimedWord], float]) -> int:
+def undisputed_words(choices: Sequence[Choice], margin: Callable[[RecognizedWord], float]) -> int:
     """How many words the first choice has in front of one that another disputes: the first in
     which the two differ, if the other is less than that word's margin (nats) behind."""
     best, *others = choices
@@ -117,7 +121,7 @@ def undisputed_words(choices: Sequence[Choice], margin: Callable[[TimedWord], fl
     return count
 
 
-def shared_words(alternatives: Sequence[Sequence[TimedWord]]) -> int:
+def shared_words(alternatives: Sequence[Sequence[RecognizedWord]]) -> int:
     """Length of the beginning that all alternatives share, case and punctuation aside."""
     count = 0
     for column in zip(*alternatives, strict=False):
@@ -127,7 +131,7 @@ def shared_words(alternatives: Sequence[Sequence[TimedWord]]) -> int:
     return count
 
 
-def _has_figures(words: Sequence[TimedWord]) -> bool:
+def _has_figures(words: Sequence[RecognizedWord]) -> bool:
     return any(char.isdigit() for word in words for char in word.text)
 
 

@@ -18,7 +18,7 @@ class SegmentAudio:
     def __init__(self, start_sample: int) -> None:
         self._stream = EncoderStream()
         self._start = start_sample
-        self._heard = start_sample
+        self._sent_until = start_sample
         self.fresh_until = start_sample
         """End of the last window that was encoded afresh."""
 
@@ -34,12 +34,12 @@ class SegmentAudio:
         """Encode `window_start … end` with some silence behind it.
 
         `window_start` lies whole frames behind the segment's start, and never goes back. What lies
-        behind `end` is left out if it was heard before.
+        behind `end` is left out if it was handed over before.
         """
         n_forgotten = (window_start - self._start) // FRAME_SAMPLES
         self._start += n_forgotten * FRAME_SAMPLES
-        samples = read(self._heard, end) if end > self._heard else np.zeros(0, np.float32)
-        self._heard = max(self._heard, end)
+        samples = read(self._sent_until, end) if end > self._sent_until else np.zeros(0, np.float32)
+        self._sent_until = max(self._sent_until, end)
         if afresh:
             self.fresh_until = end
         return EncodeRequest(

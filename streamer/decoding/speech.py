@@ -25,7 +25,7 @@ from streamer.runtime.batcher import Batcher, Lane
 
 @dataclass(frozen=True, eq=False)
 class EncodeRequest:
-    """Old frames to forget, new samples to hear, and what to encode then; see `AsrEncoder`."""
+    """Old frames to forget, new samples to take, and what to encode then; see `AsrEncoder`."""
 
     stream: EncoderStream
     n_forgotten: int
@@ -38,6 +38,9 @@ class EncodeRequest:
 class SpeechDecoder(Protocol):
     """What a segment asks of the models."""
 
+    @property
+    def tokenizer(self) -> Tokenizer: ...
+
     def draft(self, request: DraftRequest) -> Draft: ...
 
     def beam_search(self, request: BeamRequest) -> list[BeamHypothesis]: ...
@@ -49,9 +52,6 @@ class Speech(SpeechDecoder, Protocol):
     """What a session asks of the models."""
 
     @property
-    def tokenizer(self) -> Tokenizer: ...
-
-    @property
     def vad(self) -> VadModel: ...
 
     def encode(self, request: EncodeRequest) -> Audio | None: ...
@@ -59,7 +59,7 @@ class Speech(SpeechDecoder, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PromptContext:
-    """What a session knows beside the sound."""
+    """What a session knows beside the sound, for models that take a prompt."""
 
     context: str
     """Expected words and the user's context."""
@@ -72,8 +72,8 @@ class PromptContext:
 class SpeechSource(Protocol):
     """Models on the engine's threads."""
 
-    def session(self, told: Callable[[], PromptContext]) -> Speech:
-        """What one session asks; `told` gives what it knows by then, for models that read."""
+    def session(self, prompt_context: Callable[[], PromptContext]) -> Speech:
+        """What one session asks; `prompt_context` gives what it knows by then."""
 
 
 class LoadedSpeech(Protocol):
@@ -118,8 +118,8 @@ class SpeechModels:
 
 
 class SharedSpeech:
-    """The models behind lanes, the same for all sessions, for they read nothing; drafts of several
-    sessions are decoded together.
+    """The models behind lanes, the same for all sessions, for they take no prompt; drafts of
+    several sessions are decoded together.
 
     Encodings are not: each fills the CPU's units alone, and eight at once take as long as one
     after the other. Nor are beams, which are batches already.
@@ -134,14 +134,14 @@ class SharedSpeech:
         self._beams: Lane[BeamRequest, list[BeamHypothesis]] = batcher.lane(
             lambda requests: [models.beam_search(request) for request in requests]
         )
-        self._judgements: Lane[ScoreRequest, list[BeamHypothesis]] = batcher.lane(
+        self._scores: Lane[ScoreRequest, list[BeamHypothesis]] = batcher.lane(
             lambda requests: [models.score(request) for request in requests]
         )
         self._drafts: Lane[DraftRequest, Draft] = batcher.lane(
             lambda requests: draft_together(models.decoder, requests), max_batch=max_batch
         )
 
-    def session(self, told: Callable[[], PromptContext]) -> Speech:
+    def session(self, prompt_context: Callable[[], PromptContext]) -> Speech:
         return self
 
     def encode(self, request: EncodeRequest) -> Audio | None:
@@ -154,4 +154,4 @@ class SharedSpeech:
         return self._beams.run(request)
 
     def score(self, request: ScoreRequest) -> list[BeamHypothesis]:
-        return self._judgements.run(request)
+        return self._scores.run(request)

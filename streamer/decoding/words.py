@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from streamer.decoding.draft import Token
 from streamer.models.moonshine.tokenizer import FRAME_SAMPLES, Tokenizer
-from streamer.transcript.ledger import Decision, RecognizedWord
+from streamer.transcript.ledger import Decision
 
 _TAIL_SAMPLES = 4_800
 """A token attends to its sound somewhat early: a word ends this long after its last token's
@@ -20,14 +20,16 @@ after its first token's."""
 
 
 @dataclass(frozen=True, slots=True)
-class TimedWord:
-    """A word on the session clock with the tokens it consists of."""
+class RecognizedWord:
+    """A word on the session clock with the tokens it consists of; see
+    `streamer.transcript.ledger.NewWord`."""
 
     text: str
     tokens: tuple[Token, ...]
     start_sample: int
     end_sample: int
     decision: Decision | None = None
+    """None: nothing else was considered."""
 
     @property
     def confidence(self) -> float:
@@ -43,20 +45,15 @@ class TimedWord:
     def token_ids(self) -> list[int]:
         return [token.id for token in self.tokens]
 
-    def earlier(self, n_frames: int) -> TimedWord:
+    def earlier(self, n_frames: int) -> RecognizedWord:
         """The same word in a window that begins so many frames later."""
         tokens = (replace(token, frame=token.frame - n_frames) for token in self.tokens)
         return replace(self, tokens=tuple(tokens))
 
-    def hypothesis(self) -> RecognizedWord:
-        return RecognizedWord(
-            self.text, self.start_sample, self.end_sample, self.confidence, self.decision
-        )
-
 
 def timed_words(
     tokens: Sequence[Token], tokenizer: Tokenizer, window_start: int, window_end: int, earliest: int
-) -> list[TimedWord]:
+) -> list[RecognizedWord]:
     """Group tokens into words.
 
     Args:
@@ -95,6 +92,6 @@ def timed_words(
     if groups:
         groups[0] = [*tokens[:late], *groups[0]]
     return [
-        TimedWord(text, tuple(group), start, end)
+        RecognizedWord(text, tuple(group), start, end)
         for text, group, start, end in zip(texts, groups, starts, ends, strict=True)
     ]

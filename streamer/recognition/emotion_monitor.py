@@ -6,7 +6,6 @@ collected at the step's end, so that results do not depend on which of the two w
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -15,9 +14,9 @@ from typing import Protocol
 
 from streamer.audio.arrays import Floats
 from streamer.audio.clock import samples_from_ms
-from streamer.models.emotion.classifier import EmotionFeatures, EmotionScores
-from streamer.models.emotion.track import EmotionTrack, Felt
-from streamer.runtime.tracing import SpanSink
+from streamer.models.emotion.classifier import EmotionScores
+from streamer.models.emotion.track import EmotionTrack
+from streamer.runtime.tracing import SpanSink, span
 from streamer.transcript.events import EmotionUpdate
 from streamer.transcript.ledger import Emotion
 
@@ -35,7 +34,7 @@ class Classifier(Protocol):
 @dataclass(frozen=True)
 class EmotionOptions:
     window_ms: float = 3_000
-    """Newest audio the classifier hears, at most; never from before the segment."""
+    """Newest audio that is classified, at most; never from before the segment."""
     first_ms: float = 800
     """Audio of the segment needed for a first answer."""
     hop_ms: float = 640
@@ -53,29 +52,15 @@ class EmotionMonitor:
         lane: EmotionLane,
         options: EmotionOptions,
         spans: SpanSink,
-        features: Callable[[Floats], EmotionFeatures] | None = None,
     ) -> None:
-        """
-        Args:
-            features: to be asked in place of the classifier's `predict`, for its states.
-        """
         self._classifier = classifier
-        self._features = features
         self._lane = lane
         self._options = options
         self._spans = spans
         self._track = EmotionTrack()
-        self._heard = 0
+        self._classified_until = 0
         self._pending: tuple[int, int, Future[EmotionScores]] | None = None
-        self._busy_ms = 0.0
         self._label: str | None = None
-        self._newest_frames: Floats | None = None
-        self._frames: Floats | None = None
-
-    @property
-    def frames(self) -> Floats | None:
-        """The classifier's states `[T, d]` of the newest window, if it was asked for them."""
-        return self._frames
 
     @property
     def label(self) -> str | None:
@@ -86,7 +71,7 @@ class EmotionMonitor:
         """Begin to classify the newest window of the open segment, if it is time to."""
         due = max(
             segment_start + samples_from_ms(self._options.first_ms),
-            self._heard + samples_from_ms(self._options.hop_ms),
+            self._classified_until + samples_from_ms(self._options.hop_ms),
         )
         if now >= due:
             self._submit(read, segment_start, now)
@@ -98,47 +83,31 @@ class EmotionMonitor:
         start, end, future = self._pending
         self._pending = None
         live = self._track.update(future.result(), end, start)
-        self._frames = self._newest_frames
         self._label = live.label
         return EmotionUpdate(Emotion(live.label, live.probs), start, end)
 
     def segment(
-        self,
-        read: Callable[[int, int], Floats],
-        segment_start: int,
-        segment_end: int,
-        felt: Felt | None = None,
+        self, read: Callable[[int, int], Floats], segment_start: int, segment_end: int
     ) -> Emotion | None:
-        """The emotion of a finished segment; None if it was too short to tell. `felt` is what its
-        words say: see `EmotionTrack.segment`."""
+        """The emotion of a finished segment; None if it was too short to tell."""
         self.collect()
         if segment_end - segment_start < samples_from_ms(self._options.shortest_ms):
             return None
-        if self._heard < segment_end:
+        if self._classified_until < segment_end:
             self._submit(read, segment_start, segment_end)
             self.collect()
-        live = self._track.segment(segment_start, segment_end, felt)
+        live = self._track.segment(segment_start, segment_end)
         return Emotion(live.label, live.probs)
-
-    def busy_ms(self) -> float:
-        """Time spent classifying since the last call."""
-        busy, self._busy_ms = self._busy_ms, 0.0
-        return busy
 
     def _submit(self, read: Callable[[int, int], Floats], segment_start: int, end: int) -> None:
         start = max(segment_start, end - samples_from_ms(self._options.window_ms))
-        self._heard = end
+        self._classified_until = end
         samples = read(start, end)
         self._pending = (start, end, self._lane.submit(partial(self._classify, samples)))
 
     def _classify(self, samples: Floats) -> EmotionScores:
-        began = time.perf_counter_ns()
-        if self._features is None:
-            scores = self._classifier.predict(samples)
-        else:
-            features = self._features(samples)
-            scores, self._newest_frames = features.scores, features.frames
-        ended = time.perf_counter_ns()
-        self._spans.add("emotion", "emotion", began, ended)
-        self._busy_ms += (ended - began) / 1e6
-        return scores
+        with span(self._spans, "emotion", "emotion"):
+            return self._scores(samples)
+
+    def _scores(self, samples: Floats) -> EmotionScores:
+        return self._classifier.predict(samples)

@@ -11,29 +11,24 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from streamer.audio.arrays import Floats
 from streamer.decoding.llm_lane import LlmLane
 from streamer.decoding.loading import load_speech
 from streamer.decoding.speech import LoadedSpeech, PromptContext
-from streamer.models.emotion.classifier import (
-    EmotionClassifier,
-    EmotionFeatures,
-    EmotionModel,
-    EmotionScores,
-)
+from streamer.models.emotion.classifier import EmotionClassifier, EmotionModel, EmotionScores
 from streamer.models.emotion.loading import load_emotion_model
 from streamer.models.emotion.track import UNKNOWN
-from streamer.models.errors import ModelError
-from streamer.models.fusion.score import FusionWeights, opening_text
-from streamer.models.fusion.soft_tokens import SoftTokenLayer
-from streamer.models.fusion.trained import TrainedFusion, read_fusion
+from streamer.models.fusion.audio_aware import AudioAwareFusion, AudioInputs
+from streamer.models.fusion.score import FusionWeights, LlmFusion, initial_prompt
+from streamer.models.fusion.trained import read_fusion
 from streamer.models.llm.loading import GEMMA_FILE, load_llm
 from streamer.models.llm.scorer import LlmScorer
 from streamer.models.store.catalog import EMOTION, GEMMA, MOONSHINE, SILERO
 from streamer.models.store.zoo import Zoo
+from streamer.recognition.audio_aware import AudioAwareRecognizer, FeatureEmotionMonitor
 from streamer.recognition.contract import Decoder, SessionOptions
 from streamer.recognition.emotion_monitor import EmotionMonitor, EmotionOptions
 from streamer.recognition.recognizer import Recognizer, RecognizerOptions
+from streamer.recognition.stage_times import StageTimes
 from streamer.runtime.batcher import Batcher, Lane, call_each
 from streamer.runtime.deadline_executor import DeadlineExecutor
 from streamer.runtime.tracing import SpanSink
@@ -80,19 +75,23 @@ class Engine:
         speech: LoadedSpeech,
         emotion: EmotionModel,
         llm: LlmScorer | None,
-        soft_tokens: SoftTokenLayer | None = None,
+        audio_inputs: AudioInputs | None = None,
     ) -> None:
+        """
+        Args:
+            audio_inputs: what the LLM gets beside the text; None: it only reads.
+        """
         self._options = options
         self._speech = speech
         self._emotion = emotion
         self._llm = llm
-        self._soft_tokens = soft_tokens
+        self._audio_inputs = audio_inputs
         self._batcher = Batcher(options.threads, "model")
         self._source = speech.serve(self._batcher, max_batch=options.max_batch)
         self._emotion_lane: Lane[Callable[[], EmotionScores], EmotionScores] = self._batcher.lane(
             call_each
         )
-        self._llm_lane = LlmLane(llm, self._batcher, soft_tokens) if llm is not None else None
+        self._llm_lane = LlmLane(llm, self._batcher) if llm is not None else None
         self.executor = DeadlineExecutor(options.steps_in_flight, "step")
 
     @classmethod
@@ -116,21 +115,23 @@ class Engine:
         )
         say("loading the emotion classifier")
         emotion = load_emotion_model(options.emotion_model, zoo, device=options.device)
-        llm, soft_tokens = None, None
+        llm, lora, audio_inputs = None, None, None
         if options.llm:
-            trained = _trained_fusion(options)
-            if trained is not None:
+            if options.fusion is not None:
+                trained = read_fusion(
+                    options.fusion, speech_model=options.speech_model, device=options.device
+                )
                 options = replace(options, weights=trained.weights(options.weights))
-                soft_tokens = trained.layer
+                lora, audio_inputs = trained.lora, trained.inputs
             llm = load_llm(
                 options.llm_model,
                 zoo,
                 threads=options.threads,
                 device=options.device,
-                lora=trained.lora if trained is not None else None,
+                lora=lora,
                 say=say,
             )
-        return cls(options, speech, emotion, llm, soft_tokens)
+        return cls(options, speech, emotion, llm, audio_inputs)
 
     @property
     def options(self) -> EngineOptions:
@@ -154,7 +155,7 @@ class Engine:
     def with_options(self, options: EngineOptions) -> Engine:
         """Another engine with the same models in memory, on threads of its own. The caller closes
         both."""
-        return Engine(options, self._speech, self._emotion, self._llm, self._soft_tokens)
+        return Engine(options, self._speech, self._emotion, self._llm, self._audio_inputs)
 
     @property
     def models(self) -> dict[str, str]:
@@ -170,65 +171,64 @@ class Engine:
 
     def recognizer(self, options: SessionOptions, spans: SpanSink) -> Recognizer:
         """A fresh recognizer for one session. `fused` needs the LLM; without it, `draft`."""
-        opening = opening_text(options.context, options.hot_words)
-        fusion = None
-        # An LLM without weight has no say: the draft decides, to the word.
-        if options.decoder == "fused" and self._llm_lane is not None and self._options.weights.llm:
-            fusion = self._llm_lane.fusion(self._options.weights, opening, spans)
+        stages = StageTimes(spans)
+        prompt = initial_prompt(options.context, options.hot_words)
+        emotion = self._emotion_monitor(stages) if options.emotion else None
         recognizer_options = self._options.recognizer
         if options.silence_ms is not None:
-            gate = replace(recognizer_options.gate, hangover_ms=options.silence_ms)
-            recognizer_options = replace(recognizer_options, gate=gate)
-        monitor = None
-        if options.emotion:
-            monitor = EmotionMonitor(
-                self._emotion,
-                self._emotion_lane,
-                self._options.emotion,
-                spans,
-                features=self._emotion_features(),
-            )
+            endpointer = replace(recognizer_options.endpointer, hangover_ms=options.silence_ms)
+            recognizer_options = replace(recognizer_options, endpointer=endpointer)
 
-        def told() -> PromptContext:
-            label = monitor.label if monitor is not None else None
+        def prompt_context() -> PromptContext:
+            label = emotion.label if emotion is not None else None
             words = recognizer.ledger.words
             said = [word.text for word in words if word.state is not WordState.TENTATIVE]
             return PromptContext(
-                opening, said, label if label is not None and label != UNKNOWN else ""
+                prompt, said, label if label is not None and label != UNKNOWN else ""
             )
 
-        recognizer = Recognizer(
-            self._source.session(told),
-            recognizer_options,
-            fusion=fusion,
-            emotion=monitor,
-            spans=spans,
-            hot_words=options.hot_words,
-        )
+        speech = self._source.session(prompt_context)
+        fusion = self._fusion(options.decoder, prompt, stages)
+        if isinstance(fusion, AudioAwareFusion):
+            recognizer: Recognizer = AudioAwareRecognizer(
+                speech,
+                recognizer_options,
+                fusion=fusion,
+                emotion=emotion,
+                stages=stages,
+                hot_words=options.hot_words,
+            )
+        else:
+            recognizer = Recognizer(
+                speech,
+                recognizer_options,
+                fusion=fusion,
+                emotion=emotion,
+                stages=stages,
+                hot_words=options.hot_words,
+            )
         return recognizer
 
-    def _emotion_features(self) -> Callable[[Floats], EmotionFeatures] | None:
-        """Where the LLM hears emotions, their classifier tells its states too; others have none
-        that a fusion was trained on."""
-        if "emotion" in self._options.weights.heard and isinstance(
-            self._emotion, EmotionClassifier
-        ):
-            return self._emotion.features
-        return None
+    def _fusion(self, decoder: Decoder, prompt: str, spans: SpanSink) -> LlmFusion | None:
+        weights = self._options.weights
+        # An LLM without weight has no say: the draft decides, to the word.
+        if decoder == "draft" or self._llm_lane is None or not weights.llm:
+            return None
+        scorer = self._llm_lane.session(spans)
+        if self._audio_inputs is not None:
+            return AudioAwareFusion(scorer, weights, prompt, self._audio_inputs)
+        return LlmFusion(scorer, weights, prompt)
+
+    def _emotion_monitor(self, spans: SpanSink) -> EmotionMonitor:
+        """Other classifiers than the project's own have no states that a fusion was trained on."""
+        takes_states = self._audio_inputs is not None and "emotion" in self._audio_inputs.modalities
+        if takes_states and isinstance(self._emotion, EmotionClassifier):
+            return FeatureEmotionMonitor(
+                self._emotion, self._emotion_lane, self._options.emotion, spans
+            )
+        return EmotionMonitor(self._emotion, self._emotion_lane, self._options.emotion, spans)
 
     def close(self) -> None:
         """Finish running steps and stop all threads."""
         self.executor.close()
         self._batcher.close()
-
-
-def _trained_fusion(options: EngineOptions) -> TrainedFusion | None:
-    if options.fusion is None:
-        return None
-    trained = read_fusion(options.fusion, device=options.device)
-    if "audio" in trained.heard and options.speech_model != MOONSHINE.name:
-        raise ModelError(
-            f"the fusion in {options.fusion} was trained to hear {MOONSHINE.name}: leave it out, "
-            f"or the speech model {options.speech_model}"
-        )
-    return trained

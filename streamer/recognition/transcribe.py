@@ -110,7 +110,7 @@ def transcribe(
         if on_event is not None:
             on_event(event)
 
-    heard = listen(blocks, recognizer, gather, pacing=pacing)
+    result = listen(blocks, recognizer, gather, pacing=pacing)
     return Transcription(
-        heard.n_samples, heard.latency, heard.compute_s, heard.lost_samples, tuple(segments)
+        result.n_samples, result.latency, result.compute_s, result.lost_samples, tuple(segments)
     )

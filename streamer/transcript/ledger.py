@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Protocol
 
 
 class LedgerError(RuntimeError):
@@ -44,16 +45,24 @@ class Decision:
     """How sound and emotion shared in what the LLM heard beside the text; empty if it read only."""
 
 
-@dataclass(frozen=True, slots=True)
-class RecognizedWord:
-    """A recognized word before the ledger has numbered it; times in absolute samples."""
+class NewWord(Protocol):
+    """What the ledger needs of a word that it has not numbered yet; times in absolute samples."""
 
-    text: str
-    start_sample: int
-    end_sample: int
-    confidence: float
-    decision: Decision | None = None
-    """None: nothing else was considered."""
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def start_sample(self) -> int: ...
+
+    @property
+    def end_sample(self) -> int: ...
+
+    @property
+    def confidence(self) -> float: ...
+
+    @property
+    def decision(self) -> Decision | None:
+        """None: nothing else was considered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +146,7 @@ class Ledger:
         self._open = Segment(self._next_segment_id, start_sample, start_sample)
         return self._open
 
-    def commit(self, words: Sequence[RecognizedWord]) -> tuple[Word, ...]:
+    def commit(self, words: Sequence[NewWord]) -> tuple[Word, ...]:
         """Append words for good; tentative words are dropped, the caller sets them anew.
 
         Raises:
@@ -157,7 +166,7 @@ class Ledger:
         self._tentative = ()
         return tuple(added)
 
-    def set_tentative(self, words: Sequence[RecognizedWord]) -> tuple[Word, ...]:
+    def set_tentative(self, words: Sequence[NewWord]) -> tuple[Word, ...]:
         """Replace the tentative tail. Ids continue those of the committed words.
 
         Raises:
@@ -202,7 +211,7 @@ class Ledger:
             raise LedgerError("no segment is open")
         return self._open
 
-    def _number(self, word: RecognizedWord, state: WordState, word_id: int) -> Word:
+    def _number(self, word: NewWord, state: WordState, word_id: int) -> Word:
         return Word(
             word_id,
             word.text,

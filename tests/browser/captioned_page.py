@@ -15,8 +15,7 @@ import soxr
 from streamer.app import ServerOptions, create_app, serve
 from streamer.audio.clock import SAMPLE_RATE
 from streamer.audio.files import read_samples
-from streamer.client.bundled_speech import SpeechClip
-from streamer.client.page import page_folder
+from streamer.client.bundled import SpeechClip, page_folder
 from streamer.recognition.engine import Engine
 from tests.borrowed_engine import BorrowedEngine
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from streamer.client.bundled_speech import SpeechClip, bundled_speech
+from streamer.client.bundled import SpeechClip, bundled_speech
 from streamer.recognition.engine import Engine, EngineOptions
 from tests.browser.captioned_page import microphone_file, serve_page
 from tests.browser.chromium import BrowserOptions, open_page

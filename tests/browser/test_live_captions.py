@@ -18,7 +18,7 @@ from starlette.routing import Route
 
 from streamer.audio.clock import SAMPLE_RATE
 from streamer.audio.files import read_samples
-from streamer.client.bundled_speech import SpeechClip, bundled_speech
+from streamer.client.bundled import SpeechClip, bundled_speech
 from streamer.recognition.engine import Engine
 from streamer.transcript.wer import word_errors
 from tests.browser.captioned_page import microphone_file, serve_page

@@ -14,7 +14,7 @@ import pytest
 
 from streamer.app import ServerOptions
 from streamer.audio.files import read_samples
-from streamer.client.bundled_speech import bundled_speech
+from streamer.client.bundled import bundled_speech
 from streamer.recognition.engine import Engine
 from streamer.transcript.wer import word_errors
 from tests.browser.captioned_page import microphone_file, serve_page

@@ -16,7 +16,8 @@ from streamer.protocol.messages import (
 from streamer.server.native_view import wire_event, wire_word
 from streamer.session.report import Report
 from streamer.transcript.events import SegmentClosed, SessionEvent, WordsUpdate
-from streamer.transcript.ledger import Emotion, Ledger, RecognizedWord
+from streamer.transcript.ledger import Emotion, Ledger
+from tests.fakes import FakeWord
 
 
 def wire(word_id: int, text: str, state: str = "committed") -> WireWord:
@@ -131,9 +132,9 @@ def test_the_transcript_equals_the_ledger(
         assert [s.text for s in transcript.segments] == [s.text for s in ledger.segments]
 
 
-def _timed(raw: list[tuple[str, int]], clock: int) -> tuple[list[RecognizedWord], int]:
+def _timed(raw: list[tuple[str, int]], clock: int) -> tuple[list[FakeWord], int]:
     timed = []
     for text, length in raw:
-        timed.append(RecognizedWord(text, clock, clock + length, 0.5))
+        timed.append(FakeWord(text, clock, clock + length, 0.5))
         clock += length
     return timed, clock

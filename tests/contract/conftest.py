@@ -14,7 +14,7 @@ import soxr
 
 from streamer.app import ServerOptions
 from streamer.audio.files import read_samples
-from streamer.client.bundled_speech import bundled_speech
+from streamer.client.bundled import bundled_speech
 from streamer.transcript.wer import word_errors
 from tests.borrowed_engine import BorrowedEngine
 from tests.serving import ServerThread

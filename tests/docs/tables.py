@@ -23,7 +23,9 @@ from typer.models import ArgumentInfo, OptionInfo
 from benchmarks.report.figures import table
 from benchmarks.report.tables import result_tables
 from streamer.cli import build_app
-from streamer.decoding.streaming_decoder import PolicyOptions
+from streamer.decoding.agreement import AgreementOptions
+from streamer.decoding.fused_commit import FusedOptions
+from streamer.decoding.streaming_decoder import DecoderOptions
 from streamer.hosting.options import ServerOptions
 from streamer.models.fusion.score import FusionWeights
 from streamer.protocol.messages import StartMessage
@@ -40,7 +42,9 @@ _OPTIONS: Final = (
     ServerOptions,
     EngineOptions,
     RecognizerOptions,
-    PolicyOptions,
+    DecoderOptions,
+    AgreementOptions,
+    FusedOptions,
     EndpointerOptions,
     EmotionOptions,
     FusionWeights,

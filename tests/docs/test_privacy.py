@@ -24,7 +24,7 @@ import pytest
 from streamer.app import ServerOptions
 from streamer.audio.ring_buffer import RingBuffer
 from streamer.client.backoff import ReconnectOptions
-from streamer.client.bundled_speech import bundled_speech
+from streamer.client.bundled import bundled_speech
 from streamer.client.client import ServerRefusedError, connect
 from streamer.hosting.resumable_session import ResumableSession
 from streamer.models.emotion.track import TrackOptions
@@ -208,7 +208,8 @@ async def test_the_browser_keeps_preferences_only(engine: Engine, tmp_path: Path
 def test_the_document_tells_the_limits_that_the_code_has() -> None:
     text = (DOCS / "privacy.md").read_text(encoding="utf-8")
     recognizer, server = RecognizerOptions(), ServerOptions()
-    window_ms = recognizer.policy.max_window_ms + recognizer.policy.max_open_ms
+    decoder = recognizer.decoder
+    window_ms = decoder.max_window_ms + decoder.agreement.max_open_ms
     recording = (ROOT / "clients" / "web" / "recording.js").read_text(encoding="utf-8")
     (minutes,) = re.findall(r"RECORDED_MINUTES = (\d+)", recording)
     log = (ROOT / "streamer" / "hosting" / "event_log.py").read_text(encoding="utf-8")

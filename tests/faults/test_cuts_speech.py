@@ -16,7 +16,7 @@ from streamer.audio.clock import SAMPLE_RATE, ms_from_samples
 from streamer.audio.files import read_samples
 from streamer.client.address import websocket_url
 from streamer.client.backoff import ReconnectOptions
-from streamer.client.bundled_speech import bundled_speech
+from streamer.client.bundled import bundled_speech
 from streamer.client.client import Client, connect
 from streamer.client.transcript import Transcript
 from streamer.hosting.options import ServerOptions

@@ -187,7 +187,7 @@ def test_a_recording_gives_what_the_library_gives(
         theirs = READERS[kind](tmp_path, sound)
         audio = model.encode(sound, len(sound))
         budget = len(sound) if kind == "voxtral_realtime" else MAX_TOKENS
-        found = model.follow(audio, PROMPT, [], [], budget)
+        found = model.draft(audio, PROMPT, [], [], budget)
         assert [token.id for token in found.tokens] == theirs
         n_words += len(theirs)
     assert n_words > 5

@@ -20,14 +20,8 @@ from torch.nn import functional
 
 from streamer.audio.clock import SAMPLE_RATE
 from streamer.models.emotion.classifier import LABELS
-from streamer.models.train.emotion.data import (
-    READ,
-    AugmentConfig,
-    Augmenter,
-    Clip,
-    fixed_windows,
-    opening_windows,
-)
+from streamer.models.train.emotion.augment import AugmentConfig, Augmenter
+from streamer.models.train.emotion.data import READ, Clip, fixed_windows, opening_windows
 from streamer.models.train.emotion.net import EmotionNet
 
 _NEUTRAL: Final = LABELS.index("neutral")

@@ -122,7 +122,9 @@ def load_trained(run: Path, llm: Path) -> tuple[FusedScorer, FusionTrainConfig]:
     """A run's best parameters around the LLM."""
     saved = torch.load(run / "fusion_best.pt", weights_only=False)
     config: FusionTrainConfig = saved["config"]
-    model = FusedScorer(TunedGemma(llm, config.lora), config.layer, config.w_llm, config.sight)
+    model = FusedScorer(
+        TunedGemma(llm, config.lora), config.layer, config.w_llm, config.attention_bias
+    )
     model.load_state_dict(saved["state"], strict=False)
     return model.eval(), config
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from streamer.models.fusion.score import FusionWeights
-from streamer.models.train.fusion.layer import (
+from streamer.models.train.fusion.llm import LoraConfig
+from streamer.models.train.fusion.modalities import (
     AUDIO,
     EMOTION,
     TEXT,
@@ -15,7 +16,6 @@ from streamer.models.train.fusion.layer import (
     Modality,
     StrategyName,
 )
-from streamer.models.train.fusion.llm import LoraConfig
 from streamer.models.train.fusion.score import Inputs
 
 _WORDS: Final = Modality(TEXT, 640)
@@ -31,7 +31,7 @@ class FusionTrainConfig:
     lora: LoraConfig = field(default_factory=LoraConfig)
     w_llm: float = FusionWeights.llm
     """Where the weight of the LLM starts."""
-    sight: float = -2.0
+    attention_bias: float = -2.0
     """Where the attention's bias on soft tokens starts, nats."""
     batch_size: int = 8
     max_options: int = 4

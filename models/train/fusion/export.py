@@ -22,8 +22,10 @@ from torch import Tensor, nn
 from streamer.models.fusion.soft_tokens import LAYER_FILE
 from streamer.models.fusion.trained import SETTINGS_FILE
 from streamer.models.llm.lora import LORA_FILE
-from streamer.models.train.fusion.layer import Features, FusionLayer
+from streamer.models.train.fusion.layer import FusionLayer
+from streamer.models.train.fusion.modalities import Features
 from streamer.models.train.fusion.score import ASKING_TOKENS, FusedScorer, Inputs
+from streamer.models.train.fusion.strategies import Strategy
 
 _OPSET: Final = 17
 
@@ -61,7 +63,8 @@ def export_layer(layer: FusionLayer, path: Path) -> None:
     with warnings.catch_warnings():
         # The exporter it recommends needs a further package; the sizes traced are fixed.
         warnings.simplefilter("ignore", DeprecationWarning)
-        warnings.filterwarnings("ignore", category=UserWarning, module=FusionLayer.__module__)
+        for traced in (FusionLayer, Strategy):
+            warnings.filterwarnings("ignore", category=UserWarning, module=traced.__module__)
         torch.onnx.export(
             # The exporter gives the wrapper its own mode back, and the layer in it.
             _OneRow(layer, [m.name for m in modalities]).eval(),
@@ -91,7 +94,7 @@ def export_fusion(model: FusedScorer, inputs: Inputs, folder: Path) -> None:
             "strategy": model.layer.config.strategy,
             "stages": model.layer.config.stages,
             "weights_of": model.layer.names,
-            "attention_bias": model.sight.item(),
+            "attention_bias": model.attention_bias.item(),
             "asking_tokens": ASKING_TOKENS,
         }
     if settings["lora"]:

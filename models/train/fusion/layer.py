@@ -1,4 +1,4 @@
-"""What was heard, fused into soft tokens: rows that stand in the LLM's input like embedded words.
+"""Sound and emotion as soft tokens: rows that stand in the LLM's input like embedded words.
 
     name -> features [B, T, d] + mask  ->  pool and project  ->  stages of a strategy  ->  [B, S, D]
 
@@ -15,91 +15,20 @@ torch is needed to train this; at run time `export` has made it a graph.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final, Literal
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-StrategyName = Literal["weighted", "concat", "attention", "cross_attention", "similarity"]
-TEXT: Final = "text"
-"""The modality that asks, where the strategy is cross-attention."""
-_CLOSED: Final = -1e9
-
-
-@dataclass(frozen=True)
-class Modality:
-    """One source of features."""
-
-    name: str
-    width: int
-    frames_per_token: int = 0
-    """So many frames become a soft token. 0: the features are about the whole stretch of audio,
-    and become one vector that goes with every token."""
-
-
-AUDIO: Final = Modality("audio", 288, frames_per_token=8)
-"""41.7 frames a second become 5.2 tokens."""
-EMOTION: Final = Modality("emotion", 160)
-
-
-@dataclass(frozen=True)
-class FusionLayerConfig:
-    modalities: tuple[Modality, ...] = (AUDIO, EMOTION)
-    strategy: StrategyName = "weighted"
-    stages: tuple[tuple[str, ...], ...] = (("audio", "emotion"),)
-    """Names of modalities. Cross-attention asks with `text`, which stands in no stage there."""
-    width: int = 160
-    """Inside the layer."""
-    token_width: int = 640
-    """The LLM's; Gemma 3 270M has 640."""
-    token_rms: float = 1.0
-    """Size of an embedded word as the LLM's first layer sees it; where the tokens' size starts."""
-    dropout: float = 0.1
-    modality_dropout: float = 0.15
-    """Share of training rows in which a modality is masked; never all of a row's."""
-
-    def __post_init__(self) -> None:
-        known = {modality.name for modality in self.modalities}
-        used = [name for stage in self.stages for name in stage]
-        if len(set(used)) != len(used) or not set(used) <= known:
-            raise ValueError(f"stages {self.stages} must name each of {sorted(known)} once at most")
-        if not self.stages or not all(self.stages):
-            raise ValueError("there must be a stage, and each must name a modality")
-        if self.strategy == "cross_attention" and (TEXT in used or TEXT not in known):
-            raise ValueError("cross-attention asks with the modality 'text', outside the stages")
-
-
-@dataclass(frozen=True)
-class Features:
-    """`values [B, T, d]`, and which frames there are: `mask [B, T]`, bool."""
-
-    values: Tensor
-    mask: Tensor
-
-
-@dataclass(frozen=True)
-class SoftTokens:
-    """`tokens [B, S, D]`, which of them count: `mask [B, S]`, and the share of each modality of
-    the stages, in their order, in each token: `weights [B, S, M]`; they sum to 1 where a token
-    counts."""
-
-    tokens: Tensor
-    mask: Tensor
-    weights: Tensor
-
-
-@dataclass(frozen=True)
-class _Part:
-    """A modality or a stage's result: `x [B, S, H]`, `mask [B, S]`."""
-
-    x: Tensor
-    mask: Tensor
-    timed: bool
-    """False: one vector for all steps, S = 1."""
+from streamer.models.train.fusion.modalities import (
+    TEXT,
+    Features,
+    FusionLayerConfig,
+    Modality,
+    SoftTokens,
+)
+from streamer.models.train.fusion.strategies import STRATEGIES, Part, masked_softmax
 
 
 class _Pool(nn.Module):
@@ -116,7 +45,7 @@ class _Pool(nn.Module):
         self.value = nn.Linear(width, width)
         self._dropout = dropout
 
-    def forward(self, features: Features) -> _Part:
+    def forward(self, features: Features) -> Part:
         x, mask = self.project(self.norm(features.values)), features.mask
         if self._block:
             spare = x.new_zeros(x.shape[0], self._block - 1, x.shape[2])
@@ -132,7 +61,7 @@ class _Pool(nn.Module):
         x = functional.dropout(x, self._dropout, self.training)
         shares = masked_softmax(self.score(x).squeeze(-1), mask)
         pooled = (shares.unsqueeze(-1) * self.value(x)).sum(dim=2)
-        return _Part(pooled, mask.any(dim=2), bool(self._block))
+        return Part(pooled, mask.any(dim=2), bool(self._block))
 
 
 class _Rows(nn.Module):
@@ -143,117 +72,8 @@ class _Rows(nn.Module):
         self.norm = nn.LayerNorm(modality.width)
         self.project = nn.Linear(modality.width, width)
 
-    def forward(self, features: Features) -> _Part:
-        return _Part(self.project(self.norm(features.values)), features.mask, timed=True)
-
-
-class Strategy(nn.Module):
-    """Fuses parts into one.
-
-    `forward(parts, query)` gives the fused part and the `weights [B, S, len(parts)]`, which sum to
-    1 where the fused mask is set. `query` is what cross-attention asks with; others ignore it.
-    """
-
-    def __init__(self, n_parts: int, width: int) -> None:
-        super().__init__()
-        self.project = nn.ModuleList(nn.Linear(width, width) for _ in range(n_parts))
-        self.scale = 1 / math.sqrt(width)
-
-    def forward(self, parts: Sequence[_Part], query: _Part | None) -> tuple[_Part, Tensor]:
-        x, present = _on_one_grid(parts)
-        x = torch.stack([w(x[:, :, m]) for m, w in enumerate(self.project)], dim=2)
-        weights = self.weigh(x, present)
-        fused = (weights.unsqueeze(-1) * x).sum(dim=2)
-        return _Part(fused, present.any(dim=2), timed=True), weights
-
-    def weigh(self, x: Tensor, present: Tensor) -> Tensor:
-        """Weights [B, S, M] of projected parts `x [B, S, M, H]`; 0 for those not `present`."""
-        raise NotImplementedError
-
-
-class Weighted(Strategy):
-    """F = Σ wₘ·Wₘxₘ with one learned weight a part."""
-
-    def __init__(self, n_parts: int, width: int) -> None:
-        super().__init__(n_parts, width)
-        self.logits = nn.Parameter(torch.zeros(n_parts))
-
-    def weigh(self, x: Tensor, present: Tensor) -> Tensor:
-        return masked_softmax(self.logits.expand(present.shape), present)
-
-
-class Attention(Strategy):
-    """Each step's softmax over its parts, additive attention (Bahdanau et al., 2015)."""
-
-    def __init__(self, n_parts: int, width: int) -> None:
-        super().__init__(n_parts, width)
-        self.inner = nn.Linear(width, width)
-        self.outer = nn.Linear(width, 1, bias=False)
-
-    def weigh(self, x: Tensor, present: Tensor) -> Tensor:
-        return masked_softmax(self.outer(self.inner(x).tanh()).squeeze(-1), present)
-
-
-class Similarity(Strategy):
-    """A part weighs more the more it agrees with the mean of all: softmax of dot products."""
-
-    def weigh(self, x: Tensor, present: Tensor) -> Tensor:
-        count = present.sum(dim=2, keepdim=True).clamp(min=1)
-        mean = (x * present.unsqueeze(-1)).sum(dim=2) / count
-        return masked_softmax((x * mean.unsqueeze(2)).sum(dim=-1) * self.scale, present)
-
-
-class Concat(Strategy):
-    """One matrix over all parts side by side; a learned vector says that a part is missing.
-
-    Its weights tell each present part's share in the length of what is summed.
-    """
-
-    def __init__(self, n_parts: int, width: int) -> None:
-        super().__init__(n_parts, width)
-        self.missing = nn.Parameter(torch.zeros(n_parts, width))
-
-    def forward(self, parts: Sequence[_Part], query: _Part | None) -> tuple[_Part, Tensor]:
-        x, present = _on_one_grid(parts)
-        x = torch.where(present.unsqueeze(-1), x, self.missing)
-        # The blocks of one matrix, so that each part's share can be told.
-        x = torch.stack([w(x[:, :, m]) for m, w in enumerate(self.project)], dim=2)
-        size = x.norm(dim=-1).clamp(min=1e-6) * present
-        weights = size / size.sum(dim=2, keepdim=True).clamp(min=1e-6)
-        return _Part(x.sum(dim=2), present.any(dim=2), timed=True), weights
-
-
-class CrossAttention(Strategy):
-    """softmax(QKᵀ/√d)V: the query's rows ask all steps of all parts. One token for each row."""
-
-    def __init__(self, n_parts: int, width: int) -> None:
-        super().__init__(n_parts, width)
-        self.query = nn.Linear(width, width)
-        self.keys = nn.ModuleList(nn.Linear(width, width) for _ in range(n_parts))
-
-    def forward(self, parts: Sequence[_Part], query: _Part | None) -> tuple[_Part, Tensor]:
-        if query is None:
-            raise ValueError("cross-attention needs the modality 'text' to ask with")
-        keys = torch.cat([k(part.x) for k, part in zip(self.keys, parts, strict=True)], dim=1)
-        values = torch.cat([v(part.x) for v, part in zip(self.project, parts, strict=True)], dim=1)
-        open_ = torch.cat([part.mask for part in parts], dim=1).unsqueeze(1)
-        scores = self.query(query.x) @ keys.transpose(1, 2) * self.scale
-        shares = masked_softmax(scores, open_.expand(scores.shape))
-        mask = query.mask & open_.any(dim=2)
-        sums, at = [], 0
-        for part in parts:
-            sums.append(shares[:, :, at : at + part.x.shape[1]].sum(dim=2))
-            at += part.x.shape[1]
-        return _Part(shares @ values, mask, timed=True), torch.stack(sums, dim=2)
-
-
-STRATEGIES: Final[Mapping[StrategyName, type[Strategy]]] = {
-    "weighted": Weighted,
-    "concat": Concat,
-    "attention": Attention,
-    "cross_attention": CrossAttention,
-    "similarity": Similarity,
-}
+    def forward(self, features: Features) -> Part:
+        return Part(self.project(self.norm(features.values)), features.mask, timed=True)
 
 
 class FusionLayer(nn.Module):
@@ -319,9 +139,9 @@ class FusionLayer(nn.Module):
         scale = tokens.square().mean(dim=-1, keepdim=True).add(1e-6).rsqrt()
         return SoftTokens(tokens * scale * self.size, state.mask, shares)
 
-    def _nothing(self, like: Tensor) -> _Part:
+    def _nothing(self, like: Tensor) -> Part:
         x = like.new_zeros(like.shape[0], 1, self.config.width)
-        return _Part(x, x.new_zeros(x.shape[:2], dtype=torch.bool), timed=False)
+        return Part(x, x.new_zeros(x.shape[:2], dtype=torch.bool), timed=False)
 
     def _drop(self, modalities: Mapping[str, Features]) -> dict[str, Features]:
         """Mask modalities of some rows at random, but leave each row one that it has."""
@@ -335,44 +155,6 @@ class FusionLayer(nn.Module):
             mask = features.mask & kept[:, index : index + 1]
             given[name] = Features(features.values, mask)
         return given
-
-
-def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
-    """Softmax of the last dimension over what the mask leaves; zeros where it leaves nothing."""
-    closed = scores.masked_fill(~mask, _CLOSED)
-    return closed.softmax(dim=-1) * mask
-
-
-def _on_one_grid(parts: Sequence[_Part]) -> tuple[Tensor, Tensor]:
-    """All parts at each step: `[B, S, M, H]`, and which are present: `[B, S, M]`.
-
-    Parts in time run side by side from their first step on. The others go with every step that
-    has one of those, and with the first step alone if there is none.
-    """
-    # Room for all, one behind the other: the largest would not stay open in an exported graph.
-    lengths = [part.x.shape[1] for part in parts if part.timed]
-    steps = sum(lengths) if lengths else 1
-    some = parts[0].x
-    running = some.new_zeros(some.shape[0], steps, dtype=torch.bool)
-    for part in parts:
-        if part.timed:
-            running = running | _longer(part, steps).mask
-    first = torch.arange(steps, device=some.device) == 0
-    running = running | (first & ~running.any(dim=1, keepdim=True))
-    grid = [
-        _longer(part, steps)
-        if part.timed
-        else _Part(part.x.expand(-1, steps, -1), part.mask & running, timed=True)
-        for part in parts
-    ]
-    x = torch.stack([part.x for part in grid], dim=2)
-    return x, torch.stack([part.mask for part in grid], dim=2)
-
-
-def _longer(part: _Part, steps: int) -> _Part:
-    missing = steps - part.x.shape[1]
-    x = functional.pad(part.x, (0, 0, 0, missing))
-    return _Part(x, functional.pad(part.mask, (0, missing)), part.timed)
 
 
 def _divided(weights: Tensor, before: Tensor) -> Tensor:

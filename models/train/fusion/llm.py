@@ -28,7 +28,7 @@ from streamer.models.llm.gemma_graph import shortlist
 from streamer.models.llm.lora import DOWN, UP
 from streamer.models.store.catalog import GEMMA
 from streamer.models.store.zoo import Zoo
-from streamer.models.train.fusion.layer import SoftTokens
+from streamer.models.train.fusion.modalities import SoftTokens
 
 _CLOSED: Final = -1e9
 
@@ -156,13 +156,13 @@ class TunedGemma(nn.Module):
         return found
 
     def forward(
-        self, trees: Sequence[Tree], soft: SoftTokens | None, sight: Tensor | None
+        self, trees: Sequence[Tree], soft: SoftTokens | None, attention_bias: Tensor | None
     ) -> list[Tensor]:
         """Log-probability (nats) of each option of each tree.
 
         Args:
             soft: tokens for each tree, in the order of `trees`.
-            sight: a number added to the attention's scores on soft tokens (nats), so that
+            attention_bias: a number added to the attention's scores on soft tokens (nats), so that
                 training can begin with the LLM as it was.
         """
         length = max(len(tree.context) + len(tree.nodes) for tree in trees)
@@ -177,9 +177,9 @@ class TunedGemma(nn.Module):
         sees |= torch.eye(length + n_soft, dtype=torch.bool)
         mask = torch.where(sees, 0.0, _CLOSED)
         embedded = self.embedded(ids)
-        if soft is not None and sight is not None:
+        if soft is not None and attention_bias is not None:
             embedded = torch.cat([embedded, soft.tokens.to(embedded.dtype)], dim=1)
-            columns = functional.pad(sight.expand(n_soft), (length, 0))
+            columns = functional.pad(attention_bias.expand(n_soft), (length, 0))
             rows = functional.pad(torch.ones(length), (0, n_soft))
             mask = mask + rows[:, None] * columns[None]
         mask = mask.to(embedded.dtype).unsqueeze(1)

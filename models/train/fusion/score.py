@@ -15,14 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from streamer.models.train.fusion.data import Decision, Halves
-from streamer.models.train.fusion.layer import (
-    TEXT,
-    Features,
-    FusionLayer,
-    FusionLayerConfig,
-    SoftTokens,
-)
+from streamer.models.train.fusion.layer import FusionLayer
 from streamer.models.train.fusion.llm import Tree, TunedGemma, tree_of
+from streamer.models.train.fusion.modalities import TEXT, Features, FusionLayerConfig, SoftTokens
 
 NEWLINE: Final = "\n"
 ASKING_TOKENS: Final = 12
@@ -46,7 +41,7 @@ class FusedScorer(nn.Module):
     """Everything that has trained parameters, around the LLM."""
 
     def __init__(
-        self, llm: TunedGemma, layer: FusionLayerConfig | None, w_llm: float, sight: float
+        self, llm: TunedGemma, layer: FusionLayerConfig | None, w_llm: float, attention_bias: float
     ) -> None:
         super().__init__()
         self.llm = llm
@@ -58,13 +53,15 @@ class FusedScorer(nn.Module):
         self.w_word = nn.Parameter(torch.tensor(0.0))
         self.sharpness = nn.Parameter(torch.tensor(0.0))
         """Logarithm; of the listwise loss, it changes no choice."""
-        self.sight = nn.Parameter(torch.tensor(sight))
+        self.attention_bias = nn.Parameter(torch.tensor(attention_bias))
 
     def forward(self, decisions: Sequence[Decision], inputs: Inputs) -> list[Tensor]:
         """Log-probability of each option of each decision by the LLM, nats."""
         trees = [self._tree(decision, inputs) for decision in decisions]
         soft = self._soft(decisions, trees, inputs)
-        found: list[Tensor] = self.llm(trees, soft, self.sight if soft is not None else None)
+        found: list[Tensor] = self.llm(
+            trees, soft, self.attention_bias if soft is not None else None
+        )
         return found
 
     def fused(self, decision: Decision, llm: Tensor) -> Tensor:

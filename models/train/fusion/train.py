@@ -62,7 +62,7 @@ class Trainer:
         self._train, self._dev = train, dev
         self._rng = random.Random(config.seed)
         self.model = FusedScorer(
-            TunedGemma(llm, config.lora), config.layer, config.w_llm, config.sight
+            TunedGemma(llm, config.lora), config.layer, config.w_llm, config.attention_bias
         )
         self._steps = max(1, len(train) // config.batch_size)
         self._optimizer = torch.optim.AdamW(self._groups())
@@ -146,8 +146,8 @@ class Trainer:
             self.best_loss, self.best_look, self.best_state = loss, self.looks, self._state()
         writer.add_scalar("dev/loss", loss, self.looks)
         writer.add_scalar("dev/excess_errors", more, self.looks)
-        shown = (self.looks, loss, more, self.model.w_llm.item(), self.model.sight.item())
-        _LOG.info("look %d: dev loss %.4f, excess errors %d, w_llm %.3f, sight %.2f", *shown)
+        shown = (self.looks, loss, more, self.model.w_llm.item(), self.model.attention_bias.item())
+        _LOG.info("look %d: dev loss %.4f, excess errors %d, w_llm %.3f, bias %.2f", *shown)
 
     def _tired(self) -> bool:
         return self.looks - self.best_look >= self.config.patience
@@ -314,7 +314,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--epochs", type=int, default=FusionTrainConfig.epochs)
     parser.add_argument("--max-train", type=int, default=FusionTrainConfig.max_train)
     parser.add_argument("--max-dev", type=int, default=FusionTrainConfig.max_dev)
-    parser.add_argument("--sight", type=float, default=FusionTrainConfig.sight)
+    parser.add_argument("--attention-bias", type=float, default=FusionTrainConfig.attention_bias)
     parser.add_argument("--evaluations", type=int, default=FusionTrainConfig.evaluations)
     parser.add_argument("--seed", type=int, default=FusionTrainConfig.seed)
     parser.add_argument("--threads", type=int, default=FusionTrainConfig.threads)
@@ -330,7 +330,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         evaluations=args.evaluations,
         max_train=args.max_train,
         max_dev=args.max_dev,
-        sight=args.sight,
+        attention_bias=args.attention_bias,
         seed=args.seed,
         threads=args.threads,
         max_minutes=args.max_minutes,

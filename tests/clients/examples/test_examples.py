@@ -13,7 +13,7 @@ import pytest
 
 from streamer.audio.files import read_samples
 from streamer.client import StartMessage, connect
-from streamer.client.bundled_speech import bundled_speech
+from streamer.client.bundled import bundled_speech
 from streamer.client.examples import caption_microphone
 from streamer.client.files import stream_samples
 from streamer.recognition.engine import Engine

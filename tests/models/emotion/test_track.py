@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import math
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -126,18 +124,6 @@ def test_an_unsure_segment_is_unknown() -> None:
     live = track.segment(0, 4 * RATE)
     assert sum(live.probs.values()) == pytest.approx(1)
     assert EmotionTrack(TrackOptions(unknown_below=1.0)).segment(0, RATE).label == UNKNOWN
-
-
-def test_words_have_a_say_in_a_segment() -> None:
-    track = EmotionTrack()
-    track.update(scores(sad=0.5, happy=0.4), 3 * RATE)
-    words = {name: 1.0 if name == "happy" else 0.0 for name in scores().probs}
-    assert track.segment(0, 3 * RATE).label == "sad"
-    live = track.segment(0, 3 * RATE, lambda emotions: {name: words[name] for name in emotions})
-    assert live.label == "happy"
-    assert sum(live.probs.values()) == pytest.approx(1)
-    assert live.probs["happy"] / live.probs["sad"] == pytest.approx(0.8 * math.e, rel=1e-3)
-    assert track.segment(0, 3 * RATE, lambda emotions: {}) == track.segment(0, 3 * RATE)
 
 
 def test_an_empty_segment_is_refused() -> None:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.models.fusion.score import Candidate, FusionWeights, LlmFusion, opening_text
-from streamer.models.llm.contract import Ask
+from streamer.models.fusion.score import Candidate, FusionWeights, LlmFusion, initial_prompt
+from streamer.models.llm.contract import LlmRequest
 
 
 class ScriptedScorer:
@@ -23,16 +23,16 @@ class ScriptedScorer:
     def extend(self, context: list[str], text: str) -> None:
         context.append(text)
 
-    def score(self, asked: Sequence[Ask]) -> list[list[float]]:
-        self.asked.extend(list(ask.texts) for ask in asked)
+    def score(self, requests: Sequence[LlmRequest]) -> list[list[float]]:
+        self.asked.extend(list(request.texts) for request in requests)
         return [
-            [sum(self.prices.get(word, -1.0) for word in text.split()) for text in ask.texts]
-            for ask in asked
+            [sum(self.prices.get(word, -1.0) for word in text.split()) for text in request.texts]
+            for request in requests
         ]
 
 
-def fused(scorer: ScriptedScorer, llm: float, word: float, opening: str = "") -> LlmFusion:
-    return LlmFusion(scorer, FusionWeights(llm=llm, word=word), opening)  # type: ignore[arg-type]
+def fused(scorer: ScriptedScorer, llm: float, word: float, prompt: str = "") -> LlmFusion:
+    return LlmFusion(scorer, FusionWeights(llm=llm, word=word), prompt)  # type: ignore[arg-type]
 
 
 @given(st.lists(st.builds(Candidate, st.text("ab ", max_size=9), st.floats(-90, 0)), min_size=1))
@@ -61,46 +61,6 @@ def test_committed_words_extend_the_context() -> None:
     assert fusion._context == ["Ahoy.\n", " one two", " three"]
 
 
-class Diarist(ScriptedScorer):
-    """Writes `(sad)` behind sad words, and `(happy)` often, whatever was said."""
-
-    def score(self, asked: Sequence[Ask]) -> list[list[float]]:
-        self.asked.extend(list(ask.texts) for ask in asked)
-        likely = {" (sad)": -9.0, " (happy)": -2.0}
-        return [
-            [
-                likely[text] + (5.0 if "sad" in text and "alas" in "".join(ask.context) else 0.0)
-                for text in ask.texts
-            ]
-            for ask in asked
-        ]
-
-
-def test_the_emotion_token_speaks_for_what_the_words_tell() -> None:
-    scorer = Diarist()
-    fusion = LlmFusion(scorer, FusionWeights(emotion_token=0.5), "")  # type: ignore[arg-type]
-    assert fusion.felt(["sad", "happy"]) == {"sad": 0.0, "happy": 0.0}
-    fusion.append("alas")
-    assert fusion.felt(["sad", "happy"]) == {"sad": 2.5, "happy": 0.0}
-
-
-def test_without_weight_the_emotion_token_is_not_even_asked_for() -> None:
-    scorer = Diarist()
-    assert LlmFusion(scorer, FusionWeights(), "").felt(["sad", "happy"]) == {}  # type: ignore[arg-type]
-    assert scorer.asked == []
-
-
-@pytest.mark.parametrize("told", [True, False])
-def test_a_change_of_emotion_is_a_stage_direction_if_it_is_wanted(told: bool) -> None:
-    weights = FusionWeights(emotion_in_context=told)
-    fusion = LlmFusion(ScriptedScorer(), weights, "")  # type: ignore[arg-type]
-    for emotion, said in (("sad", "one"), ("sad", "two"), ("happy", "three")):
-        fusion.hear(emotion)
-        fusion.append(said)
-    directions = [" (sad)", " one", " two", " (happy)", " three"]
-    assert fusion._context[1:] == [text for text in directions if told or "(" not in text]
-
-
 @pytest.mark.parametrize(
     ("context", "hot_words", "expected"),
     [
@@ -110,5 +70,5 @@ def test_a_change_of_emotion_is_a_stage_direction_if_it_is_wanted(told: bool) ->
         ("A talk.", ("Ada",), "Names and terms: Ada.\nA talk.\n"),
     ],
 )
-def test_the_opening_text(context: str, hot_words: tuple[str, ...], expected: str) -> None:
-    assert opening_text(context, hot_words) == expected
+def test_the_initial_prompt(context: str, hot_words: tuple[str, ...], expected: str) -> None:
+    assert initial_prompt(context, hot_words) == expected

@@ -9,15 +9,16 @@ import pytest
 import torch
 
 from streamer.models.errors import ModelCorruptError, ModelError, ModelMissingError
-from streamer.models.fusion.score import Candidate, FusionWeights, LlmFusion
+from streamer.models.fusion.audio_aware import AudioAwareFusion
+from streamer.models.fusion.score import Candidate, FusionWeights
 from streamer.models.fusion.soft_tokens import LAYER_FILE
-from streamer.models.fusion.trained import SETTINGS_FILE, TrainedFusion, read_fusion
+from streamer.models.fusion.trained import SETTINGS_FILE, read_fusion
 from streamer.models.llm.gemma_graph import build_graphs
 from streamer.models.llm.loading import open_llm
 from streamer.models.llm.lora import merge_lora
+from streamer.models.store.catalog import MOONSHINE
 from streamer.models.train.fusion.ablation import load_trained
 from streamer.models.train.fusion.export import export_fusion
-from streamer.recognition.engine import EngineOptions, _trained_fusion
 from tests.models.train.fusion.test_train import heard, question, work
 
 __all__ = ["work"]
@@ -37,23 +38,24 @@ def served(
     work: Path,
     exported: Path,
     tmp_path_factory: pytest.TempPathFactory,
-) -> LlmFusion:
+) -> AudioAwareFusion:
     """The trained fusion as a session has it: eight-bit graphs, no torch."""
     merged, graphs = (tmp_path_factory.mktemp(name) for name in ("merged", "graphs"))
     shutil.copytree(work / "llm", merged, dirs_exist_ok=True)
-    trained = read_fusion(exported)
+    trained = read_fusion(exported, speech_model=MOONSHINE.name)
     assert trained.lora is not None
+    assert trained.inputs is not None
     merge_lora(merged, trained.lora)
     build_graphs(merged, graphs)
     weights = trained.weights(FusionWeights())
-    return LlmFusion(open_llm(graphs, threads=1), weights, "w5", trained.layer)
+    return AudioAwareFusion(open_llm(graphs, threads=1), weights, "w5", trained.inputs)
 
 
-def test_served_it_hears_what_it_was_trained_to_hear(served: LlmFusion) -> None:
+def test_served_it_hears_what_it_was_trained_to_hear(served: AudioAwareFusion) -> None:
     right = 0
     for seed in range(100, 120):
         loud = bool(seed % 2)
-        served.perceive("audio", heard(loud, seed).astype(np.float32))
+        served.set_features("audio", heard(loud, seed).astype(np.float32))
         first, second = served.terms(CANDIDATES)
         right += (first.total > second.total) == loud
         assert first.shares == second.shares == {"audio": 1.0, "emotion": 0.0}
@@ -61,12 +63,12 @@ def test_served_it_hears_what_it_was_trained_to_hear(served: LlmFusion) -> None:
 
 
 @torch.inference_mode()
-def test_served_it_scores_as_in_training(work: Path, served: LlmFusion) -> None:
+def test_served_it_scores_as_in_training(work: Path, served: AudioAwareFusion) -> None:
     model, config = load_trained(work, work / "llm")
     for seed in range(100, 104):
         asked = question(bool(seed % 2), seed)
         trained = model([asked], config.inputs)[0]
-        served.perceive("audio", asked.audio.astype(np.float32))
+        served.set_features("audio", asked.audio.astype(np.float32))
         terms = served.terms(CANDIDATES)
         expected = model.w_llm.item() * float(trained[0] - trained[1])
         assert terms[0].text - terms[1].text == pytest.approx(expected, rel=0.15, abs=0.3)
@@ -80,36 +82,35 @@ def test_it_hears_before_the_first_word_too(exported: Path) -> None:
             opened.append(text)
             return [text]
 
-    layer = read_fusion(exported).layer
-    for opening, expected in (("", "\n"), ("A talk.\n", "A talk.\n")):
-        LlmFusion(Scorer(), FusionWeights(), opening, layer)  # type: ignore[arg-type]
+    inputs = read_fusion(exported, speech_model=MOONSHINE.name).inputs
+    assert inputs is not None
+    for prompt, expected in (("", "\n"), ("A talk.\n", "A talk.\n")):
+        AudioAwareFusion(Scorer(), FusionWeights(), prompt, inputs)  # type: ignore[arg-type]
         assert opened[-1] == expected
 
 
-def test_what_it_does_not_hear_it_is_not_told(served: LlmFusion) -> None:
-    served.perceive("audio", heard(True, 1).astype(np.float32))
+def test_what_it_does_not_hear_it_is_not_told(served: AudioAwareFusion) -> None:
+    served.set_features("audio", heard(True, 1).astype(np.float32))
     before = served.terms(CANDIDATES)
-    served.perceive("emotion", np.ones((9, 160), np.float32))  # it was trained without
+    served.set_features("emotion", np.ones((9, 160), np.float32))  # it was trained without
     assert served.terms(CANDIDATES) == before
 
 
 def test_a_folder_that_holds_no_fusion_is_named(exported: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelMissingError, match="no trained fusion"):
-        read_fusion(tmp_path / "nowhere")
+        read_fusion(tmp_path / "nowhere", speech_model=MOONSHINE.name)
     shutil.copytree(exported, tmp_path / "half")
     (tmp_path / "half" / LAYER_FILE).unlink()
     with pytest.raises(ModelCorruptError, match=f"{LAYER_FILE} is missing"):
-        read_fusion(tmp_path / "half")
+        read_fusion(tmp_path / "half", speech_model=MOONSHINE.name)
     (tmp_path / "half" / SETTINGS_FILE).write_text("{}")
     with pytest.raises(ModelCorruptError, match="does not describe"):
-        read_fusion(tmp_path / "half")
+        read_fusion(tmp_path / "half", speech_model=MOONSHINE.name)
 
 
 def test_it_hears_the_speech_model_it_was_trained_on_only(exported: Path) -> None:
     with pytest.raises(ModelError, match="trained to hear moonshine"):
-        _trained_fusion(EngineOptions(fusion=exported, speech_model="elsewhere"))
-    assert _trained_fusion(EngineOptions(fusion=exported)) is not None
-    assert _trained_fusion(EngineOptions()) is None
+        read_fusion(exported, speech_model="elsewhere")
 
 
 def test_without_updates_and_layer_only_the_weights_are_new(exported: Path, tmp_path: Path) -> None:
@@ -117,7 +118,7 @@ def test_without_updates_and_layer_only_the_weights_are_new(exported: Path, tmp_
     settings |= {"lora": False, "layer": None, "w_llm": 0.3}
     settings["inputs"]["audio"] = False
     (tmp_path / SETTINGS_FILE).write_text(json.dumps(settings))
-    trained: TrainedFusion = read_fusion(tmp_path)
+    trained = read_fusion(tmp_path, speech_model="elsewhere")
     weights = trained.weights(FusionWeights())
-    assert (trained.lora, trained.layer) == (None, None)
-    assert (weights.llm, weights.heard, weights.hot_word) == (0.3, (), FusionWeights().hot_word)
+    assert (trained.lora, trained.inputs) == (None, None)
+    assert (weights.llm, weights.hot_word) == (0.3, FusionWeights().hot_word)

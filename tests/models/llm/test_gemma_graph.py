@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from streamer.models.llm.contract import Question
+from streamer.models.llm.contract import LlmTokenRequest
 from streamer.models.llm.gemma import Gemma
 from streamer.models.llm.gemma_graph import (
     UnsupportedGemmaError,
@@ -47,7 +47,7 @@ def test_a_token_is_computed_once_however_many_hypotheses_share_it(tmp_path: Pat
     tree = gemma.new_cache()
 
     def ask(context: list[int], rows: list[list[int]], shared: int) -> list[float]:
-        return gemma.logprobs([Question(context, tree, rows, shared)])[0]
+        return gemma.logprobs([LlmTokenRequest(context, tree, rows, shared)])[0]
 
     first = ask([BOS, 10, 11], [[20, 21, 22], [20, 21, 23], [20, 24]], 1)
     assert fed == [5]  # the context, 20 and 21; the last tokens are only looked up
@@ -66,11 +66,11 @@ def test_many_hypotheses_of_many_sessions_may_share_a_pass(tmp_path: Path) -> No
     rng = np.random.default_rng(0)
     rows = [rng.integers(4, 60, 30).tolist() for _ in range(12)]
 
-    def question(rows: list[list[int]]) -> Question:
-        return Question([BOS, 10], gemma.new_cache(), rows, 0)
+    def request(rows: list[list[int]]) -> LlmTokenRequest:
+        return LlmTokenRequest([BOS, 10], gemma.new_cache(), rows, 0)
 
-    together = gemma.logprobs([question(rows), question(rows[:6])])  # more than 512 tokens
-    apart = [gemma.logprobs([question([row])])[0][0] for row in rows]
+    together = gemma.logprobs([request(rows), request(rows[:6])])  # more than 512 tokens
+    apart = [gemma.logprobs([request([row])])[0][0] for row in rows]
     np.testing.assert_allclose(together[0], apart, rtol=1e-4)
     np.testing.assert_allclose(together[1], apart[:6], rtol=1e-4)
 

@@ -12,7 +12,7 @@ import torch
 import transformers
 
 from streamer.models.errors import ModelCorruptError, ModelMissingError
-from streamer.models.llm.contract import Ask
+from streamer.models.llm.contract import LlmRequest
 from streamer.models.llm.loading import load_llm
 from streamer.models.llm.scorer import LlmScorer
 from streamer.models.store.zoo import Zoo
@@ -72,7 +72,7 @@ def test_any_kind_scores_as_in_a_plain_full_pass(kind: str, tmp_path: Path) -> N
         first = len(context.tokens)
         return sum(float(logprobs[at - 1, tokens[at]]) for at in range(first, len(tokens)))
 
-    (scores,) = scorer.score([Ask(context, TEXTS)])
+    (scores,) = scorer.score([LlmRequest(context, TEXTS)])
     for one, other in itertools.combinations(range(len(TEXTS)), 2):
         difference = expected(TEXTS[one]) - expected(TEXTS[other])
         assert scores[one] - scores[other] == pytest.approx(difference, abs=WITHIN)

@@ -11,8 +11,8 @@ from transformers import AutoModelForCausalLM
 from streamer.models.llm.contract import (
     KEPT_CONTEXT_TOKENS,
     MAX_CONTEXT_TOKENS,
-    Ask,
     LlmContext,
+    LlmRequest,
     SoftPrompt,
 )
 from streamer.models.llm.gemma_graph import build_graphs
@@ -61,7 +61,7 @@ def _plain_model(folder: Path) -> torch.nn.Module:
 
 
 def score(scorer: LlmScorer, context: LlmContext, texts: list[str]) -> list[float]:
-    return scorer.score([Ask(context, texts)])[0]
+    return scorer.score([LlmRequest(context, texts)])[0]
 
 
 def assert_scores_agree(
@@ -109,7 +109,10 @@ def test_sessions_that_share_a_pass_do_not_touch_each_other(scorer: LlmScorer) -
     openings = ["", " w1 w2 w3", " " + " ".join(WORDS), " w4"]
     texts = [CASES[1], [" w7"], CASES[0], CASES[4]]
     together = scorer.score(
-        [Ask(scorer.context(opening), some) for opening, some in zip(openings, texts, strict=True)]
+        [
+            LlmRequest(scorer.context(opening), some)
+            for opening, some in zip(openings, texts, strict=True)
+        ]
     )
     for opening, some, scores in zip(openings, texts, together, strict=True):
         alone = score(scorer, scorer.context(opening), some)
@@ -123,19 +126,19 @@ def test_soft_tokens_stand_before_the_last_word(folders: dict[str, Path], plain:
     context = scorer.context("w1 w2")
     words = scorer.tokens("w3 w4 w5")
     embed = _plain_model(plain).get_input_embeddings()  # type: ignore[operator]
-    heard = embed(torch.tensor(words)).numpy()
-    for texts in (CASES[1], CASES[0]):  # what is heard changes with every question
+    rows = embed(torch.tensor(words)).numpy()
+    for texts in (CASES[1], CASES[0]):  # the soft prompt changes with every request
         *before, last = context.tokens
         spelled = LlmContext([*before, *words, last], scorer.context().cache)
-        assert scorer.score([Ask(context, texts, SoftPrompt(heard))])[0] == pytest.approx(
+        assert scorer.score([LlmRequest(context, texts, SoftPrompt(rows))])[0] == pytest.approx(
             score(scorer, spelled, texts), abs=WITHIN
         )
         unseen = [
-            scorer.score([Ask(context, texts, SoftPrompt(rows, attention_bias=-50.0))])[0]
-            for rows in (heard, heard[::-1])
+            scorer.score([LlmRequest(context, texts, SoftPrompt(each, attention_bias=-50.0))])[0]
+            for each in (rows, rows[::-1])
         ]
         assert unseen[0] == pytest.approx(unseen[1], abs=WITHIN)
-        heard, words = heard[:-1], words[:-1]
+        rows, words = rows[:-1], words[:-1]
     scorer.extend(context, " w3")
     fresh = LlmContext(list(context.tokens), scorer.context().cache)
     assert score(scorer, context, CASES[1]) == pytest.approx(

@@ -13,17 +13,17 @@ def fill(tree: TokenTree) -> None:
     """Values that tell which path from the root they belong to."""
     values = [float(hash(path) % 1_000_003) for path in paths_of(tree)][tree.n_known :]
     column = np.array(values, np.float32)[:, None]
-    tree.sight()
+    tree.attention()
     tree.fill(np.stack([column, -column]), column)
 
 
 def paths_of(tree: TokenTree) -> list[tuple[int, ...]]:
-    """Each node's tokens from the root, by what it sees."""
+    """Each node's tokens from the root, by what it attends to."""
     total = len(tree.tokens)
-    sees = np.zeros((total, total), np.bool_)
-    sees[: tree.n_known, : tree.n_known] = tree._sees[: tree.n_known, : tree.n_known]
-    sees[tree.n_known :] = tree.sight()
-    return [tuple(tree.tokens[i] for i in np.flatnonzero(row)) for row in sees]
+    attends = np.zeros((total, total), np.bool_)
+    attends[: tree.n_known, : tree.n_known] = tree._attends[: tree.n_known, : tree.n_known]
+    attends[tree.n_known :] = tree.attention()
+    return [tuple(tree.tokens[i] for i in np.flatnonzero(row)) for row in attends]
 
 
 @given(st.lists(PATHS, min_size=1, max_size=4))

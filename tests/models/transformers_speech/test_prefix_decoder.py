@@ -55,11 +55,11 @@ def sound(clips: list[Clip]) -> Floats:
 @pytest.fixture(scope="module")
 def audio(model: TransformersSpeech, sound: Floats) -> WindowAudio:
     """Of some windows the one that the model has the most to say about."""
-    windows = [hear(model, sound[:end]) for end in range(16_000, len(sound) + 1, 8_000)]
-    return max(windows, key=lambda heard: len(model.follow(heard, Prompt(), [], [], 30).tokens))
+    windows = [encoded(model, sound[:end]) for end in range(16_000, len(sound) + 1, 8_000)]
+    return max(windows, key=lambda audio: len(model.draft(audio, Prompt(), [], [], 30).tokens))
 
 
-def hear(model: TransformersSpeech, sound: Floats) -> WindowAudio:
+def encoded(model: TransformersSpeech, sound: Floats) -> WindowAudio:
     """As a step does, with some silence behind."""
     padded = np.append(sound, np.zeros(SILENT_SAMPLES, np.float32))
     return model.encode(padded, len(sound))
@@ -70,38 +70,38 @@ def ids(found: Continuation) -> list[int]:
 
 
 def test_it_hears(model: TransformersSpeech, sound: Floats) -> None:
-    heard = {
-        tuple(ids(model.follow(hear(model, part), Prompt(), [], [], 30)))
+    found = {
+        tuple(ids(model.draft(encoded(model, part), Prompt(), [], [], 30)))
         for part in (sound, sound[:48_000], sound[16_000:], np.zeros_like(sound))
     }
-    assert len(heard) > 1
+    assert len(found) > 1
 
 
 def test_a_guess_costs_nothing_and_changes_nothing(
     model: TransformersSpeech, audio: WindowAudio
 ) -> None:
-    plain = model.follow(audio, Prompt(), [], [], 30)
+    plain = model.draft(audio, Prompt(), [], [], 30)
     said = ids(plain)
     assert len(said) >= 2
     wrong = [*said[:1], said[1] + 1, *said[2:]]
     for guess in (said, said[:1], wrong, wrong[1:]):
-        guessed = model.follow(audio, Prompt(), [], guess, 30)
+        guessed = model.draft(audio, Prompt(), [], guess, 30)
         assert ids(guessed) == said
         assert guessed.ended == plain.ended
         assert guessed.logprob == pytest.approx(plain.logprob, abs=1e-3)
 
 
 def test_given_tokens_are_built_upon(model: TransformersSpeech, audio: WindowAudio) -> None:
-    plain = model.follow(audio, Prompt(), [], [], 30)
+    plain = model.draft(audio, Prompt(), [], [], 30)
     said = ids(plain)
     for n_given in (1, len(said)):
         assert (
-            ids(model.follow(audio, Prompt(), said[:n_given], [], 30))[: 30 - n_given]
+            ids(model.draft(audio, Prompt(), said[:n_given], [], 30))[: 30 - n_given]
             == (said[n_given:])
         )
     # What was never said is taken for said, too.
     given = [said[0], model.tokenizer.encode("bus")[0]]
-    after = model.follow(audio, Prompt(), given, [], 30)
+    after = model.draft(audio, Prompt(), given, [], 30)
     (judged,) = model.score(audio, Prompt(), [], [[*given, *ids(after)]])
     assert sum(token.logprob for token in judged.tokens[2:]) == pytest.approx(
         sum(token.logprob for token in after.tokens), abs=1e-3
@@ -129,7 +129,7 @@ def test_a_client_cannot_write_the_prompt_itself(
 
 
 def test_times_lie_in_the_sound(model: TransformersSpeech, audio: WindowAudio) -> None:
-    tokens = model.follow(audio, Prompt(), [], [], 30).tokens
+    tokens = model.draft(audio, Prompt(), [], [], 30).tokens
     assert all(0 <= token.frame <= audio.n_samples // FRAME_SAMPLES for token in tokens)
     assert all(token.logprob <= 0 for token in tokens)
 
@@ -151,7 +151,7 @@ def test_a_beam_gives_other_sentences_with_their_likelihood(
 
 def test_only_words_come(model: TransformersSpeech, sound: Floats) -> None:
     for end in range(16_000, len(sound), 16_000):
-        tokens = ids(model.follow(hear(model, sound[:end]), Prompt(), [], [], 40))
+        tokens = ids(model.draft(encoded(model, sound[:end]), Prompt(), [], [], 40))
         text = model.tokenizer.decode(tokens)
         assert not set("<>|[]\ufffd") & set(text)
         assert "(" not in text or not model.name.endswith("whisper")

@@ -43,14 +43,14 @@ def sound(clips: list[Clip]) -> Floats:
     return clips[-1].samples[: 50 * TOKEN_SAMPLES]
 
 
-def hear(model: RealtimeSpeech, sound: Floats) -> WindowAudio:
+def encoded(model: RealtimeSpeech, sound: Floats) -> WindowAudio:
     return model.encode(sound, len(sound))
 
 
-def follow(
+def draft(
     model: RealtimeSpeech, audio: WindowAudio, given: list[int], guess: list[int]
 ) -> Continuation:
-    return model.follow(audio, Prompt(), given, guess, 60)
+    return model.draft(audio, Prompt(), given, guess, 60)
 
 
 def ids(found: Continuation) -> list[int]:
@@ -58,8 +58,8 @@ def ids(found: Continuation) -> list[int]:
 
 
 def test_what_was_heard_stays_as_it_was(model: RealtimeSpeech, sound: Floats) -> None:
-    short = follow(model, hear(model, sound[: 30 * TOKEN_SAMPLES]), [], [])
-    long = follow(model, hear(model, sound), [], [])
+    short = draft(model, encoded(model, sound[: 30 * TOKEN_SAMPLES]), [], [])
+    long = draft(model, encoded(model, sound), [], [])
     # All but what rests on the silence behind the shorter one.
     settled = (30 - N_DELAY_TOKENS) * TOKEN_SAMPLES // FRAME_SAMPLES
     beginning = [token for token in short.tokens if token.frame < settled]
@@ -71,33 +71,33 @@ def test_a_known_stream_goes_through_at_once(model: RealtimeSpeech, sound: Float
     passes: list[int] = []
     language_model: Any = model._loaded.model.model.language_model
     handle = language_model.register_forward_hook(lambda *_: passes.append(1))
-    audio = hear(model, sound)
-    plain = ids(follow(model, audio, [], []))
+    audio = encoded(model, sound)
+    plain = ids(draft(model, audio, [], []))
     assert len(passes) > len(sound) // TOKEN_SAMPLES
     for given, guess in [([], plain), (plain[:3], plain[3:])]:
         passes.clear()
-        assert [*given, *ids(follow(model, audio, given, guess))] == plain
+        assert [*given, *ids(draft(model, audio, given, guess))] == plain
         assert len(passes) <= 2
     passes.clear()
-    longer = hear(model, np.append(sound, np.zeros(4 * TOKEN_SAMPLES, np.float32)))
-    follow(model, longer, [], plain)
+    longer = encoded(model, np.append(sound, np.zeros(4 * TOKEN_SAMPLES, np.float32)))
+    draft(model, longer, [], plain)
     assert len(passes) <= 4 + N_DELAY_TOKENS + FLUSH_TOKENS + 2
     handle.remove()
 
 
 def test_given_words_have_their_place_in_the_stream(model: RealtimeSpeech, sound: Floats) -> None:
-    audio = hear(model, sound)
-    plain = follow(model, audio, [], [])
-    assert ids(follow(model, audio, ids(plain)[:4], [])) == ids(plain)[4:]
+    audio = encoded(model, sound)
+    plain = draft(model, audio, [], [])
+    assert ids(draft(model, audio, ids(plain)[:4], [])) == ids(plain)[4:]
     # Words that were never heard are given nevertheless, and take their time.
     strange = model.tokenizer.encode("bus bus bus")
-    after = follow(model, audio, strange, [])
+    after = draft(model, audio, strange, [])
     assert after.ended
     assert after.tokens[0].frame > plain.tokens[0].frame
 
 
 def test_times_rise_within_the_sound(model: RealtimeSpeech, sound: Floats) -> None:
-    frames = [token.frame for token in follow(model, hear(model, sound), [], []).tokens]
+    frames = [token.frame for token in draft(model, encoded(model, sound), [], []).tokens]
     assert frames == sorted(frames)
     assert frames[0] >= 0
     assert frames[-1] <= len(sound) // FRAME_SAMPLES
@@ -111,8 +111,8 @@ def test_how_the_stream_begins_stands_with_the_tokenizer(folder: Path, tmp_path:
 def test_a_stream_of_other_sound_changes_nothing(
     model: RealtimeSpeech, folder: Path, sound: Floats
 ) -> None:
-    wrong = ids(follow(model, hear(model, sound[: 40 * TOKEN_SAMPLES]), [], []))
-    other = hear(model, sound[10 * TOKEN_SAMPLES :])
+    wrong = ids(draft(model, encoded(model, sound[: 40 * TOKEN_SAMPLES]), [], []))
+    other = encoded(model, sound[10 * TOKEN_SAMPLES :])
     fresh = load_speech_model(folder)
-    expected = ids(fresh.follow(other, Prompt(), [], [], 60))
-    assert ids(follow(model, other, [], wrong)) == expected != wrong
+    expected = ids(fresh.draft(other, Prompt(), [], [], 60))
+    assert ids(draft(model, other, [], wrong)) == expected != wrong

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from streamer.cli.local_server import LocalServerError
-from streamer.client.bundled_speech import SpeechClip
+from streamer.client.bundled import SpeechClip
 from tests.fakes import silence, tone
 from tests.serving import ServerThread
 from tests.streamer.cli.conftest import Run
@@ -22,7 +22,7 @@ def clips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[SpeechClip]:
     path = tmp_path / "a.wav"
     soundfile.write(path, tone(0.5), 16_000, subtype="FLOAT")
     listed = [SpeechClip(path, "w8000", "someone", "happy", "a test", 0.5, "CC0")]
-    monkeypatch.setattr("streamer.client.bundled_speech.bundled_speech", lambda: listed)
+    monkeypatch.setattr("streamer.client.bundled.bundled_speech", lambda: listed)
     return listed
 
 
@@ -78,7 +78,7 @@ def test_missing_speech_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -
     def missing() -> list[SpeechClip]:
         raise FileNotFoundError(2, "No such file", "manifest.jsonl")
 
-    monkeypatch.setattr("streamer.client.bundled_speech.bundled_speech", missing)
+    monkeypatch.setattr("streamer.client.bundled.bundled_speech", missing)
     result = run("demo")
     assert result.exit_code == 1
     assert "the bundled speech is missing from this installation" in result.stderr

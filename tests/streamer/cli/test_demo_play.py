@@ -22,7 +22,7 @@ from streamer.cli.demo_play import (
     programme,
 )
 from streamer.cli.demo_report import print_report, total_errors
-from streamer.client.bundled_speech import SpeechClip
+from streamer.client.bundled import SpeechClip
 from streamer.client.client import ConnectionLostError
 from streamer.client.transcript import TranscriptSegment
 from streamer.protocol.messages import Percentiles, WireEmotion, WireWord

@@ -11,7 +11,7 @@ import pytest
 from streamer.cli.local_server import local_server
 from streamer.client import StartMessage
 from streamer.client.blocking import connect, transcribe
-from streamer.client.bundled_speech import SpeechClip, bundled_speech
+from streamer.client.bundled import SpeechClip, bundled_speech
 from streamer.transcript.wer import word_errors
 from tests.models.real_moonshine import write_real_moonshine
 from tests.models.tiny_gemma import write_tiny_gemma

@@ -152,9 +152,9 @@ def test_nobody_asks_what_follows_a_mark_at_the_end_of_the_sound() -> None:
     class Counting(ToneDecoder):
         n_passes = 0
 
-        def hear(self, sound: npt.NDArray[np.float32]) -> list[tuple[int, int]]:
+        def words_in(self, sound: npt.NDArray[np.float32]) -> list[tuple[int, int]]:
             self.n_passes += 1
-            return super().hear(sound)
+            return super().words_in(sound)
 
     for mark, n_passes in ((40, 4), (20, 5)):  # 20 is far from the end: more follows
         decoder = Counting()

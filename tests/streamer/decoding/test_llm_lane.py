@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from streamer.decoding.llm_lane import MAX_SESSIONS, LlmLane
-from streamer.models.fusion.score import Candidate, FusionWeights
-from streamer.models.llm.contract import Ask
+from streamer.models.fusion.score import Candidate, FusionWeights, LlmFusion
+from streamer.models.llm.contract import LlmRequest
 from streamer.runtime.batcher import Batcher
 from streamer.runtime.tracing import NullSpans
 
@@ -23,11 +23,11 @@ class WaitingScorer:
     def context(self, text: str = "") -> list[str]:
         return [text]
 
-    def score(self, asked: Sequence[Ask]) -> list[list[float]]:
+    def score(self, requests: Sequence[LlmRequest]) -> list[list[float]]:
         self.entered.set()
         assert self.open.wait(10)
-        self.passes.append([ask.context[0] for ask in asked])  # type: ignore[index]
-        return [[float(len(text)) for text in ask.texts] for ask in asked]
+        self.passes.append([request.context[0] for request in requests])  # type: ignore[index]
+        return [[float(len(text)) for text in request.texts] for request in requests]
 
 
 class Spans:
@@ -52,7 +52,7 @@ def test_sessions_that_wait_share_a_pass_and_get_their_own_scores(batcher: Batch
     found: dict[str, list[float]] = {}
 
     def ask(name: str) -> None:
-        fusion = lane.fusion(weights, name, NullSpans())
+        fusion = LlmFusion(lane.session(NullSpans()), weights, name)
         terms = fusion.terms([Candidate(name, -1.0), Candidate("x", -2.0)])
         found[name] = [each.total for each in terms]
 
@@ -71,13 +71,13 @@ def test_sessions_that_wait_share_a_pass_and_get_their_own_scores(batcher: Batch
         assert scores == [len(name) + 1 - 1.0, 2 - 2.0]
 
 
-def test_a_session_is_told_what_its_passes_cost(batcher: Batcher) -> None:
+def test_a_session_sees_what_its_passes_cost(batcher: Batcher) -> None:
     scorer = WaitingScorer()
     scorer.open.set()
     spans = Spans()
-    fusion = LlmLane(scorer, batcher).fusion(FusionWeights(), "", spans)  # type: ignore[arg-type]
+    session = LlmLane(scorer, batcher).session(spans)  # type: ignore[arg-type]
+    fusion = LlmFusion(session, FusionWeights(), "")
     for _ in range(3):
         fusion.terms([Candidate("a", 0.0), Candidate("b", 0.0)])
     assert [span[:2] for span in spans.made] == [("llm", "llm")] * 3
-    took_ns = sum(end - start for _, _, start, end in spans.made)
-    assert fusion.busy_ms == pytest.approx(took_ns / 1e6)
+    assert all(start < end for _, _, start, end in spans.made)

@@ -9,7 +9,7 @@ from streamer.decoding.beam import BeamHypothesis
 from streamer.decoding.draft import Token
 from streamer.decoding.hot_words import HotWords
 from streamer.decoding.rescoring import Choice, Pruning, explained, rank, undisputed_words
-from streamer.decoding.words import TimedWord
+from streamer.decoding.words import RecognizedWord
 from streamer.models.fusion.score import Candidate, Terms
 from tests.speech_fakes import ToneTokenizer
 
@@ -29,10 +29,10 @@ class Preferring:
         ]
 
 
-def hypothesis(text: str, logprob: float) -> tuple[BeamHypothesis, list[TimedWord]]:
+def hypothesis(text: str, logprob: float) -> tuple[BeamHypothesis, list[RecognizedWord]]:
     """Words of 100 samples."""
     words = [
-        TimedWord(word, (Token(i, 0, -0.1),), 100 * i, 100 * i + 100)
+        RecognizedWord(word, (Token(i, 0, -0.1),), 100 * i, 100 * i + 100)
         for i, word in enumerate(text.split())
     ]
     return BeamHypothesis(tuple(t for word in words for t in word.tokens), logprob), words

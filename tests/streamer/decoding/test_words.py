@@ -12,6 +12,7 @@ from streamer.decoding.words import timed_words
 from streamer.models.moonshine.tokenizer import BOS, EOS, FRAME_SAMPLES, Tokenizer
 from streamer.models.store.zoo import Zoo
 from streamer.recognition.engine import ASR_MODEL
+from streamer.transcript.ledger import Ledger
 
 N_FRAMES = 200
 TOKENS = st.lists(
@@ -106,7 +107,9 @@ def test_a_step_back_in_attention_is_no_step_back_in_time(tokenizer: Tokenizer) 
 
 def test_the_ledger_gets_the_word_as_it_stands(tokenizer: Tokenizer) -> None:
     (word,) = timed_words([Token(pieces(tokenizer, " Hello")[0], 5, -1.0)], tokenizer, 0, 16_000, 0)
-    made = word.hypothesis()
+    ledger = Ledger()
+    ledger.open(0)
+    (made,) = ledger.commit([word])
     assert (made.text, made.start_sample, made.end_sample) == (
         "Hello",
         word.start_sample,

@@ -12,7 +12,8 @@ from streamer.transcript.events import (
     StepDone,
     WordsUpdate,
 )
-from streamer.transcript.ledger import Emotion, Ledger, RecognizedWord
+from streamer.transcript.ledger import Emotion, Ledger
+from tests.fakes import FakeWord
 
 SAD = Emotion("sad", {"sad": 0.75, "neutral": 0.25})
 
@@ -35,9 +36,9 @@ class PromptContext:
     def words(self, committed: str = "", tentative: str = "") -> Report:
         if self.ledger.open_segment is None:  # goes on after a split
             self.ledger.open(self.clock)
-        new = self.ledger.commit(self._hypotheses(committed))
+        new = self.ledger.commit(self._words(committed))
         self.clock += 8_000 * len(new)
-        guessed = self.ledger.set_tentative(self._hypotheses(tentative))
+        guessed = self.ledger.set_tentative(self._words(tentative))
         open_segment = self.ledger.open_segment
         assert open_segment is not None
         return report(WordsUpdate(open_segment.id, new, guessed))
@@ -55,8 +56,8 @@ class PromptContext:
     def feel(self) -> Report:
         return report(EmotionUpdate(SAD, 0, self.clock))
 
-    def _hypotheses(self, text: str) -> list[RecognizedWord]:
+    def _words(self, text: str) -> list[FakeWord]:
         return [
-            RecognizedWord(word, self.clock + i * 8_000, self.clock + (i + 1) * 8_000, 0.9)
+            FakeWord(word, self.clock + i * 8_000, self.clock + (i + 1) * 8_000, 0.9)
             for i, word in enumerate(text.split())
         ]

@@ -17,7 +17,8 @@ from streamer.transcript.events import (
     SessionEvent,
     WordsUpdate,
 )
-from streamer.transcript.ledger import Emotion, Ledger, RecognizedWord
+from streamer.transcript.ledger import Emotion, Ledger
+from tests.fakes import FakeWord
 
 HAPPY, SAD = Emotion("happy", {}), Emotion("sad", {})
 
@@ -30,7 +31,7 @@ def spoken(plan: Iterable[tuple[int, int, bool, bool]]) -> Iterator[SessionEvent
             ledger.open(clock)
         segment = ledger.open_segment
         assert segment is not None
-        words = [RecognizedWord(f"w{clock + i}", clock + i, clock + i, 1.0) for i in range(9)]
+        words = [FakeWord(f"w{clock + i}", clock + i, clock + i, 1.0) for i in range(9)]
         committed = ledger.commit(words[:n_committed])
         tentative = ledger.set_tentative(words[n_committed:][:n_tentative])
         yield WordsUpdate(segment.id, committed, tentative)

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 
 import numpy as np
 import pytest
 
 from streamer.audio.arrays import Floats
-from streamer.models.emotion.classifier import LABELS, EmotionFeatures, EmotionScores
+from streamer.models.emotion.classifier import LABELS, EmotionScores
 from streamer.recognition.emotion_monitor import EmotionMonitor, EmotionOptions
 from streamer.runtime.tracing import NullSpans
 
@@ -37,12 +36,6 @@ class Spans:
     def add(self, name: str, lane: str, start_ns: int, end_ns: int) -> None:
         assert start_ns <= end_ns
         self.names.append((name, lane))
-
-
-@pytest.fixture
-def lane() -> Iterator[Executor]:
-    with ThreadPoolExecutor(1) as pool:
-        yield pool
 
 
 @pytest.fixture
@@ -152,19 +145,3 @@ def test_time_is_accounted_for(listener: Listener, lane: Executor) -> None:
     monitor.start(listener.read, 0, 1_000 * MS)
     monitor.collect()
     assert spans.names == [("emotion", "emotion")]
-    assert monitor.busy_ms() > 0
-    assert monitor.busy_ms() == 0
-
-
-def test_the_states_of_the_newest_answer_are_handed_on(listener: Listener, lane: Executor) -> None:
-    def features(samples: Floats) -> EmotionFeatures:
-        return EmotionFeatures(listener.predict(samples), samples[:2, None])
-
-    asked = EmotionMonitor(listener, lane, EmotionOptions(), NullSpans(), features)
-    asked.start(listener.read, 0, 1_000 * MS)
-    assert asked.frames is None  # the answer is not collected yet
-    asked.collect()
-    assert asked.frames is not None
-    listen(asked, listener, 2_000 * MS, 3_000 * MS)
-    assert asked.frames is not None
-    assert asked.frames[0, 0] == listener.windows[-1][0]

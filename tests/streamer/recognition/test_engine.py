@@ -8,19 +8,23 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
-from streamer.decoding.streaming_decoder import PolicyOptions
+from streamer.decoding.fused_commit import FusedOptions
+from streamer.decoding.streaming_decoder import DecoderOptions
+from streamer.models.fusion.audio_aware import AudioInputs
 from streamer.models.fusion.score import FusionWeights
 from streamer.models.fusion.trained import SETTINGS_FILE
-from streamer.models.llm.contract import Ask
+from streamer.models.llm.contract import LlmRequest
 from streamer.models.llm.lora import LORA_FILE, LoraMismatchError
 from streamer.models.onnx.runtime import DeviceUnavailableError
 from streamer.models.store.zoo import Zoo
+from streamer.recognition.audio_aware import AudioAwareRecognizer, FeatureEmotionMonitor
 from streamer.recognition.contract import Decoder, SessionOptions
+from streamer.recognition.emotion_monitor import EmotionMonitor
 from streamer.recognition.engine import LLM_FILE, Engine, EngineOptions
 from streamer.recognition.recognizer import Recognizer, RecognizerOptions
 from streamer.runtime.deadline_executor import EngineClosedError
 from streamer.runtime.tracing import NullSpans
-from streamer.transcript.events import EmotionUpdate, SegmentClosed, SessionEvent
+from streamer.transcript.events import EmotionUpdate, SegmentClosed, SessionEvent, StepDone
 from streamer.transcript.ledger import Emotion
 from streamer.transcript.wer import word_errors
 from tests.speech_models import Clip
@@ -117,8 +121,8 @@ class TerseScorer(FakeScorer):
     def extend(self, context: list[str], text: str) -> None:
         context.append(text)
 
-    def score(self, asked: Sequence[Ask]) -> list[list[float]]:
-        return [[-float(len(text)) for text in ask.texts] for ask in asked]
+    def score(self, requests: Sequence[LlmRequest]) -> list[list[float]]:
+        return [[-float(len(text)) for text in request.texts] for request in requests]
 
 
 class FakeZoo(Zoo):
@@ -199,7 +203,7 @@ def test_a_trained_fusion_changes_the_llm_and_the_weights(
         assert isinstance(engine._llm, FakeScorer)
         assert (engine._llm.folder / "body.onnx").read_text() == updates
         weights = engine._options.weights
-        assert (weights.llm, weights.word, weights.emotion_in_context) == (0.3, 0.1, False)
+        assert (weights.llm, weights.word) == (0.3, 0.1)
         engine.close()
     with pytest.raises(LoraMismatchError, match="are for gemma"):
         Engine.load(EngineOptions(threads=1, fusion=folder, llm_model=str(folder)), zoo)
@@ -208,7 +212,7 @@ def test_a_trained_fusion_changes_the_llm_and_the_weights(
 def test_an_llm_without_weight_leaves_the_draft_as_it_is(
     plain_engine: Engine, clips: list[Clip]
 ) -> None:
-    daring = RecognizerOptions(policy=PolicyOptions(prune_nats=30.0))
+    daring = RecognizerOptions(decoder=DecoderOptions(fused=FusedOptions(prune_nats=30.0)))
 
     def words(weight: float, decoder: Decoder) -> list[str]:
         engine = Engine(
@@ -229,14 +233,36 @@ def test_an_llm_without_weight_leaves_the_draft_as_it_is(
     assert words(50.0, "fused") != draft
 
 
+@pytest.mark.parametrize("inputs", [None, AudioInputs(("audio", "emotion"), emotion_label=True)])
+def test_only_a_fusion_that_was_trained_to_gets_sound_and_emotion(
+    plain_engine: Engine, inputs: AudioInputs | None
+) -> None:
+    engine = Engine(
+        EngineOptions(threads=1),
+        plain_engine.speech,
+        plain_engine.emotion,
+        TerseScorer(),  # type: ignore[arg-type]
+        inputs,
+    )
+    aware = inputs is not None
+    fused = engine.recognizer(SessionOptions(), NullSpans())
+    assert type(fused) is (AudioAwareRecognizer if aware else Recognizer)
+    assert type(fused._emotion) is (FeatureEmotionMonitor if aware else EmotionMonitor)
+    draft = engine.recognizer(SessionOptions(decoder="draft", emotion=False), NullSpans())
+    assert type(draft) is Recognizer
+    assert draft._emotion is None
+    engine.close()
+
+
 @pytest.mark.slow
 def test_the_llm_takes_part_in_captions(engine: Engine, clips: list[Clip]) -> None:
     assert engine.default_decoder == "fused"
     recognizer = engine.recognizer(SessionOptions(), NullSpans())
     clip = clips[-1]
-    listen(recognizer, clip.samples)
+    events = listen(recognizer, clip.samples)
     heard = " ".join(segment.text for segment in recognizer.ledger.segments)
     assert word_errors(clip.text, heard).rate <= 0.15
+    assert any("llm" in event.stages_ms for event in events if isinstance(event, StepDone))
 
 
 @pytest.mark.slow

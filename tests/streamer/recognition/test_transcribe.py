@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from streamer.recognition.transcribe import Pacing, transcribe
 from streamer.transcript.events import AudioLost, SegmentClosed, SessionEvent, StepDone
-from streamer.transcript.ledger import Emotion, Ledger, RecognizedWord
+from streamer.transcript.ledger import Emotion, Ledger
+from tests.fakes import FakeWord
 
 HOP = 8_000
 
@@ -45,7 +46,7 @@ class FakeRecognizer:
         self.processed_samples += HOP
         if self.ledger.open_segment is None:
             self.ledger.open(start)
-        self.ledger.commit([RecognizedWord(f"word{start // HOP}", start, start + 4_000, 0.987654)])
+        self.ledger.commit([FakeWord(f"word{start // HOP}", start, start + 4_000, 0.987654)])
         yield StepDone(start // HOP, self.processed_samples, 0, {"encode": 10.0 + start / HOP})
 
     def finalize(self) -> Iterator[SessionEvent]:

@@ -4,13 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.transcript.ledger import Emotion, Ledger, LedgerError, RecognizedWord, WordState
+from streamer.transcript.ledger import Emotion, Ledger, LedgerError, WordState
+from tests.fakes import FakeWord
 
 HAPPY = Emotion("happy", {"happy": 1.0})
 
 
-def word(text: str, start: int, end: int) -> RecognizedWord:
-    return RecognizedWord(text, start, end, 0.5)
+def word(text: str, start: int, end: int) -> FakeWord:
+    return FakeWord(text, start, end, 0.5)
 
 
 def test_words_go_from_tentative_over_committed_to_final() -> None:

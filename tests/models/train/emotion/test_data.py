@@ -8,13 +8,12 @@ import pytest
 import torch
 
 from streamer.audio.clock import SAMPLE_RATE
+from streamer.models.train.emotion.augment import AugmentConfig, Augmenter
 from streamer.models.train.emotion.data import (
     CREMA_D,
     DEV_SPEAKERS,
     READ,
     TEST_SPEAKERS,
-    AugmentConfig,
-    Augmenter,
     Clip,
     fixed_windows,
     opening_windows,

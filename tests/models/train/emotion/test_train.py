@@ -14,18 +14,14 @@ from torch import nn
 
 from streamer.audio.clock import SAMPLE_RATE
 from streamer.models.emotion.classifier import LABELS, EmotionClassifier
+from streamer.models.train.emotion.augment import AugmentConfig
 from streamer.models.train.emotion.certainty import Certainty, CertaintyConfig
-from streamer.models.train.emotion.data import (
-    READ,
-    READ_SPEECH,
-    AugmentConfig,
-    Clip,
-    Split,
-    load_split,
-)
+from streamer.models.train.emotion.config import ACTED, SOBERED, TrainConfig
+from streamer.models.train.emotion.data import READ, READ_SPEECH, Clip, Split, load_split
 from streamer.models.train.emotion.export import export_onnx
 from streamer.models.train.emotion.net import EmotionNet, EmotionNetConfig
-from streamer.models.train.emotion.train import ACTED, SOBERED, TrainConfig, Trainer, train, uar
+from streamer.models.train.emotion.train import train
+from streamer.models.train.emotion.trainer import Trainer, uar
 
 TINY_NET = EmotionNetConfig(width=16, n_heads=2, n_layers=1, rotary_dim=4, pool_width=8)
 SHORT = AugmentConfig(min_s=0.5, max_s=0.7)

@@ -8,16 +8,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamer.models.train.fusion.layer import (
-    STRATEGIES,
+from streamer.models.train.fusion.layer import FusionLayer
+from streamer.models.train.fusion.modalities import (
     TEXT,
     Features,
-    FusionLayer,
     FusionLayerConfig,
     Modality,
     SoftTokens,
     StrategyName,
 )
+from streamer.models.train.fusion.strategies import STRATEGIES
 
 AUDIO = Modality("audio", 6, frames_per_token=4)
 EMOTION = Modality("emotion", 5)

@@ -8,8 +8,8 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from streamer.models.llm.lora import LoraMismatchError, merge_lora, updated
-from streamer.models.train.fusion.layer import SoftTokens
 from streamer.models.train.fusion.llm import LoraConfig, TunedGemma, tree_of
+from streamer.models.train.fusion.modalities import SoftTokens
 from tests.models.tiny_gemma import BOS, write_tiny_gemma
 
 CONTEXT = [BOS, 10, 11, 12]
@@ -57,12 +57,12 @@ def test_a_shared_token_is_packed_once() -> None:
 
 
 def test_masked_soft_tokens_are_none_and_others_are_heard(folder: Path) -> None:
-    model, trees, sight = tuned(folder), [tree_of(CONTEXT, ROWS)], torch.tensor(0.0)
+    model, trees, bias = tuned(folder), [tree_of(CONTEXT, ROWS)], torch.tensor(0.0)
     plain = model(trees, None, None)[0]
     soft = soft_tokens(3)
     closed = SoftTokens(soft.tokens, torch.zeros_like(soft.mask), soft.weights)
-    assert torch.allclose(model(trees, closed, sight)[0], plain, atol=1e-4)
-    assert not torch.allclose(model(trees, soft, sight)[0], plain, atol=1e-2)
+    assert torch.allclose(model(trees, closed, bias)[0], plain, atol=1e-4)
+    assert not torch.allclose(model(trees, soft, bias)[0], plain, atol=1e-2)
 
 
 def test_soft_tokens_hidden_from_view_only_move_the_positions(folder: Path) -> None:

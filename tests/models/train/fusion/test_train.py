@@ -32,15 +32,11 @@ from streamer.models.train.fusion.export import (
     export_fusion,
     export_layer,
 )
-from streamer.models.train.fusion.layer import (
-    STRATEGIES,
-    Features,
-    FusionLayer,
-    FusionLayerConfig,
-    StrategyName,
-)
+from streamer.models.train.fusion.layer import FusionLayer
 from streamer.models.train.fusion.llm import LoraConfig
+from streamer.models.train.fusion.modalities import Features, FusionLayerConfig, StrategyName
 from streamer.models.train.fusion.score import Inputs, fewer_options, listwise_loss, swapped
+from streamer.models.train.fusion.strategies import STRATEGIES
 from streamer.models.train.fusion.train import excess_errors, fused_scores, train
 from tests.models.tiny_gemma import write_tiny_gemma
 
@@ -120,7 +116,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
         epochs=8,
         batch_size=4,
         patience=99,
-        sight=0.0,
+        attention_bias=0.0,
         layer_lr=3e-3,
     )
     train(config, folder / "cache", folder / "llm", folder)

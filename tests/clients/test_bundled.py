@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from streamer.audio.files import read_samples
-from streamer.client.bundled_speech import bundled_speech as clips
+from streamer.client.bundled import bundled_speech as clips
 
 
 def test_the_manifest_matches_the_files(bundled_speech: Path) -> None:

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from streamer.audio.arrays import Floats
+from streamer.decoding.fused_commit import FusedOptions
+from streamer.decoding.hub_speech import HubSpeech
 from streamer.decoding.loading import VAD_FILE
-from streamer.decoding.named_speech import NamedSpeech
 from streamer.decoding.speech import LoadedSpeech, SpeechModels
-from streamer.decoding.streaming_decoder import PolicyOptions
+from streamer.decoding.streaming_decoder import DecoderOptions
 from streamer.models.emotion.classifier import LABELS, ClipOptions, EmotionModel
 from streamer.models.llm.loading import open_llm
 from streamer.models.silero import VadModel
@@ -77,7 +78,7 @@ class Listening:
         self.asked: list[Asked] = []
         self._model = model
 
-    def follow(
+    def draft(
         self,
         audio: WindowAudio,
         prompt: Prompt,
@@ -86,7 +87,7 @@ class Listening:
         max_tokens: int,
     ) -> Continuation:
         self.asked.append(Asked(prompt, self.tokenizer.decode(list(given))))
-        return self._model.follow(audio, prompt, given, guess, max_tokens)
+        return self._model.draft(audio, prompt, given, guess, max_tokens)
 
 
 @pytest.fixture(scope="module", params=sorted(KINDS))
@@ -104,7 +105,7 @@ def listening(model: SpeechModel) -> Listening:
 @pytest.fixture
 def engine(listening: Listening) -> Iterator[Engine]:
     vad = VadModel(Zoo().path(SILERO.name, VAD_FILE))
-    engine = Engine(EngineOptions(threads=2), NamedSpeech(listening, vad), Sad(), None)
+    engine = Engine(EngineOptions(threads=2), HubSpeech(listening, vad), Sad(), None)
     yield engine
     engine.close()
 
@@ -147,8 +148,8 @@ def test_what_is_committed_stands_and_is_built_upon(
     assert times == sorted(times)
     assert times[0] >= 0
     assert times[-1] <= len(sound)
-    # Each answer begins with committed words; what was said before them is told, and nothing
-    # is both or left out.
+    # Each answer begins with committed words; what was said before them is in the
+    # prompt, and nothing is both or left out.
     spoken = [word.text for word in words]
     for asked in listening.asked:
         known = [*asked.prompt.said.split(), *asked.given.split()]
@@ -159,7 +160,9 @@ def test_what_is_committed_stands_and_is_built_upon(
     assert any(asked.prompt.said for asked in listening.asked)
 
 
-def test_context_and_emotion_are_told(engine: Engine, listening: Listening, sound: Floats) -> None:
+def test_context_and_emotion_are_in_the_prompt(
+    engine: Engine, listening: Listening, sound: Floats
+) -> None:
     options = SessionOptions(context=CONTEXT, hot_words=("Ogechi",))
     feed(engine.recognizer(options, NullSpans()), sound[: 3 * 16_000])
     assert {asked.prompt.context for asked in listening.asked} == {
@@ -202,9 +205,9 @@ def test_an_llm_may_decide_and_words_may_be_expected(
     scorer = open_llm(tmp_path, threads=1)
     vad = VadModel(Zoo().path(SILERO.name, VAD_FILE))
     # Random weights are sure of themselves: what is unlikely to them must be asked about too.
-    daring = RecognizerOptions(policy=PolicyOptions(prune_nats=99.0))
+    daring = RecognizerOptions(decoder=DecoderOptions(fused=FusedOptions(prune_nats=99.0)))
     options = EngineOptions(threads=2, recognizer=daring)
-    engine = Engine(options, NamedSpeech(listening, vad), Sad(), scorer)
+    engine = Engine(options, HubSpeech(listening, vad), Sad(), scorer)
     try:
         session = SessionOptions(hot_words=("bal", "kon gin"))
         events = feed(engine.recognizer(session, NullSpans()), sound[: 6 * 16_000])
@@ -218,7 +221,7 @@ def test_an_llm_may_decide_and_words_may_be_expected(
     assert times == sorted(times)
 
 
-def heard(speech: LoadedSpeech, clips: Sequence[Clip]) -> list[list[Word]]:
+def captions(speech: LoadedSpeech, clips: Sequence[Clip]) -> list[list[Word]]:
     engine = Engine(EngineOptions(threads=2), speech, Sad(), None)
     try:
         options = SessionOptions(emotion=False)
@@ -248,11 +251,11 @@ def test_real_weights_hear_what_the_project_s_own_engine_hears(
             Seq2SeqDecoding, "feed", lambda *asked: replace(see(*asked), attention=None)
         )
     write_real_moonshine(tmp_path)
-    named = NamedSpeech(load_speech_model(tmp_path, threads=2), speech_models.vad)
+    hub_speech = HubSpeech(load_speech_model(tmp_path, threads=2), speech_models.vad)
     chosen = clips[:6]
     apart_ms = []
     for clip, own, other in zip(
-        chosen, heard(speech_models, chosen), heard(named, chosen), strict=True
+        chosen, captions(speech_models, chosen), captions(hub_speech, chosen), strict=True
     ):
         texts = [" ".join(word.text for word in words) for words in (own, other)]
         own_errors, errors = (word_errors(clip.text, text).errors for text in texts)
@@ -273,6 +276,6 @@ def test_real_whisper_hears_short_clips(
 ) -> None:
     folder = tmp_path / "whisper-base"
     write_real_whisper(folder, tmp_path)
-    named = NamedSpeech(load_speech_model(folder, threads=2), speech_models.vad)
-    for clip, words in zip(clips[:2], heard(named, clips[:2]), strict=True):
+    hub_speech = HubSpeech(load_speech_model(folder, threads=2), speech_models.vad)
+    for clip, words in zip(clips[:2], captions(hub_speech, clips[:2]), strict=True):
         assert word_errors(clip.text, " ".join(word.text for word in words)).errors == 0

@@ -1,4 +1,4 @@
-"""The recordings that the project ships, with what is said in them and how."""
+"""What an installation brings along: recordings, and the caption page."""
 
 from __future__ import annotations
 
@@ -31,3 +31,9 @@ def bundled_speech() -> list[SpeechClip]:
     lines = (folder / "manifest.jsonl").read_text(encoding="utf-8").splitlines()
     rows = [json.loads(line) for line in lines]
     return [SpeechClip(**(row | {"path": folder / row["path"]})) for row in rows]
+
+
+def page_folder() -> Path | None:
+    """The folder of the caption page; None if this installation came without it."""
+    folder = Path(str(resources.files("streamer.client"))) / "web"
+    return folder if folder.is_dir() else None

@@ -1,7 +1,8 @@
-"""A speech model of the transformers library as what sessions ask: see `streamer.decoding.speech`.
+"""A speech model of the transformers library, from the hub or a folder, as sessions use it: see
+`streamer.decoding.speech`.
 
-Sessions are served in turn: such a model fills a GPU alone. Before it listens it is told what the
-session knows: context and expected words, what was said before the window, the emotion.
+Sessions are served in turn: such a model fills a GPU alone. Its prompt holds what the session
+knows: context and expected words, what was said before the window, the emotion.
 """
 
 from __future__ import annotations
@@ -31,12 +32,12 @@ from streamer.models.transformers_speech.contract import (
 from streamer.runtime.batcher import Batcher, Lane, call_each
 
 SAID_WORDS: Final = 40
-"""Of what was said before the window, a model is told so many words."""
+"""So many words of what was said before the window are in the prompt."""
 
 
 @dataclass(frozen=True)
-class NamedSpeech:
-    """A model chosen by name, and what tells where speech is."""
+class HubSpeech:
+    """The model, and what detects where speech is."""
 
     model: SpeechModel
     vad: VadModel
@@ -45,30 +46,30 @@ class NamedSpeech:
     def name(self) -> str:
         return self.model.name
 
-    def serve(self, batcher: Batcher, *, max_batch: int) -> NamedSpeechSource:
+    def serve(self, batcher: Batcher, *, max_batch: int) -> HubSpeechSource:
         """See `streamer.decoding.speech.LoadedSpeech`."""
-        return NamedSpeechSource(self, batcher)
+        return HubSpeechSource(self, batcher)
 
 
-class NamedSpeechSource:
+class HubSpeechSource:
     """See `streamer.decoding.speech.SpeechSource`."""
 
-    def __init__(self, speech: NamedSpeech, batcher: Batcher) -> None:
+    def __init__(self, speech: HubSpeech, batcher: Batcher) -> None:
         self._speech = speech
         self._lane: Lane[Callable[[], Any], Any] = batcher.lane(call_each, exclusive=True)
 
-    def session(self, told: Callable[[], PromptContext]) -> NamedSession:
-        return NamedSession(self._speech, self._lane.run, told)
+    def session(self, prompt_context: Callable[[], PromptContext]) -> HubSession:
+        return HubSession(self._speech, self._lane.run, prompt_context)
 
 
-class NamedSession:
+class HubSession:
     """One session's `streamer.decoding.speech.Speech`."""
 
     def __init__(
         self,
-        speech: NamedSpeech,
+        speech: HubSpeech,
         run: Callable[[Callable[[], Any]], Any],
-        told: Callable[[], PromptContext],
+        prompt_context: Callable[[], PromptContext],
     ) -> None:
         """
         Args:
@@ -77,7 +78,7 @@ class NamedSession:
         self._model = speech.model
         self._vad = speech.vad
         self._run = run
-        self._told = told
+        self._prompt_context = prompt_context
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -92,17 +93,17 @@ class NamedSession:
         stream = request.stream
         kept = stream.waiting[request.n_forgotten * FRAME_SAMPLES :]
         stream.waiting = np.concatenate([kept, request.samples])
-        heard = stream.waiting[: request.n_samples]
-        if len(heard) < MIN_SAMPLES:
+        samples = stream.waiting[: request.n_samples]
+        if len(samples) < MIN_SAMPLES:
             return None
-        sound = np.append(heard, np.zeros(request.n_silent, np.float32))
-        audio: Audio = self._run(partial(self._model.encode, sound, len(heard)))
+        sound = np.append(samples, np.zeros(request.n_silent, np.float32))
+        audio: Audio = self._run(partial(self._model.encode, sound, len(samples)))
         return audio
 
     def draft(self, request: DraftRequest) -> Draft:
         found: Continuation = self._run(
             partial(
-                self._model.follow,
+                self._model.draft,
                 _window(request.audio),
                 self._prompt(request.prefix),
                 [*_given(request.prefix), *(token.id for token in request.held)],
@@ -141,10 +142,10 @@ class NamedSession:
 
     def _prompt(self, prefix: Prefix) -> Prompt:
         """What the session knows, without the words that are given as the answer's beginning."""
-        told = self._told()
+        known = self._prompt_context()
         n_given = len(self.tokenizer.decode(_given(prefix)).split())
-        said = told.said[: len(told.said) - n_given][-SAID_WORDS:]
-        return Prompt(told.context, " ".join(said), told.emotion)
+        said = known.said[: len(known.said) - n_given][-SAID_WORDS:]
+        return Prompt(known.context, " ".join(said), known.emotion)
 
 
 def _window(audio: Audio) -> WindowAudio:

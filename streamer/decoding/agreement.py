@@ -1,0 +1,48 @@
+"""The agreement rule: words are committed once the drafts have agreed on them for a while."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from streamer.audio.clock import samples_from_ms
+from streamer.decoding.words import RecognizedWord
+
+
+@dataclass(frozen=True)
+class AgreementOptions:
+    agree_ms: float = 768
+    """A word is committed once the drafts have given it for this much audio."""
+    guard_ms: float = 500
+    """Words that rest on the newest audio, this much of it, are not committed."""
+    max_open_ms: float = 3_000
+    """A word older than this is committed as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class TentativeWord:
+    """A word that is not committed yet."""
+
+    word: RecognizedWord
+    since_sample: int
+    """End of the window in which it first stood where it stands."""
+
+
+def n_agreed(
+    words: Sequence[TentativeWord], window_end: int, options: AgreementOptions, guard_ms: float
+) -> int:
+    """How many of the leading words may be committed, never the last.
+
+    Args:
+        guard_ms: in place of the options' own.
+    """
+    latest_since = window_end - samples_from_ms(options.agree_ms)
+    newest = window_end - samples_from_ms(guard_ms)
+    forced = window_end - samples_from_ms(options.max_open_ms)
+    count = 0
+    for each in words[:-1]:
+        end = each.word.end_sample
+        if not (end <= newest and each.since_sample <= latest_since) and end > forced:
+            break
+        count += 1
+    return count

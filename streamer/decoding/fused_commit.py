@@ -1,0 +1,148 @@
+"""The fused rule: words are committed when no close hypothesis disputes them.
+
+A small beam is searched, expected words are proposed in place of similar ones, and the LLM adds
+its say. The words of the best hypothesis are committed up to the first that another comes close
+enough to dispute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from streamer.audio.clock import samples_from_ms
+from streamer.decoding.agreement import AgreementOptions, TentativeWord, n_agreed
+from streamer.decoding.beam import BeamRequest, ScoreRequest
+from streamer.decoding.draft import Prefix, Token
+from streamer.decoding.hot_words import HotWords
+from streamer.decoding.rescoring import Choice, Pruning, explained, rank, undisputed_words
+from streamer.decoding.speech import SpeechDecoder
+from streamer.decoding.words import RecognizedWord, timed_words
+from streamer.models.fusion.score import Fusion
+from streamer.models.moonshine.encoder import Audio
+from streamer.models.moonshine.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True)
+class FusedOptions:
+    beam_width: int = 10
+    """Hypotheses that are searched side by side, at most."""
+    guard_ms: float = 500
+    """Words that rest on the newest audio, this much of it, are not committed."""
+    every_ms: float = 750
+    """Audio between two commit points, at least."""
+    prune_nats: float = 3.0
+    """Hypotheses this much less likely than the best by the acoustics alone are not shown to the
+    LLM: it would prefer fluent ones to what was said."""
+    hot_word_nats: float = 9.0
+    """One with an expected word may be so much less likely still."""
+    survive_nats: float = 3.5
+    """A hypothesis this close to the best keeps open the first word in which the two differ, if
+    the word has just ended; the older the word, the closer it must be. What follows turns over
+    many words that had hardly a lead, few that had a clear one."""
+    decide_ms: float = 2_000
+    """Nothing keeps open a word of this age."""
+
+
+@dataclass(frozen=True, eq=False)
+class OpenWindow:
+    """The sound that a segment's decoder attends to at one step, from `start_sample` to
+    `end_sample`, and what has been committed of it."""
+
+    audio: Audio
+    prefix: Prefix
+    tokenizer: Tokenizer
+    start_sample: int
+    end_sample: int
+    committed_end: int
+    max_tokens: int
+    """Budget for what follows the prefix."""
+
+    def words(self, tokens: Sequence[Token]) -> list[RecognizedWord]:
+        """The words that the tokens behind the prefix are."""
+        return timed_words(
+            tokens, self.tokenizer, self.start_sample, self.end_sample, self.committed_end
+        )
+
+
+@dataclass(frozen=True)
+class FusedDecision:
+    """What the rule makes of a window."""
+
+    words: list[RecognizedWord]
+    """Those of the best hypothesis: the chosen ones, and what it goes on with."""
+    n_chosen: int
+    """Words that the LLM had a say in: drafts do not question them until it is asked again."""
+    n_committed: int
+    """Words that nothing close disputes."""
+
+
+class FusedRule:
+    """The rule for one segment."""
+
+    def __init__(
+        self,
+        speech: SpeechDecoder,
+        fusion: Fusion,
+        hot_words: HotWords,
+        options: FusedOptions,
+        start_sample: int,
+    ) -> None:
+        self._speech = speech
+        self._fusion = fusion
+        self._hot_words = hot_words
+        self._options = options
+        self._decided_at = start_sample
+
+    def is_due(
+        self, words: Sequence[TentativeWord], window_end: int, agreement: AgreementOptions
+    ) -> bool:
+        """Whether there is something to commit: the drafts agree on it."""
+        waited = window_end - self._decided_at >= samples_from_ms(self._options.every_ms)
+        return waited and n_agreed(words, window_end, agreement, self._options.guard_ms) > 0
+
+    def decide(self, window: OpenWindow) -> FusedDecision | None:
+        """What to commit now; None if no hypothesis has come to an end."""
+        self._decided_at = window.end_sample
+        newest = window.end_sample - samples_from_ms(self._options.guard_ms)
+        choices = self._choices(window, newest)
+        if not choices:
+            return None
+        best = choices[0]
+        following = window.words(best.best.tokens)[len(best.words) :]
+        # Where nothing follows yet, the decoder likes to end its sentence; once that is committed,
+        # it takes what comes for another one.
+        n_chosen = len(best.words) if following else max(0, len(best.words) - 1)
+        undisputed = undisputed_words(choices, lambda word: self._margin(word, window.end_sample))
+        words = [*explained(choices), *following]
+        return FusedDecision(words, n_chosen, min(undisputed, n_chosen))
+
+    def final_words(self, window: OpenWindow) -> list[RecognizedWord] | None:
+        """The words of the window if nothing follows; None as above."""
+        choices = self._choices(window, window.end_sample)
+        return explained(choices) if choices else None
+
+    def _choices(self, window: OpenWindow, newest: int) -> list[Choice]:
+        """What may have been said up to sample `newest`, the best first."""
+        options = self._options
+        hypotheses = self._speech.beam_search(
+            BeamRequest(
+                window.audio,
+                window.prefix,
+                options.beam_width,
+                options.prune_nats,
+                window.max_tokens,
+            )
+        )
+        if self._hot_words:
+            proposals = self._hot_words.proposals(hypotheses)
+            request = ScoreRequest(window.audio, window.prefix, proposals)
+            hypotheses += self._speech.score(request)
+        timed = [(each, window.words(each.tokens)) for each in hypotheses]
+        pruning = Pruning(options.prune_nats, options.hot_word_nats)
+        return rank(timed, newest, pruning, self._hot_words, self._fusion)
+
+    def _margin(self, word: RecognizedWord, window_end: int) -> float:
+        """How close (nats) a rival must be to keep a word open: closer, the older the word is."""
+        age = (window_end - word.end_sample) / samples_from_ms(self._options.decide_ms)
+        return self._options.survive_nats * max(0.0, 1 - age)

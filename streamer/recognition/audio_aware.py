@@ -1,0 +1,146 @@
+"""Recognition whose LLM gets sound and emotion beside the text: what it takes of them, and when.
+
+Only a trained fusion makes use of it; the engine then builds these in place of their parents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+from streamer.audio.arrays import Floats
+from streamer.decoding.hot_words import HotWords
+from streamer.decoding.speech import Speech
+from streamer.decoding.streaming_decoder import DecoderOptions, StreamingDecoder
+from streamer.decoding.words import RecognizedWord
+from streamer.models.emotion.classifier import EmotionFeatures, EmotionScores
+from streamer.models.emotion.track import UNKNOWN
+from streamer.models.fusion.audio_aware import AudioAwareFusion
+from streamer.models.moonshine.encoder import Audio
+from streamer.models.moonshine.tokenizer import FRAME_SAMPLES
+from streamer.recognition.emotion_monitor import (
+    Classifier,
+    EmotionLane,
+    EmotionMonitor,
+    EmotionOptions,
+)
+from streamer.recognition.recognizer import Recognizer, RecognizerOptions
+from streamer.recognition.stage_times import StageTimes
+from streamer.runtime.tracing import SpanSink
+from streamer.transcript.events import EmotionUpdate
+
+LEAD_FRAMES: Final = 20
+"""Words begin a little before they are timed."""
+MAX_FRAMES: Final = 256
+"""Words do not stay open for longer."""
+
+
+class FeatureClassifier(Classifier, Protocol):
+    """A classifier with states that a fusion was trained on."""
+
+    def features(self, samples: Floats) -> EmotionFeatures: ...
+
+
+class FeatureEmotionMonitor(EmotionMonitor):
+    """Keeps the classifier's states beside its scores."""
+
+    def __init__(
+        self,
+        classifier: FeatureClassifier,
+        lane: EmotionLane,
+        options: EmotionOptions,
+        spans: SpanSink,
+    ) -> None:
+        super().__init__(classifier, lane, options, spans)
+        self._features = classifier.features
+        self._newest_frames: Floats | None = None
+        self._frames: Floats | None = None
+
+    @property
+    def frames(self) -> Floats | None:
+        """The classifier's states `[T, d]` of the newest window that was collected."""
+        return self._frames
+
+    def collect(self) -> EmotionUpdate | None:
+        """See `EmotionMonitor`."""
+        update = super().collect()
+        self._frames = self._newest_frames
+        return update
+
+    def _scores(self, samples: Floats) -> EmotionScores:
+        features = self._features(samples)
+        self._newest_frames = features.frames
+        return features.scores
+
+
+class AudioAwareDecoder(StreamingDecoder):
+    """Hands the newest sound and emotion to the fusion before it decides."""
+
+    def __init__(
+        self,
+        speech: Speech,
+        options: DecoderOptions,
+        start_sample: int,
+        hot_words: HotWords,
+        fusion: AudioAwareFusion,
+        emotion: EmotionMonitor | None,
+    ) -> None:
+        super().__init__(speech, options, start_sample, hot_words, fusion)
+        self._audio_fusion = fusion
+        self._emotion = emotion
+
+    def commit_by_fusion(self, audio: Audio, window_end: int) -> tuple[RecognizedWord, ...]:
+        """See `StreamingDecoder`."""
+        self._set_inputs(audio)
+        return super().commit_by_fusion(audio, window_end)
+
+    def decode_end(self, audio: Audio, window_end: int, *, fused: bool) -> None:
+        """See `StreamingDecoder`."""
+        if fused:
+            self._set_inputs(audio)
+        super().decode_end(audio, window_end, fused=fused)
+
+    def _set_inputs(self, audio: Audio) -> None:
+        fusion = self._audio_fusion
+        fusion.set_features("audio", audio.states[self._first_open_frame(audio) :])
+        if self._emotion is None:
+            return
+        if self._emotion.label not in (None, UNKNOWN):
+            fusion.set_emotion(self._emotion.label)
+        if isinstance(self._emotion, FeatureEmotionMonitor) and self._emotion.frames is not None:
+            fusion.set_features("emotion", self._emotion.frames)
+
+    def _first_open_frame(self, audio: Audio) -> int:
+        """What is committed has been decided: what follows counts, and a little before."""
+        committed = (self.committed_end - self.window_start) // FRAME_SAMPLES
+        return max(0, committed - LEAD_FRAMES, audio.n_frames - MAX_FRAMES)
+
+
+class AudioAwareRecognizer(Recognizer):
+    """See `streamer.recognition.contract.SpeechRecognizer` for the contract."""
+
+    _fusion: AudioAwareFusion
+
+    def __init__(
+        self,
+        speech: Speech,
+        options: RecognizerOptions,
+        *,
+        fusion: AudioAwareFusion,
+        emotion: EmotionMonitor | None,
+        stages: StageTimes,
+        hot_words: Sequence[str] = (),
+    ) -> None:
+        super().__init__(
+            speech, options, fusion=fusion, emotion=emotion, stages=stages, hot_words=hot_words
+        )
+
+    def _new_decoder(self, start_sample: int) -> AudioAwareDecoder:
+        return AudioAwareDecoder(
+            self._speech,
+            self._options.decoder,
+            start_sample,
+            self._hot_words,
+            self._fusion,
+            self._emotion,
+        )

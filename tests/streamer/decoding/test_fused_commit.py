@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from streamer.decoding.fused_commit import FusedOptions
+from streamer.decoding.streaming_decoder import DecoderOptions
+from streamer.models.fusion.score import Candidate, Terms
+from tests.speech_fakes import (
+    GAP_SAMPLES,
+    WORD_SAMPLES,
+    PreferringFusion,
+    ToneDecoder,
+    text,
+    tone_models,
+)
+from tests.streamer.decoding.segments import HOP, START, Stream, tones
+
+
+def test_the_llm_chooses_among_what_the_acoustics_leave_open() -> None:
+    said = [10, 20, 30, 40, 50, 60, 70, 80]
+    rivals = {30: {31: 9.0, 32: -5.0}}
+    for favourite, expected in (("w30", "w30"), ("w31", "w31"), ("w32", "w30")):
+        fusion = PreferringFusion(favourite)
+        stream = Stream(tone_models(ToneDecoder(rivals=rivals)), fusion=fusion)
+        heard = stream.listen(tones(said)).split()
+        # What the acoustics rule out (w32) the LLM is not even asked about.
+        assert heard == text(said).replace("w30", expected).split()
+        assert all(len(set(texts)) == len(texts) > 1 for texts in fusion.asked)
+        asked = {word for texts in fusion.asked for one in texts for word in one.split()}
+        assert {"w30", "w31"} <= asked
+        assert "w32" not in asked
+        assert " ".join(fusion.appended).split() == heard
+
+
+def test_what_the_llm_chose_stays_on_the_screen() -> None:
+    class Torn(PreferringFusion):
+        """Prefers its word, but not by enough to commit it."""
+
+        def terms(self, candidates: Sequence[Candidate]) -> list[Terms]:
+            found = super().terms(candidates)
+            return [replace(terms, audio=0.0, text=min(terms.text, 0.4)) for terms in found]
+
+    fusion = Torn("w50")
+    stream = Stream(tone_models(ToneDecoder(rivals={14: {50: 9.9}})), fusion=fusion)
+    shown = []
+    for _ in stream.hops(tones(list(range(10, 40)))):
+        words = [word.text for word in (*stream.committed, *stream.segment.tentative)]
+        shown.append(words[4] if len(words) > 4 else "")
+    changes = [word for word, before in zip(shown, ["", *shown], strict=False) if word != before]
+    # The draft hears w14; the LLM is asked several times, and never is w14 shown again.
+    assert len(fusion.asked) > 2
+    assert [word for word in changes if word in ("w14", "w50")] == ["w14", "w50"]
+
+
+def test_the_last_word_waits_until_something_follows() -> None:
+    fusion = PreferringFusion("")
+    stream = Stream(
+        tone_models(), DecoderOptions(fused=FusedOptions(guard_ms=100.0)), fusion=fusion
+    )
+    samples = np.append(tones([10, 20, 30, 40], rest=1.3), tones([50, 60, 70]))
+    counts = [len(stream.committed) for _ in stream.hops(samples)]
+    before_50 = len(tones([10, 20, 30, 40], rest=1.3)) // HOP
+    assert counts[before_50 - 1] == 3  # 40 may be the end of a sentence, or not
+    assert counts[-1] > 3
+
+
+def test_the_llm_is_not_asked_where_there_is_no_choice() -> None:
+    fusion = PreferringFusion("w10")
+    stream = Stream(
+        tone_models(), DecoderOptions(fused=FusedOptions(prune_nats=2.0)), fusion=fusion
+    )
+    said = [10, 20, 30, 40, 50, 60]
+    assert stream.listen(tones(said)) == text(said)
+    assert fusion.asked == []
+
+
+def test_close_rivals_keep_a_word_open() -> None:
+    class Undecided(PreferringFusion):
+        def terms(self, candidates: Sequence[Candidate]) -> list[Terms]:
+            return [Terms(0.0, 0.0, 0.0, 0.0) for _ in candidates]
+
+    said = list(range(10, 40))
+    rivals = {14: {50: 9.9}}
+    fusion = Undecided("")
+    stream = Stream(
+        tone_models(ToneDecoder(rivals=rivals)),
+        DecoderOptions(fused=FusedOptions(decide_ms=3_000)),
+        fusion=fusion,
+    )
+    open_for = 0
+    word_end = START + 5 * (WORD_SAMPLES + GAP_SAMPLES)
+    for end in stream.hops(tones(said)):
+        if len(stream.committed) <= 4:
+            open_for = end - word_end
+    assert len(stream.committed) > 5  # the cap on how long a word may stay open
+    assert 3_000 * 16 - 2 * WORD_SAMPLES <= open_for <= 3_000 * 16 + 4 * HOP
+
+
+def test_an_expected_word_comes_in_for_one_that_the_beam_took_it_for() -> None:
+    said = [30, 40, 20, 50, 60, 70, 80]
+    models = tone_models(ToneDecoder(rivals={20: {21: 5.0}}))
+    fusion = PreferringFusion("")
+    stream = Stream(
+        models, DecoderOptions(fused=FusedOptions(beam_width=1)), hot_words=["w21"], fusion=fusion
+    )
+    assert stream.listen(tones(said)) == text(said).replace("w20", "w21")
+    decision = stream.committed[2].decision
+    assert decision is not None
+    assert (decision.rival, decision.text, decision.hot_words) == ("w20", 0.0, 10.0)
+    assert decision.audio == pytest.approx(-5.0, abs=0.1)
+    assert {word.decision for word in stream.committed if word is not stream.committed[2]} == {None}
+
+
+def test_without_any_finished_hypothesis_the_draft_decides() -> None:
+    fusion = PreferringFusion("")
+    stream = Stream(tone_models(ToneDecoder(loops_on=20)), fusion=fusion)
+    heard = stream.listen(tones([10, 11, 12, 13, 20, 30, 31, 32, 33])).split()
+    assert heard.count("w20") <= 1

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import itertools
+from concurrent.futures import Executor
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from streamer.audio.arrays import Floats
+from streamer.decoding.speech import SpeechModels
+from streamer.models.emotion.classifier import EmotionClassifier
+from streamer.recognition.recognizer import RecognizerOptions
+from streamer.transcript.events import (
+    EmotionUpdate,
+    StepDone,
+    WordsUpdate,
+)
+from streamer.transcript.wer import normalize, word_errors
+from tests.speech_fakes import (
+    silence,
+)
+from tests.speech_models import Clip
+from tests.streamer.recognition.feeding import (
+    HOP,
+    SECOND,
+    caption,
+    feed,
+    make,
+    of,
+)
+
+
+class Spans:
+    def __init__(self) -> None:
+        self.made: list[tuple[str, str, int, int]] = []
+
+    def add(self, name: str, lane: str, start_ns: int, end_ns: int) -> None:
+        self.made.append((name, lane, start_ns, end_ns))
+
+
+def noise(seconds: int) -> Floats:
+    return (0.05 * np.random.default_rng(0).standard_normal(seconds * SECOND)).astype(np.float32)
+
+
+def hum(seconds: int) -> Floats:
+    at = np.arange(seconds * SECOND) / SECOND
+    return (0.2 * np.sin(2 * np.pi * 50 * at) + 0.05 * np.sin(2 * np.pi * 150 * at)).astype(
+        np.float32
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sound", [silence(60 * SECOND), hum(60), noise(60)])
+def test_a_minute_without_speech_gives_no_word(sound: Floats, speech_models: SpeechModels) -> None:
+    recognizer = make(speech_models)
+    events = feed(recognizer, sound, itertools.repeat(HOP))
+    assert of(WordsUpdate, events) == []
+    assert all(set(event.stages_ms) == {"vad"} for event in of(StepDone, events))
+    assert list(recognizer.ledger.words) == []
+
+
+@pytest.mark.slow
+def test_silence_behind_the_window_steadies_the_tentative_words(
+    speech_models: SpeechModels, clips: list[Clip]
+) -> None:
+    def revised(step_silence_ms: float) -> int:
+        options = RecognizerOptions(step_silence_ms=step_silence_ms)
+        count = 0
+        for clip in clips:
+            before: list[list[str]] = []
+            for event in of(WordsUpdate, feed(make(speech_models, options), clip.samples)):
+                shown = [normalize(word.text) for word in event.tentative]
+                known = before[len(event.committed) :]
+                pairs = itertools.zip_longest(known, shown[: len(known)])
+                count += sum(old != new for old, new in pairs)
+                before = shown
+        return count
+
+    assert revised(RecognizerOptions().step_silence_ms) < revised(0)
+
+
+@pytest.mark.slow
+def test_real_speech_becomes_captions(speech_models: SpeechModels, clips: list[Clip]) -> None:
+    pause = silence(SECOND)
+    chosen = [clips[2], clips[-1], clips[1]]
+    audio = np.concatenate([part for clip in chosen for part in (pause, clip.samples)])
+    recognizer = make(speech_models)
+    heard = caption(recognizer, audio)
+    assert word_errors(" ".join(clip.text for clip in chosen), heard).rate <= 0.2
+    assert len(recognizer.ledger.segments) >= 3
+
+
+@pytest.mark.slow
+@settings(
+    deadline=None, max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(sizes=st.lists(st.integers(160, HOP), min_size=1, max_size=12))
+def test_real_captions_do_not_depend_on_the_chunks(
+    sizes: list[int], speech_models: SpeechModels, clips: list[Clip]
+) -> None:
+    plain, other = make(speech_models), make(speech_models)
+    caption(plain, clips[0].samples, itertools.repeat(1_600))
+    caption(other, clips[0].samples, itertools.cycle(sizes))
+    assert other.ledger.segments == plain.ledger.segments
+
+
+@pytest.mark.slow
+def test_emotion_is_classified_beside_the_encoder(
+    speech_models: SpeechModels, clips: list[Clip], lane: Executor
+) -> None:
+    weights = Path(str(resources.files("streamer.models"))) / "weights" / "emotion.onnx"
+    if not weights.is_file():
+        pytest.skip("the emotion classifier is not there")
+    classifier = EmotionClassifier(weights)
+    spans = Spans()
+    recognizer = make(speech_models, classifier=classifier, lane=lane, spans=spans)
+    events = feed(recognizer, clips[-1].samples, itertools.repeat(HOP))
+    assert of(EmotionUpdate, events)
+    asr = [
+        (start, end) for name, where, start, end in spans.made if (name, where) == ("encode", "asr")
+    ]
+    emotion = [(start, end) for name, where, start, end in spans.made if name == where == "emotion"]
+    assert any(a < d and c < b for a, b in asr for c, d in emotion)
