@@ -23,6 +23,7 @@ from streamer.dialects.deepgram.settings import DeepgramSettings
 from streamer.dialects.deepgram.view import DeepgramView
 from streamer.protocol.errors import ProtocolError
 from streamer.protocol.messages import CLOSE_CODES, ErrorCode
+from streamer.protocol.strict_json import StrictJsonError, read_object
 from streamer.session.report import Report
 
 _TYPES: Final = "KeepAlive, Finalize, CloseStream"
@@ -114,10 +115,9 @@ _CLOSE: Final[tuple[Action, ...]] = (EndSession(), Close())
 
 def _type_of(message: str) -> str | None:
     try:
-        parsed = json.loads(message)
-    except (ValueError, RecursionError):
+        found = read_object(message).get("type")
+    except StrictJsonError:
         return None
-    found = parsed.get("type") if isinstance(parsed, dict) else None
     return found if isinstance(found, str) else None
 
 
