@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -244,24 +245,9 @@ async def test_a_port_in_use_is_a_plain_error() -> None:
         await asyncio.to_thread(engine.close)
 
 
-@pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_the_program_in_order(which: signal.Signals, tmp_path: Path) -> None:
-    program = (
-        "from streamer.app import ServerOptions, create_app, run_server\n"
-        "from tests.fakes import FakeEngine\n"
-        "from pathlib import Path\n"
-        f"app = create_app(FakeEngine(), ServerOptions(trace=Path({str(tmp_path / 't')!r})))\n"
-        "run_server(app, '127.0.0.1', 0, lambda url: print(url, flush=True))\n"
-        "print('ended', flush=True)\n"
-    )
-    root = str(Path(__file__).parents[2])
-    process = subprocess.Popen(
-        [sys.executable, "-c", program],
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=root,
-        env={**os.environ, "PYTHONPATH": root},
-    )
+    process = started(tmp_path / "t")
     try:
         assert process.stdout is not None
         url = process.stdout.readline().strip()
@@ -280,8 +266,46 @@ def test_a_signal_ends_the_program_in_order(which: signal.Signals, tmp_path: Pat
     if which is signal.SIGINT:
         assert (process.returncode, out) == (0, "ended\n")
     else:
-        assert process.returncode == -signal.SIGTERM
+        assert process.returncode == -which
     assert json.loads((tmp_path / "t").read_text())
+
+
+def test_a_server_that_was_told_to_outlive_its_terminal_does(tmp_path: Path) -> None:
+    """As `nohup` tells it."""
+    process = started(tmp_path / "t", "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)")
+    try:
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        process.send_signal(signal.SIGHUP)
+        time.sleep(0.2)
+        assert httpx.get(f"{url}healthz").text == "ok\n"
+        process.send_signal(signal.SIGTERM)
+        process.wait(20)
+    finally:
+        process.kill()
+        process.communicate()
+    assert process.returncode == -signal.SIGTERM
+
+
+def started(trace: Path, before: str = "") -> subprocess.Popen[str]:
+    """A server of its own process, which says its address first."""
+    program = (
+        f"{before}\n"
+        "from streamer.app import ServerOptions, create_app, run_server\n"
+        "from tests.fakes import FakeEngine\n"
+        "from pathlib import Path\n"
+        f"app = create_app(FakeEngine(), ServerOptions(trace=Path({str(trace)!r})))\n"
+        "run_server(app, '127.0.0.1', 0, lambda url: print(url, flush=True))\n"
+        "print('ended', flush=True)\n"
+    )
+    root = str(Path(__file__).parents[2])
+    return subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": root},
+    )
 
 
 @pytest.mark.parametrize(
