@@ -162,6 +162,7 @@ class Conversation:
                 case StartSession():
                     await self._start(action)
                 case Audio():
+                    self._metrics.dropped_bytes.inc(action.dropped_bytes)
                     if self._running is not None:
                         await self._feed(self._running, action.samples)
                 case Finalize():

@@ -11,12 +11,12 @@ from typing import Any, Final
 from streamer.audio.pcm import SampleReader
 from streamer.dialects.common.dialect import (
     Action,
-    Audio,
     Close,
     EndSession,
     Finalize,
     Send,
     StartSession,
+    audio_from,
 )
 from streamer.dialects.common.formatting import seconds
 from streamer.dialects.deepgram.settings import DeepgramSettings
@@ -50,7 +50,7 @@ class DeepgramDialect:
         if isinstance(message, bytes):
             self._sha256.update(message)
             # No bytes at all: the end of the audio, in Deepgram's older form.
-            yield from [Audio(self._samples.read(message))] if message else _CLOSE
+            yield from [audio_from(self._samples, message)] if message else _CLOSE
             return
         match _type_of(message):
             case "KeepAlive":

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from streamer.audio.pcm import SampleReader
-from streamer.dialects.common.dialect import Action, Audio, Finalize, Send, StartSession
+from streamer.dialects.common.dialect import Action, Finalize, Send, StartSession, audio_from
 from streamer.dialects.common.settings import SettingError
 from streamer.dialects.openai.errors import error_dict
 from streamer.dialects.openai.realtime_settings import (
@@ -138,9 +138,9 @@ class RealtimeDialect:
         if self._samples is None:
             yield StartSession(self._settings.rate, self._settings.session_options(self._best))
             self._samples = SampleReader(self._settings.sample_format)
-        samples = self._samples.read(data)
-        self._buffered_ms += len(samples) * 1000 / self._settings.rate
-        yield Audio(samples)
+        audio = audio_from(self._samples, data)
+        self._buffered_ms += len(audio.samples) * 1000 / self._settings.rate
+        yield audio
 
     def _commit(self) -> Action:
         if self._buffered_ms < _MIN_COMMIT_MS:

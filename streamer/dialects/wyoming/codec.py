@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from streamer.audio.pcm import SampleFormat, SampleReader
-from streamer.dialects.common.dialect import Action, Audio, EndSession, Send, StartSession
+from streamer.dialects.common.dialect import Action, EndSession, Send, StartSession, audio_from
 from streamer.dialects.common.formatting import emotion_dict, text_of
 from streamer.dialects.common.settings import (
     OWN_MODELS,
@@ -109,7 +109,7 @@ class WyomingDialect:
                 if self._format != _audio_format(event.data):
                     yield self._begin(event.data)
                 assert self._samples is not None
-                yield Audio(self._samples.read(event.payload))
+                yield audio_from(self._samples, event.payload)
             case "audio-stop":
                 if self._samples is None:
                     raise _malformed("audio-stop came without audio before it; send audio-start")
