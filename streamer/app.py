@@ -28,6 +28,7 @@ from streamer.hosting.options import ServerOptions
 from streamer.protocol.messages import PROTOCOL_VERSION
 from streamer.recognition.contract import RecognizerFactory
 from streamer.runtime.faults import fault_line
+from streamer.server.host_gate import HostGate
 from streamer.server.http_protocol import (
     MAX_HEAD_BYTES,
     HttpProtocol,
@@ -135,7 +136,7 @@ def create_app(
             *dialect_routes(server),
             *([Mount("/static", StaticFiles(directory=web))] if web is not None else []),
         ],
-        middleware=[Middleware(_SecurityHeaders)],
+        middleware=[Middleware(_SecurityHeaders), Middleware(HostGate, options)],
         lifespan=lifespan,
     )
     app.state.server = server
