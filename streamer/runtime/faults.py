@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 _MAX_PLACES: Final = 12
 
@@ -15,6 +16,13 @@ def fault_line(error: BaseException) -> str:
     same of the errors behind it. Messages are left out: they may hold what a client sent.
     """
     return ", because of ".join(_tell(one) for one in _chain(error))
+
+
+def retrieved(task: asyncio.Task[Any]) -> None:
+    """A callback for tasks that nobody may get to ask for their outcome: asyncio would log the
+    errors of those with a traceback, and a client that leaves at the wrong moment is no fault."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

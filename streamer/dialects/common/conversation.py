@@ -22,7 +22,7 @@ from streamer.dialects.common.dialect import (
 from streamer.hosting.options import ServerOptions
 from streamer.protocol.errors import ProtocolError, broken
 from streamer.protocol.messages import CLOSE_CODES, ErrorCode
-from streamer.runtime.faults import fault_line
+from streamer.runtime.faults import fault_line, retrieved
 from streamer.runtime.metrics import ServerMetrics
 from streamer.server.receiver import Receiver
 from streamer.server.sender import Sender, Socket, SocketClosedError
@@ -155,6 +155,7 @@ class Conversation:
             return await receiving
         finally:
             receiving.cancel()
+            receiving.add_done_callback(retrieved)
 
     async def _perform(self, actions: Iterator[Action]) -> None:
         for action in actions:
