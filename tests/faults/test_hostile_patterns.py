@@ -78,8 +78,8 @@ def hard_limit(seconds: float) -> Iterator[None]:
 
 def listen_query(hostile: str) -> list[str]:
     base = "v1/listen?encoding=linear16&sample_rate=16000"
-    names = ("language", "model", "keywords", "keyterm", "endpointing", "utterance_end_ms")
-    names = (*names, "channels", "interim_results", "token", "diarize")
+    settings = "language model keywords keyterm endpointing utterance_end_ms channels"
+    names = f"{settings} interim_results token diarize".split()
     return [f"{base}&{name}={quote(hostile)}" for name in names] + [
         f"v1/listen?encoding={quote(hostile)}",
         f"v1/listen?encoding=linear16&sample_rate={quote(hostile)}",

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import re
 import signal
@@ -22,6 +23,7 @@ from websockets.sync.client import ClientConnection, connect
 from streamer.app import ServerOptions, create_app, serve
 from streamer.protocol.frames import encode_frame
 from streamer.protocol.messages import Encoding
+from tests.conversations import log_records, said
 from tests.fakes import FakeEngine, eventually, tone
 from tests.serving import ServerThread
 
@@ -72,6 +74,20 @@ def test_the_page_is_served(server: ServerThread) -> None:
     page = httpx.get(server.http_url)
     assert page.status_code == 200
     assert page.headers["content-type"].startswith("text/html")
+
+
+def test_a_fault_behind_a_page_leaves_one_line_in_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks() -> bytes:
+        raise ValueError("Quetzalcoatl")
+
+    with ServerThread() as server, log_records() as records:
+        monkeypatch.setattr(server.server.metrics, "render", breaks)
+        assert httpx.get(f"{server.http_url}metrics").status_code == 500
+        assert httpx.get(f"{server.http_url}healthz").status_code == 200
+    (line,) = [said(record) for record in records if record.levelno > logging.INFO]
+    assert line.startswith("Exception in ASGI application ValueError < streamer/test_app.py:")
+    assert "\n" not in line
+    assert "Quetzalcoatl" not in line
 
 
 def test_an_installation_without_the_page_says_so(tmp_path: Path) -> None:
