@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import socket
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +27,14 @@ from streamer.dialects.wyoming.server import listen
 from streamer.hosting.options import ServerOptions
 from streamer.protocol.messages import PROTOCOL_VERSION
 from streamer.recognition.contract import RecognizerFactory
+from streamer.runtime.faults import fault_line
+from streamer.server.host_gate import HostGate
+from streamer.server.http_protocol import (
+    MAX_HEAD_BYTES,
+    HttpProtocol,
+    WebSocketProtocol,
+    allow_long_lines,
+)
 from streamer.server.stream_server import StreamServer
 
 __all__ = ["ServerOptions", "create_app", "run_server", "serve"]
@@ -126,17 +136,22 @@ def create_app(
             *dialect_routes(server),
             *([Mount("/static", StaticFiles(directory=web))] if web is not None else []),
         ],
-        middleware=[Middleware(_SecurityHeaders)],
+        middleware=[Middleware(_SecurityHeaders), Middleware(HostGate, options)],
         lifespan=lifespan,
     )
     app.state.server = server
     return app
 
 
-class _AnsweredHandshakes(logging.Filter):
-    """Uvicorn logs an error for every websocket that was turned away with an HTTP answer."""
+class _QuietLog(logging.Filter):
+    """Uvicorn logs an error for every websocket that was turned away with an HTTP answer, which
+    is none; and tracebacks, with messages that may hold what a client sent."""
 
     def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None:
+            record.msg = f"{record.getMessage().strip()} {fault_line(error)}"
+            record.args, record.exc_info, record.exc_text = (), None, None
         return "without completing handshake" not in record.getMessage()
 
 
@@ -149,6 +164,22 @@ class _Uvicorn(uvicorn.Server):
         super().__init__(config)
         self._stream_server = server
         self._on_listening = on_listening
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """A terminal that hangs up (SIGHUP) asks for the same orderly end that SIGTERM does,
+        unless whoever started us wants it ignored, as nohup does."""
+        with super().capture_signals():
+            hangup = getattr(signal, "SIGHUP", None)  # Windows has none
+            in_charge = threading.current_thread() is threading.main_thread()
+            if hangup is None or not in_charge or signal.getsignal(hangup) is signal.SIG_IGN:
+                yield
+                return
+            before = signal.signal(hangup, self.handle_exit)
+            try:
+                yield
+            finally:
+                signal.signal(hangup, before)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -180,7 +211,9 @@ async def serve(
         app,
         host=host,
         port=port,
-        ws="auto",
+        http=HttpProtocol,
+        ws=WebSocketProtocol,
+        h11_max_incomplete_event_size=MAX_HEAD_BYTES,
         # Larger messages than allowed are still read, so that the client gets an error event.
         ws_max_size=4 * server.options.max_message_bytes,
         ws_per_message_deflate=False,
@@ -191,7 +224,8 @@ async def serve(
         access_log=False,
         timeout_graceful_shutdown=2,
     )
-    logging.getLogger("uvicorn.error").addFilter(_AnsweredHandshakes())
+    logging.getLogger("uvicorn.error").addFilter(_QuietLog())
+    allow_long_lines()
     listener = _listener(host, port, server.options.send_timeout_s)
     wyoming = await _serve_wyoming(server, host)
     url = f"http://{_shown(host)}:{listener.getsockname()[1]}/"

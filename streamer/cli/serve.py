@@ -44,6 +44,15 @@ def serve(
             metavar="URL",
         ),
     ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            envvar="STREAMER_ALLOW_HOST",
+            help="Name to answer for beside localhost, as behind a proxy on this machine, or *. "
+            "May be repeated.",
+            metavar="NAME",
+        ),
+    ] = None,
     max_sessions: Annotated[
         int,
         typer.Option(min=1, envvar="STREAMER_MAX_SESSIONS", help="Clients beyond are refused."),
@@ -94,6 +103,7 @@ def serve(
             port=port,
             token=token,
             allow_origin=tuple(allow_origin or ()),
+            allow_host=tuple(allow_host or ()),
             max_sessions=max_sessions,
             idle_timeout_s=idle_timeout,
             resume_s=resume_seconds,

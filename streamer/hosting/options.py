@@ -20,6 +20,10 @@ class ServerOptions:
     """Clients must show it, if set. Health and metrics stay open."""
     allow_origin: tuple[str, ...] = ()
     """Web pages from elsewhere that may connect (`https://captions.example`), or `*`."""
+    allow_host: tuple[str, ...] = ()
+    """Names that the server may be called by (`captions.example`), or `*`. Listening on a loopback
+    address it answers for `localhost` and the like alone, so a proxy on the same machine that
+    passes the outside name needs this."""
     max_sessions: int = 8
     """Sessions beyond this are refused with `too_many_sessions`. A session whose connection
     broke keeps its place as long as it can be resumed."""
@@ -75,8 +79,14 @@ class ServerOptions:
             raise ValueError("resume_s must be positive; set max_parked to 0 to resume nothing")
         if self.follower_events < 1 or self.followed_segments < 1:
             raise ValueError("follower_events and followed_segments must be at least 1")
-        if self.token == "":
-            raise ValueError("token must not be empty; leave it out to need none")
+        for name in self.allow_host:
+            if not name or any(sign in name for sign in "/:@ "):
+                raise ValueError(
+                    f"allow_host takes names such as captions.example, not {name!r}; leave scheme "
+                    "and port out"
+                )
+        if self.token is not None:
+            _check_token(self.token)
         if self.token is not None and self.wyoming_port is not None:
             raise ValueError("Wyoming clients cannot show a token; leave out token or wyoming_port")
 
@@ -84,3 +94,17 @@ class ServerOptions:
     def max_backlog_s(self) -> float:
         """Beyond this a client is held back; one frame more still fits the buffer."""
         return self.buffer_s - MAX_FRAME_MS / 1000
+
+
+def _check_token(token: str) -> None:
+    """Whether every client can show it: it travels in a header. Raises ValueError, whose message
+    does not hold the token."""
+    if token == "":
+        raise ValueError("token must not be empty; leave it out to need none")
+    if not (token.isascii() and token.isprintable()):
+        raise ValueError(
+            "token must be of printable ASCII characters: others cannot be sent in a header; "
+            "make one with `openssl rand -base64 24`"
+        )
+    if token != token.strip():
+        raise ValueError("token must not begin or end with a space, which headers lose")

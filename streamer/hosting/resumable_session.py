@@ -16,6 +16,7 @@ from streamer.protocol.errors import ProtocolError
 from streamer.protocol.frame_reader import FrameReader
 from streamer.protocol.messages import ByeEvent, ErrorCode, LatencyEvent, StartMessage
 from streamer.runtime.bounded_queue import BoundedQueue
+from streamer.runtime.faults import fault_line
 from streamer.session.report import Report
 from streamer.session.runner import SessionRun
 from streamer.session.session import SessionFailedError
@@ -272,7 +273,7 @@ class ResumableSession:
         if isinstance(failure, SessionFailedError):
             self._error = ProtocolError(ErrorCode.INTERNAL, str(failure))
         elif failure is not None:
-            logger.error("session %s: delivery failed", self.id, exc_info=failure)
+            logger.error("session %s: delivery failed: %s", self.id, fault_line(failure))
             self._error = ProtocolError(
                 ErrorCode.INTERNAL, "the session failed; start a new one to go on"
             )

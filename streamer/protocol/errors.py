@@ -31,6 +31,12 @@ def too_many_sessions(max_sessions: int) -> ProtocolError:
     )
 
 
+def broken() -> ProtocolError:
+    return ProtocolError(
+        ErrorCode.INTERNAL, "the server failed to read a message; start a new session"
+    )
+
+
 def session_expired() -> ProtocolError:
     return ProtocolError(
         ErrorCode.SESSION_EXPIRED,

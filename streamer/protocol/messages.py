@@ -13,6 +13,7 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from streamer.audio.clock import SAMPLE_RATE
+from streamer.protocol.numbers import NO_BOOLEAN, Whole
 
 PROTOCOL_VERSION: Final = 1
 MIN_SAMPLE_RATE: Final = 8_000
@@ -91,8 +92,8 @@ class StartMessage(_FromClient):
     """Opens the session. Audio may follow at once; nothing sent after it is lost."""
 
     type: Literal["start"] = "start"
-    protocol_version: int = PROTOCOL_VERSION
-    sample_rate: int = Field(SAMPLE_RATE, ge=MIN_SAMPLE_RATE, le=MAX_SAMPLE_RATE)
+    protocol_version: Whole = PROTOCOL_VERSION
+    sample_rate: Whole = Field(SAMPLE_RATE, ge=MIN_SAMPLE_RATE, le=MAX_SAMPLE_RATE)
     encoding: Encoding = Encoding.PCM_S16LE
     language: Literal["en"] = "en"
     decoder: Literal["draft", "fused"] | None = None
@@ -101,7 +102,9 @@ class StartMessage(_FromClient):
         Field((), max_length=MAX_HOT_WORDS)
     )
     emotion: bool = True
-    silence_ms: float | None = Field(None, ge=MIN_SILENCE_MS, le=MAX_SILENCE_MS)
+    silence_ms: Annotated[float, Field(ge=MIN_SILENCE_MS, le=MAX_SILENCE_MS), NO_BOOLEAN] | None = (
+        None
+    )
     """Pause that ends a segment; None leaves it to the server."""
     live: bool = True
     """False: a recording; the server reads it as fast as it can hear it, and loses nothing."""
@@ -117,10 +120,10 @@ class ResumeMessage(_FromClient):
     """
 
     type: Literal["resume"] = "resume"
-    protocol_version: int = PROTOCOL_VERSION
+    protocol_version: Whole = PROTOCOL_VERSION
     session_id: str = Field(max_length=64)
     resume_token: str = Field(max_length=128)
-    last_seq: int = Field(0, ge=0)
+    last_seq: Whole = Field(0, ge=0)
 
 
 class FinalizeMessage(_FromClient):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Final
 
 from pydantic import ValidationError
@@ -17,6 +16,7 @@ from streamer.protocol.messages import (
     StartMessage,
     StopMessage,
 )
+from streamer.protocol.strict_json import DuplicateKeyError, StrictJsonError, read_object
 
 _TYPES: Final = "start, finalize, stop, resume"
 _FIRST_MESSAGES: Final = frozenset({"start", "resume"})
@@ -31,20 +31,16 @@ def parse_text(text: str) -> StartMessage | ResumeMessage | FinalizeMessage | St
             wrong.
     """
     try:
-        raw = json.loads(text, object_pairs_hook=_without_duplicates)
-    except _DuplicateKeyError as error:
+        raw = read_object(text)
+    except DuplicateKeyError as error:
         raise ProtocolError(
-            ErrorCode.BAD_CONFIG, f"{error.args[0]} is given twice; send each setting once"
+            ErrorCode.BAD_CONFIG, f"{error.key} is given twice; send each setting once"
         ) from error
-    except (ValueError, RecursionError) as error:
+    except StrictJsonError as error:
         raise ProtocolError(
             ErrorCode.BAD_MESSAGE,
-            f"text message is not JSON; send one of {_TYPES} as text, and audio as binary messages",
+            f"text message {error}; send one of {_TYPES} as text, and audio as binary messages",
         ) from error
-    if not isinstance(raw, dict):
-        raise ProtocolError(
-            ErrorCode.BAD_MESSAGE, f"text message is not a JSON object with a type out of {_TYPES}"
-        )
     version = raw.get("protocol_version", PROTOCOL_VERSION)
     # A type that is no text is told apart below.
     is_first = isinstance(raw.get("type"), str) and raw["type"] in _FIRST_MESSAGES
@@ -57,19 +53,6 @@ def parse_text(text: str) -> StartMessage | ResumeMessage | FinalizeMessage | St
         return CLIENT_MESSAGE.validate_python(raw)
     except ValidationError as error:
         raise _explain(error, is_first=is_first) from error
-
-
-class _DuplicateKeyError(Exception):
-    pass
-
-
-def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    message: dict[str, object] = {}
-    for key, value in pairs:
-        if key in message:
-            raise _DuplicateKeyError(key[:64])
-        message[key] = value
-    return message
 
 
 def _explain(error: ValidationError, *, is_first: bool) -> ProtocolError:

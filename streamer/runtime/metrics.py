@@ -50,6 +50,11 @@ class ServerMetrics:
         self.audio_seconds = Counter(
             "streamer_audio_seconds", "Audio received.", registry=self.registry
         )
+        self.dropped_bytes = Counter(
+            "streamer_dropped_bytes",
+            "Bytes of other protocols' audio that were part of no sample.",
+            registry=self.registry,
+        )
         self.words = Counter("streamer_words_committed", "Words.", registry=self.registry)
         self.lost_samples = Counter(
             "streamer_lost_samples",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from enum import Enum
 from typing import Final
 
@@ -17,7 +18,7 @@ from streamer.hosting.resumable_session import (
     SessionState,
 )
 from streamer.hosting.session_registry import SessionRegistry
-from streamer.protocol.errors import ProtocolError, session_expired
+from streamer.protocol.errors import ProtocolError, broken, session_expired
 from streamer.protocol.messages import (
     CLOSE_CODES,
     ErrorCode,
@@ -26,6 +27,7 @@ from streamer.protocol.messages import (
     StartMessage,
 )
 from streamer.protocol.parsing import parse_text
+from streamer.runtime.faults import fault_line
 from streamer.runtime.metrics import ServerMetrics
 from streamer.server.native_view import wire_event
 from streamer.server.receiver import Receiver
@@ -93,6 +95,10 @@ class Connection:
         except asyncio.CancelledError:  # the grace period of a shutdown is over
             await self._sender.close(CLOSE_CODES[ErrorCode.SHUTTING_DOWN], "shutdown")
             raise
+        except Exception as error:  # noqa: BLE001 - whatever broke, the client gets an answer
+            logger.error("a connection broke: %s", fault_line(error))
+            with suppress(SocketClosedError):
+                await self._close(broken())
         finally:
             self._move(ConnectionState.CLOSED)
 
@@ -286,7 +292,5 @@ async def _outcome(reader: asyncio.Task[None]) -> ProtocolError | None:
         return error
     if isinstance(error, SocketClosedError):
         raise error
-    logger.error("reading failed", exc_info=error)
-    return ProtocolError(
-        ErrorCode.INTERNAL, "the server failed to read a message; start a new session"
-    )
+    logger.error("reading failed: %s", fault_line(error))
+    return broken()

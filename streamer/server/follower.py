@@ -8,9 +8,10 @@ from typing import Final
 
 from streamer.hosting.options import ServerOptions
 from streamer.hosting.resumable_session import Following, ResumableSession, SlowFollowerError
-from streamer.protocol.errors import ProtocolError
+from streamer.protocol.errors import ProtocolError, broken
 from streamer.protocol.messages import CLOSE_CODES, ErrorCode, FollowingEvent
 from streamer.recognition.contract import Decoder
+from streamer.runtime.faults import fault_line
 from streamer.runtime.metrics import ServerMetrics
 from streamer.server.native_view import wire_event
 from streamer.server.sender import Sender, Socket, SocketClosedError
@@ -44,6 +45,9 @@ class Follower:
         except asyncio.CancelledError:  # the grace period of a shutdown is over
             await self._sender.close(CLOSE_CODES[ErrorCode.SHUTTING_DOWN], "shutdown")
             raise
+        except Exception as error:  # noqa: BLE001 - whatever broke, the follower gets an answer
+            logger.error("a follower's connection broke: %s", fault_line(error))
+            await self.refuse(broken())
         finally:
             hosted.unfollow(following)
             self._metrics.followers.dec()

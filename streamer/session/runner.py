@@ -11,6 +11,7 @@ from dataclasses import replace
 from streamer.protocol.errors import ProtocolError
 from streamer.protocol.messages import ErrorCode
 from streamer.recognition.contract import RecognizerFactory, SessionOptions, SpeechRecognizer
+from streamer.runtime.faults import fault_line, retrieved
 from streamer.runtime.metrics import ServerMetrics
 from streamer.runtime.tracing import LatencyTrace, SpanSink, TraceWriter
 from streamer.session.intake import Intake
@@ -52,6 +53,7 @@ class SessionRun:
         self._metrics.sessions_active.inc()
         self._task = asyncio.create_task(self._run(take))
         self._task.add_done_callback(lambda _: self._metrics.sessions_active.dec())
+        self._task.add_done_callback(retrieved)
         return self._task
 
     def stop(self) -> None:
@@ -140,7 +142,7 @@ class SessionRunner:
         try:
             return self._engine.recognizer(options, trace)
         except Exception as error:  # whatever broke, the client gets an answer
-            logger.exception("session %s: no recognizer", session_id)
+            logger.error("session %s: no recognizer: %s", session_id, fault_line(error))
             raise ProtocolError(
                 ErrorCode.INTERNAL, "the session could not be set up; try again later"
             ) from error

@@ -17,6 +17,7 @@ from streamer.audio.clock import SAMPLE_RATE, ms_from_samples
 from streamer.recognition.contract import SpeechRecognizer
 from streamer.runtime.bounded_queue import BoundedQueue
 from streamer.runtime.deadline_executor import DeadlineExecutor, EngineClosedError
+from streamer.runtime.faults import fault_line
 from streamer.runtime.tracing import LatencyTrace
 from streamer.session.arrivals import Arrivals
 from streamer.session.report import Report
@@ -233,8 +234,8 @@ class Session:
                     self._end(None)
         except EngineClosedError:
             self._end(SessionFailedError("the server is shutting down; connect again"))
-        except Exception:  # whatever broke, it ends this session and no other
-            logger.exception("the recognizer failed")
+        except Exception as error:  # noqa: BLE001 - whatever broke, it ends this session alone
+            logger.error("the recognizer failed: %s", fault_line(error))
             self._end(
                 SessionFailedError(
                     "the recognizer failed and this session is over; what was committed stays "

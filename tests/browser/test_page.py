@@ -182,7 +182,7 @@ async def test_token_of_the_address_travels_as_subprotocol(page: Page) -> None:
         await start(page, server, "?token=s3cret")
         await page.wait_for(f"{TENTATIVE} === 'stirred'")
         await stop(page)
-        assert server.subprotocols == [["streamer.v1", "token.s3cret"]]
+        assert server.subprotocols == [["streamer.v1", "token64.czNjcmV0"]]
 
 
 async def test_second_session_continues_below_the_first(page: Page) -> None:

@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 import websockets
 from openai import AsyncOpenAI
@@ -19,9 +21,13 @@ from openai.types.realtime import (
 from openai.types.realtime import (
     ConversationItemInputAudioTranscriptionDeltaEvent as Delta,
 )
+from openai.types.realtime import (
+    ConversationItemInputAudioTranscriptionFailedEvent as Failed,
+)
 from openai.types.realtime import InputAudioBufferSpeechStartedEvent as SpeechStarted
 
 from tests.contract.conftest import TOKEN, Speech
+from tests.fakes import tone
 from tests.serving import ServerThread
 
 PACE_S = 0.02
@@ -84,6 +90,10 @@ async def live(server: ServerThread, key: str = "any", **query: str) -> AsyncIte
         session = Live(connection)
         await session.until_type("session.created")
         yield session
+
+
+def pcm(samples: npt.NDArray[np.float32]) -> bytes:
+    return (samples * 32_767).astype("<i2").tobytes()
 
 
 def settings(**given: Any) -> Any:
@@ -155,6 +165,8 @@ async def test_turns_committed_by_the_client(server: ServerThread, speech: Speec
 
     assert speech.errors_in(f"{first.transcript} {second.transcript}") <= 0.25
     assert third.transcript == ""
+    cleared = session.types.index("input_audio_buffer.cleared")
+    assert f"{TRANSCRIPTION}.delta" not in session.types[cleared:]
     committed = [e for e in session.events if e.type == "input_audio_buffer.committed"]
     assert [e.item_id for e in committed] == [first.item_id, second.item_id, third.item_id]
     assert [e.previous_item_id for e in committed] == [None, first.item_id, second.item_id]
@@ -162,6 +174,33 @@ async def test_turns_committed_by_the_client(server: ServerThread, speech: Speec
     assert not any("speech_st" in name for name in session.types)
     for event in (first, second):
         assert session.deltas(event.item_id) == event.transcript
+
+
+@pytest.mark.parametrize("turn_detection", [None, {"type": "server_vad"}])
+async def test_what_was_cleared_ends_and_the_next_commit_is_clean(
+    locked_server: ServerThread, turn_detection: dict[str, str] | None
+) -> None:
+    async with live(locked_server, TOKEN) as session:
+        buffer = session.connection.input_audio_buffer
+        await session.connection.session.update(session=settings(turn_detection=turn_detection))
+        await session.say([pcm(tone(1.2, RATE))])
+        begun = await session.until_type(f"{TRANSCRIPTION}.delta")
+        await buffer.clear()
+        await session.until_type("input_audio_buffer.cleared")
+        until_here = len(session.events)
+        await session.say([pcm(tone(0.6, RATE))])
+        await buffer.commit()
+        done = await session.until_type(f"{TRANSCRIPTION}.completed")
+        await session.connection.close()
+    failed = next(event for event in session.events if isinstance(event, Failed))
+    assert failed.item_id == begun.item_id
+    assert failed.error.code == "input_audio_buffer_cleared"
+    assert session.types[until_here - 2 : until_here] == [failed.type, "input_audio_buffer.cleared"]
+    after = session.events[until_here:]
+    assert begun.item_id not in [getattr(event, "item_id", None) for event in after]
+    assert done.usage.seconds == pytest.approx(0.6, abs=0.01)
+    assert session.deltas(done.item_id) == done.transcript == " ".join(done.transcript.split())
+    assert len(session.completed()) == 1
 
 
 @pytest.mark.slow

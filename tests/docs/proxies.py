@@ -22,13 +22,14 @@ import pytest
 from tests.docs.blocks import Block, blocks
 
 START_TIMEOUT_S: Final = 20.0
+PUBLIC_NAME: Final = "captions.example"
 _UNPACKED: Final = Path(sys.prefix) / "proxies"
 """Where `make proxies` puts them."""
 
 
 @dataclass(frozen=True)
 class Certificate:
-    """Of `localhost`, signed by itself."""
+    """Of `localhost` and of the documents' name, signed by itself."""
 
     certificate: Path
     key: Path
@@ -60,7 +61,8 @@ def new_certificate(folder: Path) -> Certificate:
     if openssl is None:
         pytest.skip("no openssl on PATH")
     made = Certificate(folder / "cert.pem", folder / "key.pem")
-    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    names = f"subjectAltName=DNS:localhost,DNS:{PUBLIC_NAME}"
+    subject = ["-subj", "/CN=localhost", "-addext", names]
     key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     files = ["-keyout", str(made.key), "-out", str(made.certificate)]
     command = [openssl, "req", "-x509", "-days", "2", *key, *subject, *files]
@@ -100,10 +102,11 @@ def nginx_command(folder: Path, server: str, certificate: Certificate, port: int
 def caddy_command(folder: Path, server: str, certificate: Certificate, port: int) -> list[str]:
     """caddy with the document's file, on a free port, with a certificate of ours."""
     tls = f"\ttls {certificate.certificate} {certificate.key}\n"
+    sites = f"https://localhost:{port}, https://{PUBLIC_NAME}:{port}"
     several = server == "http://streamer"
     site = _replaced(
         block("caddyfile", int(several)).text,
-        {"captions.example {\n": f"https://localhost:{port} {{\n{tls}"},
+        {f"{PUBLIC_NAME} {{\n": f"{sites} {{\n{tls}"},
     )
     if not several:
         site = _replaced(site, {"127.0.0.1:8765": server.removeprefix("http://")})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from urllib.request import urlopen
 
 import httpx
 import pytest
+from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect as open_websocket
 from websockets.typing import Origin
 
@@ -24,6 +26,7 @@ from streamer.client.client import connect
 from streamer.protocol.messages import StartMessage
 from tests.contract.conftest import RATE, Speech
 from tests.docs.proxies import (
+    PUBLIC_NAME,
     Certificate,
     Proxy,
     block,
@@ -103,6 +106,35 @@ def test_metrics_stay_inside(proxy: Proxy) -> None:
     with pytest.raises(HTTPError) as refused:
         urlopen(f"{proxy.url}/metrics", timeout=20, context=proxy.tls)
     assert refused.value.code == 404
+
+
+@pytest.mark.parametrize("kind", list(COMMANDS))
+@pytest.mark.parametrize("told", [True, False])
+def test_a_server_beside_its_proxy_answers_for_the_name_it_was_told(
+    kind: str, told: bool, tmp_path: Path, certificate: Certificate
+) -> None:
+    assert f"Environment=STREAMER_ALLOW_HOST={PUBLIC_NAME}\n" in block("systemd").text
+    options, port = ServerOptions(allow_host=(PUBLIC_NAME,) if told else ()), free_port()
+    with ServerThread(options) as server:
+        command = COMMANDS[kind](tmp_path, server.http_url.removesuffix("/"), certificate, port)
+        with running(command, tmp_path, certificate, port) as proxy:
+            answer = _answer_to_the_page(proxy)
+    assert answer == ("ready" if told else "421")
+
+
+def _answer_to_the_page(proxy: Proxy) -> str:
+    """What the page gets that was opened by the public name."""
+    here = socket.create_connection(("127.0.0.1", proxy.port))
+    site = f"{PUBLIC_NAME}:{proxy.port}"
+    try:
+        opening = open_websocket(
+            f"wss://{site}/v1/stream", ssl=proxy.tls, sock=here, origin=Origin(f"https://{site}")
+        )
+    except InvalidStatus as refused:
+        return str(refused.response.status_code)
+    with opening as websocket:
+        websocket.send('{"type": "start"}')
+        return str(json.loads(websocket.recv())["type"])
 
 
 @pytest.mark.parametrize("balancing", ["hash $remote_addr consistent;", "# turn by turn"])

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import re
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,6 +23,7 @@ from websockets.sync.client import ClientConnection, connect
 from streamer.app import ServerOptions, create_app, serve
 from streamer.protocol.frames import encode_frame
 from streamer.protocol.messages import Encoding
+from tests.conversations import log_records, said
 from tests.fakes import FakeEngine, eventually, tone
 from tests.serving import ServerThread
 
@@ -71,6 +74,20 @@ def test_the_page_is_served(server: ServerThread) -> None:
     page = httpx.get(server.http_url)
     assert page.status_code == 200
     assert page.headers["content-type"].startswith("text/html")
+
+
+def test_a_fault_behind_a_page_leaves_one_line_in_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks() -> bytes:
+        raise ValueError("Quetzalcoatl")
+
+    with ServerThread() as server, log_records() as records:
+        monkeypatch.setattr(server.server.metrics, "render", breaks)
+        assert httpx.get(f"{server.http_url}metrics").status_code == 500
+        assert httpx.get(f"{server.http_url}healthz").status_code == 200
+    (line,) = [said(record) for record in records if record.levelno > logging.INFO]
+    assert line.startswith("Exception in ASGI application ValueError < streamer/test_app.py:")
+    assert "\n" not in line
+    assert "Quetzalcoatl" not in line
 
 
 def test_an_installation_without_the_page_says_so(tmp_path: Path) -> None:
@@ -244,24 +261,9 @@ async def test_a_port_in_use_is_a_plain_error() -> None:
         await asyncio.to_thread(engine.close)
 
 
-@pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_the_program_in_order(which: signal.Signals, tmp_path: Path) -> None:
-    program = (
-        "from streamer.app import ServerOptions, create_app, run_server\n"
-        "from tests.fakes import FakeEngine\n"
-        "from pathlib import Path\n"
-        f"app = create_app(FakeEngine(), ServerOptions(trace=Path({str(tmp_path / 't')!r})))\n"
-        "run_server(app, '127.0.0.1', 0, lambda url: print(url, flush=True))\n"
-        "print('ended', flush=True)\n"
-    )
-    root = str(Path(__file__).parents[2])
-    process = subprocess.Popen(
-        [sys.executable, "-c", program],
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=root,
-        env={**os.environ, "PYTHONPATH": root},
-    )
+    process = started(tmp_path / "t")
     try:
         assert process.stdout is not None
         url = process.stdout.readline().strip()
@@ -280,14 +282,66 @@ def test_a_signal_ends_the_program_in_order(which: signal.Signals, tmp_path: Pat
     if which is signal.SIGINT:
         assert (process.returncode, out) == (0, "ended\n")
     else:
-        assert process.returncode == -signal.SIGTERM
+        assert process.returncode == -which
     assert json.loads((tmp_path / "t").read_text())
+
+
+def test_a_server_that_was_told_to_outlive_its_terminal_does(tmp_path: Path) -> None:
+    """As `nohup` tells it."""
+    process = started(tmp_path / "t", "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)")
+    try:
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        process.send_signal(signal.SIGHUP)
+        time.sleep(0.2)
+        assert httpx.get(f"{url}healthz").text == "ok\n"
+        process.send_signal(signal.SIGTERM)
+        process.wait(20)
+    finally:
+        process.kill()
+        process.communicate()
+    assert process.returncode == -signal.SIGTERM
+
+
+def started(trace: Path, before: str = "") -> subprocess.Popen[str]:
+    """A server of its own process, which says its address first."""
+    program = (
+        f"{before}\n"
+        "from streamer.app import ServerOptions, create_app, run_server\n"
+        "from tests.fakes import FakeEngine\n"
+        "from pathlib import Path\n"
+        f"app = create_app(FakeEngine(), ServerOptions(trace=Path({str(trace)!r})))\n"
+        "run_server(app, '127.0.0.1', 0, lambda url: print(url, flush=True))\n"
+        "print('ended', flush=True)\n"
+    )
+    root = str(Path(__file__).parents[2])
+    return subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": root},
+    )
 
 
 @pytest.mark.parametrize(
     "settings",
-    [{"buffer_s": 5.0}, {"max_sessions": 0}, {"max_message_bytes": 10}, {"token": ""}],
+    [
+        {"buffer_s": 5.0},
+        {"max_sessions": 0},
+        {"max_message_bytes": 10},
+        {"token": ""},
+        {"token": " s3cret"},
+        {"token": "s3cret\n"},
+        {"token": "s3\x00cret"},
+        {"token": "p\u00e4ssword"},
+        {"token": "s3cret\u200b"},
+        {"allow_host": ("https://captions.example",)},
+        {"allow_host": ("captions.example:443",)},
+        {"allow_host": ("",)},
+    ],
 )
 def test_options_that_cannot_work(settings: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=next(iter(settings))):
+    with pytest.raises(ValueError, match=next(iter(settings))) as caught:
         ServerOptions(**settings)  # type: ignore[arg-type]
+    assert "cret" not in str(caught.value)  # a token may stand in a log

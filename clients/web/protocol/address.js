@@ -5,9 +5,21 @@ const SUBPROTOCOL = "streamer.v1";
 
 /** @param {Location} location */
 export function streamAddress(location) {
-  const token = new URLSearchParams(location.search).get("token");
-  const protocols = token ? [SUBPROTOCOL, `token.${token}`] : [SUBPROTOCOL];
+  // An unencoded plus sign, which base64 has, would be read as a space.
+  const query = location.search.replaceAll("+", "%2B");
+  const token = new URLSearchParams(query).get("token");
+  const protocols = token ? [SUBPROTOCOL, `token64.${base64url(token)}`] : [SUBPROTOCOL];
   return { url: `${websocketOrigin(location)}/v1/stream`, protocols };
+}
+
+/**
+ * Subprotocols may hold few characters; tokens may hold any.
+ *
+ * @param {string} text
+ */
+function base64url(text) {
+  const encoded = btoa(String.fromCharCode(...new TextEncoder().encode(text)));
+  return encoded.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
 
 /**

@@ -20,8 +20,9 @@ from streamer.dialects.common.dialect import (
     StartSession,
 )
 from streamer.hosting.options import ServerOptions
-from streamer.protocol.errors import ProtocolError
+from streamer.protocol.errors import ProtocolError, broken
 from streamer.protocol.messages import CLOSE_CODES, ErrorCode
+from streamer.runtime.faults import fault_line, retrieved
 from streamer.runtime.metrics import ServerMetrics
 from streamer.server.receiver import Receiver
 from streamer.server.sender import Sender, Socket, SocketClosedError
@@ -61,6 +62,7 @@ class Conversation:
         self._receiver = Receiver(socket, self._sender, options, metrics)
         self._running: _Running | None = None
         self._over = False
+        self._fault: Exception | None = None
 
     def shut_down(self) -> None:
         """The server is going away: say what is left, then close. Returns at once."""
@@ -73,35 +75,64 @@ class Conversation:
     async def run(self) -> None:
         """Serve the client until it hangs up, errs, leaves, or the server shuts down."""
         try:
-            try:
-                await self._perform(self._dialect.on_connect())
-                while not self._over:
-                    await self._perform(self._dialect.on_message(await self._next_message()))
-                await self._end()
+            error = await self._converse()
+            if error is None:
                 await self._sender.close(1000, "")
-            except ProtocolError as error:
+            else:
                 await self._close_with(error)
-            except SessionFailedError as failure:
-                await self._close_with(_internal(failure))
         except SocketClosedError:
             logger.info("a client left")
         except asyncio.CancelledError:  # the grace period of a shutdown is over
             await self._sender.close(CLOSE_CODES[ErrorCode.SHUTTING_DOWN], "shutdown")
             raise
+        except Exception as fault:  # noqa: BLE001 - not even the error could be told
+            self._why(fault)
+            await self._sender.close(CLOSE_CODES[ErrorCode.INTERNAL], ErrorCode.INTERNAL.value)
         finally:
             if self._running is not None:
                 await self._running.run.abort()
 
+    async def _converse(self) -> ProtocolError | None:
+        """Until the client has ended it; gives the error that ended it, if one did.
+
+        Raises:
+            SocketClosedError: the client left.
+        """
+        try:
+            await self._perform(self._dialect.on_connect())
+            while not self._over:
+                await self._perform(self._dialect.on_message(await self._next_message()))
+            await self._end()
+        except SocketClosedError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever broke, the client gets an answer
+            return self._why(error)
+        return None
+
     async def _close_with(self, error: ProtocolError) -> None:
         try:
             await self._end()
-        except SessionFailedError as failure:
-            error = _internal(failure)
+        except SocketClosedError:
+            raise
+        except Exception as another:  # noqa: BLE001 - as above
+            error = self._why(another)
         self._metrics.errors.labels(error.code.value).inc()
         for text in self._dialect.on_error(error):
             await self._sender.send_text(text)
         await self._sender.close(self._dialect.close_code(error), error.code.value)
         logger.info("a conversation ended (%s)", error.code.value)
+
+    def _why(self, error: Exception) -> ProtocolError:
+        """What to tell the client. A fault of the program is logged, once, without its message,
+        which may hold the client's words."""
+        if isinstance(error, ProtocolError):
+            return error
+        if isinstance(error, SessionFailedError):
+            return ProtocolError(ErrorCode.INTERNAL, str(error))
+        if error is not self._fault:
+            logger.error("a conversation broke: %s", fault_line(error))
+        self._fault = error
+        return broken()
 
     async def _next_message(self) -> str | bytes:
         """Raises SessionFailedError if the session breaks meanwhile, and as the receiver does."""
@@ -124,6 +155,7 @@ class Conversation:
             return await receiving
         finally:
             receiving.cancel()
+            receiving.add_done_callback(retrieved)
 
     async def _perform(self, actions: Iterator[Action]) -> None:
         for action in actions:
@@ -131,6 +163,7 @@ class Conversation:
                 case StartSession():
                     await self._start(action)
                 case Audio():
+                    self._metrics.dropped_bytes.inc(action.dropped_bytes)
                     if self._running is not None:
                         await self._feed(self._running, action.samples)
                 case Finalize():
@@ -178,7 +211,3 @@ class Conversation:
 async def converse(server: StreamServer, socket: Socket, dialect: Dialect) -> None:
     """Serve a client that was not turned away, in a place of its own."""
     await server.hold(Conversation(socket, dialect, server.runner, server.options, server.metrics))
-
-
-def _internal(failure: SessionFailedError) -> ProtocolError:
-    return ProtocolError(ErrorCode.INTERNAL, str(failure))

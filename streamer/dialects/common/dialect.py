@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from streamer.audio.arrays import Floats
+from streamer.audio.pcm import SampleReader
 from streamer.protocol.errors import ProtocolError
 from streamer.recognition.contract import SessionOptions
 from streamer.session.report import Report
@@ -27,6 +28,15 @@ class Audio:
     """Mono samples in -1 … 1, float32."""
 
     samples: Floats
+    dropped_bytes: int = 0
+    """Of damaged messages before them."""
+
+
+def audio_from(reader: SampleReader, data: bytes) -> Audio:
+    """What a message adds to a stream of samples."""
+    before = reader.dropped_bytes
+    samples = reader.read(data)
+    return Audio(samples, reader.dropped_bytes - before)
 
 
 @dataclass(frozen=True, slots=True)

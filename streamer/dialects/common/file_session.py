@@ -10,6 +10,7 @@ from streamer.audio.arrays import Floats
 from streamer.audio.clock import SAMPLE_RATE
 from streamer.protocol.errors import shutting_down
 from streamer.recognition.contract import SessionOptions
+from streamer.runtime.faults import retrieved
 from streamer.session.report import Report
 from streamer.session.runner import SessionRun, SessionRunner, Take
 
@@ -64,6 +65,7 @@ class FileSession:
 
         done = run.start(take)
         feeding = asyncio.create_task(self._feed(run))
+        feeding.add_done_callback(retrieved)
         try:
             await done
             await feeding

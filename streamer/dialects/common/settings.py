@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, TypeGuard
 
 from streamer.protocol.errors import ProtocolError
 from streamer.protocol.messages import (
@@ -32,6 +32,8 @@ HTTP_STATUS: Final = {
 }
 """Where a client is turned away before there is a websocket."""
 _MIN_SILENCE_MS: Final = 500.0
+_MAX_NAME_CHARS: Final = 100
+_ENGLISH: Final = re.compile(r"en([-_][a-z0-9]+)*|english", re.ASCII | re.IGNORECASE)
 
 
 class SettingError(ProtocolError):
@@ -48,7 +50,7 @@ def decoder_for(setting: str, model: str, foreign: re.Pattern[str], best: Decode
     Raises:
         SettingError: unknown, or not to be had on this server.
     """
-    if model not in OWN_MODELS and not foreign.fullmatch(model):
+    if model not in OWN_MODELS and not _is_named(model, foreign):
         raise SettingError(
             setting, f"there is no model {model!r:.60}; use one of {', '.join(OWN_MODELS)}"
         )
@@ -60,8 +62,34 @@ def decoder_for(setting: str, model: str, foreign: re.Pattern[str], best: Decode
 
 def check_language(setting: str, language: str) -> None:
     """Raises SettingError unless it is a kind of English."""
-    if not re.fullmatch(r"en([-_]\w+)*|english", language, re.IGNORECASE):
+    if not _is_named(language, _ENGLISH):
         raise SettingError(setting, f"only English is recognized, not {language!r:.40}; use 'en'")
+
+
+def _is_named(name: str, names: re.Pattern[str]) -> bool:
+    """No name is long; patterns must match in linear time all the same."""
+    return len(name) <= _MAX_NAME_CHARS and names.fullmatch(name) is not None
+
+
+def text_of_setting(setting: str, value: object, default: str) -> str:
+    """`default` in the place of None and of nothing. Raises SettingError unless it is a string."""
+    if value is not None and not isinstance(value, str):
+        raise SettingError(setting, "must be a string")
+    return value or default
+
+
+def texts_of_setting(setting: str, value: object) -> list[str]:
+    """None is an empty list. Raises SettingError unless it is a list of strings."""
+    if value is None:
+        return []
+    if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
+        raise SettingError(setting, "must be a list of strings")
+    return list(value)
+
+
+def is_whole(value: object) -> TypeGuard[int]:
+    """Whether it is a whole number, which `true` is not."""
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def check_rate(setting: str, rate: int) -> int:

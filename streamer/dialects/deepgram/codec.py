@@ -11,18 +11,19 @@ from typing import Any, Final
 from streamer.audio.pcm import SampleReader
 from streamer.dialects.common.dialect import (
     Action,
-    Audio,
     Close,
     EndSession,
     Finalize,
     Send,
     StartSession,
+    audio_from,
 )
 from streamer.dialects.common.formatting import seconds
 from streamer.dialects.deepgram.settings import DeepgramSettings
 from streamer.dialects.deepgram.view import DeepgramView
 from streamer.protocol.errors import ProtocolError
 from streamer.protocol.messages import CLOSE_CODES, ErrorCode
+from streamer.protocol.strict_json import StrictJsonError, read_object
 from streamer.session.report import Report
 
 _TYPES: Final = "KeepAlive, Finalize, CloseStream"
@@ -49,7 +50,7 @@ class DeepgramDialect:
         if isinstance(message, bytes):
             self._sha256.update(message)
             # No bytes at all: the end of the audio, in Deepgram's older form.
-            yield from [Audio(self._samples.read(message))] if message else _CLOSE
+            yield from [audio_from(self._samples, message)] if message else _CLOSE
             return
         match _type_of(message):
             case "KeepAlive":
@@ -114,10 +115,9 @@ _CLOSE: Final[tuple[Action, ...]] = (EndSession(), Close())
 
 def _type_of(message: str) -> str | None:
     try:
-        parsed = json.loads(message)
-    except (ValueError, RecursionError):
+        found = read_object(message).get("type")
+    except StrictJsonError:
         return None
-    found = parsed.get("type") if isinstance(parsed, dict) else None
     return found if isinstance(found, str) else None
 
 

@@ -42,6 +42,8 @@ _REFUSED: Final = {
 }
 """Whoever asks for these would be let down by silence; what only styles the text is let pass."""
 _MIN_UTTERANCE_END_MS: Final = 1_000
+_WHOLE: Final = re.compile(r"[0-9]{1,9}")
+_WEIGHT: Final = re.compile(r"-?[0-9.]{1,20}")
 
 
 @dataclass(frozen=True)
@@ -75,8 +77,7 @@ def read_settings(query: QueryParams, best: Decoder) -> DeepgramSettings:
     endpointing = query.get("endpointing", "").lower()
     hot_words = [
         *query.getlist("keyterm"),
-        # Deepgram's older form carries a weight: "word:2".
-        *(re.sub(r":-?[\d.]+$", "", word) for word in query.getlist("keywords")),
+        *(_without_weight(word) for word in query.getlist("keywords")),
     ]
     if _number(query, "channels", 1) != 1 or _flag(query, "multichannel"):
         raise SettingError("channels", "one channel is recognized; open a connection for each")
@@ -94,6 +95,12 @@ def read_settings(query: QueryParams, best: Decoder) -> DeepgramSettings:
             silence_ms=_silence_ms(query) if endpointing not in ("true", "false") else None,
         ),
     )
+
+
+def _without_weight(word: str) -> str:
+    """Deepgram's older form carries one: "word:2"."""
+    name, colon, weight = word.rpartition(":")
+    return name if colon and _WEIGHT.fullmatch(weight) else word
 
 
 def _format(query: QueryParams) -> SampleFormat:
@@ -141,7 +148,7 @@ def _number(query: QueryParams, name: str, default: int | None) -> int | None:
     value = query.get(name)
     if value is None or value == "":
         return default
-    if not re.fullmatch(r"\d{1,9}", value):
+    if not _WHOLE.fullmatch(value):
         raise SettingError(name, f"{value!r:.40} is not a whole number")
     return int(value)
 

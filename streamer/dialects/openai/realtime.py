@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import secrets
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from streamer.audio.pcm import SampleReader
-from streamer.dialects.common.dialect import Action, Audio, Finalize, Send, StartSession
+from streamer.dialects.common.dialect import Action, Finalize, Send, StartSession, audio_from
 from streamer.dialects.common.settings import SettingError
 from streamer.dialects.openai.errors import error_dict
 from streamer.dialects.openai.realtime_settings import (
@@ -23,6 +22,7 @@ from streamer.dialects.openai.realtime_settings import (
 from streamer.dialects.openai.realtime_view import RealtimeView
 from streamer.protocol.errors import ProtocolError
 from streamer.protocol.messages import CLOSE_CODES
+from streamer.protocol.strict_json import StrictJsonError, read_object
 from streamer.recognition.contract import Decoder
 from streamer.session.report import Report
 
@@ -30,6 +30,7 @@ _TYPES: Final = (
     "session.update, input_audio_buffer.append, input_audio_buffer.commit, input_audio_buffer.clear"
 )
 _MIN_COMMIT_MS: Final = 100.0
+_MAX_EVENT_ID_CHARS: Final = 512  # OpenAI's own limit
 
 
 class _RefusedError(Exception):
@@ -130,16 +131,16 @@ class RealtimeDialect:
         audio = event.get("audio")
         try:
             data = base64.b64decode(audio if isinstance(audio, str) else "?", validate=True)
-        except binascii.Error:
+        except ValueError:  # other characters too
             raise _RefusedError(
                 "invalid_value", "audio must be a string of base64; this one was left out", "audio"
             ) from None
         if self._samples is None:
             yield StartSession(self._settings.rate, self._settings.session_options(self._best))
             self._samples = SampleReader(self._settings.sample_format)
-        samples = self._samples.read(data)
-        self._buffered_ms += len(samples) * 1000 / self._settings.rate
-        yield Audio(samples)
+        audio = audio_from(self._samples, data)
+        self._buffered_ms += len(audio.samples) * 1000 / self._settings.rate
+        yield audio
 
     def _commit(self) -> Action:
         if self._buffered_ms < _MIN_COMMIT_MS:
@@ -171,12 +172,13 @@ class RealtimeDialect:
         self, code: str, message: str, event: dict[str, Any], param: str | None
     ) -> Send:
         event_id = event.get("event_id")
+        named = isinstance(event_id, str) and len(event_id) <= _MAX_EVENT_ID_CHARS
         error = {
             "type": "invalid_request_error",
             "code": code,
             "message": message,
             "param": param,
-            "event_id": event_id,
+            "event_id": event_id if named else None,
         }
         return Send(_dump({"type": "error", "error": error}))
 
@@ -187,14 +189,11 @@ def _read(message: str | bytes) -> dict[str, Any]:
             "invalid_event", "send JSON text; audio goes base64 into input_audio_buffer.append"
         )
     try:
-        event = json.loads(message)
-    except (ValueError, RecursionError):
-        event = None
-    if not isinstance(event, dict):
+        return read_object(message)
+    except StrictJsonError as error:
         raise _RefusedError(
-            "invalid_json", f"this is no JSON object; send one with a type out of {_TYPES}"
-        )
-    return event
+            "invalid_json", f"the message {error}; send a JSON object with a type out of {_TYPES}"
+        ) from error
 
 
 def _dump(message: dict[str, Any]) -> str:

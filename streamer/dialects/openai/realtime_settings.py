@@ -15,7 +15,10 @@ from streamer.dialects.common.settings import (
     check_language,
     check_rate,
     decoder_for,
+    is_whole,
     silence_within_reach,
+    text_of_setting,
+    texts_of_setting,
 )
 from streamer.recognition.contract import Decoder, SessionOptions
 
@@ -138,7 +141,7 @@ def updated_beta(
     """As `updated`, for `transcription_session.update` from before GA."""
     if "input_audio_format" in session:
         name = session["input_audio_format"]
-        if name not in _BETA_FORMATS:
+        if not isinstance(name, str) or name not in _BETA_FORMATS:
             raise SettingError(
                 "session.input_audio_format",
                 f"{name!r:.40} is not understood; use one of {', '.join(_BETA_FORMATS)}",
@@ -164,36 +167,31 @@ def _with_format(
     settings: RealtimeSettings, given: Mapping[str, Any], where: str
 ) -> RealtimeSettings:
     kind = given.get("type", settings.media_type)
-    if kind not in _FORMATS:
+    if not isinstance(kind, str) or kind not in _FORMATS:
         raise SettingError(
             f"{where}.format.type",
             f"{kind!r:.40} is not understood; use one of {', '.join(_FORMATS)}",
         )
     default = _DEFAULT_RATE if kind == "audio/pcm" else _TELEPHONE_RATE
     rate = given.get("rate", default)
-    if not isinstance(rate, int):
+    if not is_whole(rate):
         raise SettingError(f"{where}.format.rate", "must be a whole number")
     return replace(settings, media_type=kind, rate=check_rate(f"{where}.format.rate", rate))
 
 
 def _with_transcription(settings: RealtimeSettings, value: object, where: str) -> RealtimeSettings:
     given = as_object(where, value)
-    model = _text(given, "model", settings.model, where)
-    language = _text(given, "language", settings.language, where)
-    languages = given.get("languages") or [language]
-    if not isinstance(languages, list):
-        raise SettingError(f"{where}.languages", "must be a list")
-    for one in (language, *languages):
-        check_language(f"{where}.language", str(one))
-    prompt = check_context(f"{where}.prompt", _text(given, "prompt", settings.prompt, where))
-    keywords = given.get("keywords", settings.keywords) or ()
-    if not isinstance(keywords, list | tuple) or not all(isinstance(k, str) for k in keywords):
-        raise SettingError(f"{where}.keywords", "must be a list of strings")
+    model = text_of_setting(f"{where}.model", given.get("model"), settings.model)
+    language = text_of_setting(f"{where}.language", given.get("language"), settings.language)
+    for one in (language, *texts_of_setting(f"{where}.languages", given.get("languages"))):
+        check_language(f"{where}.language", one)
+    prompt = text_of_setting(f"{where}.prompt", given.get("prompt"), settings.prompt)
+    keywords = texts_of_setting(f"{where}.keywords", given.get("keywords", settings.keywords))
     return replace(
         settings,
         model=model,
         language=language,
-        prompt=prompt,
+        prompt=check_context(f"{where}.prompt", prompt),
         keywords=check_hot_words(f"{where}.keywords", keywords),
     )
 
@@ -207,16 +205,9 @@ def _with_turns(settings: RealtimeSettings, value: object, where: str) -> Realti
         raise SettingError(
             f"{where}.type", f"{kind!r:.40} is not to be had here; use 'server_vad', or null"
         )
-    silence_ms = given.get("silence_duration_ms") or _DEFAULT_SILENCE_MS
-    if not isinstance(silence_ms, int | float):
+    silence_ms = given.get("silence_duration_ms")
+    if silence_ms is None:
+        silence_ms = _DEFAULT_SILENCE_MS
+    if not isinstance(silence_ms, float) and not is_whole(silence_ms):
         raise SettingError(f"{where}.silence_duration_ms", "must be a number")
     return replace(settings, turns=True, silence_ms=silence_within_reach(silence_ms))
-
-
-def _text(given: Mapping[str, Any], name: str, default: str, where: str) -> str:
-    value = given.get(name)
-    if value is None:
-        return default
-    if not isinstance(value, str):
-        raise SettingError(f"{where}.{name}", "must be a string")
-    return value or default

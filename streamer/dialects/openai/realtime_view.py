@@ -2,6 +2,9 @@
 
 An item is a turn: with `server_vad` the speech between two pauses, else what lies between two
 commits. Deltas only append, so they carry committed words alone; tentative ones cannot be told.
+
+Nothing of the audio before a clear is told after it. An item that had begun in that audio ends with
+`….failed`: clients wait for the end of whatever had a delta.
 """
 
 from __future__ import annotations
@@ -65,22 +68,31 @@ class RealtimeView:
 
     def _tell(self, event: SessionEvent) -> Iterator[Message]:
         match event:
+            case Finalized():
+                yield from self._answer(event)
+            case AudioLost():
+                self._lost_samples += event.n_samples
+            case _ if self._clearing:
+                pass
             case SpeechBegan() if self.turns:
                 yield from self._begin(event)
             case WordsUpdate() if event.committed:
                 yield self._delta(event.committed)
             case SegmentClosed():
                 yield from self._close(event)
-            case Finalized():
-                yield from self._answer(event)
-            case AudioLost():
-                self._lost_samples += event.n_samples
             case _:
                 pass
 
+    @property
+    def _clearing(self) -> bool:
+        """Whether what is told now comes of audio before a clear, and behind all commits."""
+        return bool(self._requests) and self._requests[0] == "clear"
+
     def on_end(self) -> Iterator[Message]:
         """The server ends the conversation: what was said so far is completed."""
-        if self._item is not None:
+        if self._clearing:
+            yield from self._clear()
+        elif self._item is not None:
             end = self._item.segments[-1].end_sample if self._item.segments else self._item_end
             yield from self._complete(self._item, end)
 
@@ -124,8 +136,24 @@ class RealtimeView:
             # Without speech there is an item all the same: the client waits for one.
             yield from self._complete(self._item or _Item(self._item_end), event.end_sample)
         else:
-            self._item, self._item_end = None, event.end_sample
-            yield {"type": "input_audio_buffer.cleared"}
+            self._item_end = event.end_sample
+            yield from self._clear()
+
+    def _clear(self) -> Iterator[Message]:
+        item, self._item = self._item, None
+        if item is not None:
+            yield {
+                "type": f"{_TRANSCRIPTION}.failed",
+                "item_id": item.id,
+                "content_index": 0,
+                "error": {
+                    "type": "transcription_error",
+                    "code": "input_audio_buffer_cleared",
+                    "message": "the buffer was cleared before this item was committed",
+                    "param": None,
+                },
+            }
+        yield {"type": "input_audio_buffer.cleared"}
 
     def _complete(self, item: _Item, end_sample: int) -> Iterator[Message]:
         previous_id, self._previous_id = self._previous_id, item.id

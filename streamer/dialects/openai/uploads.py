@@ -7,8 +7,9 @@ import shutil
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
@@ -37,6 +38,9 @@ from streamer.transcript.events import SegmentClosed, WordsUpdate
 from streamer.transcript.ledger import Segment
 
 _POLL_S = 1.0
+_CHARSETS: Final = frozenset({b"utf-8", b"utf8", b"us-ascii", b"iso-8859-1"})
+"""A client that names another may choose any of Python's codecs, and some of them yield text that
+cannot be written out again."""
 
 
 class Uploads:
@@ -71,8 +75,11 @@ class Uploads:
     async def _form(self, request: Request) -> FormData:
         """Raises SettingError, ProtocolError."""
         limit = self._server.options.max_upload_bytes
-        if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+        kind, parameters = parse_options_header(request.headers.get("content-type", ""))
+        if kind != b"multipart/form-data":
             raise SettingError("file", "send the recording as multipart/form-data")
+        if parameters.get(b"charset", b"utf-8").lower() not in _CHARSETS:
+            raise SettingError("file", "the form is not in UTF-8; send it so, and name no charset")
         parser = MultiPartParser(request.headers, _limited(request, limit), max_files=1)
         try:
             return await parser.parse()

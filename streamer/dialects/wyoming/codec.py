@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from streamer.audio.pcm import SampleFormat, SampleReader
-from streamer.dialects.common.dialect import Action, Audio, EndSession, Send, StartSession
+from streamer.dialects.common.dialect import Action, EndSession, Send, StartSession, audio_from
 from streamer.dialects.common.formatting import emotion_dict, text_of
 from streamer.dialects.common.settings import (
     OWN_MODELS,
@@ -23,9 +23,13 @@ from streamer.dialects.common.settings import (
     check_language,
     check_rate,
     decoder_for,
+    is_whole,
+    text_of_setting,
+    texts_of_setting,
 )
 from streamer.protocol.errors import ProtocolError
 from streamer.protocol.messages import CLOSE_CODES, ErrorCode
+from streamer.protocol.strict_json import StrictJsonError, read_object
 from streamer.recognition.contract import Decoder, SessionOptions
 from streamer.session.report import Report
 from streamer.transcript.events import SegmentClosed, WordsUpdate
@@ -51,10 +55,7 @@ def lengths(line: bytes) -> int:
     header = _parse(line)
     total = 0
     for name in ("data_length", "payload_length"):
-        length = header.get(name) or 0
-        if not isinstance(length, int) or length < 0:
-            raise _malformed(f"{name} must be a whole number of bytes")
-        total += length
+        total += _length(header, name)
     return total
 
 
@@ -62,7 +63,7 @@ def decode(frame: bytes) -> Event:
     """Raises ProtocolError."""
     line, _, rest = frame.partition(b"\n")
     header = _parse(line)
-    data_length = header.get("data_length") or 0
+    data_length = _length(header, "data_length")
     data = header.get("data") or {}
     more = _parse(rest[:data_length]) if data_length else {}
     kind = header.get("type")
@@ -108,7 +109,7 @@ class WyomingDialect:
                 if self._format != _audio_format(event.data):
                     yield self._begin(event.data)
                 assert self._samples is not None
-                yield Audio(self._samples.read(event.payload))
+                yield audio_from(self._samples, event.payload)
             case "audio-stop":
                 if self._samples is None:
                     raise _malformed("audio-stop came without audio before it; send audio-start")
@@ -154,12 +155,15 @@ class WyomingDialect:
         return CLOSE_CODES[error.code]
 
     def _options(self, data: dict[str, Any]) -> SessionOptions:
-        name, language = data.get("name") or "streamer", data.get("language") or "en"
-        check_language("language", str(language))
-        terms = [*_strings(data, "transcript_names"), *_strings(data, "transcript_terms")]
+        model = text_of_setting("name", data.get("name"), "streamer")
+        check_language("language", text_of_setting("language", data.get("language"), "en"))
+        names, terms = "transcript_names", "transcript_terms"
+        hot_words = [
+            name for key in (names, terms) for name in texts_of_setting(key, data.get(key))
+        ]
         return SessionOptions(
-            decoder=decoder_for("name", str(name), _NO_FOREIGN_MODELS, self._best),
-            hot_words=check_hot_words("transcript_names", terms),
+            decoder=decoder_for("name", model, _NO_FOREIGN_MODELS, self._best),
+            hot_words=check_hot_words(names, hot_words),
         )
 
     def _begin(self, data: dict[str, Any]) -> Action:
@@ -196,7 +200,7 @@ class WyomingDialect:
 def _audio_format(data: dict[str, Any]) -> tuple[int, int, int]:
     """Rate, width in bytes, channels. Raises SettingError."""
     rate, width, channels = (data.get(name) for name in ("rate", "width", "channels"))
-    if not (isinstance(rate, int) and isinstance(width, int) and isinstance(channels, int)):
+    if not (is_whole(rate) and is_whole(width) and is_whole(channels)):
         raise SettingError("rate, width, channels", "all three must be whole numbers")
     if width not in _FORMATS:
         raise SettingError("width", f"samples of {width} bytes are not read; use 2")
@@ -205,21 +209,22 @@ def _audio_format(data: dict[str, Any]) -> tuple[int, int, int]:
     return check_rate("rate", rate), width, channels
 
 
-def _strings(data: dict[str, Any], name: str) -> list[str]:
-    values = data.get(name) or []
-    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        raise SettingError(name, "must be a list of strings")
-    return values
+def _length(header: dict[str, Any], name: str) -> int:
+    length = header.get(name)
+    if length is None:
+        return 0
+    if not is_whole(length) or length < 0:
+        raise _malformed(f"{name} must be a whole number of bytes")
+    return length
 
 
 def _parse(text: bytes) -> dict[str, Any]:
     try:
-        parsed = json.loads(text)
-    except (ValueError, RecursionError):
-        parsed = None
-    if not isinstance(parsed, dict):
-        raise _malformed("expected a JSON object, as the header line of an event or as its data")
-    return parsed
+        return read_object(text)
+    except StrictJsonError as error:
+        raise _malformed(
+            f"expected a JSON object, as the header line of an event or as its data; this {error}"
+        ) from error
 
 
 def _malformed(what: str) -> ProtocolError:

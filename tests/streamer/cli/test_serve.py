@@ -46,17 +46,21 @@ def test_options_and_environment(
 ) -> None:
     monkeypatch.setenv("STREAMER_PORT", "9000")
     monkeypatch.setenv("STREAMER_TOKEN", "secret")
+    monkeypatch.setenv("STREAMER_ALLOW_HOST", "b.example c.example")
     run("serve", "--host", "0.0.0.0", "--max-sessions", "3", "--allow-origin", "https://a.example")
     ((options, host, port),) = served
     assert (host, port) == ("0.0.0.0", 9000)
     assert (options.token, options.max_sessions) == ("secret", 3)
     assert options.allow_origin == ("https://a.example",)
+    assert options.allow_host == ("b.example", "c.example")
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--token", ""], "token must not be empty"),
+        (["--token", "p\u00e4ssword"], "token must be of printable ASCII characters"),
+        (["--allow-host", "https://a.example"], "allow_host takes names"),
         (["--token", "x", "--wyoming-port", "0"], "Wyoming clients cannot show a token"),
         (["--port", "70000"], "65535"),
         (["--device", "abacus"], "abacus"),

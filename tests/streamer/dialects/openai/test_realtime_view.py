@@ -2,12 +2,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from streamer.dialects.openai.realtime_view import RealtimeView
 from streamer.session.report import Report
 from streamer.transcript.events import AudioLost
 from tests.streamer.dialects.views import PromptContext, report
 
 DELTA = "conversation.item.input_audio_transcription.delta"
+FAILED = "conversation.item.input_audio_transcription.failed"
 COMPLETED = "conversation.item.input_audio_transcription.completed"
 
 
@@ -100,25 +103,71 @@ def test_a_commit_is_answered_without_speech_too() -> None:
     assert done["usage"]["seconds"] == 0.1
 
 
-def test_clear_forgets_what_was_not_committed() -> None:
+@pytest.mark.parametrize("turns", [False, True])
+@pytest.mark.parametrize("said_before", ["so far", ""])
+def test_clear_forgets_what_was_not_committed(turns: bool, said_before: str) -> None:
     by, speaker = RealtimeView(beta=False), PromptContext()
-    by.turns = False
+    by.turns = turns
+    before = told(by, speaker.begin(), speaker.words(said_before, "never"))
     by.expect("clear")
     by.expect("commit")
+    cleared = told(by, speaker.words("never mind"), speaker.close("finalize"), speaker.finalized())
+    begun = [message["item_id"] for message in before]
+    assert texts(cleared) == []  # no delta because of a clear
+    failures = [m for m in cleared if m["type"] == FAILED]
+    assert [failure["item_id"] for failure in failures] == begun[:1]  # what had begun ends
+    assert all(f["error"]["code"] == "input_audio_buffer_cleared" for f in failures)
+    assert cleared[-1]["type"] == "input_audio_buffer.cleared"
+    assert len(cleared) == len(failures) + 1
+
+    clean_from = speaker.clock
+    committed = told(
+        by, speaker.begin(), speaker.words("Yes."), speaker.close("finalize"), speaker.finalized()
+    )
+    assert texts(committed) == ["Yes.", "Yes."]
+    assert not {m.get("item_id") for m in committed} & set(begun)
+    assert committed[-1]["usage"]["seconds"] == (speaker.clock - clean_from) / 16_000
+    assert [segment["text"] for segment in committed[-1]["segments"]] == ["Yes."]
+
+
+def test_a_pause_that_is_heard_after_a_clear_ends_no_item() -> None:
+    """The audio of the pause came before the clear."""
+    by, speaker = RealtimeView(beta=False), PromptContext()
+    told(by, speaker.begin(), speaker.words("so far"))
+    by.expect("clear")
+    assert told(by, speaker.words("never mind"), speaker.close("silence"), speaker.begin()) == []
+    assert [m["type"] for m in told(by, speaker.finalized())] == [
+        FAILED,
+        "input_audio_buffer.cleared",
+    ]
+
+
+def test_a_commit_before_a_clear_is_told_in_full() -> None:
+    by, speaker = RealtimeView(beta=False), PromptContext()
+    by.turns = False
+    by.expect("commit")
+    by.expect("clear")
     messages = told(
         by,
         speaker.begin(),
-        speaker.words("never mind"),
+        speaker.words("keep this"),
         speaker.close("finalize"),
         speaker.finalized(),
         speaker.begin(),
-        speaker.words("Yes."),
+        speaker.words("but not this"),
         speaker.close("finalize"),
         speaker.finalized(),
     )
-    assert texts(messages) == ["never mind", "Yes.", "Yes."]
-    assert messages[1]["type"] == "input_audio_buffer.cleared"
-    assert messages[2]["item_id"] != messages[0]["item_id"]
+    assert texts(messages) == ["keep this", "keep this"]
+    assert messages[-1]["type"] == "input_audio_buffer.cleared"
+
+
+def test_a_clear_is_answered_when_the_server_ends() -> None:
+    by, speaker = RealtimeView(beta=False), PromptContext()
+    told(by, speaker.begin(), speaker.words("so far"))
+    by.expect("clear")
+    assert [message["type"] for message in by.on_end()] == [FAILED, "input_audio_buffer.cleared"]
+    assert list(by.on_event(speaker.words("more"))) == []
 
 
 def test_a_client_may_commit_in_the_middle_of_a_turn() -> None:
