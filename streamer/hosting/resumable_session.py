@@ -140,6 +140,10 @@ class ResumableSession:
         return self._attached is not None
 
     @property
+    def n_followers(self) -> int:
+        return len(self._followers)
+
+    @property
     def resumable(self) -> bool:
         """Its client may come back, if only for what came last."""
         return self.state not in _LOST

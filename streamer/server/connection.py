@@ -96,14 +96,14 @@ class Connection:
         finally:
             self._move(ConnectionState.CLOSED)
 
-    def shut_down(self) -> None:
-        """The server is going away: flush, say bye, close with 1001. Returns at once."""
-        self._receiver.shut_down()
+    def interrupt(self, error: ProtocolError) -> None:
+        """Flush, tell the error, say bye, close with its code. Returns at once."""
+        self._receiver.interrupt(error)
 
     @property
-    def overdue_ms(self) -> None:
-        """The session tells, which may outlive this connection."""
-        return None
+    def undecided(self) -> bool:
+        """It has said nothing yet."""
+        return self.state is ConnectionState.OPEN
 
     async def _close(self, error: ProtocolError) -> None:
         await self._sender.send_error(error)

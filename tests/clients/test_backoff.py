@@ -163,7 +163,7 @@ async def test_a_lost_session_is_begun_anew_and_said_so() -> None:
             )
             proxy.refusing = True
             proxy.cut()
-            await until(lambda: server.server.registry.places_taken == 0)
+            await until(lambda: server.server.places.taken == 0)
             await client.send_audio(tone(0.5))
             proxy.refusing = False
             await until(lambda: client.connected)
@@ -187,7 +187,7 @@ async def test_what_was_lost_with_a_session_is_told() -> None:
             await until(lambda: client.transcript.segments)
             proxy.refusing = True
             proxy.cut()
-            await until(lambda: server.server.registry.places_taken == 0)
+            await until(lambda: server.server.places.taken == 0)
             for _ in range(25):
                 await client.send_audio(tone(0.1))
             proxy.refusing = False

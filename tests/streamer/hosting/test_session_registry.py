@@ -21,6 +21,7 @@ from streamer.protocol.messages import SERVER_EVENT, Encoding, ErrorCode
 from streamer.runtime.metrics import ServerMetrics
 from streamer.server.connection import Connection
 from streamer.server.follower import Follower
+from streamer.session.places import Places
 from tests.fakes import FakeEngine, silence, tone
 from tests.serving import session_registry
 from tests.sockets import CLOSED, GONE, FakeSocket
@@ -37,7 +38,8 @@ class Bench:
         self.engine = FakeEngine()
         self.options = options or ServerOptions(heartbeat_s=60.0)
         self.metrics = ServerMetrics(self.engine.executor)
-        self.registry = session_registry(self.engine, self.options, self.metrics)
+        self.places = Places(self.options.max_sessions, self.options.refuse_lag_ms)
+        self.registry = session_registry(self.engine, self.options, self.metrics, self.places)
         self._tasks: list[asyncio.Task[None]] = []
 
     def connect(self) -> FakeSocket:
@@ -77,7 +79,7 @@ class Bench:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.registry.close(0.0)
         assert [r.closed for r in self.engine.recognizers] == [1] * len(self.engine.recognizers)
-        assert self.registry.places_taken == self.value("sessions_active") == 0
+        assert self.places.taken == self.value("sessions_active") == 0
         assert self.value("sessions_parked") == self.value("followers") == 0
         await asyncio.to_thread(self.engine.close)
 
@@ -295,7 +297,7 @@ async def test_whoever_closes_does_not_come_back(bench: Bench) -> None:
     await until(lambda: bench.engine.recognizers[0].closed)
     _, answer = await bench.opened(resume(ready))
     assert answer["code"] == "session_expired"
-    assert bench.registry.places_taken == 0
+    assert bench.places.taken == 0
 
 
 async def parked(bench: Bench) -> dict[str, Any]:
@@ -312,7 +314,7 @@ async def parked(bench: Bench) -> dict[str, Any]:
 async def test_parked_sessions_expire() -> None:
     bench = Bench(ServerOptions(resume_s=0.05))
     ready = await parked(bench)
-    await until(lambda: bench.registry.places_taken == 0)
+    await until(lambda: bench.places.taken == 0)
     _, answer = await bench.opened(resume(ready))
     assert answer["code"] == "session_expired"
     assert "start a new one" in answer["message"]
@@ -322,7 +324,7 @@ async def test_parked_sessions_expire() -> None:
 async def test_few_sessions_are_parked_and_keep_their_places() -> None:
     bench = Bench(ServerOptions(max_sessions=3, max_parked=2))
     readies = [await parked(bench) for _ in range(3)]
-    await until(lambda: bench.registry.places_taken == 2)
+    await until(lambda: bench.places.taken == 2)
     await bench.opened(START)
     _, answer = await bench.opened(START)
     assert answer["code"] == "too_many_sessions"
@@ -339,7 +341,7 @@ async def test_nobody_is_let_in_while_the_machine_is_behind() -> None:
     bench.engine.hold.clear()
     for parts in (socket, (await bench.opened(START))[0]):
         send(parts, frame(0, 0, tone(0.6)))
-    await until(lambda: bench.registry._overdue_ms() > 50)
+    await until(lambda: bench.places.overdue_ms() > 50)
     _, answer = await bench.opened(START)
     assert (answer["type"], answer["code"]) == ("error", "too_many_sessions")
     assert "behind" in answer["message"]
@@ -355,7 +357,7 @@ async def test_a_server_may_offer_no_resume() -> None:
     socket, ready = await bench.opened(START)
     assert ready["resume_token"] is None
     send(socket, GONE)
-    await until(lambda: bench.registry.places_taken == 0)
+    await until(lambda: bench.places.taken == 0)
     await bench.close()
 
 
@@ -445,7 +447,7 @@ async def test_the_same_secret_gives_the_same_follow_id(bench: Bench) -> None:
     await until(lambda: follower.closed)
     assert follower.sent[-1]["reason"] == "replaced"
     send(first, CLOSED)
-    await until(lambda: bench.registry.places_taken == 1)
+    await until(lambda: bench.places.taken == 1)
     again = await bench.follow(ready["follow_id"])  # the newer session
     assert again.sent[0]["type"] == "following"
     _, other = await bench.opened(START)

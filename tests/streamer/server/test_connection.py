@@ -11,6 +11,7 @@ import pytest
 
 from streamer.hosting.options import ServerOptions
 from streamer.hosting.session_registry import SessionRegistry
+from streamer.protocol.errors import shutting_down
 from streamer.protocol.frames import encode_frame
 from streamer.protocol.messages import Encoding
 from streamer.runtime.metrics import ServerMetrics
@@ -287,7 +288,7 @@ async def test_shutdown_flushes_and_says_so(bench: Bench) -> None:
     task = asyncio.create_task(connection.run())
     bench.send(START, bench.audio(tone(0.7)))
     await until(lambda: bench.socket.of("words"))
-    connection.shut_down()
+    connection.interrupt(shutting_down())
     await task
     assert bench.socket.of("segment")[0]["text"] == "w0 w8000"
     assert bench.socket.of("error")[0]["code"] == "shutting_down"
@@ -297,7 +298,7 @@ async def test_shutdown_flushes_and_says_so(bench: Bench) -> None:
 
 async def test_shutdown_before_the_first_message(bench: Bench) -> None:
     connection = bench.connection()
-    connection.shut_down()
+    connection.interrupt(shutting_down())
     await connection.run()
     assert bench.socket.types() == ["error"]
     assert bench.socket.closed == (1001, "shutting_down")

@@ -9,6 +9,7 @@ from streamer.protocol.errors import ProtocolError
 from streamer.protocol.messages import ErrorCode
 from streamer.recognition.contract import SessionOptions
 from streamer.runtime.metrics import ServerMetrics
+from streamer.session.places import Places
 from streamer.session.report import Report
 from streamer.session.runner import SessionRunner
 from streamer.session.session import SessionFailedError, SessionLimits
@@ -20,7 +21,8 @@ class Bench:
     def __init__(self) -> None:
         self.engine = FakeEngine()
         self.metrics = ServerMetrics(self.engine.executor)
-        self.runner = SessionRunner(self.engine, SessionLimits(), self.metrics)
+        self.places = Places(2, 2_000)
+        self.runner = SessionRunner(self.engine, self.places, SessionLimits(), self.metrics)
         self.reports: list[Report] = []
 
     async def take(self, report: Report) -> None:
@@ -35,7 +37,7 @@ async def bench() -> AsyncIterator[Bench]:
     bench = Bench()
     yield bench
     assert [r.closed for r in bench.engine.recognizers] == [1] * len(bench.engine.recognizers)
-    assert bench.value("sessions_active") == 0
+    assert bench.value("sessions_active") == bench.places.taken == 0
     await asyncio.to_thread(bench.engine.close)
 
 
