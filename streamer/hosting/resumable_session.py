@@ -109,10 +109,13 @@ class ResumableSession:
         start: StartMessage,
         run: SessionRun,
         on_end: Callable[[ResumableSession], None],
+        client: str = "",
     ) -> None:
         self.id = run.id
         self.follow_id = follow_id
         self.start = start
+        self.client = client
+        """Address of who speaks; sessions that wait are given up fairly among these."""
         self.resume_token = secrets.token_urlsafe(32)
         self.state = SessionState.LIVE
         self.farewell: Farewell | None = None
@@ -138,6 +141,11 @@ class ResumableSession:
     @property
     def attached(self) -> bool:
         return self._attached is not None
+
+    @property
+    def n_words(self) -> int:
+        """Committed so far."""
+        return self.bye("").words
 
     @property
     def n_followers(self) -> int:

@@ -7,6 +7,7 @@ import base64
 import hashlib
 import logging
 import secrets
+from collections import Counter
 
 from streamer.hosting.options import ServerOptions
 from streamer.hosting.resumable_session import ResumableSession
@@ -55,13 +56,17 @@ class SessionRegistry:
     def decoder(self, start: StartMessage) -> Decoder:
         return start.decoder or self._engine.default_decoder
 
-    def open(self, start: StartMessage) -> ResumableSession:
-        """Raises ProtocolError: no room, or the settings are not to be had here."""
+    def open(self, start: StartMessage, client: str = "") -> ResumableSession:
+        """`client`: address of who speaks.
+
+        Raises:
+            ProtocolError: no room, or the settings are not to be had here.
+        """
         run = self._runner.open(
             self._session_options(start), start.sample_rate, recording=not start.live
         )
         follow_id = _follow_id(start.share_secret or secrets.token_urlsafe(32))
-        hosted = ResumableSession(follow_id, start, run, self._on_end)
+        hosted = ResumableSession(follow_id, start, run, self._on_end, client)
         self._open[hosted.id] = hosted
         replaced = self._by_follow_id.get(follow_id)
         if replaced is not None:
@@ -98,11 +103,11 @@ class SessionRegistry:
         if for_good or self._closing or self._options.max_parked == 0:
             hosted.abandon("left")
             return
-        if len(self._parked) >= self._options.max_parked:
-            self._expire(next(iter(self._parked)))
         loop = asyncio.get_running_loop()
         timer = loop.call_later(self._options.resume_s, self._expire, hosted.id)
         self._parked[hosted.id] = timer
+        if len(self._parked) > self._options.max_parked:
+            self._expire(self._least_to_lose())
         self._metrics.sessions_parked.set(len(self._parked))
 
     def followed(self, follow_id: str) -> ResumableSession:
@@ -170,6 +175,15 @@ class SessionRegistry:
         self._unpark(hosted)
         hosted.abandon("expired")
         logger.info("session %s: nobody came back", session_id)
+
+    def _least_to_lose(self) -> str:
+        """The parked session to give up: of the client that has most of them, the one with the
+        fewest words, the oldest of several."""
+        parked = [self._open[session_id] for session_id in self._parked]
+        held = Counter(session.client for session in parked)
+        most = max(held.values())
+        crowd = [session for session in parked if held[session.client] == most]
+        return min(crowd, key=lambda session: session.n_words).id
 
     def _unpark(self, hosted: ResumableSession) -> None:
         timer = self._parked.pop(hosted.id, None)

@@ -65,9 +65,12 @@ class Connection:
         registry: SessionRegistry,
         options: ServerOptions,
         metrics: ServerMetrics,
+        client: str = "",
     ) -> None:
+        """`client`: its address."""
         self.state = ConnectionState.OPEN
         self._registry = registry
+        self._client = client
         self._options = options
         self._metrics = metrics
         self._sender = Sender(socket, options.send_timeout_s, metrics)
@@ -113,7 +116,7 @@ class Connection:
         """Raises ProtocolError, SocketClosedError."""
         message = await self._first_message()
         if isinstance(message, StartMessage):
-            hosted = self._registry.open(message)
+            hosted = self._registry.open(message, self._client)
             return hosted, await hosted.attach(0), False
         hosted = self._registry.find(message)
         try:

@@ -78,7 +78,8 @@ class StreamServer:
         )
         await websocket.accept(subprotocol=_spoken(websocket))
         socket = StarletteSocket(websocket)
-        connection = Connection(socket, self.registry, self.options, self.metrics)
+        client = websocket.client.host if websocket.client is not None else ""
+        connection = Connection(socket, self.registry, self.options, self.metrics, client)
         if refusal is not None:
             await connection.run(refusal)
             return

@@ -42,15 +42,17 @@ class Bench:
         self.registry = session_registry(self.engine, self.options, self.metrics, self.places)
         self._tasks: list[asyncio.Task[None]] = []
 
-    def connect(self) -> FakeSocket:
+    def connect(self, client: str = "") -> FakeSocket:
         socket = FakeSocket()
-        connection = Connection(socket, self.registry, self.options, self.metrics)
+        connection = Connection(socket, self.registry, self.options, self.metrics, client)
         self._tasks.append(asyncio.create_task(connection.run()))
         return socket
 
-    async def opened(self, message: str | dict[str, Any]) -> tuple[FakeSocket, dict[str, Any]]:
+    async def opened(
+        self, message: str | dict[str, Any], client: str = ""
+    ) -> tuple[FakeSocket, dict[str, Any]]:
         """A connection that has sent its first message, and the answer."""
-        socket = self.connect()
+        socket = self.connect(client)
         send(socket, message if isinstance(message, str) else json.dumps(message))
         await until(lambda: socket.sent)
         return socket, socket.sent[0]
@@ -300,10 +302,12 @@ async def test_whoever_closes_does_not_come_back(bench: Bench) -> None:
     assert bench.places.taken == 0
 
 
-async def parked(bench: Bench) -> dict[str, Any]:
+async def parked(bench: Bench, client: str = "", seconds: float = 0.6) -> dict[str, Any]:
     before = bench.value("sessions_parked")
-    socket, ready = await bench.opened(START)
-    send(socket, frame(0, 0, tone(0.6)), GONE)
+    socket, ready = await bench.opened(START, client)
+    send(socket, frame(0, 0, tone(seconds)))
+    await bench.idle()
+    send(socket, GONE)
     most = bench.options.max_parked
     await until(lambda: bench.value("sessions_parked") >= min(before + 1, most))
     await until(socket.inbox.empty)
@@ -318,6 +322,34 @@ async def test_parked_sessions_expire() -> None:
     _, answer = await bench.opened(resume(ready))
     assert answer["code"] == "session_expired"
     assert "start a new one" in answer["message"]
+    await bench.close()
+
+
+async def answers(bench: Bench, readies: list[dict[str, Any]]) -> list[str]:
+    found = []
+    for ready in readies:
+        _, answer = await bench.opened(resume(ready))
+        found.append(answer.get("code", answer["type"]))
+    return found
+
+
+async def test_strangers_do_not_push_a_parked_session_out() -> None:
+    bench = Bench(ServerOptions(max_sessions=20, max_parked=4))
+    mine = await parked(bench, "mine")
+    strangers = [await parked(bench, "stranger") for _ in range(8)]
+    assert await answers(bench, [mine, strangers[0], strangers[-1]]) == [
+        "ready",
+        "session_expired",
+        "ready",
+    ]
+    await bench.close()
+
+
+async def test_of_one_clients_parked_sessions_the_one_with_least_to_lose_goes() -> None:
+    bench = Bench(ServerOptions(max_sessions=20, max_parked=2))
+    seconds = [3.1, 1.1, 2.1]
+    readies = [await parked(bench, "all", each) for each in seconds]
+    assert await answers(bench, readies) == ["ready", "session_expired", "ready"]
     await bench.close()
 
 
