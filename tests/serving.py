@@ -14,9 +14,9 @@ from streamer.hosting.session_registry import SessionRegistry
 from streamer.recognition.contract import RecognizerFactory
 from streamer.runtime.metrics import ServerMetrics
 from streamer.server.stream_server import StreamServer
+from streamer.session.limits import SessionLimits
 from streamer.session.places import Places
 from streamer.session.runner import SessionRunner
-from streamer.session.session import SessionLimits
 from tests.fakes import FakeEngine
 
 

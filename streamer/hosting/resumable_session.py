@@ -19,7 +19,7 @@ from streamer.runtime.bounded_queue import BoundedQueue
 from streamer.session.report import Report
 from streamer.session.runner import SessionRun
 from streamer.session.session import SessionFailedError
-from streamer.transcript.events import StepDone
+from streamer.transcript.events import AudioPaused, StepDone
 
 logger = logging.getLogger(__name__)
 
@@ -173,7 +173,7 @@ class ResumableSession:
             attachment.events.close()
         else:
             self.running.frames.begin_connection()
-            self.running.run.session.expect_replay()
+            self.running.run.session.connected = True
         self._attached = attachment
         return attachment
 
@@ -183,6 +183,8 @@ class ResumableSession:
         attachment.released.set()
         if self._attached is attachment:
             self._attached = None
+            if self.running is not None:
+                self.running.run.session.connected = False
 
     def follow(self, n_segments: int, limit: int) -> Following:
         """Follow read-only, from the newest segments on; ends with the session.
@@ -265,7 +267,7 @@ class ResumableSession:
             self.running.run.cancel()
 
     async def _take(self, report: Report) -> None:
-        if isinstance(report.event, StepDone):
+        if isinstance(report.event, StepDone | AudioPaused):
             return
         report = self._log.add(report)
         for events, limit in list(self._followers.items()):

@@ -8,6 +8,7 @@ import hashlib
 import logging
 import secrets
 from collections import Counter
+from dataclasses import replace
 
 from streamer.hosting.options import ServerOptions
 from streamer.hosting.resumable_session import ResumableSession
@@ -62,9 +63,8 @@ class SessionRegistry:
         Raises:
             ProtocolError: no room, or the settings are not to be had here.
         """
-        run = self._runner.open(
-            self._session_options(start), start.sample_rate, recording=not start.live
-        )
+        limits = replace(self._runner.limits, recording=not start.live)
+        run = self._runner.open(self._session_options(start), start.sample_rate, limits=limits)
         follow_id = _follow_id(start.share_secret or secrets.token_urlsafe(32))
         hosted = ResumableSession(follow_id, start, run, self._on_end, client)
         self._open[hosted.id] = hosted

@@ -137,16 +137,18 @@ class Recognizer:
     def due(self) -> bool:
         return self._ring.end - self._processed >= self._hop
 
-    def step(self) -> Iterator[SessionEvent]:
-        """Process the audio up to the newest grid point."""
-        yield from self._advance(self._ring.end // self._hop * self._hop)
+    def step(self, *, thorough: bool = False) -> Iterator[SessionEvent]:
+        """Process the audio up to the newest grid point, or just to the next one."""
+        newest = self._ring.end // self._hop
+        following = self._processed // self._hop + 1
+        yield from self._advance((min(newest, following) if thorough else newest) * self._hop)
 
-    def finalize(self) -> Iterator[SessionEvent]:
+    def finalize(self, cause: str = "finalize") -> Iterator[SessionEvent]:
         """Process all audio that has arrived and close the open segment."""
         received = self._ring.end
         yield from self._advance(received // FRAME_SAMPLES * FRAME_SAMPLES)
         if self._segment is not None:
-            yield from self._close_segment(received, "finalize")
+            yield from self._close_segment(received, cause, self._options.closing_silence_ms)
             self._gate.close(received)
             yield self._done()
 
@@ -294,11 +296,10 @@ class Recognizer:
             self._decoder = "fused"
             yield DecoderChanged("fused", "the machine has caught up")
 
-    def _close_segment(self, end: int, cause: str) -> Iterator[SessionEvent]:
+    def _close_segment(self, end: int, cause: str, silence_ms: float = 0) -> Iterator[SessionEvent]:
         segment = self._segment
         if segment is None:
             return
-        silence_ms = self._options.closing_silence_ms if cause == "finalize" else 0
         if segment.settled_at == end or self._settle(segment, end, silence_ms):
             yield self._words(segment, segment.finish(self._fusion))
         yield from self._end_segment(end, cause)

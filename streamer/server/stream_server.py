@@ -22,9 +22,9 @@ from streamer.server.access import SUBPROTOCOL, origin_is_allowed, token_is_righ
 from streamer.server.connection import Connection
 from streamer.server.follower import Follower
 from streamer.server.sender import SocketClosedError
+from streamer.session.limits import SessionLimits
 from streamer.session.places import Places
 from streamer.session.runner import SessionRunner
-from streamer.session.session import SessionLimits
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 
 from streamer.protocol.errors import ProtocolError
 from streamer.protocol.messages import ErrorCode
@@ -14,9 +13,10 @@ from streamer.recognition.contract import RecognizerFactory, SessionOptions, Spe
 from streamer.runtime.metrics import ServerMetrics
 from streamer.runtime.tracing import LatencyTrace, SpanSink, TraceWriter
 from streamer.session.intake import Intake
+from streamer.session.limits import SessionLimits
 from streamer.session.places import Place, Places
 from streamer.session.report import Report
-from streamer.session.session import Session, SessionLimits
+from streamer.session.session import Session
 from streamer.session.stats import SessionStats
 
 logger = logging.getLogger(__name__)
@@ -105,12 +105,12 @@ class SessionRunner:
     ) -> None:
         """
         Args:
-            limits: of every session with live audio.
+            limits: of a session with live audio.
             tracer: gets the spans of all sessions.
         """
         self._engine = engine
         self.places = places
-        self._limits = limits
+        self.limits = limits
         self._metrics = metrics
         self._tracer = tracer
 
@@ -119,16 +119,14 @@ class SessionRunner:
         options: SessionOptions,
         rate: int,
         *,
-        recording: bool = False,
-        max_backlog_s: float | None = None,
+        limits: SessionLimits | None = None,
         place: Place | None = None,
     ) -> SessionRun:
         """A session that has not begun.
 
         Args:
             rate: of the audio that its intake will get.
-            recording: see `SessionLimits`.
-            max_backlog_s: in place of the limits' own.
+            limits: in place of the runner's own.
             place: reserved before; it is given back when the session ends.
 
         Raises:
@@ -140,16 +138,14 @@ class SessionRunner:
         session_id = secrets.token_hex(8)
         spans = None if self._tracer is None else self._tracer.session(session_id)
         trace = LatencyTrace(spans)
-        limits = replace(self._limits, recording=recording)
-        if max_backlog_s is not None:
-            limits = replace(limits, max_backlog_s=max_backlog_s)
+        limits = limits or self.limits
         try:
             recognizer = self._recognizer(options, trace, session_id)
         except ProtocolError:
             place.release()
             raise
         session = Session(recognizer, self._engine.executor, limits, trace)
-        if not recording:
+        if not limits.recording:
             place.live = session
         return SessionRun(session_id, session, rate, self._metrics, place)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from streamer.audio.arrays import Floats
@@ -34,6 +34,10 @@ logger = logging.getLogger(__name__)
 
 _FREE_BYTES: Final = 160
 """Smaller messages count against a limit: 10 ms of 8 kHz audio, or a command."""
+
+
+_QUIET_S: Final = 3.0
+"""These clients cannot resume: who sends no audio for so long has paused, or is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +161,8 @@ class Conversation:
         wanted = self._wanted
         if self._running is not None or wanted is None:
             return self._running
-        run = self._runner.open(wanted.options, wanted.rate)
+        limits = replace(self._runner.limits, quiet_s=_QUIET_S)
+        run = self._runner.open(wanted.options, wanted.rate, limits=limits)
 
         async def take(report: Report) -> None:
             for text in self._dialect.on_event(report):

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from typing import Final
 
 from streamer.audio.arrays import Floats
 from streamer.audio.clock import SAMPLE_RATE
 from streamer.protocol.errors import ProtocolError
 from streamer.recognition.contract import SessionOptions
+from streamer.session.pace import CATCH_UP_BACKLOG_S
 from streamer.session.places import Place
 from streamer.session.report import Report
 from streamer.session.runner import SessionRun, SessionRunner, Take
 
 BLOCK_SAMPLES: Final = 4_096
-_MAX_BACKLOG_S: Final = 0.3
-"""Little enough that a recording is heard step by step, as live audio is: words come out while it
-is being heard, and the LLM has its say. With more waiting it would be left out."""
 
 
 class FileSession:
@@ -59,8 +58,7 @@ class FileSession:
         run = self._runner.open(
             self._options,
             SAMPLE_RATE,
-            recording=True,
-            max_backlog_s=_MAX_BACKLOG_S,
+            limits=replace(self._runner.limits, recording=True, max_backlog_s=CATCH_UP_BACKLOG_S),
             place=self._place,
         )
 

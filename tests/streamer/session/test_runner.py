@@ -9,10 +9,11 @@ from streamer.protocol.errors import ProtocolError
 from streamer.protocol.messages import ErrorCode
 from streamer.recognition.contract import SessionOptions
 from streamer.runtime.metrics import ServerMetrics
+from streamer.session.limits import SessionLimits
 from streamer.session.places import Places
 from streamer.session.report import Report
 from streamer.session.runner import SessionRunner
-from streamer.session.session import SessionFailedError, SessionLimits
+from streamer.session.session import SessionFailedError
 from streamer.transcript.events import SegmentClosed
 from tests.fakes import FakeEngine, tone
 
@@ -96,7 +97,8 @@ async def test_no_recognizer_no_session(bench: Bench) -> None:
 async def test_a_recording_is_held_back_and_live_audio_only_ahead_of_time(
     bench: Bench, recording: bool
 ) -> None:
-    run = bench.runner.open(SessionOptions(), 16_000, recording=recording, max_backlog_s=0.3)
+    limits = SessionLimits(recording=recording, max_backlog_s=0.3)
+    run = bench.runner.open(SessionOptions(), 16_000, limits=limits)
     bench.engine.hold.clear()
     run.start(bench.take)
     run.intake.audio(tone(1.0))
