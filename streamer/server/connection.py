@@ -56,6 +56,14 @@ class IllegalTransitionError(RuntimeError):
     """A bug in this module."""
 
 
+class _SilentError(Exception):
+    """Nothing has come for long from a client that has a session."""
+
+    def __init__(self, error: ProtocolError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
 class Connection:
     """One client, from its first message to the close frame. `run` once."""
 
@@ -170,6 +178,10 @@ class Connection:
             return
         try:
             talking.result()
+        except _SilentError as silent:
+            # A laptop that sleeps says no word of it; when it wakes it goes on.
+            self._registry.left(hosted, for_good=False)
+            await self._close(silent.error)
         except SocketClosedError as closed:
             if not attachment.evicted.is_set():
                 self._registry.left(hosted, for_good=closed.for_good)
@@ -185,6 +197,8 @@ class Connection:
         try:
             if running is not None:
                 error = await self._stream(hosted, running, writer, tasks)
+                if error is not None and error.code is ErrorCode.IDLE_TIMEOUT:
+                    raise _SilentError(error)
                 hosted.finish(error)
             self._move(ConnectionState.FLUSHING)
             await writer

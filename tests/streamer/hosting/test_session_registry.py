@@ -325,6 +325,22 @@ async def test_parked_sessions_expire() -> None:
     await bench.close()
 
 
+async def test_a_client_that_slept_goes_on() -> None:
+    bench = Bench(ServerOptions(idle_timeout_s=0.2, heartbeat_s=60.0))
+    socket, ready = await bench.opened(START)
+    send(socket, frame(0, 0, SPEECH[:16_000]))
+    await until(lambda: bench.value("sessions_parked") == 1)
+    assert socket.closed == (4408, "idle_timeout")
+    assert (bench.places.taken, socket.of("bye")) == (1, [])
+    awake, answer = await bench.opened(resume(ready, last_seq=socket.sent[-2].get("seq", 0)))
+    assert (answer["resumed"], answer["acknowledged_offset"]) == (True, 16_000)
+    send(awake, frame(0, 16_000, SPEECH[16_000:]), STOP)
+    await until(lambda: awake.closed)
+    assert awake.of("bye")[0]["lost_samples"] == 0
+    assert awake.of("bye")[0]["received_ms"] == len(SPEECH) / 16
+    await bench.close()
+
+
 async def answers(bench: Bench, readies: list[dict[str, Any]]) -> list[str]:
     found = []
     for ready in readies:

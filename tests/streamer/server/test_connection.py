@@ -222,7 +222,7 @@ async def test_large_frames_are_never_too_many(bench: Bench) -> None:
 
 @pytest.mark.parametrize("messages", [(), (START,)])
 async def test_silence_on_the_socket_ends_it(bench: Bench, messages: tuple[str, ...]) -> None:
-    bench.options = replace(bench.options, idle_timeout_s=0.05)
+    bench.options = replace(bench.options, idle_timeout_s=0.05, first_message_timeout_s=0.05)
     await bench.run(*messages)
     assert bench.socket.of("error")[0]["code"] == "idle_timeout"
     assert bench.socket.closed == (4408, "idle_timeout")
