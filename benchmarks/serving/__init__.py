@@ -1,0 +1,1 @@
+"""Delay, load, memory and faults of the running server."""
