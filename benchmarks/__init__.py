@@ -1,1 +1,1 @@
-"""Measurements behind the numbers in the README: `python -m benchmarks.NAME --help`."""
+"""Measurements behind the documents' figures: `python -m benchmarks.FOLDER.NAME --help`."""

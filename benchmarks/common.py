@@ -91,7 +91,7 @@ class Setup:
 
     def publish(
         self,
-        name: str,
+        module: str,
         parameters: Mapping[str, Any],
         results: Mapping[str, Any],
         picture: Figure,
@@ -100,7 +100,7 @@ class Setup:
     ) -> None:
         """Write JSON and picture, and show the table. `notes` tell how to read the figures."""
         shared = {"threads": self.threads, "seed": self.seed, "notes": list(notes)}
-        write_result(name, self.out, {**parameters, **shared}, results, picture)
+        write_result(module, self.out, {**parameters, **shared}, results, picture)
         Console(width=120).print(table)
 
 
@@ -210,7 +210,7 @@ def percentiles(values: Sequence[float], wanted: Sequence[int] = (50, 95)) -> di
     return {f"p{p}": round(float(np.percentile(values, p)), 1) for p in wanted}
 
 
-def interval95(values: npt.ArrayLike, digits: int = 3) -> list[float]:
+def interval95(values: Sequence[float] | npt.NDArray[np.float64], digits: int = 3) -> list[float]:
     """The ends of what holds 95 % of drawn values."""
     return [round(float(end), digits) for end in np.percentile(values, (2.5, 97.5))]
 
@@ -238,37 +238,39 @@ def versions() -> dict[str, str]:
 
 
 def write_result(
-    name: str,
+    module: str,
     out: Path,
     parameters: Mapping[str, Any],
     results: Mapping[str, Any],
     picture: Figure,
+    file: str | None = None,
 ) -> Path:
-    """Write `NAME.json` and `NAME.png` into `out`; gives the JSON file's path."""
-    path = write_json(name, out, parameters, results)
-    picture.savefig(out / f"{name}.png", dpi=150)
+    """As `write_json`, and the picture beside it; gives the JSON file's path."""
+    path = write_json(module, out, parameters, results, file)
+    picture.savefig(path.with_suffix(".png"), dpi=150)
     return path
 
 
 def write_json(
-    name: str,
+    module: str,
     out: Path,
     parameters: Mapping[str, Any],
     results: Mapping[str, Any],
     file: str | None = None,
 ) -> Path:
-    """Write what the script `benchmarks.NAME` found to `FILE.json` (default: `NAME.json`)."""
+    """Write what `benchmarks.MODULE` found into `out`, as `FILE.json` (by default the module's
+    own name)."""
     out.mkdir(parents=True, exist_ok=True)
     document = {
-        "benchmark": name,
+        "benchmark": module,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": _command(name),
+        "command": _command(module),
         "machine": machine(),
         "versions": versions(),
         "parameters": dict(parameters),
         "results": dict(results),
     }
-    path = out / f"{file or name}.json"
+    path = out / f"{file or module.rpartition('.')[2]}.json"
     path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return path
 
@@ -329,13 +331,13 @@ def _rows(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def _command(name: str) -> str:
+def _command(module: str) -> str:
     """How to repeat the run from the project's folder, without this machine's folders."""
     here = Path.cwd()
     arguments = [
         os.path.relpath(word, here) if Path(word).is_absolute() else word for word in sys.argv[1:]
     ]
-    return shlex.join(["python", "-m", f"benchmarks.{name}", *arguments])
+    return shlex.join(["python", "-m", f"benchmarks.{module}", *arguments])
 
 
 def _cpu_model() -> str:

@@ -1,1 +1,1 @@
-"""Delay, load, memory and faults of the running server."""
+"""How late, for how many and for how long: the real server, and its peers."""

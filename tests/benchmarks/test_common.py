@@ -94,13 +94,15 @@ def test_percentiles() -> None:
 def test_a_result_tells_where_it_comes_from(tmp_path: Path) -> None:
     picture = figure()
     style(picture.subplots(), "title", "x", "y")
-    path = write_result("thing", tmp_path, {"seed": 0}, {"value": 1}, picture)
+    path = write_result("folder.thing", tmp_path, {"seed": 0}, {"value": 1}, picture)
     document = json.loads(path.read_text())
-    assert document["benchmark"] == "thing"
-    assert document["command"].startswith("python -m benchmarks.thing")
+    assert document["benchmark"] == "folder.thing"
+    assert document["command"].startswith("python -m benchmarks.folder.thing")
     assert document["machine"]["cores"] >= 1
     assert document["machine"]["cpu"]
     assert {"torch", "python"} <= document["versions"].keys()
     assert document["parameters"] == {"seed": 0}
     assert document["results"] == {"value": 1}
+    assert path == tmp_path / "thing.json"
     assert (tmp_path / "thing.png").stat().st_size > 1000
+    assert write_result("folder.thing", tmp_path, {}, {}, picture, file="other").stem == "other"

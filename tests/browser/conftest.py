@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 import soundfile
 
-from benchmarks.chromium import BrowserOptions, Page, find_chromium, open_page
+from tests.browser.chromium import BrowserOptions, Page, find_chromium, open_page
 
 MICROPHONE_RATE = 48_000
 TONE_HZ = 440

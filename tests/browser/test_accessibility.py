@@ -7,10 +7,10 @@ from importlib import resources
 
 import pytest
 
-from benchmarks.chromium import Page
 from streamer.app import ServerOptions
 from streamer.client.client import connect
 from streamer.protocol.messages import EmotionEvent, LossEvent, StartMessage, WireEmotion
+from tests.browser.chromium import Page
 from tests.browser.scripted_server import ScriptedSession, scripted
 from tests.browser.test_page import COMMITTED, HAPPY, TENTATIVE, final, heartbeat, stop, update
 from tests.fakes import tone

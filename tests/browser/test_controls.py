@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import pytest_asyncio
 
-from benchmarks.chromium import Page
 from streamer.app import ServerOptions
 from streamer.protocol.messages import EmotionEvent, LossEvent, WireDecision, WireEmotion
+from tests.browser.chromium import Page
 from tests.browser.scripted_server import ScriptedSession, scripted
 from tests.browser.test_page import (
     COMMITTED,

@@ -12,10 +12,10 @@ import pytest
 import pytest_asyncio
 import soundfile
 
-from benchmarks.chromium import Page
 from streamer.app import ServerOptions
 from streamer.transcript.formats import CaptionFormat, caption_text
 from streamer.transcript.ledger import Segment
+from tests.browser.chromium import Page
 from tests.browser.scripted_server import scripted
 from tests.browser.test_page import (
     HAPPY,

@@ -16,13 +16,13 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import Route
 
-from benchmarks.captioned_page import microphone_file, serve_page
-from benchmarks.chromium import BrowserOptions, Page, open_page
 from streamer.audio.clock import SAMPLE_RATE
 from streamer.audio.files import read_samples
 from streamer.client.bundled_speech import SpeechClip, bundled_speech
 from streamer.recognition.engine import Engine
 from streamer.transcript.wer import word_errors
+from tests.browser.captioned_page import microphone_file, serve_page
+from tests.browser.chromium import BrowserOptions, Page, open_page
 from tests.browser.scripted_server import serve
 from tests.browser.test_exports import saved
 

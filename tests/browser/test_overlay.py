@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
-from benchmarks.chromium import Page
 from streamer.app import ServerOptions
 from streamer.client.client import Client, connect
 from streamer.protocol.messages import StartMessage
+from tests.browser.chromium import Page
 from tests.fakes import silence, tone
 from tests.serving import ServerThread
 

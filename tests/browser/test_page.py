@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.chromium import BrowserOptions, Page, open_page
 from streamer.protocol.messages import (
     DecoderEvent,
     EmotionEvent,
@@ -24,6 +23,7 @@ from streamer.protocol.messages import (
     WireWord,
     WordsEvent,
 )
+from tests.browser.chromium import BrowserOptions, Page, open_page
 from tests.browser.conftest import TONE_HZ
 from tests.browser.scripted_server import ScriptedServer, ScriptedSession, scripted
 

@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.captioned_page import microphone_file, serve_page
-from benchmarks.chromium import BrowserOptions, Page, open_page
 from streamer.app import ServerOptions
 from streamer.audio.files import read_samples
 from streamer.client.bundled_speech import bundled_speech
 from streamer.recognition.engine import Engine
 from streamer.transcript.wer import word_errors
+from tests.browser.captioned_page import microphone_file, serve_page
+from tests.browser.chromium import BrowserOptions, Page, open_page
 from tests.browser.test_page import COMMITTED, IDLE, NOTICES
 from tests.serving import ServerThread
 from tests.sockets import CuttingProxy, cutting_proxy

@@ -12,11 +12,11 @@ import numpy.typing as npt
 import pytest
 import soxr
 
-from benchmarks.borrowed_engine import BorrowedEngine
 from streamer.app import ServerOptions
 from streamer.audio.files import read_samples
 from streamer.client.bundled_speech import bundled_speech
 from streamer.transcript.wer import word_errors
+from tests.borrowed_engine import BorrowedEngine
 from tests.serving import ServerThread
 
 if TYPE_CHECKING:

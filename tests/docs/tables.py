@@ -12,7 +12,7 @@ import inspect
 import json
 import re
 import textwrap
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from enum import Enum
 from pathlib import Path
 from typing import Any, Final, get_args, get_origin, get_type_hints
@@ -20,6 +20,8 @@ from typing import Any, Final, get_args, get_origin, get_type_hints
 import typer
 from typer.models import ArgumentInfo, OptionInfo
 
+from benchmarks.report.figures import table
+from benchmarks.report.tables import result_tables
 from streamer.cli import build_app
 from streamer.decoding.streaming_decoder import PolicyOptions
 from streamer.hosting.options import ServerOptions
@@ -33,6 +35,7 @@ from tests.docs.blocks import DOCUMENTS, ROOT
 
 HOW_TO_RENEW: Final = "run `python -m tests.docs.tables` and read what it changed"
 _TABLE: Final = re.compile(r"(<!-- table: (.+?) -->\n).*?(<!-- /table -->)", re.DOTALL)
+WITH_TABLES: Final = (*DOCUMENTS, ROOT / "README.md")
 _OPTIONS: Final = (
     ServerOptions,
     EngineOptions,
@@ -61,15 +64,7 @@ def names_in(text: str) -> list[str]:
 
 def tables() -> dict[str, Callable[[], str]]:
     """Name to what writes the table."""
-    made: dict[str, Callable[[], str]] = {
-        "start": _start,
-        "commit rules": _commit_rules,
-        "sessions": _sessions,
-        "decoders": _decoders,
-        "cost": _cost,
-        "emotion windows": _emotion_windows,
-        "fusion weights": _fusion_weights,
-    }
+    made: dict[str, Callable[[], str]] = {"start": _start, **result_tables()}
     for name, command in commands().items():
         made[f"streamer {name}"] = lambda command=command: _command(command)
     for options in _OPTIONS:
@@ -112,7 +107,7 @@ def _command(command: Callable[..., None]) -> str:
         default = "required" if required else _default(parameter.default)
         variable = f"`{info.envvar}`" if info.envvar else "–"
         rows.append((shown, variable, _values(kinds, info), default, info.help or ""))
-    return _table(("option", "variable", "values", "default", "meaning"), rows)
+    return table(("option", "variable", "values", "default", "meaning"), rows)
 
 
 def _values(kinds: set[Any], info: OptionInfo | ArgumentInfo) -> str:
@@ -156,7 +151,7 @@ def _start() -> str:
         default = field.get("default")
         shown = "–" if default in (None, "", []) else f"`{json.dumps(default)}`"
         rows.append((f"`{name}`", _schema_values(field, schema["$defs"]), shown))
-    return _table(("field", "values", "default"), rows)
+    return table(("field", "values", "default"), rows)
 
 
 def _schema_values(field: dict[str, Any], known: dict[str, Any]) -> str:
@@ -197,7 +192,7 @@ def _options(options: type) -> str:
         else:
             shown = _default(field.default)
         rows.append((f"`{field.name}`", shown, told.get(field.name, "")))
-    return _table(("name", "default", "meaning"), rows)
+    return table(("name", "default", "meaning"), rows)
 
 
 def _field_texts(options: type) -> dict[str, str]:
@@ -214,126 +209,8 @@ def _field_texts(options: type) -> dict[str, str]:
     return told
 
 
-def _results(name: str) -> dict[str, Any]:
-    path = ROOT / "benchmarks" / "results" / f"{name}.json"
-    results: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["results"]
-    return results
-
-
-def _commit_rules() -> str:
-    rows = []
-    for rule in _results("commit_curve")["all"]["rules"]:
-        delay, over = rule["commit_delay_ms"], rule["over_offline"]
-        knob = f"**{rule['knob']}**" if rule["default"] else rule["knob"]
-        low, high = over["wer_points_ci95"]
-        rows.append(
-            (
-                rule["family"],
-                knob,
-                f"{rule['wer_percent']:.1f}",
-                f"{over['wer_points']:+.1f} [{low:+.1f}, {high:+.1f}]",
-                f"{delay['p50']:.0f} / {delay['p95']:.0f}",
-                f"{rule['revised_per_committed_word']:.2f}",
-            )
-        )
-    head = (
-        "rule",
-        "knob",
-        "WER %",
-        "over offline, points",
-        "committed after, p50 / p95 ms",
-        "revised / word",
-    )
-    return _table(head, rows)
-
-
-def _sessions() -> str:
-    rows = []
-    for key, name in (("llm", "with the LLM"), ("no_llm", "`--no-llm`")):
-        for told in _results("load")[key]["rounds"]:
-            rows.append(
-                (
-                    name,
-                    str(told["sessions"]),
-                    f"{told['lag_ms']['p50']:.0f} / {told['lag_ms']['p95']:.0f}",
-                    str(told["llm_pauses"]),
-                    f"{told['lost_samples']}",
-                    f"{told['cpu_s_per_audio_s']:.2f}",
-                    str(told["peak_rss_mb"]),
-                )
-            )
-    head = (
-        "server",
-        "sessions",
-        "lag p50 / p95, ms",
-        "pauses of the LLM",
-        "lost samples",
-        "CPU s / audio s",
-        "peak MB",
-    )
-    return _table(head, rows)
-
-
-def _decoders() -> str:
-    latency = _results("latency")
-    accuracy = _results("accuracy")["all"]["systems"]
-    rows = []
-    for decoder in ("draft", "fused"):
-        told = latency[decoder]
-        rows.append(
-            (
-                f"`{decoder}`",
-                f"{accuracy[decoder]['wer_percent']:.2f}",
-                *(
-                    f"{told[delay]['p50']:.0f} / {told[delay]['p95']:.0f}"
-                    for delay in ("tentative_delay_ms", "commit_delay_ms", "final_delay_ms")
-                ),
-            )
-        )
-    head = ("decoder", "WER %", "shown, p50 / p95 ms", "committed", "final")
-    return _table(head, rows)
-
-
-def _cost() -> str:
-    rows = []
-    for decoder in ("draft", "fused"):
-        told = _results(f"profile-after-{decoder}")
-        stages = told["stages"]
-        shown = ", ".join(f"{name} {1000 * stages[name]:.0f}" for name in stages)
-        rows.append((f"`{decoder}`", f"{1000 * told['cpu_s_per_audio_s']:.0f}", shown))
-    return _table(("decoder", "all", "stages"), rows)
-
-
-def _emotion_windows() -> str:
-    rows = []
-    for told in _results("emotion")["windows"]:
-        low, high = told["uar_ci95_speakers"]
-        recall = f"{told['uar']:.2f} [{low:.2f}, {high:.2f}]"
-        rows.append((f"{told['window_s']:g}", recall, f"{told['ece']:.3f}"))
-    return _table(("window, s", "mean recall", "calibration error"), rows)
-
-
-def _fusion_weights() -> str:
-    told = _results("tune_fusion")
-    weights = ((told[name], told[f"{name}_wer_percent"]) for name in ("shipped", "chosen"))
-    rows = [
-        ("0", "0", f"{told['acoustics_alone_wer_percent']:.2f}"),
-        *((f"{w['llm']:g}", f"{w['word']:g}", f"{wer:.2f}") for w, wer in weights),
-        ("cross-validated over speakers", "", f"{told['cross_validation']['wer_percent']:.2f}"),
-        ("the best of each beam", "", f"{told['oracle_wer_percent']:.2f}"),
-    ]
-    return _table(("`llm`", "`word`", "WER %"), rows)
-
-
-def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    lines = [head, ("---",) * len(head), *rows]
-    return "".join(
-        f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines
-    )
-
-
 def main() -> None:
-    for path in DOCUMENTS:
+    for path in WITH_TABLES:
         text = path.read_text(encoding="utf-8")
         anew = renewed(text)
         if anew != text:

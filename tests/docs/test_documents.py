@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.report.tables import result_tables
 from tests.docs.blocks import DOCS, DOCUMENTS, ROOT, blocks
-from tests.docs.tables import HOW_TO_RENEW, commands, names_in, renewed
+from tests.docs.tables import HOW_TO_RENEW, WITH_TABLES, commands, names_in, renewed
 
 RUN = {
     "python": "test_examples.py",
@@ -23,16 +24,29 @@ RUN = {
 """Every language of a block, and what runs it."""
 
 LINK = re.compile(r"(?<!!)\[[^]]*\]\(([^)\s]+)\)")
+BENCHMARK = re.compile(r"\bbenchmarks\.[a-z_]+(?:\.[a-z_]+)*")
 OUR_VARIABLE = re.compile(r"\bSTREAMER_[A-Z_]+\b")
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", WITH_TABLES, ids=lambda path: path.name)
 def test_tables_are_what_the_program_and_the_results_say(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     anew = renewed(text)
     if text != anew:
         changes = difflib.unified_diff(text.splitlines(), anew.splitlines(), lineterm="", n=0)
-        pytest.fail(f"docs/{path.name} is behind; {HOW_TO_RENEW}:\n" + "\n".join(changes))
+        pytest.fail(f"{path.name} is behind; {HOW_TO_RENEW}:\n" + "\n".join(changes))
+
+
+def test_every_table_of_results_is_shown() -> None:
+    shown = {name for path in WITH_TABLES for name in names_in(path.read_text(encoding="utf-8"))}
+    assert result_tables().keys() <= shown
+
+
+def test_named_benchmarks_exist() -> None:
+    for path in [*WITH_TABLES, ROOT / "benchmarks" / "README.md"]:
+        for name in set(BENCHMARK.findall(path.read_text(encoding="utf-8"))):
+            module = ROOT / name.replace(".", "/")
+            assert module.is_dir() or module.with_suffix(".py").is_file(), f"{path.name}: {name}"
 
 
 def test_every_setting_has_a_meaning() -> None:
@@ -56,7 +70,9 @@ def test_every_variable_is_told_and_there() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [*DOCUMENTS, ROOT / "README.md", ROOT / "PROTOCOL.md"], ids=lambda path: path.name
+    "path",
+    [*WITH_TABLES, ROOT / "PROTOCOL.md", ROOT / "benchmarks" / "README.md"],
+    ids=lambda path: str(path.relative_to(ROOT)),
 )
 def test_links_lead_somewhere(path: Path) -> None:
     for target in LINK.findall(path.read_text(encoding="utf-8")):

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks.borrowed_engine import BorrowedEngine
-from benchmarks.chromium import find_chromium, open_page
 from streamer.app import ServerOptions
+from tests.borrowed_engine import BorrowedEngine
+from tests.browser.chromium import find_chromium, open_page
 from tests.contract.conftest import Speech
 from tests.docs.blocks import ROOT, blocks
 from tests.serving import ServerThread

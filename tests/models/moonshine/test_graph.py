@@ -7,7 +7,7 @@ import onnx
 import onnxruntime as ort
 import pytest
 
-from benchmarks.shipped_moonshine import ShippedMoonshine
+from benchmarks.quality.shipped_moonshine import ShippedMoonshine
 from streamer.decoding.draft import DraftRequest, Prefix
 from streamer.decoding.speech import SpeechModels
 from streamer.models.moonshine.decoder import NO_CACHE, DraftDecoder, together

@@ -1,0 +1,1 @@
+"""How well the emotion is told: on corpora, for any speakers, live."""

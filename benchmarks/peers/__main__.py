@@ -1,5 +1,0 @@
-"""`python -m benchmarks.peers`."""
-
-from benchmarks.peers.run import app
-
-app()

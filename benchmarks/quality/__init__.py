@@ -1,0 +1,1 @@
+"""How right: words, marks and expected words, whole and streaming."""

@@ -1,0 +1,1 @@
+"""The documents' tables, written from `benchmarks/results`: measures nothing, loads no models."""

@@ -1,0 +1,117 @@
+"""Results of the emotion classifier."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.report.figures import Row, document, fixed, results, target
+
+_CORPORA = "benchmarks.emotion.corpora"
+
+
+def rows() -> list[Row]:
+    return [_shipped(), _folds(), _others(), _calibration(), _read_speech(), _cost(), _steadiness()]
+
+
+def recall(found: dict[str, Any]) -> str:
+    """Mean recall, and its interval when speakers are drawn."""
+    low, high = found["uar_ci95_speakers"]
+    return f"{fixed(found['uar'], 3)} [{fixed(low, 3)}, {fixed(high, 3)}]"
+
+
+def read_aloud() -> dict[str, float]:
+    """Percent of windows of read speech that are shown as emotional, by set."""
+    found = results("emotion")["read_speech_3s"]
+    names = {
+        "librispeech_test_clean": "LibriSpeech test-clean",
+        "librispeech_test_other": "test-other",
+        "speechocean762": "speechocean762",
+    }
+    return {name: 100 * found[key]["given_an_emotion"] for key, name in names.items()}
+
+
+def _shipped() -> Row:
+    found = results("emotion")["test"]
+    return Row(
+        f"six acted classes, {found['speakers']} CREMA-D speakers never met: mean recall",
+        recall(found),
+        target(("≥ 0.70", found["uar"] >= 0.70)),
+        _CORPORA,
+    )
+
+
+def _folds() -> Row:
+    whole, shipped = document("emotion_folds"), results("emotion")
+    found, folds = whole["results"]["all_speakers"], whole["results"]["folds"]
+    learned = found["speakers"] - folds[0]["speakers"] - whole["parameters"]["dev_speakers"]
+    above = found["speakers"] - shipped["test"]["speakers"] - shipped["dev_3s"]["speakers"]
+    return Row(
+        f"the same recipe trained anew {len(folds)} times, so that all {found['speakers']} "
+        f"speakers are judged by a network that never met them ({learned} speakers to learn from; "
+        f"{above} above)",
+        f"{recall(found)}, calibration error {fixed(found['ece'], 3)}",
+        target(("≥ 0.70", found["uar"] >= 0.70)),
+        "benchmarks.emotion.folds",
+    )
+
+
+def _others() -> Row:
+    found = results("emotion")["other_sets"]
+    ravdess, emodb = found["ravdess"], found["emodb_de"]
+    return Row(
+        "corpora never met: RAVDESS, EMO-DB (German): mean recall",
+        f"{fixed(ravdess['uar'], 3)} (sad {fixed(ravdess['recall']['sad'])}, happy "
+        f"{fixed(ravdess['recall']['happy'])}), {fixed(emodb['uar'], 3)}",
+        target(("≥ 0.50", min(ravdess["uar"], emodb["uar"]) >= 0.50)),
+        _CORPORA,
+    )
+
+
+def _calibration() -> Row:
+    found = results("emotion")
+    (live,) = (one for one in found["windows"] if one["window_s"] == 3)
+    errors = {
+        "CREMA-D 3 s windows": live["ece"],
+        "CREMA-D whole clips": found["test"]["ece"],
+        "RAVDESS": found["other_sets"]["ravdess"]["ece"],
+        "EMO-DB": found["other_sets"]["emodb_de"]["ece"],
+    }
+    return Row(
+        f"calibration error: {', '.join(errors)}",
+        ", ".join(fixed(error, 3) for error in errors.values()),
+        target(
+            ("≤ 0.05 on CREMA-D", max(list(errors.values())[:2]) <= 0.05),
+            ("≤ 0.05 on the others", max(list(errors.values())[2:]) <= 0.05),
+        ),
+        _CORPORA,
+    )
+
+
+def _read_speech() -> Row:
+    shares = read_aloud()
+    return Row(
+        f"read speech shown as emotional: {', '.join(shares)}",
+        f"**{', '.join(fixed(share, 0) for share in shares.values())} %**",
+        "few, **not met**",
+        _CORPORA,
+    )
+
+
+def _cost() -> Row:
+    cpu = results("emotion")["one_thread_ms"]["cpu"]["p50"]
+    return Row(
+        "one 3 s window, CPU time of one core, p50",
+        f"{fixed(cpu, 1)} ms",
+        target(("≤ 12 ms", cpu <= 12)),
+        _CORPORA,
+    )
+
+
+def _steadiness() -> Row:
+    changes = results("emotion_live")["track"]["changes_per_3s"]
+    return Row(
+        "live label changes in 3 s of steady acted speech",
+        fixed(changes),
+        target(("≤ 1", changes <= 1)),
+        "benchmarks.emotion.live",
+    )

@@ -1,0 +1,110 @@
+"""The scorecard of `README.md`."""
+
+from __future__ import annotations
+
+from benchmarks.report.emotion import read_aloud, recall
+from benchmarks.report.figures import Tables, fixed, pair, results, table, target
+from benchmarks.report.recognition import errors
+from benchmarks.report.serving import rounds
+
+
+def tables() -> Tables:
+    return {"scorecard": _scorecard}
+
+
+def _scorecard() -> str:
+    rows = (
+        _continuous(),
+        _clips(),
+        _non_native(),
+        _delays(),
+        _sessions(),
+        _cost(),
+        _emotion(),
+        _memory(),
+    )
+    return table(("", "measured", "target"), rows)
+
+
+def _continuous() -> tuple[str, str, str]:
+    found = results("dev-chapters/accuracy")["longform librispeech_dev_clean_mp3"]
+    reached = found["comparisons"]["fused - draft"]["ratio"]
+    return (
+        f"WER, continuous read speech ({fixed(found['audio_minutes'] / 60, 1)} hours, "
+        f"{found['speakers']} readers), draft → with the LLM",
+        f"**{errors(found, 'draft', 'fused')}** (× {fixed(reached)})",
+        target(("≤ × 0.75", reached <= 0.75)),
+    )
+
+
+def _clips() -> tuple[str, str, str]:
+    found = results("accuracy")["all"]
+    reached = found["comparisons"]["fused - draft"]["ratio"]
+    return (
+        f"WER, {found['recordings']} single sentences",
+        f"{errors(found, 'draft', 'fused')} (× {fixed(reached)})",
+        target(("≤ × 0.75", reached <= 0.75)),
+    )
+
+
+def _non_native() -> tuple[str, str, str]:
+    found = results("non-native/accuracy")["speechocean762"]
+    compared = found["comparisons"]["fused - draft"]
+    return (
+        f"WER, {found['recordings']} sentences of non-native readers",
+        f"{errors(found, 'draft', 'fused')} (× {fixed(compared['ratio'])})",
+        target(("better", compared["wer_points_ci95"][1] < 0)),
+    )
+
+
+def _delays() -> tuple[str, str, str]:
+    found = results("latency")["fused"]
+    shown, committed = found["tentative_delay_ms"], found["commit_delay_ms"]
+    return (
+        "From a word's end until it is shown / committed, live, with the LLM, p50 / p95",
+        f"{pair(shown, 's')}; {pair(committed, 's')}",
+        target(("shown: p95 ≤ 0.35 s", shown["p95"] <= 350)),
+    )
+
+
+def _sessions() -> tuple[str, str, str]:
+    found = results("load")
+    with_llm, without = (found[kind]["sessions_carried"] for kind in ("llm", "no_llm"))
+    return (
+        "Live sessions on 2 cores, p95 lag within 1 s, no audio lost",
+        f"{with_llm} with the LLM, {without} without",
+        target(("≥ 8, ≥ 12", with_llm >= 8 and without >= 12)),
+    )
+
+
+def _cost() -> tuple[str, str, str]:
+    peers = results("peers")["peers"]
+    costs = {name: one["cpu_s_per_audio_s"] for name, one in peers.items()}
+    draft, fused = costs["streamer draft"], costs["streamer fused"]
+    rival = costs["moonshine 0.5 s"]
+    return (
+        "CPU seconds for a second of audio, draft / with the LLM; the nearest peer, same speech "
+        "weights",
+        f"{fixed(draft, 3)} / {fixed(fused, 3)}; {fixed(rival, 3)}",
+        target(("draft ≤ 1/8 of the peer", draft <= rival / 8)),
+    )
+
+
+def _emotion() -> tuple[str, str, str]:
+    found = results("emotion")["test"]
+    worst = max(read_aloud().values())
+    return (
+        "Emotion in the voice, six acted classes, speakers never met: mean recall; calm read "
+        "speech that is shown as emotional",
+        f"{recall(found)}; **up to {fixed(worst, 0)} %**",
+        f"{target(('≥ 0.70', found['uar'] >= 0.70))}; few, **not met**",
+    )
+
+
+def _memory() -> tuple[str, str, str]:
+    peaks = [rounds(kind)[1]["peak_rss_mb"] / 1000 for kind in ("llm", "no_llm")]
+    return (
+        "Peak memory of the server, one session, with the LLM / without",
+        " / ".join(f"{fixed(peak)} GB" for peak in peaks),
+        target(("≤ 2.5 / 1 GB", peaks[0] <= 2.5 and peaks[1] <= 1)),
+    )

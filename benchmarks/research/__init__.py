@@ -1,0 +1,1 @@
+"""What the weights of the fused decision are chosen and trained on."""

@@ -1,0 +1,5 @@
+"""`python -m benchmarks.serving.peers`."""
+
+from benchmarks.serving.peers.run import app
+
+app()

@@ -1,0 +1,85 @@
+"""Pictures of the caption page at work: bundled speech through a real browser and server.
+
+`python -m tests.browser.screenshot` writes `page-light.png`, `page-dark.png` and `page-phone.png`
+into `benchmarks/results`, which README.md shows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from streamer.client.bundled_speech import SpeechClip, bundled_speech
+from streamer.recognition.engine import Engine, EngineOptions
+from tests.browser.captioned_page import microphone_file, serve_page
+from tests.browser.chromium import BrowserOptions, open_page
+
+RESULTS: Final = Path(__file__).parents[2] / "benchmarks" / "results"
+TIMEOUT_S: Final = 90.0
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One picture: its name, the colour scheme, the size of the window."""
+
+    name: str
+    scheme: str
+    width: int
+    height: int
+
+
+SHOTS: Final = (
+    Shot("page-light", "light", 1280, 800),
+    Shot("page-dark", "dark", 1280, 800),
+    Shot("page-phone", "light", 390, 780),
+)
+
+
+def chosen_clips() -> list[SpeechClip]:
+    """Acted emotions, then read speech, which is still being spoken in the picture."""
+    clips = bundled_speech()
+    acted = [clip for clip in clips if clip.label not in (None, "neutral")]
+    return [*acted[:4], next(clip for clip in clips if clip.label is None)]
+
+
+async def take(shot: Shot, url: str, microphone: Path, finished_lines: int) -> Path:
+    """Caption the microphone until the last clip is being spoken, and photograph the page.
+
+    Raises:
+        TimeoutError: the captions did not come.
+    """
+    path = RESULTS / f"{shot.name}.png"
+    async with open_page(BrowserOptions(microphone=microphone)) as page:
+        await page.resize(shot.width, shot.height, mobile=shot.width < 500)
+        await page.emulate_media(prefers_color_scheme=shot.scheme)
+        await page.goto(url)
+        await page.click("#toggle")
+        await page.wait_for(
+            f"document.querySelectorAll('.line .emotion').length >= {finished_lines}"
+            " && document.querySelectorAll('.line.open .word').length >= 8"
+            " && document.querySelector('.tentative')?.textContent.length > 4",
+            TIMEOUT_S,
+        )
+        await page.screenshot(path)
+    return path
+
+
+async def main() -> None:
+    clips = chosen_clips()
+    engine = Engine.load(EngineOptions(), progress=print)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            microphone = microphone_file(clips, Path(folder) / "microphone.wav")
+            async with serve_page(engine) as url:
+                for shot in SHOTS:
+                    path = await take(shot, url, microphone, len(clips) - 1)
+                    print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
+    finally:
+        engine.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
