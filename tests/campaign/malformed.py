@@ -78,7 +78,9 @@ def bad_query(rng: random.Random) -> str:
     names = ["model", "language", "encoding", "sample_rate", "endpointing", "keyterm", "channels"]
     pairs = []
     for _ in range(rng.randint(1, 5)):
-        value = rng.choice(["", "en" + "_a" * 30 + "!", "9" * 40, "%FF%FE", "%00", "-1", "nan", "é"])
+        value = rng.choice(
+            ["", "en" + "_a" * 30 + "!", "9" * 40, "%FF%FE", "%00", "-1", "nan", "é"]
+        )
         pairs.append(f"{rng.choice(names)}={value}")
     return "&".join(pairs)
 
@@ -125,7 +127,9 @@ def _frame(rng: random.Random) -> bytes:
     version, flags = rng.choice([(1, 0), (1, 0), (2, 0), (1, 7)])
     offset = rng.choice([0, 0, 1, 160, 2**40, 2**63])
     captured = rng.choice([0.0, 1.7e12, float("nan"), -1.0])
-    header = struct.pack("<2sBBIQd", magic, version, flags, rng.choice([0, 1, 2**31]), offset, captured)
+    header = struct.pack(
+        "<2sBBIQd", magic, version, flags, rng.choice([0, 1, 2**31]), offset, captured
+    )
     return (header + rng.randbytes(rng.choice([0, 1, 320, 321, 3_200])))[rng.choice([0, 0, 0, 5]) :]
 
 
