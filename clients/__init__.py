@@ -1,8 +1,8 @@
 """The Python client of the caption server.
 
 `connect` opens a session; `blocking` has the same for programs without asyncio, `files` captions
-recordings, `follow` reads along with somebody else's session. `examples` shows each. Imports only
-`streamer.protocol`.
+recordings, `follow` reads along with somebody else's session. `examples` shows each. Imports
+`streamer.protocol`, and of `streamer.audio` the clock and the type of sound.
 """
 
 from streamer.client.client import (

@@ -20,7 +20,7 @@ class ReconnectOptions:
     """A server that says nothing for this long while audio is on its way counts as gone."""
 
 
-def delays_s(
+def backoff_delays_s(
     options: ReconnectOptions, uniform: Callable[[float, float], float] = random.uniform
 ) -> Iterator[float]:
     """Waiting times before the attempts, without end.

@@ -41,7 +41,7 @@ def connect(
     open_timeout_s: float = 20.0,
     reconnect: ReconnectOptions | None = None,
 ) -> Iterator[BlockingClient]:
-    """As `clients.connect`, and it raises the same."""
+    """As `streamer.client.connect`, and it raises the same."""
     opening = asynchronous.connect(address, start, token, open_timeout_s, reconnect)
     with (
         start_blocking_portal(name="streamer client") as portal,
@@ -66,7 +66,7 @@ def transcribe(
 
 
 class BlockingClient:
-    """One session, as `clients.Client`; each call raises what the call there raises."""
+    """One session, as `streamer.client.Client`; each call raises what the call there raises."""
 
     def __init__(self, client: Client, portal: BlockingPortal) -> None:
         self._client = client

@@ -16,24 +16,23 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
-from functools import partial
+from contextlib import asynccontextmanager
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import ValidationError
 from websockets.asyncio.client import ClientConnection
-from websockets.exceptions import ConnectionClosed
 
 from streamer.client.address import DEFAULT_ADDRESS, websocket_url
-from streamer.client.backoff import ReconnectOptions, delays_s
+from streamer.client.backoff import ReconnectOptions, backoff_delays_s
+from streamer.client.connection import Connection
+from streamer.client.event_queue import EventQueue
 from streamer.client.resend_buffer import Chunk, Command
-from streamer.client.resumable_state import Course, Gap
+from streamer.client.resumable_state import Gap, ResumableState
 from streamer.client.transcript import Transcript, TranscriptError
-from streamer.client.transport import UnreachableError, open_websocket, read_event
+from streamer.client.transport import UnreachableError, open_websocket
 from streamer.protocol.messages import (
     ByeEvent,
     FinalizeMessage,
@@ -43,7 +42,6 @@ from streamer.protocol.messages import (
     StopMessage,
 )
 
-_MAX_EVENTS: Final = 4096
 _MAX_UNSENT_S: Final = 20.0
 
 
@@ -88,13 +86,8 @@ async def connect(
         ServerRefusedError: the server does not want this session.
         ConnectionLostError: nobody answers there.
     """
-    client = Client(
-        websocket_url(address),
-        start or StartMessage(),
-        token,
-        open_timeout_s,
-        reconnect or ReconnectOptions(),
-    )
+    url, start = websocket_url(address), start or StartMessage()
+    client = Client(url, start, token, open_timeout_s, reconnect or ReconnectOptions())
     try:
         await client.open()
         yield client
@@ -116,44 +109,46 @@ class Client:
         open_timeout_s: float,
         reconnect: ReconnectOptions,
     ) -> None:
-        self.connected = False
         self._broken = False
         """Whether the connection is gone, but is to be had again."""
         self._url = url
         self._token = token
         self._open_timeout_s = open_timeout_s
-        self._reconnect = reconnect
-        self._course = Course(start, reconnect.keep_s)
-        self._events: deque[ServerEvent] = deque()
-        self._iterated = False
+        self._options = reconnect
+        self._state = ResumableState(start, reconnect.keep_s)
+        self._events = EventQueue()
+        self._connection: Connection | None = None
         self._changed = asyncio.Condition()
-        self._to_send = asyncio.Event()
-        self._over: ClientError | None = None
+        self._error: ClientError | None = None
         self._ended = False
         self._runner: asyncio.Task[None] | None = None
 
     @property
+    def connected(self) -> bool:
+        return self._connection is not None and self._connection.is_ready
+
+    @property
     def transcript(self) -> Transcript:
-        return self._course.transcript
+        return self._state.transcript
 
     @property
     def lost_samples(self) -> int:
         """16 kHz samples that were not transcribed: the server said so, or they are in `gaps`."""
-        return self._course.lost_samples
+        return self._state.lost_samples
 
     @property
     def gaps(self) -> tuple[Gap, ...]:
         """What was lost together with a session, beyond what could be sent again."""
-        return tuple(self._course.gaps)
+        return tuple(self._state.gaps)
 
     @property
     def ready(self) -> ReadyEvent | None:
         """Of the newest connection."""
-        return self._course.ready
+        return self._state.ready
 
     @property
     def bye(self) -> ByeEvent | None:
-        return self._course.bye
+        return self._state.bye
 
     async def open(self) -> None:
         """Connect, send the settings and wait until the server is ready. `connect` does this.
@@ -166,7 +161,7 @@ class Client:
         async with self._changed:
             await self._changed.wait_for(lambda: self.ready is not None or self._ended)
         if self.ready is None:
-            raise self._ending()
+            raise self._end_error()
 
     async def send_audio(
         self, samples: npt.NDArray[np.float32], capture_time_ms: float | None = None
@@ -181,14 +176,14 @@ class Client:
         Raises:
             ServerRefusedError, ConnectionLostError
         """
-        for chunk in self._course.chunks(samples, capture_time_ms):
+        for chunk in self._state.chunks(samples, capture_time_ms):
             self._add(chunk)
             async with self._changed:
                 await self._changed.wait_for(lambda: not self._must_wait())
 
     def skip_audio(self, n_samples: int) -> None:
         """Leave out audio that was not captured; the next frame tells the server of the gap."""
-        self._course.skip(n_samples)
+        self._state.skip(n_samples)
 
     async def finalize(self) -> None:
         """Close the open segment now.
@@ -196,7 +191,7 @@ class Client:
         Raises:
             ServerRefusedError, ConnectionLostError
         """
-        self._add(self._course.command(FinalizeMessage()))
+        self._add(self._state.command(FinalizeMessage()))
 
     async def stop(self) -> ByeEvent:
         """End the audio and wait until everything has been transcribed and received.
@@ -205,11 +200,11 @@ class Client:
             ServerRefusedError, ConnectionLostError
         """
         if not self._ended:
-            self._add(self._course.command(StopMessage()))
+            self._add(self._state.command(StopMessage()))
         async with self._changed:
             await self._changed.wait_for(lambda: self._ended)
-        if self.bye is None or self._over is not None:
-            raise self._ending()
+        if self.bye is None or self._error is not None:
+            raise self._end_error()
         return self.bye
 
     async def close(self) -> None:
@@ -229,185 +224,124 @@ class Client:
             ServerRefusedError: after the last event of a session that ended with an error.
             ConnectionLostError: the server went for good, or broke the protocol.
         """
-        self._iterated = True
-        async with self._changed:
-            await self._changed.wait_for(lambda: bool(self._events) or self._ended)
-            if self._events:
-                event = self._events.popleft()
-                self._changed.notify_all()
-                return event
-        if self._over is not None:
-            raise self._over
+        event = await self._events.get()
+        if event is not None:
+            return event
+        if self._error is not None:
+            raise self._error
         raise StopAsyncIteration
 
     async def connections(self) -> AsyncIterator[bool]:
         """Whenever the connection breaks, False; when it is back, True; until the session ends."""
         broken = False
+
+        def has_changed() -> bool:
+            return self._ended or self._broken is not broken
+
         while not self._ended:
             async with self._changed:
-                await self._changed.wait_for(partial(self._is_news, broken))
+                await self._changed.wait_for(has_changed)
             if not self._ended:
                 broken = self._broken
                 yield not broken
 
-    def _is_news(self, broken: bool) -> bool:
-        return self._ended or self._broken is not broken
-
     def _add(self, item: Chunk | Command) -> None:
         """Raises ClientError if there is no session any more."""
         if self._ended:
-            raise self._ending()
-        self._course.kept.add(item)
-        self._to_send.set()
+            raise self._end_error()
+        self._state.buffer.add(item)
+        if self._connection is not None:
+            self._connection.wake_sender()
 
     def _must_wait(self) -> bool:
         if self._ended:
             return False
-        start, kept = self._course.start, self._course.kept
-        half = self._reconnect.keep_s / 2 * start.sample_rate
+        start, buffer = self._state.start, self._state.buffer
+        half = self._options.keep_s / 2 * start.sample_rate
         recording = not start.live
         # A recording has the time to let nothing give way that a cut would make us send again.
-        if recording and self._may_return() and kept.unacknowledged_samples > half:
+        if recording and self._may_reconnect() and buffer.unacknowledged_samples > half:
             return True
         most = min(_MAX_UNSENT_S * start.sample_rate, half)
-        return (self.connected or recording) and kept.unsent_samples > most
+        return (self.connected or recording) and buffer.unsent_samples > most
 
-    def _may_return(self) -> bool:
-        return self._course.may_resume and self._reconnect.give_up_s > 0
+    def _may_reconnect(self) -> bool:
+        return self._state.may_resume and self._options.give_up_s > 0
 
     async def _run(self, websocket: ClientConnection) -> None:
         """The whole session, over as many connections as it takes."""
-        course = self._course
-        cut_at_s, delays = None, delays_s(self._reconnect)
+        state = self._state
+        cut_at_s, delays = None, backoff_delays_s(self._options)
         try:
             while True:
-                readies = course.readies
-                trouble = await self._talk(websocket)
+                n_connections = state.n_connections
+                self._connection = Connection(
+                    websocket, state, self._options, self._show, self._notify
+                )
+                trouble = await self._connection.run()
                 if self._is_over():
                     return
-                if not self._may_return():
-                    raise self._lost(trouble)
-                course.go_on()
-                async with self._changed:
-                    self._broken = True
-                    self._changed.notify_all()
-                if cut_at_s is None or course.readies > readies:
-                    cut_at_s, delays = time.monotonic(), delays_s(self._reconnect)
-                websocket = await self._reopened(cut_at_s, delays, trouble)
+                if not self._may_reconnect():
+                    raise self._connection_lost(trouble)
+                state.on_disconnect()
+                self._broken = True
+                await self._notify()
+                if cut_at_s is None or state.n_connections > n_connections:
+                    cut_at_s, delays = time.monotonic(), backoff_delays_s(self._options)
+                websocket = await self._reconnect(cut_at_s, delays, trouble)
         except ClientError as error:
-            self._over = error
+            self._error = error
         except ValidationError as error:
-            self._over = self._lost(f"the server sent a malformed event: {error}")
+            self._error = self._connection_lost(f"the server sent a malformed event: {error}")
         except TranscriptError as error:
-            self._over = self._lost(f"the server contradicts itself: {error}")
+            self._error = self._connection_lost(f"the server contradicts itself: {error}")
         finally:
             self._ended = True
-            async with self._changed:
-                self._changed.notify_all()
+            await self._events.close()
+            await self._notify()
 
     def _is_over(self) -> bool:
         """Whether the server has said its last word. Raises ServerRefusedError."""
-        refusal = self._course.refusal
+        refusal = self._state.refusal
         if refusal is None:
             return self.bye is not None
-        if not self._course.survives or not self._may_return():
+        if not self._state.can_continue or not self._may_reconnect():
             raise ServerRefusedError(refusal.code.value, refusal.message, self.transcript)
         return False
 
-    async def _reopened(
+    async def _reconnect(
         self, cut_at_s: float, delays: Iterator[float], trouble: str
     ) -> ClientConnection:
         """Raises ConnectionLostError when the time for that is over."""
         for delay_s in delays:
-            if time.monotonic() + delay_s - cut_at_s > self._reconnect.give_up_s:
+            if time.monotonic() + delay_s - cut_at_s > self._options.give_up_s:
                 break
             await asyncio.sleep(delay_s)
             try:
                 return await self._open_websocket()
             except ConnectionLostError as error:
                 trouble = str(error)
-        raise self._lost(trouble)
+        raise self._connection_lost(trouble)
 
     async def _open_websocket(self) -> ClientConnection:
         """Raises ConnectionLostError."""
         try:
             return await open_websocket(self._url, self._token, self._open_timeout_s)
         except UnreachableError as error:
-            raise self._lost(str(error)) from error
-
-    async def _talk(self, websocket: ClientConnection) -> str:
-        """Use one connection until it ends; gives the reason.
-
-        Raises:
-            ValidationError, TranscriptError: the server breaks the protocol.
-        """
-        sending: asyncio.Task[None] | None = None
-        try:
-            with suppress(ConnectionClosed):  # the server has said why, and that is read below
-                await websocket.send(self._course.opening().model_dump_json())
-            while True:
-                event = read_event(await self._next_text(websocket))
-                if isinstance(event, ReadyEvent):
-                    shown = self._course.begin(event)
-                    self.connected, self._broken = True, False
-                    sending = asyncio.create_task(self._send_kept(websocket))
-                else:
-                    taken = None if event is None else self._course.take(event)
-                    shown = [] if taken is None else [taken]
-                for one in shown:
-                    await self._show(one)
-        except ConnectionClosed as closed:
-            in_order = closed.rcvd is not None and closed.rcvd.code == 1000
-            return "" if in_order else f"the connection broke: {closed}"
-        except TimeoutError:
-            websocket.transport.abort()
-            return "the server fell silent"
-        finally:
-            self.connected = False
-            if sending is not None:
-                sending.cancel()
-                await asyncio.wait({sending})
-            await websocket.close()
-            async with self._changed:
-                self._changed.notify_all()
-
-    async def _next_text(self, websocket: ClientConnection) -> str | bytes:
-        """Raises ConnectionClosed, and TimeoutError if the server seems to be gone."""
-        while True:
-            try:
-                async with asyncio.timeout(self._reconnect.stall_s):
-                    return await websocket.recv()
-            except TimeoutError:
-                if self._may_return() and self._course.kept.unacknowledged_samples > 0:
-                    raise
-
-    async def _send_kept(self, websocket: ClientConnection) -> None:
-        seq = 0
-        with suppress(ConnectionClosed):  # the receiving side learns why
-            while True:
-                item = self._course.kept.take()
-                if item is None:
-                    self._to_send.clear()
-                    await self._to_send.wait()
-                elif isinstance(item, Command):
-                    await websocket.send(item.message.model_dump_json())
-                else:
-                    await websocket.send(self._course.frame(seq, item))
-                    seq += 1
-                async with self._changed:
-                    self._changed.notify_all()
+            raise self._connection_lost(str(error)) from error
 
     async def _show(self, event: ServerEvent) -> None:
+        if isinstance(event, ReadyEvent):
+            self._broken = False
+        await self._events.put(event)
+        await self._notify()
+
+    async def _notify(self) -> None:
         async with self._changed:
-            if self._iterated:
-                await self._changed.wait_for(lambda: len(self._events) < _MAX_EVENTS)
-            elif len(self._events) >= _MAX_EVENTS:
-                self._events.popleft()
-            self._events.append(event)
             self._changed.notify_all()
 
-    def _ending(self) -> ClientError:
-        return self._over or self._lost("the session has ended")
+    def _end_error(self) -> ClientError:
+        return self._error or self._connection_lost("the session has ended")
 
-    def _lost(self, trouble: str) -> ConnectionLostError:
+    def _connection_lost(self, trouble: str) -> ConnectionLostError:
         return ConnectionLostError(trouble or "the server closed without bye", self.transcript)

@@ -20,7 +20,7 @@ from streamer.protocol.messages import (
 
 
 @dataclass(frozen=True, slots=True)
-class Timeline:
+class Renumbering:
     """What to add to a session's numbers so that they continue those of the ones before."""
 
     ms: float = 0.0
@@ -28,9 +28,9 @@ class Timeline:
     segments: int = 0
     lost_samples: int = 0
 
-    def place(self, event: ServerEvent) -> ServerEvent:
+    def apply(self, event: ServerEvent) -> ServerEvent:
         """The event with continuing ids and times."""
-        if self == Timeline():
+        if self == Renumbering():
             return event
         changed: dict[str, Any] = {}
         if isinstance(event, SpeechEvent | SegmentEvent | EmotionEvent | LossEvent):
@@ -40,7 +40,7 @@ class Timeline:
         if isinstance(event, SpeechEvent | WordsEvent | SegmentEvent):
             changed["segment_id"] = event.segment_id + self.segments
         if isinstance(event, WordsEvent | SegmentEvent):
-            changed["words"] = tuple(self._place_word(word) for word in event.words)
+            changed["words"] = tuple(self._renumbered(word) for word in event.words)
         if isinstance(event, LatencyEvent | ByeEvent):
             changed["received_ms"] = event.received_ms + self.ms
             changed["processed_ms"] = event.processed_ms + self.ms
@@ -50,7 +50,7 @@ class Timeline:
             changed["lost_samples"] = event.lost_samples + self.lost_samples
         return event.model_copy(update=changed)
 
-    def _place_word(self, word: WireWord) -> WireWord:
+    def _renumbered(self, word: WireWord) -> WireWord:
         return word.model_copy(
             update={
                 "id": word.id + self.words,

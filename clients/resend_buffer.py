@@ -37,7 +37,7 @@ class Command:
 Item = Chunk | Command
 
 
-class KeptAudio:
+class ResendBuffer:
     """Audio on its way, oldest first: sent items, then unsent ones.
 
     Sent audio is kept until the server has it and its words are committed. If that comes to more
@@ -48,14 +48,14 @@ class KeptAudio:
         self._limit = limit
         self._sent: deque[Item] = deque()
         self._unsent: deque[Item] = deque()
-        self._kept = 0
+        self._buffered = 0
         self._unsent_samples = 0
         self._acknowledged = 0
-        self._settled = 0
+        self._released = 0
 
     @property
-    def kept_samples(self) -> int:
-        return self._kept
+    def buffered_samples(self) -> int:
+        return self._buffered
 
     @property
     def unsent_samples(self) -> int:
@@ -71,10 +71,10 @@ class KeptAudio:
         )
 
     @property
-    def forgotten_samples(self) -> int:
+    def missing_samples(self) -> int:
         """How much audio behind the acknowledged is not kept any more, or never was there."""
-        kept = (item.offset for item in (*self._sent, *self._unsent) if isinstance(item, Chunk))
-        return max(0, next(kept, self._acknowledged) - self._acknowledged)
+        offsets = (item.offset for item in (*self._sent, *self._unsent) if isinstance(item, Chunk))
+        return max(0, next(offsets, self._acknowledged) - self._acknowledged)
 
     @property
     def next_offset(self) -> int | None:
@@ -84,7 +84,7 @@ class KeptAudio:
     def add(self, item: Item) -> None:
         self._unsent.append(item)
         n_samples = _samples([item])
-        self._kept += n_samples
+        self._buffered += n_samples
         self._unsent_samples += n_samples
         self._trim()
 
@@ -102,9 +102,9 @@ class KeptAudio:
         self._acknowledged = max(self._acknowledged, offset)
         self._trim()
 
-    def settle(self, offset: int) -> None:
-        """What was said before is committed, it will never be needed again."""
-        self._settled = max(self._settled, offset)
+    def release(self, offset: int) -> None:
+        """The words before are committed: their audio will never be needed again."""
+        self._released = max(self._released, offset)
         self._trim()
 
     def rewind(self, offset: int) -> None:
@@ -127,17 +127,17 @@ class KeptAudio:
         self._unsent_samples = _samples(self._unsent)
 
     def _trim(self) -> None:
-        done = min(self._acknowledged, self._settled)
+        done = min(self._acknowledged, self._released)
         while self._sent:
             oldest = self._sent[0]
-            over = self._kept > self._limit
+            over = self._buffered > self._limit
             needed = oldest.end >= done if isinstance(oldest, Command) else oldest.end > done
             if needed and not over:
                 return
-            self._kept -= _samples([self._sent.popleft()])
-        while self._kept > self._limit and self._unsent:
+            self._buffered -= _samples([self._sent.popleft()])
+        while self._buffered > self._limit and self._unsent:
             n_samples = _samples([self._unsent.popleft()])
-            self._kept -= n_samples
+            self._buffered -= n_samples
             self._unsent_samples -= n_samples
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from streamer.audio.clock import SAMPLE_RATE
-from streamer.client.renumbering import Timeline
-from streamer.client.resend_buffer import Chunk, Command, KeptAudio
+from streamer.client.renumbering import Renumbering
+from streamer.client.resend_buffer import Chunk, Command, ResendBuffer
 from streamer.client.transcript import Transcript
 from streamer.protocol.frames import HEADER, encode_frame
 from streamer.protocol.messages import (
@@ -35,7 +35,7 @@ from streamer.protocol.messages import (
     WordsEvent,
 )
 
-_SURVIVABLE: Final = frozenset(
+_CONTINUABLE: Final = frozenset(
     {ErrorCode.SESSION_EXPIRED, ErrorCode.SHUTTING_DOWN, ErrorCode.TOO_MANY_SESSIONS}
 )
 """Errors on the way back to the server after which a new session can go on."""
@@ -49,28 +49,28 @@ class Gap:
     end_sample: int
 
 
-class Course:
+class ResumableState:
     """A session over all its connections, and over new sessions where the server lost it."""
 
     def __init__(self, start: StartMessage, keep_s: float) -> None:
         self.start = start
         self.transcript = Transcript()
-        self.kept = KeptAudio(round(keep_s * start.sample_rate))
+        self.buffer = ResendBuffer(round(keep_s * start.sample_rate))
         self.gaps: list[Gap] = []
         self.lost_samples = 0
         self.ready: ReadyEvent | None = None
         self.bye: ByeEvent | None = None
         self.refusal: ErrorEvent | None = None
         """The fatal error of the newest connection."""
-        self.readies = 0
-        """Connections that came so far."""
+        self.n_connections = 0
+        """That became ready so far."""
         self._session: ReadyEvent | None = None
         """Of the session that can be resumed."""
         self._stopped = False
         self._end_offset = 0
         self._base_offset = 0
-        self._settled_ms = 0.0
-        self._timeline = Timeline()
+        self._committed_ms = 0.0
+        self._renumbering = Renumbering()
         self._last_seq = 0
 
     @property
@@ -108,9 +108,9 @@ class Course:
         stamp = chunk.capture_time_ms
         return encode_frame(seq, offset, stamp, chunk.samples, self.start.encoding)
 
-    def opening(self) -> StartMessage | ResumeMessage:
+    def handshake(self) -> StartMessage | ResumeMessage:
         """The first message on the next connection."""
-        if self.kept.forgotten_samples * 1000 > MAX_GAP_MS * self.start.sample_rate:
+        if self.buffer.missing_samples * 1000 > MAX_GAP_MS * self.start.sample_rate:
             self._lose_session()  # it would not bear the jump
         if self._session is not None:
             return ResumeMessage(
@@ -121,21 +121,21 @@ class Course:
         said = f"{self.start.context} {self.transcript.text}".strip()
         return self.start.model_copy(update={"context": said[-MAX_CONTEXT_CHARS:]})
 
-    def begin(self, ready: ReadyEvent) -> list[ServerEvent]:
+    def on_ready(self, ready: ReadyEvent) -> list[ServerEvent]:
         """A connection is ready; gives what that means to the user."""
         events: list[ServerEvent] = [ready]
         if ready.resumed:
             offset = self._base_offset + ready.acknowledged_offset
-            self.kept.acknowledge(offset)
-            self.kept.rewind(offset)
-        elif self.readies > 0:
-            events += self._begin_anew()
+            self.buffer.acknowledge(offset)
+            self.buffer.rewind(offset)
+        elif self.n_connections > 0:
+            events += self._begin_new_session()
         self.ready = ready
         self._session = ready if ready.resume_token is not None else None
-        self.readies += 1
+        self.n_connections += 1
         return events
 
-    def take(self, event: ServerEvent) -> ServerEvent | None:
+    def on_event(self, event: ServerEvent) -> ServerEvent | None:
         """Fold an event in; gives it as the user should see it, if at all.
 
         Raises:
@@ -144,32 +144,32 @@ class Course:
         seq = getattr(event, "seq", 0)
         if 0 < seq <= self._last_seq:
             return None
-        event = self._timeline.place(event)
+        event = self._renumbering.apply(event)
         self.transcript.apply(event)
         self._last_seq = max(self._last_seq, seq)
         if isinstance(event, WordsEvent | SegmentEvent):
-            self._settle(event)
+            self._note_committed(event)
         elif isinstance(event, LossEvent):
             self.lost_samples += event.lost_samples
         elif isinstance(event, LatencyEvent) and event.acknowledged_offset is not None:
-            self.kept.acknowledge(self._base_offset + event.acknowledged_offset)
+            self.buffer.acknowledge(self._base_offset + event.acknowledged_offset)
         elif isinstance(event, ErrorEvent) and event.fatal:
             self.refusal = event
         elif isinstance(event, ByeEvent):
             self.bye = event
-        return None if self.survives else event
+        return None if self.can_continue else event
 
     @property
-    def survives(self) -> bool:
+    def can_continue(self) -> bool:
         """Whether the server refused, but a new session, now or later, can go on."""
         refusal = self.refusal
-        if refusal is None or refusal.code not in _SURVIVABLE or not self.may_resume:
+        if refusal is None or refusal.code not in _CONTINUABLE or not self.may_resume:
             return False
         # A server that ends has still captioned all that it had.
-        all_said = self._stopped and self.kept.unacknowledged_samples == 0
+        all_said = self._stopped and self.buffer.unacknowledged_samples == 0
         return refusal.code is not ErrorCode.SHUTTING_DOWN or not all_said
 
-    def go_on(self) -> None:
+    def on_disconnect(self) -> None:
         """The connection is over, the next one may come."""
         if self.refusal is not None and self.refusal.code is not ErrorCode.TOO_MANY_SESSIONS:
             self._lose_session()
@@ -181,21 +181,21 @@ class Course:
         self._last_seq = 0
         self.transcript.interrupt()
 
-    def _begin_anew(self) -> list[ServerEvent]:
+    def _begin_new_session(self) -> list[ServerEvent]:
         """A new session gets the audio behind the last committed word."""
         rate = self.start.sample_rate
-        settled = round(self._settled_ms * rate / 1000)
-        self.kept.rewind(settled)
-        next_offset = self.kept.next_offset
+        committed_end = round(self._committed_ms * rate / 1000)
+        self.buffer.rewind(committed_end)
+        next_offset = self.buffer.next_offset
         self._base_offset = self._end_offset if next_offset is None else next_offset
         events: list[ServerEvent] = []
-        if self._base_offset > settled:
-            self.gaps.append(Gap(settled, self._base_offset))
-            lost = round((self._base_offset - settled) * SAMPLE_RATE / rate)
+        if self._base_offset > committed_end:
+            self.gaps.append(Gap(committed_end, self._base_offset))
+            lost = round((self._base_offset - committed_end) * SAMPLE_RATE / rate)
             self.lost_samples += lost
-            start_ms = settled * 1000 / rate
+            start_ms = committed_end * 1000 / rate
             events.append(LossEvent(start_ms=start_ms, lost_samples=lost, reason="gap"))
-        self._timeline = Timeline(
+        self._renumbering = Renumbering(
             ms=self._base_offset * 1000 / rate,
             words=self.transcript.next_word_id,
             segments=self.transcript.next_segment_id,
@@ -203,9 +203,9 @@ class Course:
         )
         return events
 
-    def _settle(self, event: WordsEvent | SegmentEvent) -> None:
+    def _note_committed(self, event: WordsEvent | SegmentEvent) -> None:
         committed = [word.end_ms for word in event.words if word.state != "tentative"]
         if isinstance(event, SegmentEvent):
             committed.append(event.end_ms)
-        self._settled_ms = max(self._settled_ms, *committed, 0.0)
-        self.kept.settle(round(self._settled_ms * self.start.sample_rate / 1000))
+        self._committed_ms = max(self._committed_ms, *committed, 0.0)
+        self.buffer.release(round(self._committed_ms * self.start.sample_rate / 1000))

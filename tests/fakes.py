@@ -132,7 +132,9 @@ class FakeRecognizer:
         if self.ledger.open_segment is None:
             yield SpeechBegan(self.ledger.open(start).id, start)
         committed = self.ledger.commit([self._tentative] if self._tentative else [])
-        self._tentative = RecognizedWord(f"w{start}", start, self.processed_samples, 0.9)
+        self._tentative = RecognizedWord(
+            f"{self._engine.prefix}{start}", start, self.processed_samples, 0.9
+        )
         tentative = self.ledger.set_tentative([self._tentative])
         yield WordsUpdate(tentative[0].segment_id, committed, tentative)
         if self.options.emotion:
@@ -167,6 +169,8 @@ class FakeEngine:
         self.hold = threading.Event()
         self.hold.set()
         self.buffer_s = buffer_s
+        self.prefix = "w"
+        """Of every word; where it begins, in samples, follows."""
         self.fail_at_step = 0
         self.accept_fails = False
         self.broken = False

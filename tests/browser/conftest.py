@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,9 @@ import pytest
 import pytest_asyncio
 import soundfile
 
+from streamer.app import ServerOptions
 from tests.browser.chromium import BrowserOptions, Page, find_chromium, open_page
+from tests.serving import ServerThread
 
 MICROPHONE_RATE = 48_000
 TONE_HZ = 440
@@ -41,9 +43,18 @@ async def tab(chromium: str, tone_file: Path) -> AsyncIterator[Page]:
         yield page
 
 
+@pytest.fixture
+def server() -> Iterator[ServerThread]:
+    """A real server with a fake engine."""
+    with ServerThread(ServerOptions(heartbeat_s=0.1)) as server:
+        yield server
+
+
 @pytest_asyncio.fixture(loop_scope="module")
 async def page(tab: Page) -> AsyncIterator[Page]:
-    """The tab; a test that leaves errors or policy violations in its console fails."""
+    """The tab with nothing stored; a test that leaves errors or policy violations in its console
+    fails."""
+    await tab.call("Storage.clearDataForOrigin", origin="*", storageTypes="local_storage")
     tab.problems.clear()
     yield tab
     await tab.goto("about:blank")

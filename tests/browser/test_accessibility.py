@@ -11,8 +11,9 @@ from streamer.app import ServerOptions
 from streamer.client.client import connect
 from streamer.protocol.messages import EmotionEvent, LossEvent, StartMessage, WireEmotion
 from tests.browser.chromium import Page
+from tests.browser.page_state import COMMITTED, TENTATIVE, stop
 from tests.browser.scripted_server import ScriptedSession, scripted
-from tests.browser.test_page import COMMITTED, HAPPY, TENTATIVE, final, heartbeat, stop, update
+from tests.browser.scripts import HAPPY, final, heartbeat, update
 from tests.fakes import tone
 from tests.serving import ServerThread
 

@@ -23,8 +23,8 @@ from streamer.recognition.engine import Engine
 from streamer.transcript.wer import word_errors
 from tests.browser.captioned_page import microphone_file, serve_page
 from tests.browser.chromium import BrowserOptions, Page, open_page
+from tests.browser.page_state import COMMITTED, IDLE, saved
 from tests.browser.scripted_server import serve
-from tests.browser.test_exports import saved
 
 WATCH = """
 window.seen = { tentative: false, changed: 0 };
@@ -39,10 +39,6 @@ new MutationObserver(changes => {
            { subtree: true, childList: true, characterData: true });
 0
 """
-COMMITTED = "[...document.querySelectorAll('.word')].map(node => node.textContent).join(' ')"
-IDLE = "document.querySelector('#status').dataset.state === 'idle'"
-
-
 OVERLAY = "[...overlay.document.querySelectorAll('.word')].map(node => node.textContent).join(' ')"
 SPEAKER = "<title>the speaker</title><audio src=/clip autoplay></audio>"
 

@@ -18,14 +18,13 @@ from streamer.app import ServerOptions
 from streamer.client.client import Client, connect
 from streamer.protocol.messages import StartMessage
 from tests.browser.chromium import Page
+from tests.browser.page_state import COMMITTED, TENTATIVE
 from tests.fakes import silence, tone
 from tests.serving import ServerThread
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SECRET = "the speaker's own secret"
-WORDS = "[...document.querySelectorAll('.word')].map(node => node.textContent).join(' ')"
-TENTATIVE = "(document.querySelector('.tentative')?.textContent ?? '')"
 
 
 @pytest.fixture
@@ -58,23 +57,23 @@ async def test_it_shows_what_was_said_and_what_comes(page: Page, server: ServerT
         while len(client.transcript.words) < 4:
             await asyncio.sleep(0.01)
         await page.goto(overlay)
-        await page.wait_for(f"{WORDS} === 'w0 w8000 w24000'")
+        await page.wait_for(f"{COMMITTED} === 'w0 w8000 w24000'")
         assert await page.evaluate(TENTATIVE) == "w32000"
         await client.send_audio(tone(0.5))
-        await page.wait_for(f"{WORDS} === 'w0 w8000 w24000 w32000'")
+        await page.wait_for(f"{COMMITTED} === 'w0 w8000 w24000 w32000'")
         await page.wait_for("document.querySelector('.line').dataset.emotion === 'happy'")
         color = "getComputedStyle(document.querySelector('.word')).color"
         assert await page.evaluate(color) == "rgb(255, 215, 106)"
         tail = "getComputedStyle(document.querySelector('.tentative')).opacity"
         assert float(await page.evaluate(tail)) < 1
         await client.stop()
-        await page.wait_for(f"{TENTATIVE} === '' && {WORDS}.endsWith('w40000')")
+        await page.wait_for(f"({TENTATIVE}) === '' && {COMMITTED}.endsWith('w40000')")
     # The next session of the same speaker takes the page's place by itself.
     async with speaker(server) as (client, again):
         assert again == overlay
-        await page.wait_for(f"{WORDS} === ''")
+        await page.wait_for(f"{COMMITTED} === ''")
         await client.send_audio(tone(1.0))
-        await page.wait_for(f"{WORDS} === 'w0'")
+        await page.wait_for(f"{COMMITTED} === 'w0'")
 
 
 async def test_it_is_large_transparent_and_without_controls(
@@ -109,7 +108,7 @@ async def test_captions_go_when_nobody_speaks(page: Page, server: ServerThread) 
     async with speaker(server) as (client, overlay):
         await page.goto(f"{overlay}&hold=0.3")
         await client.send_audio(tone(1.0))
-        await page.wait_for(f"{WORDS} === 'w0'")
+        await page.wait_for(f"{COMMITTED} === 'w0'")
         await page.wait_for("document.body.classList.contains('quiet')")
         await client.send_audio(tone(0.5))
         await page.wait_for("!document.body.classList.contains('quiet')")
@@ -124,7 +123,7 @@ async def test_it_waits_for_a_speaker_and_stays_small(page: Page, server: Server
     async with speaker(server) as (client, _):
         for _ in range(20):
             await client.send_audio(np.concatenate([tone(0.5), silence(0.5)]))
-        await page.wait_for(f"{WORDS}.endsWith('w304000')")
+        await page.wait_for(f"{COMMITTED}.endsWith('w304000')")
         assert await page.evaluate("document.querySelectorAll('.line').length") <= 9
 
 

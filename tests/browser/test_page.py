@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import time
-from pathlib import Path
 
-import numpy as np
 import pytest
 
 from streamer.protocol.messages import (
@@ -15,90 +11,15 @@ from streamer.protocol.messages import (
     EmotionEvent,
     ErrorCode,
     ErrorEvent,
-    LatencyEvent,
     LossEvent,
-    Percentiles,
-    SegmentEvent,
     WireEmotion,
-    WireWord,
-    WordsEvent,
 )
-from tests.browser.chromium import BrowserOptions, Page, open_page
-from tests.browser.conftest import TONE_HZ
-from tests.browser.scripted_server import ScriptedServer, ScriptedSession, scripted
+from tests.browser.chromium import Page
+from tests.browser.page_state import COMMITTED, IDLE, NOTICES, TENTATIVE, start, stop
+from tests.browser.scripted_server import ScriptedSession, scripted
+from tests.browser.scripts import HAPPY, captions_of_two_segments, final, heartbeat, update
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-HAPPY = WireEmotion(label="happy", probs={"happy": 0.7, "neutral": 0.2, "sad": 0.1})
-IDLE = "document.querySelector('#status').dataset.state === 'idle'"
-LIVE = "document.querySelector('#status').dataset.state === 'live'"
-COMMITTED = "[...document.querySelectorAll('.word')].map(node => node.textContent).join(' ')"
-TENTATIVE = "document.querySelector('.tentative')?.textContent ?? ''"
-NOTICES = "[...document.querySelectorAll('.notice p')].map(node => node.textContent).join(' | ')"
-
-
-def words(text: str, state: str, first_id: int = 0) -> tuple[WireWord, ...]:
-    return tuple(
-        WireWord.model_validate(
-            {
-                "id": first_id + i,
-                "text": word,
-                "start_ms": 300 * (first_id + i),
-                "end_ms": 300 * (first_id + i) + 250,
-                "confidence": 0.9,
-                "state": state,
-            }
-        )
-        for i, word in enumerate(text.split())
-    )
-
-
-def update(committed: str, tentative: str, first_id: int = 0, segment_id: int = 0) -> WordsEvent:
-    """A `words` event: what is committed now, from `first_id` on, and the tentative tail."""
-    done = words(committed, "committed", first_id)
-    tail = words(tentative, "tentative", first_id + len(done))
-    return WordsEvent(segment_id=segment_id, words=done + tail, lag_ms=100)
-
-
-def final(text: str, first_id: int = 0, segment_id: int = 0) -> SegmentEvent:
-    said = words(text, "final", first_id)
-    return SegmentEvent(
-        segment_id=segment_id,
-        start_ms=said[0].start_ms if said else 0,
-        end_ms=said[-1].end_ms if said else 0,
-        text=text,
-        words=said,
-        emotion=HAPPY if said else None,
-        lag_ms=100,
-    )
-
-
-def heartbeat(lag_ms: float) -> LatencyEvent:
-    return LatencyEvent(
-        lag_ms=lag_ms,
-        received_ms=1000,
-        processed_ms=900,
-        step_ms={"encode": 50},
-        stages_ms={"encode": Percentiles(p50=51, p95=93, p99=99)},
-    )
-
-
-async def start(page: Page, server: ScriptedServer, query: str = "") -> None:
-    await page.goto(server.url + "/" + query)
-    await page.click("#toggle")
-
-
-async def stop(page: Page) -> None:
-    await page.click("#toggle")
-    await page.wait_for(IDLE)
-
-
-async def captions_of_two_segments(session: ScriptedSession) -> None:
-    await session.ready()
-    await session.send(update("The sun", "shot out"))
-    await session.send(final("The sun shot out"))
-    await session.send(update("no <air>", "stirred", first_id=4, segment_id=1))
-    await session.bye()
 
 
 async def test_committed_words_never_move_and_tentative_ones_do(page: Page) -> None:
@@ -177,67 +98,6 @@ async def test_committed_text_and_new_emotions_are_read_out(page: Page) -> None:
             "Segment 0 (happy) Segment 1 Segment 2 Segment 3 (sad) no <air>"
         )
         await stop(page)
-
-
-async def test_audio_from_before_the_server_is_ready_is_sent(page: Page) -> None:
-    ready_at_ms = []
-
-    async def script(session: ScriptedSession) -> None:
-        await asyncio.sleep(1.0)
-        ready_at_ms.append(time.time() * 1000)
-        await session.ready()
-        await session.bye()
-
-    async with scripted(script) as server:
-        await page.goto(server.url)
-        plain = {"echoCancellation": False, "noiseSuppression": False, "autoGainControl": False}
-        stored = json.dumps(json.dumps(plain))
-        await page.evaluate(f"localStorage.setItem('streamer.preferences', {stored}); 0")
-        await start(page, server)
-        await page.wait_for("performance.now() > 2500")
-        await stop(page)
-        session = server.sessions[0]
-
-    frames = session.frames
-    rate = session.start.sample_rate
-    assert [f.seq for f in frames] == list(range(len(frames)))
-    ends = np.cumsum([len(f.samples) for f in frames])
-    assert [f.sample_offset for f in frames] == [0, *ends[:-1]]
-    assert frames[0].capture_time_ms < ready_at_ms[0] - 500
-    durations_ms = np.diff([f.capture_time_ms for f in frames])
-    assert abs(durations_ms.sum() - 1000 * ends[-2] / rate) < 100
-    assert 30 < 1000 * len(frames[0].samples) / rate < 80
-    sound = np.concatenate([f.samples for f in frames])[rate // 4 :]
-    spectrum = np.abs(np.fft.rfft(sound * np.hanning(len(sound))))
-    assert abs(np.argmax(spectrum) * rate / len(sound) - TONE_HZ) < 5
-
-
-async def test_file_is_played_at_its_own_speed_to_its_end(page: Page, tone_file: Path) -> None:
-    async def script(session: ScriptedSession) -> None:
-        await session.ready()
-        await session.bye()
-
-    async with scripted(script) as server:
-        await page.goto(server.url)
-        began = time.monotonic()
-        await page.choose_file("#file", tone_file)
-        await page.wait_for(LIVE)
-        await page.wait_for(IDLE)
-        assert time.monotonic() - began > 2.9
-        session = server.sessions[0]
-        duration_s = sum(len(f.samples) for f in session.frames) / session.start.sample_rate
-        assert 3.0 <= duration_s < 3.6
-        assert np.abs(session.frames[0].samples).max() > 0.1
-
-
-async def test_broken_file_is_explained(page: Page, tmp_path: Path) -> None:
-    broken = tmp_path / "broken.mp3"
-    broken.write_bytes(b"no sound")
-    async with scripted(captions_of_two_segments) as server:
-        await page.goto(server.url)
-        await page.choose_file("#file", broken)
-        await page.wait_for(f"{NOTICES}.includes('cannot be read as audio')")
-        assert await page.evaluate(IDLE)
 
 
 async def test_emotion_latency_decoder_and_loss_are_shown(page: Page) -> None:
@@ -345,84 +205,3 @@ async def test_clear_can_be_undone(page: Page) -> None:
         assert await page.evaluate(COMMITTED) == ""
         await page.click(".notice button")
         assert await page.evaluate(COMMITTED) == "The sun shot out no <air>"
-
-
-async def test_keyboard_alone_starts_and_stops(page: Page) -> None:
-    async with scripted(captions_of_two_segments) as server:
-        await page.goto(server.url)
-        for _ in range(20):
-            await page.press("Tab", 9)
-            if await page.evaluate("document.activeElement.id") == "toggle":
-                break
-        await page.press("Enter", 13, "\r")
-        await page.wait_for(f"{TENTATIVE} === 'stirred'")
-        assert await page.evaluate("document.querySelector('#toggle').ariaPressed") == "true"
-        await page.evaluate("document.querySelector('#toggle').focus(); 0")
-        await page.press("Enter", 13, "\r")
-        await page.wait_for(IDLE)
-
-
-async def test_text_size_and_theme_are_kept(page: Page) -> None:
-    async with scripted(captions_of_two_segments) as server:
-        await page.goto(server.url)
-        size = "document.documentElement.style.getPropertyValue('--caption-size')"
-        before = await page.evaluate(size)
-        await page.click("#larger")
-        await page.click("#theme")
-        await page.goto(server.url)
-        assert float((await page.evaluate(size))[:-3]) > float(before[:-3])
-        assert await page.evaluate("document.documentElement.dataset.theme") == "light"
-
-
-@pytest.mark.parametrize("width", [320, 390, 800, 1440])
-async def test_page_fits_the_screen(page: Page, width: int) -> None:
-    async with scripted(captions_of_two_segments) as server:
-        await page.resize(width, 700, mobile=width < 500)
-        await start(page, server)
-        await page.wait_for(f"{TENTATIVE} === 'stirred'")
-        assert await page.evaluate("document.documentElement.scrollWidth") <= width
-        await stop(page)
-        await page.resize(1280, 800)
-
-
-async def test_every_control_has_a_name(page: Page) -> None:
-    async with scripted(captions_of_two_segments) as server:
-        await page.goto(server.url)
-        await page.click("#settings-open")
-        await page.wait_for("document.querySelector('#settings').open")
-        await page.call("Accessibility.enable")
-        tree = await page.call("Accessibility.getFullAXTree")
-        roles = {"button", "textbox", "combobox", "checkbox", "dialog"}
-        controls = [n for n in tree["nodes"] if n.get("role", {}).get("value") in roles]
-        assert len(controls) >= 7
-        assert [n for n in controls if not n.get("name", {}).get("value")] == []
-        await page.call("Accessibility.disable")
-
-
-@pytest.mark.parametrize(
-    ("answer", "told"),
-    [
-        ("Promise.reject(new DOMException('no', 'NotAllowedError'))", "No tab was shared"),
-        ("Promise.resolve(document.createElement('canvas').captureStream())", "without sound"),
-    ],
-)
-async def test_tab_that_is_not_shared_or_silent_is_explained(
-    page: Page, answer: str, told: str
-) -> None:
-    async with scripted(captions_of_two_segments) as server:
-        await page.goto(server.url)
-        await page.evaluate(f"navigator.mediaDevices.getDisplayMedia = () => {answer}; 0")
-        await page.click("#tab-open")
-        await page.wait_for(f"{NOTICES}.includes('{told}')")
-        assert await page.evaluate(IDLE)
-        assert server.sessions == []
-
-
-@pytest.mark.usefixtures("chromium")
-async def test_refused_microphone_is_explained() -> None:
-    options = BrowserOptions(grant_microphone=False)
-    async with scripted(captions_of_two_segments) as server, open_page(options) as page:
-        await start(page, server)
-        await page.wait_for(f"{NOTICES}.includes('The microphone was refused')")
-        await page.wait_for(IDLE)
-        assert page.problems == []

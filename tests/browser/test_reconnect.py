@@ -19,7 +19,7 @@ from streamer.recognition.engine import Engine
 from streamer.transcript.wer import word_errors
 from tests.browser.captioned_page import microphone_file, serve_page
 from tests.browser.chromium import BrowserOptions, Page, open_page
-from tests.browser.test_page import COMMITTED, IDLE, NOTICES
+from tests.browser.page_state import COMMITTED, IDLE, NOTICES
 from tests.serving import ServerThread
 from tests.sockets import CuttingProxy, cutting_proxy
 
@@ -155,8 +155,8 @@ async def test_speech_is_captioned_over_a_network_that_breaks(
 
 TALK = """
 window.begin = async (base64, hop) => {
-  const { StreamClient, streamAddress } = await import('/static/client.js');
-  const { Transcript } = await import('/static/transcript.js');
+  const { StreamClient, streamAddress } = await import('/static/protocol/client.js');
+  const { Transcript } = await import('/static/protocol/transcript.js');
   const samples = new Float32Array(Uint8Array.from(atob(base64), c => c.charCodeAt(0)).buffer);
   const transcript = new Transcript();
   let [sent, processedMs, begun] = [0, 0, 0];

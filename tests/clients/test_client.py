@@ -11,7 +11,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.asyncio.server import serve as serve_websocket
 
 from streamer.app import ServerOptions
-from streamer.client import client as client_module
+from streamer.client import event_queue
 from streamer.client.client import Client, ConnectionLostError, ServerRefusedError, connect
 from streamer.protocol.messages import (
     ByeEvent,
@@ -112,7 +112,7 @@ async def test_a_refused_session_says_why(server: ServerThread) -> None:
 async def test_an_error_mid_session_keeps_the_transcript(server: ServerThread) -> None:
     async with connect(server.url, StartMessage(), token="s3cret") as client:
         await client.send_audio(tone(0.7))
-        client._course._end_offset = 0  # an offset that overlaps
+        client._state._end_offset = 0  # an offset that overlaps
         await client.send_audio(tone(0.1))
         events: list[ServerEvent] = []
         with pytest.raises(ServerRefusedError, match="overlaps") as caught:
@@ -200,7 +200,7 @@ async def test_a_server_that_breaks_the_protocol(said: dict[str, object], says: 
 
 @pytest.mark.parametrize("iterated", [True, False])
 async def test_unread_events_are_bounded(iterated: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "_MAX_EVENTS", 5)
+    monkeypatch.setattr(event_queue, "_MAX_EVENTS", 5)
 
     async def script(websocket: ServerConnection) -> None:
         await websocket.recv()

@@ -85,7 +85,8 @@ def test_a_long_recording_is_read_in_little_memory(tmp_path: Path) -> None:
     finally:
         tracemalloc.stop()
     assert heard == 20 * 60 * 16_000
-    assert peak_bytes < 200_000
+    # The whole takes 77 MB. Python may rebuild its table of interned strings meanwhile: 2 MB.
+    assert peak_bytes < 8_000_000
 
 
 @pytest.mark.parametrize(

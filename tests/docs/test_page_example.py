@@ -31,8 +31,7 @@ class _Quiet(SimpleHTTPRequestHandler):
 @pytest.fixture
 def page_folder(tmp_path: Path, speech: Speech) -> Path:
     """What somebody has who followed the document."""
-    for name in ("client.js", "kept-audio.js"):
-        shutil.copy(ROOT / "clients" / "web" / name, tmp_path)
+    shutil.copytree(ROOT / "clients" / "web" / "protocol", tmp_path / "protocol")
     shutil.copy(speech.path, tmp_path / "talk.wav")
     (tmp_path / "index.html").write_text(
         '<!doctype html><title>loading</title><link rel="icon" href="data:,"><body>'

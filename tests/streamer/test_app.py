@@ -59,7 +59,7 @@ def test_health_metrics_and_config(server: ServerThread) -> None:
 
 def test_the_page_may_load_nothing_from_elsewhere(server: ServerThread) -> None:
     with httpx.Client(base_url=server.http_url) as http:
-        for path in ("", "static/app.js", "static/missing.js"):
+        for path in ("", "static/page/app.js", "static/missing.js"):
             headers = http.get(path).headers
             assert headers["content-security-policy"].startswith("default-src 'none'")
             assert headers["x-content-type-options"] == "nosniff"

@@ -1,7 +1,7 @@
-// client.d.ts declares what client.js (here as implementation.js) exports, and what the server
-// sends (wire.ts, written from streamer/protocol.py).
-import type * as declared from "./client.js";
-import type * as written from "./implementation.js";
+// protocol/client.d.ts declares what client.js (here as implementation.js) exports, and what the server
+// sends (wire.ts, written from streamer/protocol/messages.py).
+import type * as declared from "./protocol/client.js";
+import type * as written from "./protocol/implementation.js";
 import type * as wire from "./wire.js";
 
 type Lacks<A, B> = Exclude<keyof A, keyof B>;

@@ -10,7 +10,7 @@ import {
   type ClientState,
   type ServerEvent,
   type StartOptions,
-} from "./client.js";
+} from "./protocol/client.js";
 
 const options: StartOptions = {
   sampleRate: 48_000,

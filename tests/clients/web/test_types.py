@@ -31,11 +31,10 @@ def compiler() -> str:
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """The page's scripts, programs that use them, and what the server sends as types."""
-    for folder in (WEB, Path(__file__).parent):
-        for source in folder.iterdir():
-            if source.suffix in (".js", ".ts", ".json"):
-                shutil.copy(source, tmp_path)
-    shutil.copy(WEB / "client.js", tmp_path / "implementation.js")
+    shutil.copytree(WEB, tmp_path, dirs_exist_ok=True)
+    shutil.copytree(Path(__file__).parent, tmp_path, dirs_exist_ok=True)
+    protocol = tmp_path / "protocol"
+    shutil.copy(protocol / "client.js", protocol / "implementation.js")
     (example,) = blocks("js")
     (tmp_path / "example.ts").write_text(example.text)
     (tmp_path / "wire.ts").write_text(_wire_types())
@@ -47,7 +46,7 @@ def test_scripts_declarations_and_programs_agree(compiler: str, project: Path) -
 
 
 def test_differences_are_found(compiler: str, project: Path) -> None:
-    declarations, wire = project / "client.d.ts", project / "wire.ts"
+    declarations, wire = project / "protocol" / "client.d.ts", project / "wire.ts"
     _edit(declarations, "export function retryDelayMs", "export function retryDelayS")
     _edit(declarations, "  finalize(): void;", "")
     _edit(declarations, "push(chunk: Chunk): void", "push(samples: Int16Array): void")
@@ -110,4 +109,4 @@ def _type(kind: dict[str, Any]) -> str:
         case "object":
             return f"Record<string, {_type(kind['additionalProperties'])}>"
         case name:
-            return {"integer": "number"}.get(name, name)
+            return "number" if name == "integer" else str(name)

@@ -1,13 +1,13 @@
 // @ts-check
 /** The menu that saves captions and sound as files. */
 
-import { byId, clock } from "./dom.js";
-import { toJsonLines, toSubRip, toText, toWebVtt } from "./exports.js";
-import { RECORDED_MINUTES } from "./recording.js";
+import { byId, clock } from "../captions/dom.js";
+import { toJsonLines, toSubRip, toText, toWebVtt } from "../captions/exports.js";
+import { RECORDED_MINUTES } from "../audio/recording.js";
 
 /** @typedef {import("./notices.js").Notices} Notices */
-/** @typedef {import("./recording.js").Recording} Recording */
-/** @typedef {import("./transcript.js").Transcript} Transcript */
+/** @typedef {import("../audio/recording.js").Recording} Recording */
+/** @typedef {import("../protocol/transcript.js").Transcript} Transcript */
 
 const KEEP_URL_MS = 60_000;
 const TEXTS = {

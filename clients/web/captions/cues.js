@@ -1,8 +1,8 @@
 // @ts-check
 /** Subtitle cues: captions cut into pieces that can be read. The rules are those of the server. */
 
-/** @typedef {import("./client.js").WireWord} WireWord */
-/** @typedef {import("./transcript.js").Caption} Caption */
+/** @typedef {import("../protocol/client.js").WireWord} WireWord */
+/** @typedef {import("../protocol/transcript.js").Caption} Caption */
 /** @typedef {{text: string, startMs: number, endMs: number}} Piece */
 /** @typedef {{startMs: number, endMs: number, lines: string[], emotion: string}} Cue */
 

@@ -1,7 +1,7 @@
 // @ts-check
 /** Buttons for theme and text size. */
 
-import { byId } from "./dom.js";
+import { byId } from "../captions/dom.js";
 import { applyAppearance, nextTheme, savePreferences, steppedTextSize } from "./preferences.js";
 
 /** @typedef {import("./preferences.js").Preferences} Preferences */

@@ -2,9 +2,9 @@
 /** Captions as files: text, SubRip, WebVTT, JSON lines. All hold committed words only. */
 
 import { cues } from "./cues.js";
-import { joinWords } from "./transcript.js";
+import { joinWords } from "../protocol/transcript.js";
 
-/** @typedef {import("./transcript.js").Caption} Caption */
+/** @typedef {import("../protocol/transcript.js").Caption} Caption */
 
 /** @param {Caption[]} captions */
 export function toText(captions) {

@@ -5,12 +5,12 @@
  * text, and the seconds that captions stay when nobody speaks any more (0: for ever).
  */
 
-import { CaptionView } from "./captions.js";
-import { followAddress } from "./client.js";
-import { FollowClient } from "./follow.js";
-import { Transcript } from "./transcript.js";
+import { CaptionView } from "../captions/captions.js";
+import { followAddress } from "../protocol/client.js";
+import { FollowClient } from "../protocol/follow.js";
+import { Transcript } from "../protocol/transcript.js";
 
-/** @typedef {import("./client.js").ServerEvent} ServerEvent */
+/** @typedef {import("../protocol/client.js").ServerEvent} ServerEvent */
 
 const KEPT_CAPTIONS = 8;
 

@@ -1,7 +1,7 @@
 // @ts-check
 /** The dialog with the address of the overlay, which shows this page's captions alone. */
 
-import { byId } from "./dom.js";
+import { byId } from "../captions/dom.js";
 import { newSecret, savePreferences } from "./preferences.js";
 
 /** @typedef {import("./preferences.js").Preferences} Preferences */

@@ -7,10 +7,10 @@
  */
 
 import { clock, element } from "./dom.js";
-import { joinWords } from "./transcript.js";
+import { joinWords } from "../protocol/transcript.js";
 
-/** @typedef {import("./client.js").WireWord} WireWord */
-/** @typedef {import("./transcript.js").Caption} Caption */
+/** @typedef {import("../protocol/client.js").WireWord} WireWord */
+/** @typedef {import("../protocol/transcript.js").Caption} Caption */
 /** @typedef {{line: HTMLElement, meta: HTMLElement, text: HTMLElement, tail: HTMLElement,
  *   heightPx: number}} OpenLine */
 

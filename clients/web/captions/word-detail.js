@@ -1,7 +1,7 @@
 // @ts-check
 /** What is known of one word: beside the pointer, or reached with the arrow keys. */
 
-/** @typedef {import("./client.js").WireWord} WireWord */
+/** @typedef {import("../protocol/client.js").WireWord} WireWord */
 /** @typedef {import("./captions.js").CaptionView} CaptionView */
 
 const GAP_PX = 6;
@@ -94,7 +94,7 @@ function facts({ text, start_ms, end_ms, confidence, decision }) {
 /**
  * What was nearly said instead, and what each part of the decision had to say for the word.
  *
- * @param {import("./client.js").WireDecision} decision
+ * @param {import("../protocol/client.js").WireDecision} decision
  */
 function reasons({ rival, audio, text, hot_words, heard }) {
   const parts = [`sound ${signed(audio)}`, `LLM ${signed(text)}`];

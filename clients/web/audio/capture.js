@@ -1,7 +1,7 @@
 // @ts-check
 /** Sound as it comes, as timed chunks of mono samples. `sources.js` opens what can be heard. */
 
-/** @typedef {import("./client.js").Chunk} Chunk */
+/** @typedef {import("../protocol/client.js").Chunk} Chunk */
 /** @typedef {{onChunk: (chunk: Chunk) => void, onEnded: () => void}} CaptureHandlers */
 
 const CHUNK_MS = 50;
@@ -111,7 +111,7 @@ export async function openContext() {
     context = new AudioContext({ sampleRate: MAX_SAMPLE_RATE });
   }
   try {
-    await context.audioWorklet.addModule("/static/worklet.js");
+    await context.audioWorklet.addModule(new URL("worklet.js", import.meta.url));
   } catch {
     await context.close();
     throw new CaptureError(

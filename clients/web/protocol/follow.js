@@ -1,7 +1,8 @@
 // @ts-check
 /** Follows somebody's session, read-only, for as long as the page is open. */
 
-import { parseEvent, retryDelayMs } from "./client.js";
+import { retryDelayMs } from "./backoff.js";
+import { parseEvent } from "./messages.js";
 
 /** @typedef {import("./client.js").Address} Address */
 

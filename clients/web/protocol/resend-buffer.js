@@ -9,14 +9,14 @@
  * Audio on its way, oldest first: sent items, then unsent ones. Sent audio is kept until the
  * server has it and its words are committed. If all that exceeds `limit` samples, the oldest goes.
  */
-export class KeptAudio {
+export class ResendBuffer {
   /** @type {Item[]} */
   #sent = [];
   /** @type {Item[]} */
   #unsent = [];
-  #keptSamples = 0;
+  #bufferedSamples = 0;
   #acknowledged = 0;
-  #settled = 0;
+  #released = 0;
 
   /** @param {number} limit samples */
   constructor(limit) {
@@ -41,7 +41,7 @@ export class KeptAudio {
   /** @param {Item} item */
   add(item) {
     this.#unsent.push(item);
-    this.#keptSamples += samplesIn(item);
+    this.#bufferedSamples += samplesIn(item);
     this.#trim();
   }
 
@@ -58,9 +58,9 @@ export class KeptAudio {
     this.#trim();
   }
 
-  /** @param {number} offset what was said before is committed */
-  settle(offset) {
-    this.#settled = Math.max(this.#settled, offset);
+  /** @param {number} offset the words before are committed: their audio is not needed again */
+  release(offset) {
+    this.#released = Math.max(this.#released, offset);
     this.#trim();
   }
 
@@ -86,16 +86,16 @@ export class KeptAudio {
   }
 
   #trim() {
-    const done = Math.min(this.#acknowledged, this.#settled);
+    const done = Math.min(this.#acknowledged, this.#released);
     while (this.#sent.length > 0) {
       const oldest = this.#sent[0];
       const needed = isChunk(oldest) ? endOf(oldest) > done : oldest.endOffset >= done;
-      if (needed && this.#keptSamples <= this.limit) return;
-      this.#keptSamples -= samplesIn(oldest);
+      if (needed && this.#bufferedSamples <= this.limit) return;
+      this.#bufferedSamples -= samplesIn(oldest);
       this.#sent.shift();
     }
-    while (this.#keptSamples > this.limit && this.#unsent.length > 0) {
-      this.#keptSamples -= samplesIn(/** @type {Item} */ (this.#unsent.shift()));
+    while (this.#bufferedSamples > this.limit && this.#unsent.length > 0) {
+      this.#bufferedSamples -= samplesIn(/** @type {Item} */ (this.#unsent.shift()));
     }
   }
 }

@@ -1,9 +1,9 @@
 // @ts-check
 /** The dialog of the settings that hold from the next start. */
 
-import { byId } from "./dom.js";
+import { byId } from "../captions/dom.js";
 import { savePreferences } from "./preferences.js";
-import { listMicrophones } from "./sources.js";
+import { listMicrophones } from "../audio/sources.js";
 
 /** @typedef {import("./preferences.js").Preferences} Preferences */
 

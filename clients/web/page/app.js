@@ -2,28 +2,28 @@
 /** The caption page: wires audio source, session, transcript and views together. */
 
 import { bindAppearance } from "./appearance.js";
-import { CaptionView } from "./captions.js";
-import { CaptureError } from "./capture.js";
-import { StreamClient, streamAddress } from "./client.js";
-import { byId, duration } from "./dom.js";
+import { CaptionView } from "../captions/captions.js";
+import { CaptureError } from "../audio/capture.js";
+import { StreamClient, streamAddress } from "../protocol/client.js";
+import { byId, duration } from "../captions/dom.js";
 import { Insight } from "./insight.js";
-import { LevelMeter } from "./level.js";
+import { LevelMeter } from "../audio/level.js";
 import { Notices } from "./notices.js";
 import { loadPreferences, parseHotWords } from "./preferences.js";
-import { Recording } from "./recording.js";
+import { Recording } from "../audio/recording.js";
 import { SaveMenu } from "./save-menu.js";
 import { bindSettings } from "./settings.js";
 import { ShareDialog } from "./share.js";
-import { canCaptureTab, captureFile, captureMicrophone, captureTab } from "./sources.js";
-import { Transcript } from "./transcript.js";
+import { canCaptureTab, captureFile, captureMicrophone, captureTab } from "../audio/sources.js";
+import { Transcript } from "../protocol/transcript.js";
 import { ScreenWake } from "./wake.js";
-import { WordDetail } from "./word-detail.js";
+import { WordDetail } from "../captions/word-detail.js";
 
-/** @typedef {import("./capture.js").Capture} Capture */
-/** @typedef {import("./capture.js").CaptureHandlers} CaptureHandlers */
-/** @typedef {import("./client.js").Chunk} Chunk */
-/** @typedef {import("./client.js").Closing} Closing */
-/** @typedef {import("./client.js").ServerEvent} ServerEvent */
+/** @typedef {import("../audio/capture.js").Capture} Capture */
+/** @typedef {import("../audio/capture.js").CaptureHandlers} CaptureHandlers */
+/** @typedef {import("../protocol/client.js").Chunk} Chunk */
+/** @typedef {import("../protocol/client.js").Closing} Closing */
+/** @typedef {import("../protocol/client.js").ServerEvent} ServerEvent */
 /** @typedef {"idle" | "starting" | "live" | "paused" | "stopping"} State */
 
 /** The server leaves those from whom it hears nothing for a minute. */

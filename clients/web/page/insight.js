@@ -1,13 +1,13 @@
 // @ts-check
 /** The panel beside the captions: emotion, latency, what decides, what was lost. */
 
-import { byId, duration } from "./dom.js";
+import { byId, duration } from "../captions/dom.js";
 import { EmotionTimeline } from "./emotion-timeline.js";
 import { EmotionMeter, LatencyMeter } from "./meters.js";
 
-/** @typedef {import("./client.js").Chunk} Chunk */
-/** @typedef {import("./client.js").ServerEvent} ServerEvent */
-/** @typedef {import("./client.js").WireWord} WireWord */
+/** @typedef {import("../protocol/client.js").Chunk} Chunk */
+/** @typedef {import("../protocol/client.js").ServerEvent} ServerEvent */
+/** @typedef {import("../protocol/client.js").WireWord} WireWord */
 
 const LAG_WARNING_MS = 1000;
 const LAG_ALL_CLEAR_MS = 800;

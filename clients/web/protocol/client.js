@@ -1,0 +1,270 @@
+// @ts-check
+/**
+ * The native protocol, version 1, from the browser's side: one session, over as many connections
+ * as it takes. `client.d.ts` has the types and tells how to use it.
+ */
+
+import { retryDelayMs } from "./backoff.js";
+import { parseEvent } from "./messages.js";
+import { isChunk } from "./resend-buffer.js";
+import { ResumableState } from "./resumable-state.js";
+
+export { followAddress, streamAddress } from "./address.js";
+export { retryDelayMs } from "./backoff.js";
+export { PROTOCOL_VERSION, encodeFrame, parseEvent } from "./messages.js";
+
+/** @typedef {import("./client.js").Address} Address */
+/** @typedef {import("./client.js").Chunk} Chunk */
+/** @typedef {import("./client.js").ClientState} ClientState */
+/** @typedef {import("./client.js").ReadyEvent} ReadyEvent */
+/** @typedef {import("./client.js").Restart} Restart */
+/** @typedef {import("./client.js").StartOptions} StartOptions */
+
+const SESSION_RATE = 16_000;
+const CONNECT_TIMEOUT_MS = 10_000;
+const STOP_TIMEOUT_MS = 20_000;
+const STALL_MS = 15_000;
+const GIVE_UP_MS = 120_000;
+const MAX_SOCKET_BACKLOG_BYTES = 256 * 1024;
+const RETRY_MS = 25;
+
+export class StreamClient extends EventTarget {
+  /** @type {Address} */
+  #address;
+  /** @type {ResumableState} */
+  #resumable;
+  /** @type {ClientState} */
+  #state = "connecting";
+  /** @type {WebSocket | null} */
+  #socket = null;
+
+  // The connection.
+  #isOpen = false;
+  #frameSeq = 0;
+  #readyAtMs = 0;
+  #heardAtMs = 0;
+  #sentMs = 0;
+  #bufferMs = 0;
+  #cutAtMs = 0;
+  #attempt = 0;
+
+  #deadline = 0;
+  #pumping = 0;
+  #retrying = 0;
+  #watching = 0;
+  #stopDeadline = 0;
+
+  /**
+   * @param {Address} address
+   * @param {StartOptions} options
+   */
+  constructor(address, options) {
+    super();
+    this.#address = address;
+    this.#resumable = new ResumableState(options);
+    this.#watching = setInterval(() => this.#watch(), 1000);
+    this.#connect();
+  }
+
+  get state() {
+    return this.#state;
+  }
+
+  get sampleRate() {
+    return this.#resumable.options.sampleRate;
+  }
+
+  /** @param {Chunk} chunk */
+  push(chunk) {
+    if (this.#state === "closed") return;
+    this.#resumable.addAudio(chunk);
+    this.#pump();
+  }
+
+  finalize() {
+    this.#resumable.addCommand("finalize");
+    this.#pump();
+  }
+
+  stop() {
+    if (this.#resumable.stopped || this.#state === "closed") return;
+    this.#resumable.addCommand("stop");
+    if (this.#resumable.wasReady) this.#armStopDeadline();
+    this.#pump();
+  }
+
+  #connect() {
+    const socket = new WebSocket(this.#address.url, this.#address.protocols);
+    socket.binaryType = "arraybuffer";
+    socket.onopen = () => socket.send(JSON.stringify(this.#resumable.handshake()));
+    socket.onmessage = (message) => this.#receive(message.data);
+    socket.onclose = ({ code, reason }) => this.#cut(code, reason, false);
+    this.#socket = socket;
+    this.#deadline = setTimeout(() => this.#cut(1006, "", true), CONNECT_TIMEOUT_MS);
+  }
+
+  /** @param {unknown} data */
+  #receive(data) {
+    const event = parseEvent(data);
+    if (event === null) return;
+    this.#heardAtMs = performance.now();
+    if (event.type === "ready") {
+      this.#begin(event);
+      return;
+    }
+    if (this.#resumable.onEvent(event)) this.#dispatch("event", event);
+    this.#pump();
+  }
+
+  /** @param {ReadyEvent} ready */
+  #begin(ready) {
+    clearTimeout(this.#deadline);
+    if (this.#resumable.stopped && !this.#resumable.wasReady) this.#armStopDeadline();
+    const restart = this.#resumable.onReady(ready);
+    if (restart !== null) this.#tellRestart(restart);
+    this.#isOpen = true;
+    this.#frameSeq = 0;
+    this.#sentMs = 0;
+    this.#readyAtMs = performance.now();
+    this.#bufferMs = ready.buffer_ms;
+    this.#cutAtMs = 0;
+    this.#dispatch("event", ready);
+    this.#setState("live");
+    this.#pump();
+  }
+
+  /** @param {Restart} restart */
+  #tellRestart({ startMs, lostMs }) {
+    this.#dispatch("restart", { startMs, lostMs });
+    if (lostMs === 0) return;
+    const lost_samples = Math.round((lostMs * SESSION_RATE) / 1000);
+    this.#dispatch("event", { type: "loss", start_ms: startMs - lostMs, lost_samples, reason: "gap" });
+  }
+
+  #pump() {
+    clearTimeout(this.#pumping);
+    const socket = this.#socket;
+    if (!this.#isOpen || socket === null || socket.readyState !== WebSocket.OPEN) return;
+    const { buffer } = this.#resumable;
+    while (!buffer.isAllSent && this.#maySend(socket)) this.#sendNext(socket);
+    if (!buffer.isAllSent) this.#pumping = setTimeout(() => this.#pump(), RETRY_MS);
+  }
+
+  /**
+   * Audio kept while connecting must not overrun the server's buffer when it is sent at once.
+   *
+   * @param {WebSocket} socket
+   */
+  #maySend(socket) {
+    const elapsedMs = performance.now() - this.#readyAtMs;
+    const allowedMs = this.#bufferMs / 2 + 2 * elapsedMs;
+    return this.#sentMs < allowedMs && socket.bufferedAmount < MAX_SOCKET_BACKLOG_BYTES;
+  }
+
+  /** @param {WebSocket} socket */
+  #sendNext(socket) {
+    const item = this.#resumable.buffer.take();
+    if (item === undefined) return;
+    if (!isChunk(item)) {
+      socket.send(JSON.stringify(item.message));
+      return;
+    }
+    socket.send(this.#resumable.frame(this.#frameSeq, item));
+    this.#frameSeq += 1;
+    this.#sentMs += this.#resumable.durationMs(item.samples.length);
+  }
+
+  /** A server that says nothing while audio is on its way is gone, whatever the socket says. */
+  #watch() {
+    const silentMs = performance.now() - this.#heardAtMs;
+    const { mayResume, buffer } = this.#resumable;
+    if (this.#isOpen && mayResume && silentMs > STALL_MS && !buffer.isAllAcknowledged) {
+      this.#cut(1006, "", false);
+    }
+  }
+
+  /**
+   * The connection is over: go back, or end.
+   *
+   * @param {number} code
+   * @param {string} reason
+   * @param {boolean} timedOut
+   */
+  #cut(code, reason, timedOut) {
+    clearTimeout(this.#deadline);
+    clearTimeout(this.#pumping);
+    this.#drop();
+    const nowMs = performance.now();
+    if (this.#cutAtMs === 0) {
+      this.#cutAtMs = nowMs;
+      this.#attempt = 0;
+    }
+    const { refusal, saidBye, mayResume, canContinue } = this.#resumable;
+    const ended = refusal !== null || saidBye;
+    const tooLate = nowMs - this.#cutAtMs > GIVE_UP_MS;
+    if (!mayResume || tooLate || (ended && !canContinue)) {
+      this.#close(code, reason, timedOut);
+      return;
+    }
+    this.#resumable.onDisconnect();
+    this.#setState("reconnecting");
+    this.#retrying = setTimeout(this.#retry, retryDelayMs(this.#attempt));
+    window.addEventListener("online", this.#retry);
+    this.#attempt += 1;
+  }
+
+  #retry = () => {
+    clearTimeout(this.#retrying);
+    window.removeEventListener("online", this.#retry);
+    this.#connect();
+  };
+
+  /** Forget the socket; one that does not answer may not confirm its close either. */
+  #drop() {
+    const socket = this.#socket;
+    this.#socket = null;
+    this.#isOpen = false;
+    if (socket === null) return;
+    socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.close();
+  }
+
+  #armStopDeadline() {
+    this.#stopDeadline = setTimeout(() => {
+      this.#drop();
+      this.#close(1006, "", true);
+    }, STOP_TIMEOUT_MS);
+  }
+
+  /**
+   * @param {number} code
+   * @param {string} reason
+   * @param {boolean} timedOut
+   */
+  #close(code, reason, timedOut) {
+    if (this.#state === "closed") return;
+    clearInterval(this.#watching);
+    for (const timer of [this.#deadline, this.#pumping, this.#retrying, this.#stopDeadline]) {
+      clearTimeout(timer);
+    }
+    window.removeEventListener("online", this.#retry);
+    this.#setState("closed");
+    const { wasReady, saidBye } = this.#resumable;
+    this.#dispatch("closed", { code, reason, wasReady, saidBye, timedOut });
+  }
+
+  /** @param {ClientState} state */
+  #setState(state) {
+    if (this.#state === state) return;
+    this.#state = state;
+    this.#dispatch("state", state);
+  }
+
+  /**
+   * @param {string} type
+   * @param {unknown} detail
+   */
+  #dispatch(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+}

@@ -1,0 +1,219 @@
+// @ts-check
+/**
+ * Where a client stands: what it has sent, what it has received, and how that continues after a
+ * cut. No I/O here.
+ */
+
+import { PROTOCOL_VERSION, encodeFrame } from "./messages.js";
+import { ResendBuffer } from "./resend-buffer.js";
+
+/** @typedef {import("./client.js").Chunk} Chunk */
+/** @typedef {import("./client.js").ErrorEvent} FatalError */
+/** @typedef {import("./client.js").ReadyEvent} ReadyEvent */
+/** @typedef {import("./client.js").Restart} Restart */
+/** @typedef {import("./client.js").SegmentEvent} SegmentEvent */
+/** @typedef {import("./client.js").ServerEvent} ServerEvent */
+/** @typedef {import("./client.js").StartOptions} StartOptions */
+/** @typedef {import("./client.js").WordsEvent} WordsEvent */
+
+const BUFFER_S = 120;
+const MAX_CONTEXT_CHARS = 4_000;
+
+/** Errors on the way back to the server after which a new session can go on. */
+const CONTINUABLE = ["session_expired", "shutting_down", "too_many_sessions"];
+
+/** A session over all its connections, and over new sessions where the server lost it. */
+export class ResumableState {
+  /** @type {FatalError | null} the fatal error of the newest connection */
+  refusal = null;
+  saidBye = false;
+  /** Whether a session has ever begun. */
+  wasReady = false;
+  /** Whether the server offers to resume. */
+  mayResume = false;
+  stopped = false;
+
+  /** @type {ReadyEvent | null} of the session that can be resumed */
+  #session = null;
+  #lastSeq = 0;
+
+  // Samples of all that was pushed.
+  #endOffset = 0;
+  #baseOffset = 0;
+
+  // What was committed, over all sessions.
+  #committedMs = 0;
+  #text = "";
+  #nextWordId = 0;
+  #nextSegmentId = 0;
+
+  /** What to add to the numbers of this session so that they continue those before. */
+  #base = { ms: 0, words: 0, segments: 0 };
+
+  /** @param {StartOptions} options */
+  constructor(options) {
+    this.options = options;
+    this.buffer = new ResendBuffer(BUFFER_S * options.sampleRate);
+  }
+
+  /** Whether the server refused, but a new session, now or later, can go on. */
+  get canContinue() {
+    if (this.refusal === null || !this.mayResume) return false;
+    if (!CONTINUABLE.includes(this.refusal.code)) return false;
+    // A server that ends has still captioned all that it had.
+    const allSaid = this.stopped && this.buffer.isAllAcknowledged;
+    return this.refusal.code !== "shutting_down" || !allSaid;
+  }
+
+  /** @param {Chunk} chunk */
+  addAudio(chunk) {
+    this.buffer.add(chunk);
+    this.#endOffset = chunk.sampleOffset + chunk.samples.length;
+  }
+
+  /** @param {"finalize" | "stop"} type of a command behind all audio so far */
+  addCommand(type) {
+    this.stopped ||= type === "stop";
+    this.buffer.add({ endOffset: this.#endOffset, message: { type } });
+  }
+
+  /**
+   * @param {number} seq
+   * @param {Chunk} chunk
+   * @returns {ArrayBuffer} as it goes to the session that runs now
+   */
+  frame(seq, chunk) {
+    return encodeFrame(seq, { ...chunk, sampleOffset: chunk.sampleOffset - this.#baseOffset });
+  }
+
+  /** The first message on the next connection. */
+  handshake() {
+    if (this.#session !== null) {
+      const { session_id, resume_token } = this.#session;
+      return { type: "resume", session_id, resume_token, last_seq: this.#lastSeq };
+    }
+    const { sampleRate, context = "", hotWords, decoder, emotion, live, silenceMs, shareSecret } =
+      this.options;
+    // JSON leaves out what is undefined, and the server then does as usual.
+    return {
+      type: "start",
+      protocol_version: PROTOCOL_VERSION,
+      sample_rate: sampleRate,
+      encoding: "pcm_s16le",
+      context: `${context} ${this.#text}`.trim().slice(-MAX_CONTEXT_CHARS),
+      hot_words: hotWords,
+      decoder,
+      emotion,
+      live,
+      silence_ms: silenceMs,
+      share_secret: shareSecret,
+    };
+  }
+
+  /**
+   * @param {ReadyEvent} ready
+   * @returns {Restart | null} where a new session takes the place of a lost one
+   */
+  onReady(ready) {
+    let restart = null;
+    if (ready.resumed) {
+      const offset = this.#baseOffset + (ready.acknowledged_offset ?? 0);
+      this.buffer.acknowledge(offset);
+      this.buffer.rewind(offset);
+    } else if (this.wasReady) {
+      restart = this.#beginNewSession();
+    }
+    this.mayResume = typeof ready.resume_token === "string";
+    this.#session = this.mayResume ? ready : null;
+    this.wasReady = true;
+    return restart;
+  }
+
+  /**
+   * Folds an event in, and renumbers it.
+   *
+   * @param {ServerEvent} event
+   * @returns {boolean} whether the user should see it
+   */
+  onEvent(event) {
+    const seq = "seq" in event ? (event.seq ?? 0) : 0;
+    if (seq > 0 && seq <= this.#lastSeq) return false;
+    this.#lastSeq = Math.max(this.#lastSeq, seq);
+    this.#renumber(event);
+    if (event.type === "words" || event.type === "segment") this.#noteCommitted(event);
+    if (event.type === "latency" && typeof event.acknowledged_offset === "number") {
+      this.buffer.acknowledge(this.#baseOffset + event.acknowledged_offset);
+    }
+    if (event.type === "error" && event.fatal) this.refusal = event;
+    if (event.type === "bye") this.saidBye = true;
+    return !this.canContinue;
+  }
+
+  /** The connection is over, the next one may come. */
+  onDisconnect() {
+    if (this.refusal !== null && this.refusal.code !== "too_many_sessions") {
+      this.#session = null;
+      this.#lastSeq = 0;
+    }
+    this.refusal = null;
+    this.saidBye = false;
+  }
+
+  /** @param {number} samples */
+  durationMs(samples) {
+    return (1000 * samples) / this.options.sampleRate;
+  }
+
+  /**
+   * A new session gets the audio behind the last committed word.
+   *
+   * @returns {Restart}
+   */
+  #beginNewSession() {
+    const committedEnd = this.#committedEnd;
+    this.buffer.rewind(committedEnd);
+    this.#baseOffset = this.buffer.nextOffset ?? this.#endOffset;
+    const startMs = this.durationMs(this.#baseOffset);
+    this.#base = { ms: startMs, words: this.#nextWordId, segments: this.#nextSegmentId };
+    return { startMs, lostMs: Math.max(0, this.durationMs(this.#baseOffset - committedEnd)) };
+  }
+
+  /** In samples of all that was pushed. */
+  get #committedEnd() {
+    return Math.round((this.#committedMs * this.options.sampleRate) / 1000);
+  }
+
+  /**
+   * Continues the ids and times of the sessions before.
+   *
+   * @param {ServerEvent} event
+   */
+  #renumber(event) {
+    const { ms, words, segments } = this.#base;
+    if ("start_ms" in event) event.start_ms += ms;
+    if ("end_ms" in event) event.end_ms += ms;
+    if ("segment_id" in event) event.segment_id += segments;
+    if ("received_ms" in event) event.received_ms += ms;
+    if ("processed_ms" in event) event.processed_ms += ms;
+    if (event.type === "words" || event.type === "segment") {
+      for (const word of event.words) {
+        word.id += words;
+        word.start_ms += ms;
+        word.end_ms += ms;
+      }
+    }
+  }
+
+  /** @param {WordsEvent | SegmentEvent} event */
+  #noteCommitted(event) {
+    for (const word of event.words) {
+      if (word.state === "tentative" || word.id < this.#nextWordId) continue;
+      this.#nextWordId = word.id + 1;
+      this.#nextSegmentId = event.segment_id + 1;
+      this.#committedMs = Math.max(this.#committedMs, word.end_ms);
+      this.#text = `${this.#text} ${word.text}`.slice(-MAX_CONTEXT_CHARS);
+    }
+    if (event.type === "segment") this.#committedMs = Math.max(this.#committedMs, event.end_ms);
+    this.buffer.release(this.#committedEnd);
+  }
+}

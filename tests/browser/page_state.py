@@ -1,0 +1,39 @@
+"""What tests ask the caption page, as JavaScript, and what several of them do on it."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from tests.browser.chromium import Page
+from tests.browser.scripted_server import ScriptedServer
+
+IDLE = "document.querySelector('#status').dataset.state === 'idle'"
+LIVE = "document.querySelector('#status').dataset.state === 'live'"
+PAUSED = "document.querySelector('#status').dataset.state === 'paused'"
+COMMITTED = "[...document.querySelectorAll('.word')].map(node => node.textContent).join(' ')"
+TENTATIVE = "document.querySelector('.tentative')?.textContent ?? ''"
+NOTICES = "[...document.querySelectorAll('.notice p')].map(node => node.textContent).join(' | ')"
+
+
+async def start(page: Page, server: ScriptedServer, query: str = "") -> None:
+    await page.goto(server.url + "/" + query)
+    await page.click("#toggle")
+
+
+async def stop(page: Page) -> None:
+    await page.click("#toggle")
+    await page.wait_for(IDLE)
+
+
+async def saved(page: Page, folder: Path, kind: str) -> Path:
+    """The file that the page saves into the folder to which it downloads."""
+    for old in folder.glob("captions-*"):
+        old.unlink()
+    await page.click("#save-open")
+    await page.click(f"[data-format={kind}]")
+    async with asyncio.timeout(10):
+        # The browser makes the file first, and fills it then.
+        while not [path.stat().st_size for path in folder.glob(f"captions-*.{kind}")] > [0]:
+            await asyncio.sleep(0.05)
+    return next(folder.glob(f"captions-*.{kind}"))
