@@ -247,6 +247,7 @@ def main(
         "results": results,
     }
     out.mkdir(parents=True, exist_ok=True)
+    (out / "campaign.log").write_text(text, encoding="utf-8")
     (out / "campaign.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     for fault in found:
         typer.echo(f"FAULT {fault}")

@@ -47,6 +47,20 @@ async def until(condition: object) -> None:
             await asyncio.sleep(0.002)
 
 
+async def test_a_machine_that_slept_loses_nothing() -> None:
+    with ServerThread(ServerOptions(idle_timeout_s=0.4, heartbeat_s=0.02)) as server:
+        async with connect(server.url, StartMessage(), reconnect=QUICK) as client:
+            assert client.ready is not None
+            session_id = client.ready.session_id
+            await client.send_audio(tone(1.2))
+            await until(lambda: server.sample("streamer_sessions_resumed_total") >= 1)
+            await client.send_audio(tone(0.8))
+            await client.stop()
+        assert client.ready.session_id == session_id
+        assert client.lost_samples == 0
+        assert client.transcript.text == "w0 w8000 w16000 w24000"
+
+
 @pytest.mark.parametrize("rate", [16_000, 44_100])
 async def test_cuts_cost_no_word(server: ServerThread, rate: int) -> None:
     start = StartMessage(sample_rate=rate, live=False)
