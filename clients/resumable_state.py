@@ -36,9 +36,16 @@ from streamer.protocol.messages import (
 )
 
 _CONTINUABLE: Final = frozenset(
-    {ErrorCode.SESSION_EXPIRED, ErrorCode.SHUTTING_DOWN, ErrorCode.TOO_MANY_SESSIONS}
+    {
+        ErrorCode.IDLE_TIMEOUT,  # this machine slept
+        ErrorCode.SESSION_EXPIRED,
+        ErrorCode.SHUTTING_DOWN,
+        ErrorCode.TOO_MANY_SESSIONS,
+    }
 )
-"""Errors on the way back to the server after which a new session can go on."""
+"""Errors on the way back to the server after which a session can go on, or a new one."""
+_WAITING: Final = frozenset({ErrorCode.IDLE_TIMEOUT, ErrorCode.TOO_MANY_SESSIONS})
+"""Those after which the session itself waits to be resumed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +178,7 @@ class ResumableState:
 
     def on_disconnect(self) -> None:
         """The connection is over, the next one may come."""
-        if self.refusal is not None and self.refusal.code is not ErrorCode.TOO_MANY_SESSIONS:
+        if self.refusal is not None and self.refusal.code not in _WAITING:
             self._lose_session()
         self.refusal = self.bye = None
 

@@ -9,6 +9,7 @@ import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -28,13 +29,10 @@ from streamer.hosting.options import ServerOptions
 from streamer.protocol.messages import PROTOCOL_VERSION
 from streamer.recognition.contract import RecognizerFactory
 from streamer.runtime.faults import fault_line
+from streamer.runtime.log_limits import log_to_stderr
+from streamer.server.guard import GuardedConfig, room_for
 from streamer.server.host_gate import HostGate
-from streamer.server.http_protocol import (
-    MAX_HEAD_BYTES,
-    HttpProtocol,
-    WebSocketProtocol,
-    allow_long_lines,
-)
+from streamer.server.http_protocol import MAX_HEAD_BYTES, allow_long_lines
 from streamer.server.stream_server import StreamServer
 
 __all__ = ["ServerOptions", "create_app", "run_server", "serve"]
@@ -207,12 +205,11 @@ async def serve(
         OSError: the address cannot be listened on.
     """
     server: StreamServer = app.state.server
-    config = uvicorn.Config(
+    config = GuardedConfig(
         app,
+        replace(server.options, max_connections=room_for(server.options.max_connections)),
         host=host,
         port=port,
-        http=HttpProtocol,
-        ws=WebSocketProtocol,
         h11_max_incomplete_event_size=MAX_HEAD_BYTES,
         # Larger messages than allowed are still read, so that the client gets an error event.
         ws_max_size=4 * server.options.max_message_bytes,
@@ -220,6 +217,7 @@ async def serve(
         ws_ping_interval=20.0,
         # A client that is held back gets to our ping late; idle and send timeouts find the dead.
         ws_ping_timeout=None,
+        log_config=None,
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=2,
@@ -254,6 +252,7 @@ def _listener(host: str, port: int, send_timeout_s: float) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.create_server((host, port), family=family)
     _drop_the_deaf(listener, send_timeout_s)
+    _find_the_gone(listener)
     return listener
 
 
@@ -266,6 +265,15 @@ def _drop_the_deaf(listener: socket.socket, timeout_s: float) -> None:
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; accepted sockets inherit it
         timeout_ms = round(timeout_s * 1000)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, timeout_ms)
+
+
+def _find_the_gone(listener: socket.socket) -> None:
+    """Let the system ask silent connections whether their machine is still there. Accepted
+    sockets inherit it (Linux)."""
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4)):
+        if hasattr(socket, option):
+            listener.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 
 
 def _shown(host: str) -> str:
@@ -286,5 +294,6 @@ def run_server(app: Starlette, host: str, port: int, on_ready: Callable[[str], N
     Raises:
         OSError: the address cannot be listened on.
     """
+    log_to_stderr()
     with suppress(KeyboardInterrupt):
         asyncio.run(serve(app, host, port, on_ready))

@@ -22,6 +22,7 @@ from streamer.hosting.options import ServerOptions
 from streamer.recognition.contract import RecognizerFactory
 from streamer.runtime.metrics import ServerMetrics
 from streamer.server.connection import Connection
+from streamer.session.places import Places
 from streamer.session.runner import SessionRunner
 from streamer.session.session import SessionLimits
 from tests.serving import session_registry
@@ -66,7 +67,7 @@ async def talk(
             await registry.close(grace_s=0)
         else:
             dialect = new_dialect(protocol) if isinstance(protocol, str) else protocol
-            runner = SessionRunner(engine, SessionLimits(), metrics)
+            runner = SessionRunner(engine, Places(8, 2_000), SessionLimits(), metrics)
             await Conversation(socket, dialect, runner, OPTIONS, metrics).run()
     return socket
 

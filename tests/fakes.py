@@ -108,7 +108,7 @@ class FakeRecognizer:
         assert not self.closed
         return len(self._audio) >= BLOCK
 
-    def step(self) -> Iterator[SessionEvent]:
+    def step(self, *, thorough: bool = False) -> Iterator[SessionEvent]:
         with self._entered(), span(self._trace, "encode", "asr"):
             self._engine.hold.wait(10)
             self.steps += 1
@@ -122,12 +122,12 @@ class FakeRecognizer:
                 {"encode": 1.0, "decode": 2.0},
             )
 
-    def finalize(self) -> Iterator[SessionEvent]:
+    def finalize(self, cause: str = "finalize") -> Iterator[SessionEvent]:
         with self._entered():
             self._engine.hold.wait(10)
             while len(self._audio):
                 yield from self._hear(min(BLOCK, len(self._audio)))
-            yield from self._close_segment("finalize")
+            yield from self._close_segment(cause)
 
     def close(self) -> None:
         assert not self._inside.locked(), "closed during a step"

@@ -14,17 +14,22 @@ from streamer.hosting.session_registry import SessionRegistry
 from streamer.recognition.contract import RecognizerFactory
 from streamer.runtime.metrics import ServerMetrics
 from streamer.server.stream_server import StreamServer
+from streamer.session.limits import SessionLimits
+from streamer.session.places import Places
 from streamer.session.runner import SessionRunner
-from streamer.session.session import SessionLimits
 from tests.fakes import FakeEngine
 
 
 def session_registry(
-    engine: RecognizerFactory, options: ServerOptions, metrics: ServerMetrics
+    engine: RecognizerFactory,
+    options: ServerOptions,
+    metrics: ServerMetrics,
+    places: Places | None = None,
 ) -> SessionRegistry:
     """As a server makes it, without the server."""
+    places = places or Places(options.max_sessions, options.refuse_lag_ms)
     limits = SessionLimits(outbox_events=options.outbox_events, max_backlog_s=options.max_backlog_s)
-    runner = SessionRunner(engine, limits, metrics)
+    runner = SessionRunner(engine, places, limits, metrics)
     return SessionRegistry(engine, runner, options, metrics)
 
 

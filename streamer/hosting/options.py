@@ -34,8 +34,10 @@ class ServerOptions:
     max_parked: int = 4
     """Sessions that may wait to be resumed; beyond, the one that waits longest is given up.
     With 0 no session can be resumed."""
-    max_followers: int = 64
+    max_followers: int = 256
     """Of all sessions together."""
+    max_followers_per_session: int = 64
+    """So that one session cannot use up the followers of all."""
     follower_events: int = 256
     """A follower that leaves more events unread is dropped."""
     followed_segments: int = 50
@@ -44,8 +46,21 @@ class ServerOptions:
     """Of one websocket message. 5 s of 48 kHz float32 are 0.96 MB."""
     max_messages_per_s: float = 500.0
     """Of text messages and frames under 10 ms together; longer frames are held back instead."""
+    first_message_timeout_s: float = 10.0
+    """A client that has connected and says nothing is closed after this long."""
     idle_timeout_s: float = 60.0
-    """A client that sends nothing for this long is told so and closed."""
+    """A client that sends nothing for this long is closed; a native session can be resumed."""
+    header_timeout_s: float = 10.0
+    """For a connection to send a whole request, and between two requests."""
+    body_timeout_s: float = 10.0
+    """A body of which nothing comes for this long is given up."""
+    max_connections: int = 1_000
+    """Sockets at once, whatever they are for; beyond, the oldest that has asked for nothing makes
+    room."""
+    max_undecided: int = 64
+    """Clients that have not begun a session; beyond, the oldest is closed."""
+    max_control_frames_per_s: float = 50.0
+    """Pings and pongs of one websocket; beyond, it is closed."""
     send_timeout_s: float = 20.0
     """A client that does not read for this long is dropped."""
     max_upload_bytes: int = 104_857_600
@@ -72,7 +87,7 @@ class ServerOptions:
             raise ValueError("refuse_lag_ms must be positive")
         if self.max_message_bytes < 1024:
             raise ValueError("max_message_bytes must be at least 1024")
-        for name in ("max_parked", "max_followers"):
+        for name in ("max_parked", "max_followers", "max_followers_per_session"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative")
         if self.resume_s <= 0:
@@ -80,11 +95,9 @@ class ServerOptions:
         if self.follower_events < 1 or self.followed_segments < 1:
             raise ValueError("follower_events and followed_segments must be at least 1")
         for name in self.allow_host:
-            if not name or any(sign in name for sign in "/:@ "):
-                raise ValueError(
-                    f"allow_host takes names such as captions.example, not {name!r}; leave scheme "
-                    "and port out"
-                )
+            _check_host(name)
+        if min(self.max_connections, self.max_undecided) < 1 or self.max_control_frames_per_s <= 0:
+            raise ValueError("max_connections, max_undecided and control frames must be positive")
         if self.token is not None:
             _check_token(self.token)
         if self.token is not None and self.wyoming_port is not None:
@@ -94,6 +107,14 @@ class ServerOptions:
     def max_backlog_s(self) -> float:
         """Beyond this a client is held back; one frame more still fits the buffer."""
         return self.buffer_s - MAX_FRAME_MS / 1000
+
+
+def _check_host(name: str) -> None:
+    if not name or any(sign in name for sign in "/:@ "):
+        raise ValueError(
+            f"allow_host takes names such as captions.example, not {name!r}; leave scheme and "
+            "port out"
+        )
 
 
 def _check_token(token: str) -> None:

@@ -20,7 +20,7 @@ from streamer.runtime.faults import fault_line
 from streamer.session.report import Report
 from streamer.session.runner import SessionRun
 from streamer.session.session import SessionFailedError
-from streamer.transcript.events import StepDone
+from streamer.transcript.events import AudioPaused, StepDone
 
 logger = logging.getLogger(__name__)
 
@@ -110,10 +110,13 @@ class ResumableSession:
         start: StartMessage,
         run: SessionRun,
         on_end: Callable[[ResumableSession], None],
+        client: str = "",
     ) -> None:
         self.id = run.id
         self.follow_id = follow_id
         self.start = start
+        self.client = client
+        """Address of who speaks; sessions that wait are given up fairly among these."""
         self.resume_token = secrets.token_urlsafe(32)
         self.state = SessionState.LIVE
         self.farewell: Farewell | None = None
@@ -141,6 +144,15 @@ class ResumableSession:
         return self._attached is not None
 
     @property
+    def n_words(self) -> int:
+        """Committed so far."""
+        return self.bye("").words
+
+    @property
+    def n_followers(self) -> int:
+        return len(self._followers)
+
+    @property
     def resumable(self) -> bool:
         """Its client may come back, if only for what came last."""
         return self.state not in _LOST
@@ -162,7 +174,7 @@ class ResumableSession:
             attachment.events.close()
         else:
             self.running.frames.begin_connection()
-            self.running.run.session.expect_replay()
+            self.running.run.session.connected = True
         self._attached = attachment
         return attachment
 
@@ -172,6 +184,8 @@ class ResumableSession:
         attachment.released.set()
         if self._attached is attachment:
             self._attached = None
+            if self.running is not None:
+                self.running.run.session.connected = False
 
     def follow(self, n_segments: int, limit: int) -> Following:
         """Follow read-only, from the newest segments on; ends with the session.
@@ -254,7 +268,7 @@ class ResumableSession:
             self.running.run.cancel()
 
     async def _take(self, report: Report) -> None:
-        if isinstance(report.event, StepDone):
+        if isinstance(report.event, StepDone | AudioPaused):
             return
         report = self._log.add(report)
         for events, limit in list(self._followers.items()):

@@ -7,13 +7,12 @@ import base64
 import hashlib
 import logging
 import secrets
-from collections.abc import Callable, Sequence
-from statistics import median
-from typing import Protocol
+from collections import Counter
+from dataclasses import replace
 
 from streamer.hosting.options import ServerOptions
 from streamer.hosting.resumable_session import ResumableSession
-from streamer.protocol.errors import ProtocolError, session_expired, too_many_sessions
+from streamer.protocol.errors import ProtocolError, session_expired
 from streamer.protocol.messages import ErrorCode, ResumeMessage, StartMessage
 from streamer.recognition.contract import (
     Decoder,
@@ -24,14 +23,6 @@ from streamer.runtime.metrics import ServerMetrics
 from streamer.session.runner import SessionRunner
 
 logger = logging.getLogger(__name__)
-
-
-class Guest(Protocol):
-    """A client in another dialect."""
-
-    @property
-    def overdue_ms(self) -> float | None:
-        """See `Session.overdue_ms`; None without live audio."""
 
 
 class SessionRegistry:
@@ -48,17 +39,11 @@ class SessionRegistry:
         runner: SessionRunner,
         options: ServerOptions,
         metrics: ServerMetrics,
-        guests: Callable[[], Sequence[Guest]] = tuple,
     ) -> None:
-        """
-        Args:
-            guests: clients with places of their own, which are no sessions of this host.
-        """
         self._engine = engine
         self._runner = runner
         self._options = options
         self._metrics = metrics
-        self._guests = guests
         self._open: dict[str, ResumableSession] = {}
         self._by_follow_id: dict[str, ResumableSession] = {}
         self._parked: dict[str, asyncio.TimerHandle] = {}
@@ -69,48 +54,25 @@ class SessionRegistry:
     def models(self) -> dict[str, str]:
         return self._engine.models
 
-    @property
-    def places_taken(self) -> int:
-        """By sessions that have not ended, parked ones too."""
-        return len(self._open) + len(self._guests())
-
     def decoder(self, start: StartMessage) -> Decoder:
         return start.decoder or self._engine.default_decoder
 
-    def open(self, start: StartMessage) -> ResumableSession:
-        """Raises ProtocolError: no room, or the settings are not to be had here."""
-        self.check_room()
-        run = self._runner.open(
-            self._session_options(start), start.sample_rate, recording=not start.live
-        )
+    def open(self, start: StartMessage, client: str = "") -> ResumableSession:
+        """`client`: address of who speaks.
+
+        Raises:
+            ProtocolError: no room, or the settings are not to be had here.
+        """
+        limits = replace(self._runner.limits, recording=not start.live)
+        run = self._runner.open(self._session_options(start), start.sample_rate, limits=limits)
         follow_id = _follow_id(start.share_secret or secrets.token_urlsafe(32))
-        hosted = ResumableSession(follow_id, start, run, self._on_end)
+        hosted = ResumableSession(follow_id, start, run, self._on_end, client)
         self._open[hosted.id] = hosted
         replaced = self._by_follow_id.get(follow_id)
         if replaced is not None:
             replaced.dismiss_followers()
         self._by_follow_id[follow_id] = hosted
         return hosted
-
-    def check_room(self) -> None:
-        """Raises ProtocolError: no place is free, or the machine is behind."""
-        if self.places_taken >= self._options.max_sessions:
-            raise too_many_sessions(self._options.max_sessions)
-        if self._overdue_ms() > self._options.refuse_lag_ms:
-            raise ProtocolError(
-                ErrorCode.TOO_MANY_SESSIONS,
-                "the machine is behind with the sessions it has; try again later",
-            )
-
-    def _overdue_ms(self) -> float:
-        """Median over the sessions with live audio; a recording may lie there for long."""
-        lags = [guest.overdue_ms for guest in self._guests() if guest.overdue_ms is not None]
-        lags += [
-            hosted.running.run.session.overdue_ms
-            for hosted in self._open.values()
-            if hosted.running is not None and hosted.start.live
-        ]
-        return median(lags) if lags else 0.0
 
     def find(self, message: ResumeMessage) -> ResumableSession:
         """The session to be resumed.
@@ -141,11 +103,11 @@ class SessionRegistry:
         if for_good or self._closing or self._options.max_parked == 0:
             hosted.abandon("left")
             return
-        if len(self._parked) >= self._options.max_parked:
-            self._expire(next(iter(self._parked)))
         loop = asyncio.get_running_loop()
         timer = loop.call_later(self._options.resume_s, self._expire, hosted.id)
         self._parked[hosted.id] = timer
+        if len(self._parked) > self._options.max_parked:
+            self._expire(self._least_to_lose())
         self._metrics.sessions_parked.set(len(self._parked))
 
     def followed(self, follow_id: str) -> ResumableSession:
@@ -213,6 +175,15 @@ class SessionRegistry:
         self._unpark(hosted)
         hosted.abandon("expired")
         logger.info("session %s: nobody came back", session_id)
+
+    def _least_to_lose(self) -> str:
+        """The parked session to give up: of the client that has most of them, the one with the
+        fewest words, the oldest of several."""
+        parked = [self._open[session_id] for session_id in self._parked]
+        held = Counter(session.client for session in parked)
+        most = max(held.values())
+        crowd = [session for session in parked if held[session.client] == most]
+        return min(crowd, key=lambda session: session.n_words).id
 
     def _unpark(self, hosted: ResumableSession) -> None:
         timer = self._parked.pop(hosted.id, None)

@@ -64,11 +64,16 @@ class SpeechRecognizer(Protocol):
     def due(self) -> bool:
         """Whether enough new audio has arrived for a step."""
 
-    def step(self) -> Iterator[SessionEvent]:
-        """Process what is due. Yields events as soon as they are known (tentative text first)."""
+    def step(self, *, thorough: bool = False) -> Iterator[SessionEvent]:
+        """Process what is due. Yields events as soon as they are known (tentative text first).
 
-    def finalize(self) -> Iterator[SessionEvent]:
-        """Process all audio that has arrived and close the open segment."""
+        Args:
+            thorough: as if each piece of audio had come in time: no more of it than one step
+                covers then, however much waits.
+        """
+
+    def finalize(self, cause: str = "finalize") -> Iterator[SessionEvent]:
+        """Process all audio that has arrived and close the open segment, for `cause`."""
 
     def close(self) -> None:
         """Free caches. No call may follow."""

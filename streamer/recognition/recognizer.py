@@ -122,16 +122,18 @@ class Recognizer:
     def due(self) -> bool:
         return self._buffer.end - self._processed >= self._hop
 
-    def step(self) -> Iterator[SessionEvent]:
-        """Process the audio up to the newest grid point."""
-        yield from self._advance(self._buffer.end // self._hop * self._hop)
+    def step(self, *, thorough: bool = False) -> Iterator[SessionEvent]:
+        """Process the audio up to the newest grid point, or just to the next one."""
+        newest = self._buffer.end // self._hop
+        following = self._processed // self._hop + 1
+        yield from self._advance((min(newest, following) if thorough else newest) * self._hop)
 
-    def finalize(self) -> Iterator[SessionEvent]:
+    def finalize(self, cause: str = "finalize") -> Iterator[SessionEvent]:
         """Process all audio that has arrived and close the open segment."""
         received = self._buffer.end
         yield from self._advance(received // FRAME_SAMPLES * FRAME_SAMPLES)
         if self._decoder is not None:
-            yield from self._close_segment(received, "finalize")
+            yield from self._close_segment(received, cause, self._options.closing_silence_ms)
             self._endpointer.close(received)
             yield self._done()
 
@@ -256,11 +258,10 @@ class Recognizer:
         if changed is not None:
             yield changed
 
-    def _close_segment(self, end: int, cause: str) -> Iterator[SessionEvent]:
+    def _close_segment(self, end: int, cause: str, silence_ms: float = 0) -> Iterator[SessionEvent]:
         decoder = self._decoder
         if decoder is None:
             return
-        silence_ms = self._options.closing_silence_ms if cause == "finalize" else 0
         if decoder.end_decoded_at == end or self._decode_end(decoder, end, silence_ms):
             yield self._words(decoder, decoder.finish())
         yield from self._end_segment(end, cause)

@@ -58,6 +58,14 @@ class IllegalTransitionError(RuntimeError):
     """A bug in this module."""
 
 
+class _SilentError(Exception):
+    """Nothing has come for long from a client that has a session."""
+
+    def __init__(self, error: ProtocolError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
 class Connection:
     """One client, from its first message to the close frame. `run` once."""
 
@@ -67,9 +75,12 @@ class Connection:
         registry: SessionRegistry,
         options: ServerOptions,
         metrics: ServerMetrics,
+        client: str = "",
     ) -> None:
+        """`client`: its address."""
         self.state = ConnectionState.OPEN
         self._registry = registry
+        self._client = client
         self._options = options
         self._metrics = metrics
         self._sender = Sender(socket, options.send_timeout_s, metrics)
@@ -102,14 +113,14 @@ class Connection:
         finally:
             self._move(ConnectionState.CLOSED)
 
-    def shut_down(self) -> None:
-        """The server is going away: flush, say bye, close with 1001. Returns at once."""
-        self._receiver.shut_down()
+    def interrupt(self, error: ProtocolError) -> None:
+        """Flush, tell the error, say bye, close with its code. Returns at once."""
+        self._receiver.interrupt(error)
 
     @property
-    def overdue_ms(self) -> None:
-        """The session tells, which may outlive this connection."""
-        return None
+    def undecided(self) -> bool:
+        """It has said nothing yet."""
+        return self.state is ConnectionState.OPEN
 
     async def _close(self, error: ProtocolError) -> None:
         await self._sender.send_error(error)
@@ -119,7 +130,7 @@ class Connection:
         """Raises ProtocolError, SocketClosedError."""
         message = await self._first_message()
         if isinstance(message, StartMessage):
-            hosted = self._registry.open(message)
+            hosted = self._registry.open(message, self._client)
             return hosted, await hosted.attach(0), False
         hosted = self._registry.find(message)
         try:
@@ -173,6 +184,10 @@ class Connection:
             return
         try:
             talking.result()
+        except _SilentError as silent:
+            # A laptop that sleeps says no word of it; when it wakes it goes on.
+            self._registry.left(hosted, for_good=False)
+            await self._close(silent.error)
         except SocketClosedError as closed:
             if not attachment.evicted.is_set():
                 self._registry.left(hosted, for_good=closed.for_good)
@@ -188,6 +203,8 @@ class Connection:
         try:
             if running is not None:
                 error = await self._stream(hosted, running, writer, tasks)
+                if error is not None and error.code is ErrorCode.IDLE_TIMEOUT:
+                    raise _SilentError(error)
                 hosted.finish(error)
             self._move(ConnectionState.FLUSHING)
             await writer

@@ -21,6 +21,7 @@ from streamer.protocol.messages import (
 from streamer.session.report import Report
 from streamer.transcript.events import (
     AudioLost,
+    AudioPaused,
     DecoderChanged,
     EmotionUpdate,
     Finalized,
@@ -43,7 +44,7 @@ WireEvent = (
 
 
 def wire_event(report: Report) -> WireEvent | None:  # noqa: PLR0911 - one for each event
-    """The event on the wire; None for a step, which shows in the heartbeat instead."""
+    """The event on the wire; None for what shows in the heartbeat, or nowhere."""
     event = report.event
     match event:
         case SpeechBegan():
@@ -94,7 +95,7 @@ def wire_event(report: Report) -> WireEvent | None:  # noqa: PLR0911 - one for e
                 decoder=cast(Literal["draft", "fused"], event.decoder),
                 reason=event.reason,
             )
-        case StepDone():
+        case StepDone() | AudioPaused():
             return None
         case _:
             assert_never(event)

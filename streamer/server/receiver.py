@@ -7,7 +7,7 @@ import time
 from typing import Final
 
 from streamer.hosting.options import ServerOptions
-from streamer.protocol.errors import ProtocolError, shutting_down
+from streamer.protocol.errors import ProtocolError
 from streamer.protocol.frame_reader import FrameReader, Hole
 from streamer.protocol.messages import ErrorCode, FinalizeMessage, ResumeMessage, StartMessage
 from streamer.protocol.parsing import parse_text
@@ -32,11 +32,12 @@ class Receiver:
         self._metrics = metrics
         self._allowance = TokenBucket(options.max_messages_per_s)
         self._receiving: asyncio.Timeout | None = None
-        self._shutting_down = False
+        self._interruption: ProtocolError | None = None
+        self._nothing_came = True
 
-    def shut_down(self) -> None:
-        """Let the read that waits, or the next one, fail with `shutting_down`."""
-        self._shutting_down = True
+    def interrupt(self, error: ProtocolError) -> None:
+        """Let the read that waits, or the next one, fail with `error`."""
+        self._interruption = self._interruption or error
         if self._receiving is not None and not self._receiving.expired():
             self._receiving.reschedule(asyncio.get_running_loop().time())
 
@@ -95,24 +96,26 @@ class Receiver:
         """The next message.
 
         Raises:
-            ProtocolError: too large, nothing came for long, or the server is shutting down.
+            ProtocolError: too large, nothing came for long, or what `interrupt` was told.
             SocketClosedError: the client left.
         """
-        if self._shutting_down:
-            raise shutting_down()
-        idle_s = self._options.idle_timeout_s
+        if self._interruption is not None:
+            raise self._interruption
+        options = self._options
+        idle_s = options.first_message_timeout_s if self._nothing_came else options.idle_timeout_s
         try:
             async with asyncio.timeout(idle_s) as self._receiving:
                 message = await self._socket.receive()
         except TimeoutError:
-            if self._shutting_down:
-                raise shutting_down() from None
+            if self._interruption is not None:
+                raise self._interruption from None
             raise ProtocolError(
                 ErrorCode.IDLE_TIMEOUT,
                 f"nothing came for {idle_s:g} s; send audio, silence too, or stop the session",
             ) from None
         finally:
             self._receiving = None
+        self._nothing_came = False
         if len(message) > self._options.max_message_bytes:
             raise ProtocolError(
                 ErrorCode.MESSAGE_TOO_LARGE,

@@ -13,17 +13,18 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from streamer.hosting.options import ServerOptions
 from streamer.hosting.session_registry import SessionRegistry
-from streamer.protocol.errors import ProtocolError, shutting_down, too_many_sessions
+from streamer.protocol.errors import ProtocolError, shutting_down
 from streamer.protocol.messages import ErrorCode
 from streamer.recognition.contract import RecognizerFactory
 from streamer.runtime.metrics import ServerMetrics
 from streamer.runtime.tracing import TraceWriter
 from streamer.server.access import SUBPROTOCOL, origin_is_allowed, token_is_right
-from streamer.server.connection import Connection, ConnectionState
+from streamer.server.connection import Connection
 from streamer.server.follower import Follower
 from streamer.server.sender import SocketClosedError
+from streamer.session.limits import SessionLimits
+from streamer.session.places import Places
 from streamer.session.runner import SessionRunner
-from streamer.session.session import SessionLimits
 
 logger = logging.getLogger(__name__)
 
@@ -32,16 +33,16 @@ _GOODBYES: Final = (1000, 1001)
 
 
 class Served(Protocol):
-    """A client that holds a place: a native connection, or one in another dialect."""
+    """A client: a native connection, or one in another dialect."""
 
     async def run(self) -> None: ...
 
-    def shut_down(self) -> None:
-        """The server is going away: end in order, soon. Returns at once."""
+    def interrupt(self, error: ProtocolError) -> None:
+        """End in order, soon, and tell the client why. Returns at once."""
 
     @property
-    def overdue_ms(self) -> float | None:
-        """Of a guest, see `Guest`; a native connection's session tells for itself."""
+    def undecided(self) -> bool:
+        """It has not begun to speak, and holds no place."""
 
 
 class StreamServer:
@@ -58,8 +59,9 @@ class StreamServer:
         limits = SessionLimits(
             outbox_events=options.outbox_events, max_backlog_s=options.max_backlog_s
         )
-        self.runner = SessionRunner(engine, limits, self.metrics, self._tracer)
-        self.registry = SessionRegistry(engine, self.runner, options, self.metrics, self._guests)
+        self.places = Places(options.max_sessions, options.refuse_lag_ms)
+        self.runner = SessionRunner(engine, self.places, limits, self.metrics, self._tracer)
+        self.registry = SessionRegistry(engine, self.runner, options, self.metrics)
         self.draining = False
         self.wyoming_address: str | None = None
         """Where Wyoming clients are served, once they are."""
@@ -74,13 +76,10 @@ class StreamServer:
         refusal = self._access_refusal(
             websocket.headers, websocket.query_params, websocket.scope["subprotocols"]
         )
-        # Who has said nothing yet may want to resume a session, which has its place already.
-        undecided = sum(_is_undecided(client) for client in self._running)
-        if refusal is None and undecided >= self.options.max_sessions:
-            refusal = too_many_sessions(self.options.max_sessions)
         await websocket.accept(subprotocol=_spoken(websocket))
         socket = StarletteSocket(websocket)
-        connection = Connection(socket, self.registry, self.options, self.metrics)
+        client = websocket.client.host if websocket.client is not None else ""
+        connection = Connection(socket, self.registry, self.options, self.metrics, client)
         if refusal is not None:
             await connection.run(refusal)
             return
@@ -94,14 +93,13 @@ class StreamServer:
         if refusal is None and self.draining:
             refusal = shutting_down()
         if refusal is None and len(self._following) >= self.options.max_followers:
-            refusal = ProtocolError(
-                ErrorCode.TOO_MANY_FOLLOWERS,
-                f"{self.options.max_followers} clients follow already; try again later",
-            )
+            refusal = _too_many_followers(self.options.max_followers)
         try:
             if refusal is not None:
                 raise refusal
             hosted = self.registry.followed(websocket.query_params.get("session", ""))
+            if hosted.n_followers >= self.options.max_followers_per_session:
+                raise _too_many_followers(self.options.max_followers_per_session)
         except ProtocolError as error:
             await follower.refuse(error)
             return
@@ -117,9 +115,17 @@ class StreamServer:
             task.result()
 
     async def hold(self, client: Served) -> None:
-        """Run a client that was not refused, in a place of its own."""
+        """Run a client that was not refused."""
         task = asyncio.create_task(client.run())
         self._running[client] = task
+        undecided = [client for client in self._running if client.undecided]
+        if len(undecided) > self.options.max_undecided:  # newcomers must not wait for the silent
+            undecided[0].interrupt(
+                ProtocolError(
+                    ErrorCode.IDLE_TIMEOUT,
+                    "others waited while nothing was said here; connect again to speak",
+                )
+            )
         try:
             await asyncio.wait({task})
         finally:
@@ -133,7 +139,7 @@ class StreamServer:
         """Admit nobody any more, flush what runs; after the grace period, drop it."""
         self.draining = True
         for client in self._running:
-            client.shut_down()
+            client.interrupt(shutting_down())
         self.registry.finish(shutting_down())
         deadline_s = time.monotonic() + self.options.shutdown_grace_s
         late = await _ended(self._running.values(), deadline_s)
@@ -157,13 +163,10 @@ class StreamServer:
         if refusal is not None:
             return refusal
         try:
-            self.registry.check_room()
+            self.places.check()
         except ProtocolError as error:
             return error
         return None
-
-    def _guests(self) -> list[Served]:
-        return [client for client in self._running if not isinstance(client, Connection)]
 
     def _access_refusal(
         self, headers: Mapping[str, str], query: Mapping[str, str], subprotocols: Sequence[str]
@@ -193,8 +196,10 @@ def _spoken(websocket: WebSocket) -> str | None:
     return SUBPROTOCOL if SUBPROTOCOL in websocket.scope["subprotocols"] else None
 
 
-def _is_undecided(client: Served) -> bool:
-    return isinstance(client, Connection) and client.state is ConnectionState.OPEN
+def _too_many_followers(limit: int) -> ProtocolError:
+    return ProtocolError(
+        ErrorCode.TOO_MANY_FOLLOWERS, f"{limit} clients follow already; try again later"
+    )
 
 
 async def _ended(tasks: Iterable[asyncio.Task[None]], deadline_s: float) -> int:

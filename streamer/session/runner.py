@@ -6,7 +6,6 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 
 from streamer.protocol.errors import ProtocolError
 from streamer.protocol.messages import ErrorCode
@@ -15,8 +14,10 @@ from streamer.runtime.faults import fault_line, retrieved
 from streamer.runtime.metrics import ServerMetrics
 from streamer.runtime.tracing import LatencyTrace, SpanSink, TraceWriter
 from streamer.session.intake import Intake
+from streamer.session.limits import SessionLimits
+from streamer.session.places import Place, Places
 from streamer.session.report import Report
-from streamer.session.session import Session, SessionLimits
+from streamer.session.session import Session
 from streamer.session.stats import SessionStats
 
 logger = logging.getLogger(__name__)
@@ -32,13 +33,14 @@ class SessionRun:
     """
 
     def __init__(
-        self, session_id: str, session: Session, rate: int, metrics: ServerMetrics
+        self, session_id: str, session: Session, rate: int, metrics: ServerMetrics, place: Place
     ) -> None:
         self.id = session_id
         self.session = session
         self.stats = SessionStats(session, metrics)
         self.intake = Intake(session, rate)
         self._metrics = metrics
+        self._place = place
         self._task: asyncio.Task[None] | None = None
 
     def start(self, take: Take) -> asyncio.Task[None]:
@@ -52,7 +54,7 @@ class SessionRun:
         self._metrics.sessions.inc()
         self._metrics.sessions_active.inc()
         self._task = asyncio.create_task(self._run(take))
-        self._task.add_done_callback(lambda _: self._metrics.sessions_active.dec())
+        self._task.add_done_callback(self._done)
         self._task.add_done_callback(retrieved)
         return self._task
 
@@ -79,6 +81,10 @@ class SessionRun:
             await asyncio.wait({self._task})
         await self.session.abort()
 
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._metrics.sessions_active.dec()
+        self._place.release()
+
     async def _run(self, take: Take) -> None:
         try:
             async for report in self.session:
@@ -94,17 +100,19 @@ class SessionRunner:
     def __init__(
         self,
         engine: RecognizerFactory,
+        places: Places,
         limits: SessionLimits,
         metrics: ServerMetrics,
         tracer: TraceWriter | None = None,
     ) -> None:
         """
         Args:
-            limits: of every session with live audio.
+            limits: of a session with live audio.
             tracer: gets the spans of all sessions.
         """
         self._engine = engine
-        self._limits = limits
+        self.places = places
+        self.limits = limits
         self._metrics = metrics
         self._tracer = tracer
 
@@ -113,28 +121,35 @@ class SessionRunner:
         options: SessionOptions,
         rate: int,
         *,
-        recording: bool = False,
-        max_backlog_s: float | None = None,
+        limits: SessionLimits | None = None,
+        place: Place | None = None,
     ) -> SessionRun:
         """A session that has not begun.
 
         Args:
             rate: of the audio that its intake will get.
-            recording: see `SessionLimits`.
-            max_backlog_s: in place of the limits' own.
+            limits: in place of the runner's own.
+            place: reserved before; it is given back when the session ends.
 
         Raises:
-            ProtocolError: the engine could not make a recognizer; why is in the log.
+            ProtocolError: there is no place, or the engine could not make a recognizer; why is in
+                the log.
         """
+        if place is None:
+            place = self.places.reserve()
         session_id = secrets.token_hex(8)
         spans = None if self._tracer is None else self._tracer.session(session_id)
         trace = LatencyTrace(spans)
-        limits = replace(self._limits, recording=recording)
-        if max_backlog_s is not None:
-            limits = replace(limits, max_backlog_s=max_backlog_s)
-        recognizer = self._recognizer(options, trace, session_id)
+        limits = limits or self.limits
+        try:
+            recognizer = self._recognizer(options, trace, session_id)
+        except ProtocolError:
+            place.release()
+            raise
         session = Session(recognizer, self._engine.executor, limits, trace)
-        return SessionRun(session_id, session, rate, self._metrics)
+        if not limits.recording:
+            place.live = session
+        return SessionRun(session_id, session, rate, self._metrics, place)
 
     def _recognizer(
         self, options: SessionOptions, trace: SpanSink, session_id: str

@@ -6,22 +6,25 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from types import TracebackType
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from streamer.audio.clock import SAMPLE_RATE, ms_from_samples
+from streamer.audio.clock import SAMPLE_RATE
 from streamer.recognition.contract import SpeechRecognizer
 from streamer.runtime.bounded_queue import BoundedQueue
 from streamer.runtime.deadline_executor import DeadlineExecutor, EngineClosedError
 from streamer.runtime.faults import fault_line
 from streamer.runtime.tracing import LatencyTrace
 from streamer.session.arrivals import Arrivals
+from streamer.session.limits import SessionLimits
+from streamer.session.pace import Pace
 from streamer.session.report import Report
-from streamer.transcript.events import AudioLost, Finalized, SessionEvent, StepDone
+from streamer.transcript.events import AudioLost, AudioPaused, Finalized, SessionEvent, StepDone
 
 logger = logging.getLogger(__name__)
 
@@ -32,19 +35,6 @@ _MAX_CLOCK_SKEW_MS: Final = 60_000.0
 
 class SessionFailedError(RuntimeError):
     """The recognizer broke; the message is for the client, the cause is in the log."""
-
-
-@dataclass(frozen=True, slots=True)
-class SessionLimits:
-    outbox_events: int = 256
-    """No step begins while this many events wait for the client to read."""
-    max_backlog_s: float = 15.0
-    """Unprocessed audio beyond which `room` holds the caller back."""
-    recording: bool = False
-    """The audio is not live: hold the caller back for as long as it takes, lose nothing.
-    A live caller is held back only while its audio runs ahead of real time."""
-    live_slack_s: float = 2.0
-    """How far live audio may run ahead of the wall clock; covers jitter and bursts."""
 
 
 class Session:
@@ -74,9 +64,11 @@ class Session:
         self._stopping = False
         self._ended = False
         self._closed = False
-        self._first_audio_s: float | None = None
-        self._newest_audio_s = 0.0
-        self._replay_until_ms = 0.0
+        self._pace = Pace(self._limits)
+        self._newest_audio_s: float | None = None
+        """None: none has come since the last pause was told."""
+        self.connected = True
+        """Whether a client is there, so that no audio means that it is silent."""
         self._totals = (0, 0, 0)
         self._driver: asyncio.Task[None] | None = None
 
@@ -136,14 +128,13 @@ class Session:
         if self._stopping or self._ended or len(samples) == 0:
             return
         now_s = time.monotonic()
-        if self._first_audio_s is None:
-            self._first_audio_s = now_s
         self._newest_audio_s = now_s
         start_sample = self._recognizer.received_samples
         for lost in self._recognizer.accept(samples):
             self._arrivals.forget_before(lost.start_sample + lost.n_samples)
             self._report_loss(lost)
         self._arrivals.add(start_sample, start_sample + len(samples), now_s, capture_time_ms)
+        self._pace.arrived(now_s, start_sample + len(samples))
         self._wake.set()
 
     async def skip(self, n_samples: int, reason: str) -> None:
@@ -174,13 +165,6 @@ class Session:
                     await self._progress.wait()
             except TimeoutError:
                 continue
-
-    def expect_replay(self) -> None:
-        """A cut is over: what was spoken meanwhile comes now, all at once. It is held back like a
-        recording, for as long as it takes, and none of it is lost."""
-        if self._first_audio_s is not None:
-            missed_ms = (time.monotonic() - self._newest_audio_s) * 1000
-            self._replay_until_ms = ms_from_samples(self.received_samples) + missed_ms
 
     async def finalize(self) -> None:
         """Close the open segment over all audio fed so far; returns when that is done, with a
@@ -214,13 +198,19 @@ class Session:
         flushed = False
         try:
             while not self._ended:
-                await self._wake.wait()
+                try:
+                    async with asyncio.timeout(self._quiet_in_s()):
+                        await self._wake.wait()
+                except TimeoutError:
+                    if self._quiet_in_s() == 0.0:
+                        await self._end_utterance()
                 self._wake.clear()
                 while not self._ended and not flushed:
                     waiting, self._finalizing = self._finalizing, []
                     if self._recognizer.due():
                         self._finalizing = waiting + self._finalizing
-                        await self._run("step", self._recognizer.step)
+                        thorough = self._pace.unhurried
+                        await self._run("step", partial(self._recognizer.step, thorough=thorough))
                     elif waiting or self._stopping:
                         flushed = self._stopping
                         finalized = self._recognizer.received_samples
@@ -307,17 +297,21 @@ class Session:
 
     def _must_hold_back(self) -> bool:
         received, processed, _ = self._snapshot()
-        if received - processed <= self._limits.max_backlog_s * SAMPLE_RATE:
-            return False
         if not self._closed and not self._recognizer.due():
             return False  # nothing goes on until more comes
-        if self._limits.recording or self._first_audio_s is None:
-            return True
-        received_ms = ms_from_samples(received)
-        if received_ms < self._replay_until_ms:
-            return True
-        elapsed_ms = (time.monotonic() - self._first_audio_s) * 1000
-        return received_ms > elapsed_ms + self._limits.live_slack_s * 1000
+        return self._pace.must_wait(time.monotonic(), received, processed)
+
+    def _quiet_in_s(self) -> float | None:
+        """Until the client is taken to have paused; None if it cannot tell."""
+        if self._limits.recording or not self.connected or self._newest_audio_s is None:
+            return None
+        return max(0.0, self._newest_audio_s + self._limits.quiet_s - time.monotonic())
+
+    async def _end_utterance(self) -> None:
+        """Time without audio is time too: what was said before the pause becomes final."""
+        self._newest_audio_s = None
+        await self._run("finalize", partial(self._recognizer.finalize, "silence"))
+        self._put(AudioPaused(self._recognizer.received_samples))
 
     def _snapshot(self) -> tuple[int, int, int]:
         if self._closed:

@@ -47,6 +47,14 @@ class Finalized:
 
 
 @dataclass(frozen=True, slots=True)
+class AudioPaused:
+    """No audio has come for seconds, though the client is there; all before `end_sample` is
+    final."""
+
+    end_sample: int
+
+
+@dataclass(frozen=True, slots=True)
 class EmotionUpdate:
     """The live emotion of the window `start_sample … end_sample`."""
 
@@ -91,6 +99,7 @@ SessionEvent = (
     | WordsUpdate
     | SegmentClosed
     | Finalized
+    | AudioPaused
     | EmotionUpdate
     | AudioLost
     | DecoderChanged

@@ -94,7 +94,7 @@ async def test_a_lost_session_goes_on_as_a_new_one(page: Page, server: ServerThr
         proxy.refusing = True
         proxy.cut()
         async with asyncio.timeout(20):
-            while server.server.registry.places_taken > 0:
+            while server.server.places.taken > 0:
                 await asyncio.sleep(0.05)
         before = (await page.evaluate(COMMITTED)).split()
         proxy.refusing = False

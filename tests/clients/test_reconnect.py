@@ -47,6 +47,20 @@ async def until(condition: object) -> None:
             await asyncio.sleep(0.002)
 
 
+async def test_a_machine_that_slept_loses_nothing() -> None:
+    with ServerThread(ServerOptions(idle_timeout_s=0.4, heartbeat_s=0.02)) as server:
+        async with connect(server.url, StartMessage(), reconnect=QUICK) as client:
+            assert client.ready is not None
+            session_id = client.ready.session_id
+            await client.send_audio(tone(1.2))
+            await until(lambda: server.sample("streamer_sessions_resumed_total") >= 1)
+            await client.send_audio(tone(0.8))
+            await client.stop()
+        assert client.ready.session_id == session_id
+        assert client.lost_samples == 0
+        assert client.transcript.text == "w0 w8000 w16000 w24000"
+
+
 @pytest.mark.parametrize("rate", [16_000, 44_100])
 async def test_cuts_cost_no_word(server: ServerThread, rate: int) -> None:
     start = StartMessage(sample_rate=rate, live=False)
@@ -163,7 +177,7 @@ async def test_a_lost_session_is_begun_anew_and_said_so() -> None:
             )
             proxy.refusing = True
             proxy.cut()
-            await until(lambda: server.server.registry.places_taken == 0)
+            await until(lambda: server.server.places.taken == 0)
             await client.send_audio(tone(0.5))
             proxy.refusing = False
             await until(lambda: client.connected)
@@ -187,7 +201,7 @@ async def test_what_was_lost_with_a_session_is_told() -> None:
             await until(lambda: client.transcript.segments)
             proxy.refusing = True
             proxy.cut()
-            await until(lambda: server.server.registry.places_taken == 0)
+            await until(lambda: server.server.places.taken == 0)
             for _ in range(25):
                 await client.send_audio(tone(0.1))
             proxy.refusing = False

@@ -3,40 +3,13 @@
 from __future__ import annotations
 
 import socket
-import struct
-from urllib.parse import urlsplit
 
 import pytest
 
 from streamer.app import ServerOptions
 from tests.fakes import eventually
+from tests.faults.raw import BINARY, TEXT, message, open_websocket
 from tests.serving import ServerThread
-
-TEXT = 1
-BINARY = 2
-
-
-def message(opcode: int, payload: bytes) -> bytes:
-    """A masked websocket message; a mask of zeros leaves the payload as it is."""
-    size = len(payload)
-    length = bytes([0x80 | size]) if size < 126 else struct.pack("!BH", 0x80 | 126, size)
-    return bytes([0x80 | opcode]) + length + bytes(4) + payload
-
-
-def open_websocket(url: str) -> socket.socket:
-    address = urlsplit(url)
-    raw = socket.socket()
-    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    raw.settimeout(30)
-    raw.connect((address.hostname, address.port))
-    raw.sendall(
-        f"GET {address.path}?{address.query} HTTP/1.1\r\nHost: {address.netloc}\r\n"
-        "Upgrade: websocket\r\nConnection: Upgrade\r\n"
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-        "Sec-WebSocket-Version: 13\r\n\r\n".encode()
-    )
-    assert raw.recv(12) == b"HTTP/1.1 101"
-    return raw
 
 
 @pytest.mark.skipif(

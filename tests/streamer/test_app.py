@@ -130,12 +130,15 @@ def test_a_page_from_elsewhere_may_not_connect(server: ServerThread) -> None:
 def test_places_are_limited_and_come_free(server: ServerThread) -> None:
     url = server.url + "?token=s3cret"
     eventually(lambda: server.server.connections == 0)
-    with connect(url), connect(url):
-        eventually(lambda: server.server.connections == 2)
+    with connect(url) as first, connect(url) as second:
+        for websocket in (first, second):
+            websocket.send('{"type":"start"}')
+            assert json.loads(websocket.recv(timeout=20))["type"] == "ready"
         with connect(url) as third:
+            third.send('{"type":"start"}')
             events, code = read_all(third)
         assert (events[0]["code"], code) == ("too_many_sessions", 4503)
-    eventually(lambda: server.server.connections == 0)
+    eventually(lambda: server.server.places.taken == 0)
     with connect(url) as websocket:
         websocket.send('{"type":"start"}')
         assert json.loads(websocket.recv(timeout=20))["type"] == "ready"

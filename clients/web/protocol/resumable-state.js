@@ -20,7 +20,10 @@ const BUFFER_S = 120;
 const MAX_CONTEXT_CHARS = 4_000;
 
 /** Errors on the way back to the server after which a new session can go on. */
-const CONTINUABLE = ["session_expired", "shutting_down", "too_many_sessions"];
+const CONTINUABLE = ["idle_timeout", "session_expired", "shutting_down", "too_many_sessions"];
+
+/** Those after which the session itself waits to be resumed: this machine slept, say. */
+const WAITING = ["idle_timeout", "too_many_sessions"];
 
 /** A session over all its connections, and over new sessions where the server lost it. */
 export class ResumableState {
@@ -151,7 +154,7 @@ export class ResumableState {
 
   /** The connection is over, the next one may come. */
   onDisconnect() {
-    if (this.refusal !== null && this.refusal.code !== "too_many_sessions") {
+    if (this.refusal !== null && !WAITING.includes(this.refusal.code)) {
       this.#session = null;
       this.#lastSeq = 0;
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from streamer.audio.arrays import Floats
@@ -37,6 +37,10 @@ _FREE_BYTES: Final = 160
 """Smaller messages count against a limit: 10 ms of 8 kHz audio, or a command."""
 
 
+_QUIET_S: Final = 3.0
+"""These clients cannot resume: who sends no audio for so long has paused, or is gone."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Running:
     run: SessionRun
@@ -60,17 +64,19 @@ class Conversation:
         self._metrics = metrics
         self._sender = Sender(socket, options.send_timeout_s, metrics)
         self._receiver = Receiver(socket, self._sender, options, metrics)
+        self._wanted: StartSession | None = None
         self._running: _Running | None = None
         self._over = False
         self._fault: Exception | None = None
 
-    def shut_down(self) -> None:
-        """The server is going away: say what is left, then close. Returns at once."""
-        self._receiver.shut_down()
+    def interrupt(self, error: ProtocolError) -> None:
+        """Send what is left, then the error, and close. Returns at once."""
+        self._receiver.interrupt(error)
 
     @property
-    def overdue_ms(self) -> float | None:
-        return None if self._running is None else self._running.run.session.overdue_ms
+    def undecided(self) -> bool:
+        """It has no session: no audio has come, or none since the last session ended."""
+        return self._running is None
 
     async def run(self) -> None:
         """Serve the client until it hangs up, errs, leaves, or the server shuts down."""
@@ -161,14 +167,17 @@ class Conversation:
         for action in actions:
             match action:
                 case StartSession():
-                    await self._start(action)
+                    await self._end()
+                    self._wanted = action
                 case Audio():
                     self._metrics.dropped_bytes.inc(action.dropped_bytes)
-                    if self._running is not None:
-                        await self._feed(self._running, action.samples)
+                    running = self._started()
+                    if running is not None:
+                        await self._feed(running, action.samples)
                 case Finalize():
-                    if self._running is not None:
-                        await self._running.run.finalize()
+                    running = self._started()
+                    if running is not None:
+                        await running.run.finalize()
                 case Send():
                     await self._sender.send_text(action.text)
                 case EndSession():
@@ -176,9 +185,17 @@ class Conversation:
                 case Close():
                     self._over = True
 
-    async def _start(self, wanted: StartSession) -> None:
-        await self._end()
-        run = self._runner.open(wanted.options, wanted.rate)
+    def _started(self) -> _Running | None:
+        """The session that the client has asked for; who only connects takes no place.
+
+        Raises:
+            ProtocolError: there is no place.
+        """
+        wanted = self._wanted
+        if self._running is not None or wanted is None:
+            return self._running
+        limits = replace(self._runner.limits, quiet_s=_QUIET_S)
+        run = self._runner.open(wanted.options, wanted.rate, limits=limits)
 
         async def take(report: Report) -> None:
             for text in self._dialect.on_event(report):
@@ -186,6 +203,7 @@ class Conversation:
             run.stats.emitted(report)
 
         self._running = _Running(run, wanted.rate, run.start(take))
+        return self._running
 
     async def _feed(self, running: _Running, samples: Floats) -> None:
         """A second at a time, as the session has room."""
@@ -197,14 +215,18 @@ class Conversation:
     async def _end(self) -> None:
         """Returns when all has been sent. Raises SessionFailedError, SocketClosedError."""
         running, self._running = self._running, None
-        if running is None:
+        wanted, self._wanted = self._wanted, None
+        if wanted is None:
             return
-        running.run.stop()
-        try:
-            await running.done
-        finally:
-            await running.run.abort()
-        for text in self._dialect.on_end(running.run.session.received_samples):
+        received_samples = 0
+        if running is not None:
+            running.run.stop()
+            try:
+                await running.done
+            finally:
+                await running.run.abort()
+            received_samples = running.run.session.received_samples
+        for text in self._dialect.on_end(received_samples):
             await self._sender.send_text(text)
 
 

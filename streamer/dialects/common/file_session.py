@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from typing import Final
 
 from streamer.audio.arrays import Floats
 from streamer.audio.clock import SAMPLE_RATE
-from streamer.protocol.errors import shutting_down
+from streamer.protocol.errors import ProtocolError
 from streamer.recognition.contract import SessionOptions
 from streamer.runtime.faults import retrieved
+from streamer.session.pace import CATCH_UP_BACKLOG_S
+from streamer.session.places import Place
 from streamer.session.report import Report
 from streamer.session.runner import SessionRun, SessionRunner, Take
 
 BLOCK_SAMPLES: Final = 4_096
-_MAX_BACKLOG_S: Final = 0.3
-"""Little enough that a recording is heard step by step, as live audio is: words come out while it
-is being heard, and the LLM has its say. With more waiting it would be left out."""
 
 
 class FileSession:
@@ -29,34 +29,38 @@ class FileSession:
         runner: SessionRunner,
         options: SessionOptions,
         take: Take,
+        place: Place,
     ) -> None:
-        """`blocks`: 16 kHz mono; read on another thread."""
+        """`blocks`: 16 kHz mono; read on another thread. The place is given back."""
         self._blocks = blocks
         self._runner = runner
         self._options = options
         self._take = take
-        self._shutting_down = False
+        self._place = place
+        self._interruption: ProtocolError | None = None
         self.received_samples = 0
 
-    def shut_down(self) -> None:
-        """Let `run` fail with `shutting_down`. Returns at once."""
-        self._shutting_down = True
+    def interrupt(self, error: ProtocolError) -> None:
+        """Let `run` fail with `error`. Returns at once."""
+        self._interruption = error
 
     @property
-    def overdue_ms(self) -> None:
-        """A recording is never late."""
-        return None
+    def undecided(self) -> bool:
+        return False
 
     async def run(self) -> None:
         """Returns when everything has been reported.
 
         Raises:
             SessionFailedError: the recognizer broke.
-            ProtocolError: there is no recognizer, or the server shuts down.
+            ProtocolError: there is no recognizer, or what `interrupt` was told.
         And what reading the blocks raises.
         """
         run = self._runner.open(
-            self._options, SAMPLE_RATE, recording=True, max_backlog_s=_MAX_BACKLOG_S
+            self._options,
+            SAMPLE_RATE,
+            limits=replace(self._runner.limits, recording=True, max_backlog_s=CATCH_UP_BACKLOG_S),
+            place=self._place,
         )
 
         async def take(report: Report) -> None:
@@ -78,8 +82,8 @@ class FileSession:
         try:
             async for block in self._read():
                 await run.session.room()
-                if self._shutting_down:
-                    raise shutting_down()
+                if self._interruption is not None:
+                    raise self._interruption
                 run.intake.audio(block)
                 self.received_samples += len(block)
         finally:

@@ -26,6 +26,7 @@ OWN_MODELS: Final[dict[str, Decoder | None]] = {
 HTTP_STATUS: Final = {
     ErrorCode.BAD_CONFIG: 400,
     ErrorCode.UNAUTHORIZED: 401,
+    ErrorCode.IDLE_TIMEOUT: 408,
     ErrorCode.MESSAGE_TOO_LARGE: 413,
     ErrorCode.TOO_MANY_SESSIONS: 429,
     ErrorCode.SHUTTING_DOWN: 503,

@@ -18,6 +18,7 @@ from streamer.dialects.deepgram.settings import DeepgramSettings
 from streamer.session.report import Report
 from streamer.transcript.events import (
     AudioLost,
+    AudioPaused,
     EmotionUpdate,
     Finalized,
     SegmentClosed,
@@ -78,7 +79,10 @@ class DeepgramView:
             case AudioLost():
                 self._lost_samples += event.n_samples
             case StepDone():
-                yield from self._tell_utterance_end(event.processed_sample, report.lag_ms)
+                gap_ms = self.settings.utterance_end_ms
+                yield from self._tell_utterance_end(event.processed_sample, gap_ms, report.lag_ms)
+            case AudioPaused() if self.settings.utterance_end_ms is not None:
+                yield from self._tell_utterance_end(event.end_sample, 0, report.lag_ms)
 
     def on_end(self) -> Iterator[dict[str, Any]]:
         """The last results, if the end of the audio cut a segment short."""
@@ -125,8 +129,9 @@ class DeepgramView:
         self._final_until = max(self._final_until, end)
         return results
 
-    def _tell_utterance_end(self, processed: int, lag_ms: float) -> Iterator[dict[str, Any]]:
-        gap_ms = self.settings.utterance_end_ms
+    def _tell_utterance_end(
+        self, processed: int, gap_ms: int | None, lag_ms: float
+    ) -> Iterator[dict[str, Any]]:
         if gap_ms is None or self._tentative or self._closing is not None:
             return
         last = self._words[-1].end_sample if self._words else self._last_word_end

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
+import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
+from types import TracebackType
 from typing import IO, Final
 
 from python_multipart.multipart import parse_options_header
@@ -14,6 +16,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from streamer.audio.files import AudioFileError, read_blocks
 from streamer.dialects.common.file_session import BLOCK_SAMPLES, FileSession
@@ -32,12 +35,18 @@ from streamer.protocol.errors import ProtocolError
 from streamer.protocol.messages import ErrorCode
 from streamer.runtime.bounded_queue import BoundedQueue
 from streamer.server.stream_server import StreamServer
+from streamer.session.places import Place
 from streamer.session.report import Report
 from streamer.session.session import SessionFailedError
 from streamer.transcript.events import SegmentClosed, WordsUpdate
 from streamer.transcript.ledger import Segment
 
-_POLL_S = 1.0
+_POLL_S: Final = 1.0
+_MAX_FIELDS: Final = 256
+"""A hundred keywords, and all other fields."""
+_MAX_FIELD_BYTES: Final = 65_536
+_MIN_BYTES_PER_S: Final = 4_096
+"""Over the whole upload; whoever is slower holds a place that others could use."""
 _CHARSETS: Final = frozenset({b"utf-8", b"utf8", b"us-ascii", b"iso-8859-1"})
 """A client that names another may choose any of Python's codecs, and some of them yield text that
 cannot be written out again."""
@@ -52,19 +61,30 @@ class Uploads:
     async def transcribe(self, request: Request) -> Response:
         try:
             self._admit(request)
+            place = self._server.places.reserve()  # before a byte of the body is read
+        except ProtocolError as error:
+            return self._refuse(error)
+        try:
             form = await self._form(request)
             try:
                 recording, settings = await self._read(form)
             finally:
                 await form.close()
-            self._admit(request)  # others may have come during the upload
         except ProtocolError as error:
-            self._server.metrics.rejected.labels(error.code.value).inc()
-            return openai_refusal(error)
-        transcription = _Transcription(self._server, recording, settings)
+            place.release()
+            return self._refuse(error)
+        except BaseException:
+            place.release()
+            raise
+        transcription = _Transcription(self._server, recording, settings, place)
         if settings.stream:
-            return StreamingResponse(transcription.stream(), media_type="text/event-stream")
-        return await transcription.answer(request)
+            return _EventStream(transcription)
+        async with transcription:
+            return await transcription.answer(request)
+
+    def _refuse(self, error: ProtocolError) -> Response:
+        self._server.metrics.rejected.labels(error.code.value).inc()
+        return openai_refusal(error)
 
     def _admit(self, request: Request) -> None:
         """Raises ProtocolError."""
@@ -74,13 +94,20 @@ class Uploads:
 
     async def _form(self, request: Request) -> FormData:
         """Raises SettingError, ProtocolError."""
-        limit = self._server.options.max_upload_bytes
+        options = self._server.options
         kind, parameters = parse_options_header(request.headers.get("content-type", ""))
         if kind != b"multipart/form-data":
             raise SettingError("file", "send the recording as multipart/form-data")
         if parameters.get(b"charset", b"utf-8").lower() not in _CHARSETS:
             raise SettingError("file", "the form is not in UTF-8; send it so, and name no charset")
-        parser = MultiPartParser(request.headers, _limited(request, limit), max_files=1)
+        body = _limited(request, options.max_upload_bytes, options.body_timeout_s)
+        parser = MultiPartParser(
+            request.headers,
+            body,
+            max_files=1,
+            max_fields=_MAX_FIELDS,
+            max_part_size=_MAX_FIELD_BYTES,
+        )
         try:
             return await parser.parse()
         except MultiPartException as error:
@@ -116,7 +143,9 @@ class _Recording:
 class _Transcription:
     """One recording through a session."""
 
-    def __init__(self, server: StreamServer, recording: _Recording, settings: FileSettings) -> None:
+    def __init__(
+        self, server: StreamServer, recording: _Recording, settings: FileSettings, place: Place
+    ) -> None:
         self._server = server
         self._recording = recording
         self._settings = settings
@@ -124,12 +153,34 @@ class _Transcription:
         self._said = False
         self._deltas: BoundedQueue[str] = BoundedQueue(server.options.outbox_events)
         self._session = FileSession(
-            read_blocks(recording.path, BLOCK_SAMPLES), server.runner, settings.session, self._take
+            read_blocks(recording.path, BLOCK_SAMPLES),
+            server.runner,
+            settings.session,
+            self._take,
+            place,
         )
+        self._place = place
+        self._running: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> _Transcription:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Whatever happened: nothing runs on, the place and the file are given back."""
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.wait({self._running})
+        self._recording.close()
+        self._place.release()
 
     async def answer(self, request: Request) -> Response:
         """The whole answer; given up if the client leaves."""
-        running = asyncio.create_task(self._run())
+        running = self._running = asyncio.create_task(self._run())
         try:
             while not running.done():
                 await asyncio.wait({running}, timeout=_POLL_S)
@@ -140,23 +191,19 @@ class _Transcription:
             await running
         except ProtocolError as error:
             return openai_refusal(error)
-        finally:
-            running.cancel()
         body, media_type = answer(self._settings, self._segments, self._session.received_samples)
         return Response(body, media_type=media_type)
 
     async def stream(self) -> AsyncIterator[str]:
         """Server-sent events."""
-        running = asyncio.create_task(self._run())
-        running.add_done_callback(self._close_deltas)
+        self._running = asyncio.create_task(self._run())
+        self._running.add_done_callback(self._close_deltas)
         try:
             async for text in self._deltas:
                 yield delta_event(text)
             yield done_event(self._segments, self._session.received_samples)
         except ProtocolError as error:
             yield error_event(error)
-        finally:
-            running.cancel()
 
     def _close_deltas(self, running: asyncio.Task[None]) -> None:
         error = None if running.cancelled() else running.exception()
@@ -171,8 +218,6 @@ class _Transcription:
             raise SettingError("file", said) from error
         except SessionFailedError as error:
             raise ProtocolError(ErrorCode.INTERNAL, str(error)) from error
-        finally:
-            self._recording.close()
 
     async def _take(self, report: Report) -> None:
         event = report.event
@@ -184,14 +229,43 @@ class _Transcription:
             self._said = True
 
 
-async def _limited(request: Request, limit: int) -> AsyncGenerator[bytes, None]:
-    """The body. Raises ProtocolError once it is too long."""
+class _EventStream(StreamingResponse):
+    """Ends the transcription with the response, even if nobody has read a byte of it."""
+
+    def __init__(self, transcription: _Transcription) -> None:
+        super().__init__(transcription.stream(), media_type="text/event-stream")
+        self._transcription = transcription
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with self._transcription:
+            await super().__call__(scope, receive, send)
+
+
+async def _limited(request: Request, limit: int, timeout_s: float) -> AsyncGenerator[bytes, None]:
+    """The body. Raises ProtocolError once it is too long or too slow."""
+    began_s = time.monotonic()
     received = 0
-    async for chunk in request.stream():
+    chunks = aiter(request.stream())
+    while True:
+        try:
+            async with asyncio.timeout(timeout_s):
+                chunk = await anext(chunks, None)
+        except TimeoutError:
+            raise _too_slow() from None
+        if chunk is None:
+            return
         received += len(chunk)
         if received > limit:
             raise ProtocolError(
                 ErrorCode.MESSAGE_TOO_LARGE,
                 f"the upload is larger than {limit} bytes; send it in parts, or live",
             )
+        if time.monotonic() - began_s > timeout_s + received / _MIN_BYTES_PER_S:
+            raise _too_slow()
         yield chunk
+
+
+def _too_slow() -> ProtocolError:
+    return ProtocolError(
+        ErrorCode.IDLE_TIMEOUT, "the upload came too slowly; send it again, or send it live"
+    )

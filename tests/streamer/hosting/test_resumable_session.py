@@ -16,9 +16,10 @@ from streamer.protocol.errors import ProtocolError, shutting_down
 from streamer.protocol.messages import StartMessage
 from streamer.recognition.contract import SessionOptions
 from streamer.runtime.metrics import ServerMetrics
+from streamer.session.limits import SessionLimits
+from streamer.session.places import Places
 from streamer.session.report import Report
 from streamer.session.runner import SessionRunner
-from streamer.session.session import SessionLimits
 from streamer.transcript.events import SegmentClosed
 from tests.fakes import FakeEngine, tone
 
@@ -27,7 +28,7 @@ class Bench:
     def __init__(self) -> None:
         self.engine = FakeEngine()
         self.runner = SessionRunner(
-            self.engine, SessionLimits(), ServerMetrics(self.engine.executor)
+            self.engine, Places(8, 2_000), SessionLimits(), ServerMetrics(self.engine.executor)
         )
         self.ended: list[ResumableSession] = []
 

@@ -21,6 +21,7 @@ from streamer.protocol.messages import SERVER_EVENT, Encoding, ErrorCode
 from streamer.runtime.metrics import ServerMetrics
 from streamer.server.connection import Connection
 from streamer.server.follower import Follower
+from streamer.session.places import Places
 from tests.fakes import FakeEngine, silence, tone
 from tests.serving import session_registry
 from tests.sockets import CLOSED, GONE, FakeSocket
@@ -37,18 +38,21 @@ class Bench:
         self.engine = FakeEngine()
         self.options = options or ServerOptions(heartbeat_s=60.0)
         self.metrics = ServerMetrics(self.engine.executor)
-        self.registry = session_registry(self.engine, self.options, self.metrics)
+        self.places = Places(self.options.max_sessions, self.options.refuse_lag_ms)
+        self.registry = session_registry(self.engine, self.options, self.metrics, self.places)
         self._tasks: list[asyncio.Task[None]] = []
 
-    def connect(self) -> FakeSocket:
+    def connect(self, client: str = "") -> FakeSocket:
         socket = FakeSocket()
-        connection = Connection(socket, self.registry, self.options, self.metrics)
+        connection = Connection(socket, self.registry, self.options, self.metrics, client)
         self._tasks.append(asyncio.create_task(connection.run()))
         return socket
 
-    async def opened(self, message: str | dict[str, Any]) -> tuple[FakeSocket, dict[str, Any]]:
+    async def opened(
+        self, message: str | dict[str, Any], client: str = ""
+    ) -> tuple[FakeSocket, dict[str, Any]]:
         """A connection that has sent its first message, and the answer."""
-        socket = self.connect()
+        socket = self.connect(client)
         send(socket, message if isinstance(message, str) else json.dumps(message))
         await until(lambda: socket.sent)
         return socket, socket.sent[0]
@@ -77,7 +81,7 @@ class Bench:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.registry.close(0.0)
         assert [r.closed for r in self.engine.recognizers] == [1] * len(self.engine.recognizers)
-        assert self.registry.places_taken == self.value("sessions_active") == 0
+        assert self.places.taken == self.value("sessions_active") == 0
         assert self.value("sessions_parked") == self.value("followers") == 0
         await asyncio.to_thread(self.engine.close)
 
@@ -295,13 +299,15 @@ async def test_whoever_closes_does_not_come_back(bench: Bench) -> None:
     await until(lambda: bench.engine.recognizers[0].closed)
     _, answer = await bench.opened(resume(ready))
     assert answer["code"] == "session_expired"
-    assert bench.registry.places_taken == 0
+    assert bench.places.taken == 0
 
 
-async def parked(bench: Bench) -> dict[str, Any]:
+async def parked(bench: Bench, client: str = "", seconds: float = 0.6) -> dict[str, Any]:
     before = bench.value("sessions_parked")
-    socket, ready = await bench.opened(START)
-    send(socket, frame(0, 0, tone(0.6)), GONE)
+    socket, ready = await bench.opened(START, client)
+    send(socket, frame(0, 0, tone(seconds)))
+    await bench.idle()
+    send(socket, GONE)
     most = bench.options.max_parked
     await until(lambda: bench.value("sessions_parked") >= min(before + 1, most))
     await until(socket.inbox.empty)
@@ -312,17 +318,61 @@ async def parked(bench: Bench) -> dict[str, Any]:
 async def test_parked_sessions_expire() -> None:
     bench = Bench(ServerOptions(resume_s=0.05))
     ready = await parked(bench)
-    await until(lambda: bench.registry.places_taken == 0)
+    await until(lambda: bench.places.taken == 0)
     _, answer = await bench.opened(resume(ready))
     assert answer["code"] == "session_expired"
     assert "start a new one" in answer["message"]
     await bench.close()
 
 
+async def test_a_client_that_slept_goes_on() -> None:
+    bench = Bench(ServerOptions(idle_timeout_s=0.2, heartbeat_s=60.0))
+    socket, ready = await bench.opened(START)
+    send(socket, frame(0, 0, SPEECH[:16_000]))
+    await until(lambda: bench.value("sessions_parked") == 1)
+    assert socket.closed == (4408, "idle_timeout")
+    assert (bench.places.taken, socket.of("bye")) == (1, [])
+    awake, answer = await bench.opened(resume(ready, last_seq=socket.sent[-2].get("seq", 0)))
+    assert (answer["resumed"], answer["acknowledged_offset"]) == (True, 16_000)
+    send(awake, frame(0, 16_000, SPEECH[16_000:]), STOP)
+    await until(lambda: awake.closed)
+    assert awake.of("bye")[0]["lost_samples"] == 0
+    assert awake.of("bye")[0]["received_ms"] == len(SPEECH) / 16
+    await bench.close()
+
+
+async def answers(bench: Bench, readies: list[dict[str, Any]]) -> list[str]:
+    found = []
+    for ready in readies:
+        _, answer = await bench.opened(resume(ready))
+        found.append(answer.get("code", answer["type"]))
+    return found
+
+
+async def test_strangers_do_not_push_a_parked_session_out() -> None:
+    bench = Bench(ServerOptions(max_sessions=20, max_parked=4))
+    mine = await parked(bench, "mine")
+    strangers = [await parked(bench, "stranger") for _ in range(8)]
+    assert await answers(bench, [mine, strangers[0], strangers[-1]]) == [
+        "ready",
+        "session_expired",
+        "ready",
+    ]
+    await bench.close()
+
+
+async def test_of_one_clients_parked_sessions_the_one_with_least_to_lose_goes() -> None:
+    bench = Bench(ServerOptions(max_sessions=20, max_parked=2))
+    seconds = [3.1, 1.1, 2.1]
+    readies = [await parked(bench, "all", each) for each in seconds]
+    assert await answers(bench, readies) == ["ready", "session_expired", "ready"]
+    await bench.close()
+
+
 async def test_few_sessions_are_parked_and_keep_their_places() -> None:
     bench = Bench(ServerOptions(max_sessions=3, max_parked=2))
     readies = [await parked(bench) for _ in range(3)]
-    await until(lambda: bench.registry.places_taken == 2)
+    await until(lambda: bench.places.taken == 2)
     await bench.opened(START)
     _, answer = await bench.opened(START)
     assert answer["code"] == "too_many_sessions"
@@ -339,7 +389,7 @@ async def test_nobody_is_let_in_while_the_machine_is_behind() -> None:
     bench.engine.hold.clear()
     for parts in (socket, (await bench.opened(START))[0]):
         send(parts, frame(0, 0, tone(0.6)))
-    await until(lambda: bench.registry._overdue_ms() > 50)
+    await until(lambda: bench.places.overdue_ms() > 50)
     _, answer = await bench.opened(START)
     assert (answer["type"], answer["code"]) == ("error", "too_many_sessions")
     assert "behind" in answer["message"]
@@ -355,7 +405,7 @@ async def test_a_server_may_offer_no_resume() -> None:
     socket, ready = await bench.opened(START)
     assert ready["resume_token"] is None
     send(socket, GONE)
-    await until(lambda: bench.registry.places_taken == 0)
+    await until(lambda: bench.places.taken == 0)
     await bench.close()
 
 
@@ -445,7 +495,7 @@ async def test_the_same_secret_gives_the_same_follow_id(bench: Bench) -> None:
     await until(lambda: follower.closed)
     assert follower.sent[-1]["reason"] == "replaced"
     send(first, CLOSED)
-    await until(lambda: bench.registry.places_taken == 1)
+    await until(lambda: bench.places.taken == 1)
     again = await bench.follow(ready["follow_id"])  # the newer session
     assert again.sent[0]["type"] == "following"
     _, other = await bench.opened(START)

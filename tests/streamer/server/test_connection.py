@@ -11,6 +11,7 @@ import pytest
 
 from streamer.hosting.options import ServerOptions
 from streamer.hosting.session_registry import SessionRegistry
+from streamer.protocol.errors import shutting_down
 from streamer.protocol.frames import encode_frame
 from streamer.protocol.messages import Encoding
 from streamer.runtime.metrics import ServerMetrics
@@ -221,7 +222,7 @@ async def test_large_frames_are_never_too_many(bench: Bench) -> None:
 
 @pytest.mark.parametrize("messages", [(), (START,)])
 async def test_silence_on_the_socket_ends_it(bench: Bench, messages: tuple[str, ...]) -> None:
-    bench.options = replace(bench.options, idle_timeout_s=0.05)
+    bench.options = replace(bench.options, idle_timeout_s=0.05, first_message_timeout_s=0.05)
     await bench.run(*messages)
     assert bench.socket.of("error")[0]["code"] == "idle_timeout"
     assert bench.socket.closed == (4408, "idle_timeout")
@@ -287,7 +288,7 @@ async def test_shutdown_flushes_and_says_so(bench: Bench) -> None:
     task = asyncio.create_task(connection.run())
     bench.send(START, bench.audio(tone(0.7)))
     await until(lambda: bench.socket.of("words"))
-    connection.shut_down()
+    connection.interrupt(shutting_down())
     await task
     assert bench.socket.of("segment")[0]["text"] == "w0 w8000"
     assert bench.socket.of("error")[0]["code"] == "shutting_down"
@@ -297,7 +298,7 @@ async def test_shutdown_flushes_and_says_so(bench: Bench) -> None:
 
 async def test_shutdown_before_the_first_message(bench: Bench) -> None:
     connection = bench.connection()
-    connection.shut_down()
+    connection.interrupt(shutting_down())
     await connection.run()
     assert bench.socket.types() == ["error"]
     assert bench.socket.closed == (1001, "shutting_down")

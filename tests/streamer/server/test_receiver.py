@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from streamer.hosting.options import ServerOptions
-from streamer.protocol.errors import ProtocolError
+from streamer.protocol.errors import ProtocolError, shutting_down
 from streamer.protocol.messages import ErrorCode
 from streamer.runtime.metrics import ServerMetrics
 from streamer.server.receiver import Receiver
@@ -34,7 +34,7 @@ async def engine() -> AsyncIterator[FakeEngine]:
 def receiver(engine: FakeEngine, idle_timeout_s: float) -> Receiver:
     metrics = ServerMetrics(engine.executor)
     socket = SilentSocket()
-    options = ServerOptions(idle_timeout_s=idle_timeout_s)
+    options = ServerOptions(idle_timeout_s=idle_timeout_s, first_message_timeout_s=idle_timeout_s)
     return Receiver(socket, Sender(socket, 1.0, metrics), options, metrics)
 
 
@@ -48,8 +48,8 @@ async def test_a_shutdown_wakes_the_read_that_waits(engine: FakeEngine) -> None:
     waiting = receiver(engine, idle_timeout_s=60)
     task = asyncio.create_task(waiting.receive())
     await asyncio.sleep(0)
-    waiting.shut_down()
-    waiting.shut_down()
+    waiting.interrupt(shutting_down())
+    waiting.interrupt(shutting_down())
     assert await error_of(task) is ErrorCode.SHUTTING_DOWN
 
 
@@ -58,7 +58,6 @@ async def test_a_shutdown_in_the_instant_of_the_idle_timeout(engine: FakeEngine)
     task = asyncio.create_task(waiting.receive())
     while waiting._receiving is None or not waiting._receiving.expired():
         await asyncio.sleep(0)
-        if task.done():
-            break
-    waiting.shut_down()
-    assert await error_of(task) in {ErrorCode.SHUTTING_DOWN, ErrorCode.IDLE_TIMEOUT}
+    assert not task.done()
+    waiting.interrupt(shutting_down())
+    assert await error_of(task) is ErrorCode.SHUTTING_DOWN

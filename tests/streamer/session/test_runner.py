@@ -9,9 +9,11 @@ from streamer.protocol.errors import ProtocolError
 from streamer.protocol.messages import ErrorCode
 from streamer.recognition.contract import SessionOptions
 from streamer.runtime.metrics import ServerMetrics
+from streamer.session.limits import SessionLimits
+from streamer.session.places import Places
 from streamer.session.report import Report
 from streamer.session.runner import SessionRunner
-from streamer.session.session import SessionFailedError, SessionLimits
+from streamer.session.session import SessionFailedError
 from streamer.transcript.events import SegmentClosed
 from tests.fakes import FakeEngine, tone
 
@@ -20,7 +22,8 @@ class Bench:
     def __init__(self) -> None:
         self.engine = FakeEngine()
         self.metrics = ServerMetrics(self.engine.executor)
-        self.runner = SessionRunner(self.engine, SessionLimits(), self.metrics)
+        self.places = Places(2, 2_000)
+        self.runner = SessionRunner(self.engine, self.places, SessionLimits(), self.metrics)
         self.reports: list[Report] = []
 
     async def take(self, report: Report) -> None:
@@ -35,7 +38,7 @@ async def bench() -> AsyncIterator[Bench]:
     bench = Bench()
     yield bench
     assert [r.closed for r in bench.engine.recognizers] == [1] * len(bench.engine.recognizers)
-    assert bench.value("sessions_active") == 0
+    assert bench.value("sessions_active") == bench.places.taken == 0
     await asyncio.to_thread(bench.engine.close)
 
 
@@ -94,7 +97,8 @@ async def test_no_recognizer_no_session(bench: Bench) -> None:
 async def test_a_recording_is_held_back_and_live_audio_only_ahead_of_time(
     bench: Bench, recording: bool
 ) -> None:
-    run = bench.runner.open(SessionOptions(), 16_000, recording=recording, max_backlog_s=0.3)
+    limits = SessionLimits(recording=recording, max_backlog_s=0.3)
+    run = bench.runner.open(SessionOptions(), 16_000, limits=limits)
     bench.engine.hold.clear()
     run.start(bench.take)
     run.intake.audio(tone(1.0))

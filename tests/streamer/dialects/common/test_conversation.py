@@ -6,7 +6,7 @@ import asyncio
 import base64
 import json
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 import numpy as np
@@ -105,14 +105,15 @@ async def test_a_recognizer_that_breaks_ends_its_conversation_alone() -> None:
 async def test_without_a_recognizer_there_is_an_error(server: ServerThread) -> None:
     server.engine.broken = True
     async with connect(address(server, LISTEN)) as websocket:
-        (error,) = await all_of(websocket)
+        await websocket.send(pcm(tone(0.5)))
+        *_, error = await all_of(websocket)
     assert "could not be set up" in error["description"]
     assert websocket.close_code == 1011
 
 
 @pytest.mark.parametrize("path", [LISTEN, REALTIME])
 async def test_a_silent_client_is_told_and_closed(path: str) -> None:
-    with ServerThread(ServerOptions(idle_timeout_s=0.3)) as server:
+    with ServerThread(ServerOptions(first_message_timeout_s=0.3)) as server:
         async with connect(address(server, path)) as websocket:
             last = (await all_of(websocket))[-1]
     assert "nothing came for 0.3 s" in json.dumps(last)
@@ -160,7 +161,9 @@ async def test_clients_that_just_leave_leave_nothing_behind(
 
 async def test_places_are_shared_among_the_dialects() -> None:
     with ServerThread(ServerOptions(max_sessions=1)) as server:
-        async with connect(address(server, LISTEN)):
+        async with connect(address(server, LISTEN)) as speaking:
+            await speaking.send(pcm(tone(0.1)))
+            await asyncio.to_thread(eventually, lambda: server.server.places.taken == 1)
             for path in (LISTEN, REALTIME):
                 with pytest.raises(websockets.InvalidStatus) as refused:
                     await connect(address(server, path))
@@ -171,12 +174,40 @@ async def test_places_are_shared_among_the_dialects() -> None:
                 assert json.loads(await native.recv())["code"] == "too_many_sessions"
 
 
+async def test_whoever_is_silent_holds_no_place() -> None:
+    audio: dict[str, Any] = {LISTEN: pcm(tone(0.5)), REALTIME: appended(tone(0.5))}
+    options = ServerOptions(max_sessions=1, max_undecided=4)
+    async with AsyncExitStack() as silent:
+        with ServerThread(options) as server:
+            for path in (LISTEN, REALTIME, LISTEN, "v1/stream"):
+                await silent.enter_async_context(connect(address(server, path)))
+            oldest = await silent.enter_async_context(connect(address(server, LISTEN)))
+            assert server.server.places.taken == 0
+            for path in (LISTEN, REALTIME):
+                async with connect(address(server, path)) as speaking:
+                    await speaking.send(audio[path])
+                    await asyncio.to_thread(eventually, lambda: server.server.places.taken == 1)
+                await asyncio.to_thread(eventually, lambda: server.server.places.taken == 0)
+            await oldest.send('{"type": "KeepAlive"}')  # those before it made room
+
+
+async def test_who_finds_no_place_is_told_when_he_speaks() -> None:
+    with ServerThread(ServerOptions(max_sessions=1)) as server:
+        async with connect(address(server, LISTEN)) as late, connect(server.url) as native:
+            await native.send('{"type": "start"}')
+            assert json.loads(await native.recv())["type"] == "ready"
+            await late.send(pcm(tone(0.5)))
+            *_, error = await all_of(late)
+    assert "all 1 sessions are taken" in error["description"]
+    assert late.close_code == 4503
+
+
 async def test_nobody_is_let_in_while_the_machine_is_behind() -> None:
     with ServerThread(ServerOptions(refuse_lag_ms=50)) as server:
         async with connect(address(server, LISTEN)) as late:
             server.engine.hold.clear()
             await late.send(pcm(tone(0.7)))
-            await asyncio.to_thread(eventually, lambda: server.server.registry._overdue_ms() > 50)
+            await asyncio.to_thread(eventually, lambda: server.server.places.overdue_ms() > 50)
             with pytest.raises(websockets.InvalidStatus) as refused:
                 await connect(address(server, LISTEN))
             assert "the machine is behind" in refused.value.response.headers["dg-error"]

@@ -1,0 +1,239 @@
+"""What a peer may do below the level of messages: how many sockets, how long for a request, how
+many pings. uvicorn leaves these open; its protocol classes are narrowed here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from typing import Any, Final, cast
+
+import h11
+import uvicorn
+from websockets.frames import Frame
+
+from streamer.hosting.options import ServerOptions
+from streamer.server.http_protocol import HttpProtocol, WebSocketProtocol
+from streamer.server.token_bucket import TokenBucket
+
+logger = logging.getLogger(__name__)
+
+_OTHER_FILES: Final = 256
+"""Models, uploads, the system's own."""
+_MAX_FRAGMENTS: Final = 1_024
+"""Of one message; empty ones count too, which no limit of size would stop."""
+_POLICY_VIOLATION: Final = 1008
+_INVALID_DATA: Final = 1007
+_TOO_BIG: Final = 1009
+
+
+def room_for(max_connections: int) -> int:
+    """Raise the system's limit of open files as far as this many connections need; gives how many
+    it leaves room for."""
+    try:
+        import resource
+    except ImportError:  # not on Windows, where there is no such limit
+        return max_connections
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = max_connections + _OTHER_FILES
+    unlimited = resource.RLIM_INFINITY
+    if soft != unlimited and soft < wanted:
+        soft = wanted if hard == unlimited else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return (
+        max_connections if soft == unlimited else max(1, min(max_connections, soft - _OTHER_FILES))
+    )
+
+
+class ConnectionGuard:
+    """Counts sockets. When there are too many, the oldest that waits, as it has not asked for
+    anything yet, makes room; an address has half of all at most. Event loop only."""
+
+    def __init__(self, max_connections: int) -> None:
+        self._limit = max_connections
+        self._limit_per_address = max(1, max_connections // 2)
+        self._addresses: dict[asyncio.BaseTransport, str] = {}
+        self._per_address: Counter[str] = Counter()
+        self._waiting: dict[asyncio.BaseTransport, None] = {}
+
+    def __len__(self) -> int:
+        return len(self._addresses)
+
+    def admit(self, transport: asyncio.BaseTransport) -> bool:
+        """Count a new socket, which waits. False: there is no room, close it."""
+        peer = transport.get_extra_info("peername")
+        address = str(peer[0]) if isinstance(peer, tuple) and peer else ""
+        full = len(self._addresses) >= self._limit
+        crowded = self._per_address[address] >= self._limit_per_address
+        if (full or crowded) and not self._make_room(address if crowded else None):
+            return False
+        self._addresses[transport] = address
+        self._per_address[address] += 1
+        self._waiting[transport] = None
+        return True
+
+    def settle(self, transport: asyncio.BaseTransport) -> None:
+        """It has asked for something."""
+        self._waiting.pop(transport, None)
+
+    def wait(self, transport: asyncio.BaseTransport) -> None:
+        """It has got its answer, and may ask again."""
+        if transport in self._addresses:
+            self._waiting[transport] = None
+
+    def leave(self, transport: asyncio.BaseTransport) -> None:
+        """It is gone; twice is harmless."""
+        self._waiting.pop(transport, None)
+        address = self._addresses.pop(transport, None)
+        if address is not None:
+            self._per_address[address] -= 1
+            self._per_address += Counter()  # forget who has none
+
+    def _make_room(self, address: str | None) -> bool:
+        for transport in self._waiting:
+            if address is None or self._addresses[transport] == address:
+                self.leave(transport)
+                cast(asyncio.WriteTransport, transport).abort()
+                return True
+        return False
+
+
+class GuardedConfig(uvicorn.Config):
+    """uvicorn's settings, and the limits that the protocols below look up in them."""
+
+    def __init__(self, app: Any, options: ServerOptions, **settings: Any) -> None:
+        super().__init__(app, http=GuardedHttp, ws=GuardedWebSocket, **settings)
+        self.limits = options
+        self.guard = ConnectionGuard(options.max_connections)
+
+
+class GuardedHttp(HttpProtocol):
+    """Closes a connection that does not send a whole request in time."""
+
+    config: GuardedConfig
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._refused = False
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        if not self.config.guard.admit(transport):
+            self._refused = True
+            transport.write(
+                b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\n"
+                b"content-type: text/plain\r\n\r\ntoo many connections; try again later\n"
+            )
+            transport.close()
+            return
+        super().connection_made(transport)
+        self._expect_request()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._refused:
+            return
+        self._stop_waiting()
+        self.config.guard.leave(self.transport)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if not self._refused:
+            super().data_received(data)
+
+    def handle_events(self) -> None:
+        super().handle_events()
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            self._stop_waiting()
+            self.config.guard.settle(self.transport)
+
+    def send_400_response(self, msg: str) -> None:
+        self._stop_waiting()
+        self.config.guard.leave(self.transport)  # it may go on under another protocol
+        super().send_400_response(msg)
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        self._stop_waiting()
+        self.config.guard.settle(self.transport)
+        super().handle_websocket_upgrade(event)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if not self.transport.is_closing():
+            self.config.guard.wait(self.transport)
+            self._expect_request()
+
+    def _expect_request(self) -> None:
+        self._stop_waiting()
+        self._deadline = self.loop.call_later(self.config.limits.header_timeout_s, self._give_up)
+
+    def _stop_waiting(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _give_up(self) -> None:
+        if self.transport.is_closing():
+            return
+        if self.conn.our_state is h11.IDLE and self.cycle is None:
+            self.transport.write(
+                b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\n"
+                b"content-type: text/plain\r\n\r\nthe request did not come in time\n"
+            )
+        self.transport.close()
+
+
+class GuardedWebSocket(WebSocketProtocol):
+    """Bounds what a peer can make the server hold: pongs that it does not read, fragments."""
+
+    config: GuardedConfig
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._control_frames = TokenBucket(self.config.limits.max_control_frames_per_s)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.config.guard.leave(self.transport)
+        super().connection_lost(exc)
+
+    def handle_ping(self) -> None:
+        if not self._count_control_frame():
+            return
+        if self.writable.is_set():
+            super().handle_ping()
+        else:  # whoever does not read gets no pongs either
+            self.conn.data_to_send()
+
+    def handle_pong(self, event: Frame) -> None:
+        if self._count_control_frame():
+            super().handle_pong(event)
+
+    def handle_cont(self, event: Frame) -> None:
+        if len(self.frames) >= _MAX_FRAGMENTS:
+            self._fail(_TOO_BIG, "too many fragments")
+            return
+        super().handle_cont(event)
+
+    def send_receive_event_to_app(self) -> None:
+        if self.curr_msg_data_type == "text":
+            try:
+                b"".join(self.frames).decode()
+            except UnicodeDecodeError:
+                self.frames = []
+                self._fail(_INVALID_DATA, "text must be UTF-8")
+                return
+        super().send_receive_event_to_app()
+
+    def _count_control_frame(self) -> bool:
+        if self._control_frames.take(self.loop.time()):
+            return True
+        self._fail(_POLICY_VIOLATION, "too many pings")
+        return False
+
+    def _fail(self, code: int, reason: str) -> None:
+        if self.close_sent or self.transport.is_closing():
+            return
+        logger.info("a websocket was closed: %s", reason)
+        self.conn.send_close(code, reason)
+        self.handle_parser_exception()

@@ -1,0 +1,76 @@
+"""How many sessions may run at once. A place is taken before any work is done for a session."""
+
+from __future__ import annotations
+
+from statistics import median
+from types import TracebackType
+
+from streamer.protocol.errors import ProtocolError, too_many_sessions
+from streamer.protocol.messages import ErrorCode
+from streamer.session.session import Session
+
+
+class Place:
+    """Room for one session. Give it back on every way out; twice is harmless."""
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+        self.live: Session | None = None
+        """The session, if its audio is live."""
+
+    def release(self) -> None:
+        self._places.give_back(self)
+
+    def __enter__(self) -> Place:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.release()
+
+
+class Places:
+    """The places of one server. Event loop only."""
+
+    def __init__(self, limit: int, refuse_lag_ms: float) -> None:
+        """
+        Args:
+            limit: sessions at once, parked ones too.
+            refuse_lag_ms: no place while half of the live sessions lag by more than this.
+        """
+        self._limit = limit
+        self._refuse_lag_ms = refuse_lag_ms
+        self._taken: set[Place] = set()
+
+    @property
+    def taken(self) -> int:
+        return len(self._taken)
+
+    def reserve(self) -> Place:
+        """Raises ProtocolError: no place is free, or the machine is behind."""
+        self.check()
+        place = Place(self)
+        self._taken.add(place)
+        return place
+
+    def check(self) -> None:
+        """Raises ProtocolError as `reserve` would."""
+        if len(self._taken) >= self._limit:
+            raise too_many_sessions(self._limit)
+        if self.overdue_ms() > self._refuse_lag_ms:
+            raise ProtocolError(
+                ErrorCode.TOO_MANY_SESSIONS,
+                "the machine is behind with the sessions it has; try again later",
+            )
+
+    def overdue_ms(self) -> float:
+        """Median over the sessions with live audio; a recording may lie there for long."""
+        lags = [place.live.overdue_ms for place in self._taken if place.live is not None]
+        return median(lags) if lags else 0.0
+
+    def give_back(self, place: Place) -> None:
+        self._taken.discard(place)

@@ -1,0 +1,265 @@
+"""Attacks on a running server beside a healthy session, all on this machine and bounded in time.
+
+    python -m tests.campaign.campaign                # half an hour at most
+    python -m tests.campaign.campaign --share 0.02   # a slice of every attack
+
+For each attack: what it did, how late the healthy session's captions were meanwhile (p95 of its
+lag), and how much memory the server had afterwards. Then hours of speech, made short: sessions
+whose connection is cut every few seconds, which must lose nothing. At the end the server must
+still stand, with no traceback in its log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Annotated, Any, Final
+
+import numpy as np
+import psutil
+import typer
+
+from benchmarks.common import RESULTS, OutOption, SeedOption, machine, percentiles, run, versions
+from streamer.audio.arrays import Floats
+from streamer.audio.clock import SAMPLE_RATE
+from streamer.audio.files import read_samples
+from streamer.client.address import websocket_url
+from streamer.client.backoff import ReconnectOptions
+from streamer.client.bundled import bundled_speech
+from streamer.client.client import Client, connect
+from streamer.protocol.messages import LatencyEvent, StartMessage
+from tests.campaign.attacks import ATTACKS, Target, newcomer_s
+from tests.sockets import cutting_proxy
+
+MAX_LAG_MS: Final = 1_000.0
+MAX_GROWTH_MB: Final = 50.0
+MAX_NEWCOMER_S: Final = 1.0
+_CHUNK: Final = SAMPLE_RATE // 10
+_SOAK_S: Final = 600.0
+
+
+class Server:
+    """`streamer serve` in a process of its own, its log in a file."""
+
+    def __init__(self, log: IO[bytes], options: list[str]) -> None:
+        self.log = Path(log.name)
+        command = [sys.executable, "-m", "streamer", "serve", "--port", "0", "--no-llm", *options]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)
+        assert self._process.stdout is not None
+        told = b""
+        for line in self._process.stdout:
+            told += line
+            if b"http" in line:
+                break
+        found = re.search(r"https?://\S+", told.decode())
+        assert found is not None, self.log.read_text(encoding="utf-8")
+        self.url = websocket_url(found.group())
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    @property
+    def rss_mb(self) -> float:
+        return float(psutil.Process(self._process.pid).memory_info().rss) / 1e6
+
+    def stop(self) -> int:
+        self._process.terminate()
+        return self._process.wait(60)
+
+
+class HealthySession:
+    """Bundled speech in real time, over and over, and the lags that its heartbeats told."""
+
+    def __init__(self) -> None:
+        self.lags_ms: list[float] = []
+        self.lost_samples = 0
+
+    async def speak(self, url: str, speech: Floats) -> None:
+        async with connect(url, StartMessage(decoder="draft", emotion=True)) as client:
+            listener = asyncio.create_task(self._listen(client))
+            began_s, sent = time.monotonic(), 0
+            try:
+                while True:
+                    at = sent % len(speech)
+                    piece = speech[at : at + _CHUNK]
+                    sent += len(piece)
+                    await asyncio.sleep(max(0.0, began_s + sent / SAMPLE_RATE - time.monotonic()))
+                    await client.send_audio(piece)
+            finally:
+                self.lost_samples = client.lost_samples
+                listener.cancel()
+
+    async def _listen(self, client: Client) -> None:
+        async for event in client:
+            if isinstance(event, LatencyEvent):
+                self.lags_ms.append(event.lag_ms)
+
+
+@asynccontextmanager
+async def beside(url: str, speech: Floats) -> AsyncIterator[HealthySession]:
+    healthy = HealthySession()
+    speaking = asyncio.create_task(healthy.speak(url, speech))
+    try:
+        await asyncio.sleep(2)
+        healthy.lags_ms.clear()
+        yield healthy
+        if speaking.done():
+            await speaking
+    finally:
+        speaking.cancel()
+        await asyncio.wait({speaking})
+
+
+async def soak(target: Target, speech: Floats, seconds: float) -> dict[str, float]:
+    """Six sessions in real time, each cut every four seconds."""
+    quick = ReconnectOptions(first_delay_s=0.05, max_delay_s=0.5)
+    cuts = 0
+
+    async def one(number: int) -> tuple[int, int]:
+        nonlocal cuts
+        start = StartMessage(decoder="draft", emotion=False)
+        async with (
+            cutting_proxy(target.url) as proxy,
+            connect(proxy.url, start, reconnect=quick) as client,
+        ):
+            reader = asyncio.create_task(_read(client))
+            began_s, sent, next_cut_s = time.monotonic(), 0, 1 + number * 0.6
+            while (now_s := time.monotonic() - began_s) < seconds:
+                at = sent % len(speech)
+                piece = speech[at : at + _CHUNK]
+                sent += len(piece)
+                await client.send_audio(piece)
+                if now_s >= next_cut_s:
+                    next_cut_s += 4
+                    cuts += 1
+                    proxy.cut()
+                await asyncio.sleep(max(0.0, began_s + sent / SAMPLE_RATE - time.monotonic()))
+            await client.stop()
+            await reader
+            return client.lost_samples, len(client.transcript.words)
+
+    ended = await asyncio.gather(*(one(number) for number in range(6)))
+    return {
+        "sessions": 6,
+        "cuts": cuts,
+        "lost_samples": sum(lost for lost, _ in ended),
+        "words": sum(words for _, words in ended),
+        "seconds": seconds,
+    }
+
+
+async def _read(client: Client) -> None:
+    async for _ in client:
+        pass
+
+
+async def campaign(server: Server, target: Target, speech: Floats) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    async with beside(target.url, speech):
+        await asyncio.sleep(5)  # caches fill
+    for name, attack in ATTACKS.items():
+        before_mb = server.rss_mb
+        async with beside(target.url, speech) as healthy:
+            began_s = time.monotonic()
+            told = await attack(target)
+            seconds = time.monotonic() - began_s
+            await asyncio.sleep(1.5)
+        lag = percentiles(healthy.lags_ms)
+        row = {
+            "attack": name,
+            **told,
+            "seconds": round(seconds, 1),
+            "healthy_lag_p95_ms": round(lag["p95"], 1),
+            "healthy_lost_samples": healthy.lost_samples,
+            "memory_growth_mb": round(server.rss_mb - before_mb, 1),
+            "alive": server.alive,
+        }
+        typer.echo(row)
+        rows.append(row)
+    before_mb = server.rss_mb
+    told = await soak(target, speech, max(12.0, _SOAK_S * target.share))
+    row = {"attack": "cuts", **told, "memory_growth_mb": round(server.rss_mb - before_mb, 1)}
+    rows.append(row | {"alive": server.alive, "newcomer_slowest_s": await newcomer_s(target)})
+    typer.echo(rows[-1])
+    return rows
+
+
+def faults(rows: list[dict[str, Any]], log: str) -> list[str]:
+    """What the campaign should not have found."""
+    found = []
+    for row in rows:
+        name = row["attack"]
+        if not row["alive"]:
+            found.append(f"{name}: the server died")
+        if row.get("no_close_frame"):
+            found.append(f"{name}: {row['no_close_frame']} connections ended without a close frame")
+        if row.get("lost_samples") or row.get("healthy_lost_samples"):
+            found.append(f"{name}: audio was lost")
+        for what in ("newcomer_slowest_s", "slowest_s"):
+            if row.get(what, 0.0) > MAX_NEWCOMER_S:
+                found.append(f"{name}: {what} {row[what]:.1f}")
+        if row.get("healthy_lag_p95_ms", 0.0) > MAX_LAG_MS:
+            found.append(f"{name}: lag p95 {row['healthy_lag_p95_ms']:.0f} ms")
+        if row["memory_growth_mb"] > MAX_GROWTH_MB:
+            found.append(f"{name}: memory grew by {row['memory_growth_mb']} MB")
+    tracebacks = log.count("Traceback (most recent call last)")
+    if tracebacks:
+        found.append(f"{tracebacks} tracebacks in the log")
+    return found
+
+
+def main(
+    share: Annotated[float, typer.Option(min=0.001, max=1.0, help="Of every attack.")] = 1.0,
+    seed: SeedOption = 0,
+    out: OutOption = RESULTS,
+) -> None:
+    clips = [read_samples(clip.path) for clip in bundled_speech()]
+    pause = np.zeros(SAMPLE_RATE, np.float32)
+    speech = np.concatenate([part for clip in clips for part in (clip, pause)])
+    with tempfile.NamedTemporaryFile(suffix=".log") as log:
+        port = _free_port()
+        options = ["--wyoming-port", str(port), "--max-sessions", "16"]
+        server = Server(log, options)
+        try:
+            target = Target(server.url, port, share, seed)
+            rows = asyncio.run(campaign(server, target, speech))
+        finally:
+            code = server.stop()
+        text = Path(log.name).read_text(encoding="utf-8", errors="replace")
+    found = faults(rows, text)
+    results = {"attacks": rows, "faults": found, "log_lines": text.count("\n"), "exit_code": code}
+    document = {
+        "command": f"python -m tests.campaign.campaign --share {share:g} --seed {seed}",
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": machine(),
+        "versions": versions(),
+        "results": results,
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "campaign.log").write_text(text, encoding="utf-8")
+    (out / "campaign.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    for fault in found:
+        typer.echo(f"FAULT {fault}")
+    raise typer.Exit(bool(found))
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return int(taken.getsockname()[1])
+
+
+app = run(main)
+
+if __name__ == "__main__":
+    app()
