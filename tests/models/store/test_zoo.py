@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import huggingface_hub
 import pytest
+from filelock import FileLock
 
 from streamer.models.errors import ModelCacheError, ModelCorruptError, ModelMissingError
 from streamer.models.store.catalog import CATALOG, ModelEntry, ModelFile, PackagedFile
@@ -183,6 +185,63 @@ def test_derived_is_built_once_a_version(zoo: Zoo) -> None:
     assert len(built) == 1
     assert zoo.derived("toy", build, "2") != first
     assert len(built) == 2
+
+
+def damage_in_place(file: Path, *, keep_time: bool = False) -> None:
+    """Other bytes, the same size."""
+    status = file.stat()
+    file.write_bytes(bytes(byte ^ 0xFF for byte in file.read_bytes()))
+    if keep_time:
+        os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def build_graph(folder: Path) -> None:
+    (folder / "graph.onnx").write_bytes(b"graph")
+
+
+def test_a_damaged_file_is_found_and_built_again(
+    zoo: Zoo, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = zoo.derived("toy", build_graph, "1") / "graph.onnx"
+    damage_in_place(file)
+    assert [status.state for status in zoo.verify_derived()] == [FileState.CORRUPT]
+    assert (zoo.derived("toy", build_graph, "1") / "graph.onnx").read_bytes() == b"graph"
+    assert [r.getMessage() for r in caplog.records] == [
+        "graph.onnx in the cache is damaged; toy is built again"
+    ]
+    assert [status.state for status in zoo.verify_derived()] == [FileState.OK]
+
+
+def test_verifying_believes_no_time_stamp(zoo: Zoo) -> None:
+    folder = zoo.derived("toy", build_graph, "1")
+    damage_in_place(folder / "graph.onnx", keep_time=True)
+    (status,) = zoo.verify_derived()
+    assert (status.state, status.file) == (FileState.CORRUPT, f"{folder.name}/graph.onnx")
+
+
+def test_a_copied_cache_is_as_good(zoo: Zoo, tmp_path: Path) -> None:
+    folder = zoo.derived("toy", build_graph, "1")
+    os.utime(folder / "graph.onnx", ns=(1, 1))
+    assert zoo.derived("toy", lambda folder: pytest.fail("built again"), "1") == folder
+
+
+def test_what_is_there_is_used_without_writing_anything(zoo: Zoo) -> None:
+    zoo.derived("toy", build_graph, "1")
+    before = {path: path.stat().st_mtime_ns for path in zoo.cache_dir.rglob("*")}
+    zoo.derived("toy", build_graph, "1")
+    zoo.verify_derived()
+    assert {path: path.stat().st_mtime_ns for path in zoo.cache_dir.rglob("*")} == before
+
+
+def test_half_made_folders_are_removed_unless_somebody_is_at_them(zoo: Zoo) -> None:
+    folder = zoo.derived("toy", build_graph, "1")
+    abandoned, wanted = (folder.with_name(f"{name}.building") for name in ("a", "b"))
+    for half_made in (abandoned, wanted):
+        half_made.mkdir()
+    with FileLock(folder.with_name(".b.lock")):
+        zoo.verify_derived()
+    assert not abandoned.exists()
+    assert wanted.exists()
 
 
 def test_derived_is_rebuilt_when_a_file_was_cut_short(zoo: Zoo) -> None:
