@@ -16,7 +16,7 @@ def load_emotion_model(name: str, zoo: Zoo, *, device: str = "cpu") -> EmotionMo
 
     Args:
         name: `emotion` for the project's own; a folder, with an `emotion.onnx` of the recipe or
-            a model of the transformers library; or `hub:owner/repository` for the latter.
+            a model of the transformers library; or `hub:owner/repository@commit` for the latter.
         zoo: where the project's own is found.
         device: "cpu" or "cuda".
 

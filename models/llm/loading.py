@@ -36,7 +36,7 @@ def load_llm(
     Args:
         name: `gemma-3-270m` for the project's own, which is converted into the cache the first
             time (a minute); a folder, with its graphs or any causal language model of the
-            transformers library; or `hub:owner/repository` for the latter.
+            transformers library; or `hub:owner/repository@commit` for the latter.
         zoo: where the project's own is found.
         threads: CPU threads that one pass may use.
         device: "cpu" or "cuda".

@@ -1,4 +1,8 @@
-"""Fetching files from a model hub: only ever for names that ask for it."""
+"""Fetching files from a model hub: only ever for names that ask for it, and name the revision.
+
+A repository without a revision is whatever its owner puts there tomorrow. Only weights as
+safetensors are fetched, which cannot carry code.
+"""
 
 from __future__ import annotations
 
@@ -10,32 +14,48 @@ from streamer.models.errors import ModelMissingError
 
 
 def fetch_from_hub(repository: str, file: str) -> Path:
-    """Fetch, or find in the hub's own cache, one file of a hub repository.
+    """Fetch, or find in the hub's own cache, one file of `owner/name@revision`.
 
     Raises:
-        ModelMissingError: the hub or the file cannot be reached.
+        ModelMissingError: no revision is named, or the hub or the file cannot be reached.
     """
     # Imported late: the hub's client is slow to load and most runs never need it.
     from huggingface_hub import hf_hub_download
 
+    repository, revision = _pinned(repository)
     with _unreachable(f"{file} of {repository}"):
-        return Path(hf_hub_download(repository, file))
+        return Path(hf_hub_download(repository, file, revision=revision))
 
 
 def fetch_folder_from_hub(repository: str) -> Path:
-    """Fetch, or find in the hub's own cache, the configuration and the weights of a repository.
+    """Fetch, or find in the hub's own cache, configuration and weights of `owner/name@revision`.
 
     Raises:
-        ModelMissingError: the hub or the repository cannot be reached.
+        ModelMissingError: no revision is named, the hub or the repository cannot be reached, or
+            it has no weights as safetensors.
     """
     from huggingface_hub import snapshot_download
 
+    repository, revision = _pinned(repository)
+    patterns = ["*.json", "*.jinja", "*.txt", "*.safetensors"]
     with _unreachable(repository):
-        patterns = ["*.json", "*.jinja", "*.txt", "*.safetensors"]
-        folder = Path(snapshot_download(repository, allow_patterns=patterns))
-        if not any(folder.glob("*.safetensors")):
-            snapshot_download(repository, allow_patterns=["*.bin"])
-        return folder
+        folder = Path(snapshot_download(repository, revision=revision, allow_patterns=patterns))
+    if not any(folder.glob("*.safetensors")):
+        raise ModelMissingError(
+            f"{repository} has no weights as safetensors, and others may carry code; convert it, "
+            "and give its folder instead of the name"
+        )
+    return folder
+
+
+def _pinned(name: str) -> tuple[str, str]:
+    repository, _, revision = name.partition("@")
+    if not revision:
+        raise ModelMissingError(
+            f"name the revision too, hub:{repository}@COMMIT: without it you get whatever is put "
+            "there tomorrow; the repository's page lists its commits"
+        )
+    return repository, revision
 
 
 @contextmanager

@@ -1,8 +1,9 @@
 """From a model's name to its files, verified.
 
 Where a file comes from, in this order: the installed package that ships it, a local folder
-(`STREAMER_MODELS/<model>/<file>`), and only for names that say so (`hub:owner/repository`), a
-model hub. Nothing else touches the network. A name that is a folder is used as it stands.
+(`STREAMER_MODELS/<model>/<file>`), and only for names that say so
+(`hub:owner/repository@commit`), a model hub. Nothing else touches the network. A name that is a
+folder is used as it stands.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib.util
-import json
+import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -20,17 +21,20 @@ from pathlib import Path
 from typing import Final
 
 import platformdirs
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from streamer.models.errors import ModelCacheError, ModelCorruptError, ModelMissingError
 from streamer.models.store.catalog import CATALOG, ModelEntry, ModelFile, PackagedFile
 from streamer.models.store.checksum import StampStore, blocks, sha256_of
+from streamer.models.store.derived import damage, is_sealed, seal
 from streamer.models.store.hub import fetch_folder_from_hub, fetch_from_hub
+
+logger = logging.getLogger(__name__)
 
 CACHE_VARIABLE: Final = "STREAMER_CACHE"
 MODELS_VARIABLE: Final = "STREAMER_MODELS"
 HUB_PREFIX: Final = "hub:"
-_CONTENTS: Final = "contents.json"
+_BUILDING: Final = ".building"
 
 
 class FileState(StrEnum):
@@ -91,7 +95,7 @@ class Zoo:
             known = ", ".join(self._catalog)
             raise ModelMissingError(
                 f"there is no model {name!r}; choose from {known}, a folder, "
-                f"or {HUB_PREFIX}owner/repository"
+                f"or {HUB_PREFIX}owner/repository@commit"
             ) from None
 
     def path(self, name: str, file: str) -> Path:
@@ -170,7 +174,8 @@ class Zoo:
 
         It is built beside its final place and moved there when complete, so that nobody sees
         half of it; a second process waits for the first. A new `version`, or other checksums
-        of the model, give another folder.
+        of the model, give another folder. Its files carry checksums; one that is damaged makes
+        the folder be built again.
 
         Raises:
             ModelMissingError: no model has this name.
@@ -179,25 +184,47 @@ class Zoo:
         checksums = [file.sha256 for file in self.entry(name).files]
         key = hashlib.sha256("\n".join([name, version, *checksums]).encode()).hexdigest()[:16]
         target = self._cache_dir / "derived" / f"{name}-{key}"
-        if _is_complete(target):
+        if is_sealed(target) and damage(target) is None:
             return target
         with self._locked(target):
-            if _is_complete(target):
-                return target
-            building = target.with_name(f".{target.name}.building")
+            if is_sealed(target):
+                damaged = damage(target)
+                if damaged is None:
+                    return target
+                logger.warning("%s in the cache is damaged; %s is built again", damaged, name)
+            building = target.with_name(f"{target.name}{_BUILDING}")
             for leftover in (building, target):
                 shutil.rmtree(leftover, ignore_errors=True)
             try:
                 building.mkdir()
                 build(building)
-                sizes = {item.name: item.stat().st_size for item in building.iterdir()}
-                (building / _CONTENTS).write_text(json.dumps(sizes))
+                seal(building)
                 building.rename(target)
             except OSError as error:
                 raise _unwritable(self._cache_dir, error) from error
             finally:
                 shutil.rmtree(building, ignore_errors=True)
         return target
+
+    def verify_derived(self) -> tuple[FileStatus, ...]:
+        """Hash every file that was built into the cache anew. A damaged one is built again when
+        it is wanted next. What was left half-made is removed."""
+        found = []
+        for folder in sorted((self._cache_dir / "derived").glob("*/")):
+            if folder.name.endswith(_BUILDING):
+                self._remove_abandoned(folder)
+                continue
+            damaged = damage(folder, thorough=True)
+            state = FileState.OK if damaged is None else FileState.CORRUPT
+            file = folder.name if damaged is None else f"{folder.name}/{damaged}"
+            found.append(FileStatus(file, state, folder, ""))
+        return tuple(found)
+
+    def _remove_abandoned(self, building: Path) -> None:
+        """Unless somebody is at it."""
+        target = building.with_name(building.name.removesuffix(_BUILDING))
+        with contextlib.suppress(Timeout, OSError), FileLock(_lock_path(target), timeout=0):
+            shutil.rmtree(building, ignore_errors=True)
 
     def _find(self, name: str, file: str) -> tuple[ModelEntry, ModelFile]:
         entry = self.entry(name)
@@ -231,7 +258,7 @@ class Zoo:
     @contextlib.contextmanager
     def _locked(self, target: Path) -> Iterator[None]:
         """Hold the lock beside `target`, in a folder that exists."""
-        lock = FileLock(target.with_name(f".{target.name}.lock"))
+        lock = FileLock(_lock_path(target))
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             lock.acquire()
@@ -262,13 +289,8 @@ def _packaged(part: PackagedFile) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
-def _is_complete(folder: Path) -> bool:
-    """Whether a derived folder is there with all its files at their full size."""
-    try:
-        sizes: dict[str, int] = json.loads((folder / _CONTENTS).read_text())
-        return all((folder / name).stat().st_size == size for name, size in sizes.items())
-    except (OSError, ValueError):
-        return False
+def _lock_path(target: Path) -> Path:
+    return target.with_name(f".{target.name}.lock")
 
 
 def _existing(path: Path, advice: str) -> Path:

@@ -59,6 +59,12 @@ def verify(
             if status.state is not FileState.OK:
                 complain(f"{model}: {status.file} is {status.state.value}; {advice}")
                 wrong += 1
+    if name is None:
+        for status in zoo.verify_derived():
+            _print_status("cache", status, as_json=as_json)
+            if status.state is not FileState.OK:
+                complain(f"cache: {status.file} is damaged; it is built again when it is needed")
+                wrong += 1
     if wrong:
         raise typer.Exit(1)
 

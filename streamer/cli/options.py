@@ -38,8 +38,8 @@ SpeechModelOption = Annotated[
     str,
     typer.Option(
         envvar="STREAMER_SPEECH_MODEL",
-        help="What recognizes speech: a folder, or hub:OWNER/REPOSITORY, with a speech model of "
-        "the transformers library. For people with a GPU.",
+        help="What recognizes speech: a folder, or hub:OWNER/REPOSITORY@COMMIT, with a speech "
+        "model of the transformers library. For people with a GPU.",
         metavar="NAME",
     ),
 ]
@@ -47,8 +47,8 @@ LlmModelOption = Annotated[
     str,
     typer.Option(
         envvar="STREAMER_LLM_MODEL",
-        help="The language model: a folder, or hub:OWNER/REPOSITORY, with a causal language model "
-        "of the transformers library.",
+        help="The language model: a folder, or hub:OWNER/REPOSITORY@COMMIT, with a causal "
+        "language model of the transformers library.",
         metavar="NAME",
     ),
 ]
@@ -66,7 +66,7 @@ EmotionModelOption = Annotated[
     str,
     typer.Option(
         envvar="STREAMER_EMOTION_MODEL",
-        help="What tells the emotion: a folder, or hub:OWNER/REPOSITORY, with an "
+        help="What tells the emotion: a folder, or hub:OWNER/REPOSITORY@COMMIT, with an "
         "audio-classification model of the transformers library.",
         metavar="NAME",
     ),

