@@ -36,6 +36,7 @@ class Stream:
         expected = HotWords(hot_words, models.tokenizer)
         self.segment = StreamingDecoder(models, self.options, START, expected, fusion)
         self.committed: list[RecognizedWord] = []
+        self.commit_points: list[int] = []
         self.longest_window = 0
 
     def hops(self, samples: Floats) -> Iterator[int]:
@@ -73,6 +74,7 @@ class Stream:
             committed = self.segment.commit_by_agreement(end)
             guard = self.options.agreement.guard_ms
         elif self.segment.at_commit_point(end):
+            self.commit_points.append(end)
             committed = self.segment.commit_by_fusion(audio, end)
             guard = self.options.fused.guard_ms
         else:

@@ -95,6 +95,24 @@ def test_a_loop_is_never_committed_and_its_draft_is_dropped() -> None:
     assert "w15" not in words
 
 
+def test_at_the_end_what_stands_before_a_loop_is_committed() -> None:
+    stream = Stream(tone_models(ToneDecoder(loops_on=15)))
+    samples = tones([10, 11, 12, 13, 14, 15])
+    for _ in stream.hops(samples):
+        pass
+    stream.pause(samples, START + len(samples))
+    assert [word.text for word in stream.committed] == ["w10", "w11"]  # a pause may not be the end
+    stream.take(stream.segment.finish())
+    assert " ".join(word.text for word in stream.committed) == text([10, 11, 12, 13, 14, 15])
+
+
+def test_a_draft_that_ran_out_of_tokens_is_dropped() -> None:
+    stream = Stream(tone_models(), DecoderOptions(tokens_per_second=0.0, spare_tokens=3))
+    for end in stream.hops(tones(list(range(10, 16)))):
+        fits = end - START <= 3 * (WORD_SAMPLES + GAP_SAMPLES)  # until a fourth word begins
+        assert bool(stream.segment.tentative) == fits
+
+
 def test_a_word_that_never_settles_is_committed_when_it_is_old() -> None:
     class Fickle(ToneDecoder):
         """Changes its mind about word 12 at every look."""

@@ -2,12 +2,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from streamer.decoding.fused_commit import FusedOptions
+from streamer.audio.arrays import Floats
+from streamer.decoding.agreement import AgreementOptions, TentativeWord
+from streamer.decoding.draft import Prefix, Token
+from streamer.decoding.fused_commit import FusedOptions, FusedRule, OpenWindow
+from streamer.decoding.hot_words import HotWords
+from streamer.decoding.speech import SpeechModels
 from streamer.decoding.streaming_decoder import DecoderOptions
+from streamer.decoding.words import RecognizedWord
 from streamer.models.fusion.score import Candidate, Terms
 from tests.speech_fakes import (
     GAP_SAMPLES,
@@ -17,7 +24,54 @@ from tests.speech_fakes import (
     text,
     tone_models,
 )
+from tests.speech_models import attend
 from tests.streamer.decoding.segments import HOP, START, Stream, tones
+
+
+def rule(options: FusedOptions) -> tuple[FusedRule, SpeechModels]:
+    models = tone_models()
+    hot_words = HotWords((), models.tokenizer)
+    return FusedRule(models, PreferringFusion(""), hot_words, options, START), models
+
+
+def window(models: SpeechModels, samples: Floats) -> OpenWindow:
+    """Nothing of it is committed."""
+    end = START + len(samples)
+    audio = attend(models, samples)
+    return OpenWindow(audio, Prefix(), models.tokenizer, START, end, START, 20)
+
+
+def standing(n_words: int) -> list[TentativeWord]:
+    """Words that have stood from the segment's start."""
+    word = RecognizedWord("w10", (Token(10, 0, -0.1),), START, START)
+    return [TentativeWord(word, START)] * n_words
+
+
+def test_it_decides_when_the_drafts_agree_on_something_and_not_too_often() -> None:
+    made, models = rule(FusedOptions(every_ms=1_000, guard_ms=100))
+    agreement = AgreementOptions(agree_ms=0)
+    samples = tones([10, 11, 12])
+    later = START + len(samples)
+    assert later >= START + 16_000
+    assert [made.is_due(standing(2), START + 16 * ms, agreement) for ms in (999, 1_000)] == [
+        False,
+        True,
+    ]
+    assert not made.is_due(standing(1), later, agreement)  # the last word is never agreed on
+    made.decide(window(models, samples))
+    assert [made.is_due(standing(2), later + 16 * ms, agreement) for ms in (999, 1_000)] == [
+        False,
+        True,
+    ]
+
+
+def test_a_word_that_nothing_follows_is_shown_but_not_chosen() -> None:
+    made, models = rule(FusedOptions(guard_ms=100))
+    for said, chosen in (([10], 0), ([10, 11], 1)):
+        decision = made.decide(window(models, tones(said)))
+        assert decision is not None
+        assert [word.text for word in decision.words] == text(said).split()
+        assert (decision.n_chosen, decision.n_committed) == (chosen, chosen)
 
 
 def test_the_llm_chooses_among_what_the_acoustics_leave_open() -> None:
@@ -119,4 +173,33 @@ def test_without_any_finished_hypothesis_the_draft_decides() -> None:
     fusion = PreferringFusion("")
     stream = Stream(tone_models(ToneDecoder(loops_on=20)), fusion=fusion)
     heard = stream.listen(tones([10, 11, 12, 13, 20, 30, 31, 32, 33])).split()
-    assert heard.count("w20") <= 1
+    assert heard == text([10, 11, 12, 13, 20]).split()
+    assert fusion.asked == []
+
+
+def test_between_commit_points_nothing_is_decided() -> None:
+    stream = Stream(tone_models(), fusion=PreferringFusion(""))
+    for _ in stream.hops(tones(list(range(10, 20)))):
+        pass
+    assert len(stream.commit_points) > 1
+    assert min(b - a for a, b in pairwise([START, *stream.commit_points])) >= 750 * 16
+
+
+def test_a_draft_that_loops_is_dropped_without_waiting_for_a_commit_point() -> None:
+    stream = Stream(tone_models(ToneDecoder(loops_on=10)), fusion=PreferringFusion(""))
+    ends = list(stream.hops(tones([10, 11, 12])))
+    assert stream.commit_points == ends  # it loops from the first step on
+    assert stream.segment.tentative == ()
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_at_the_end_the_llm_decides_if_it_has_a_say(fused: bool) -> None:
+    fusion = PreferringFusion("w31")
+    stream = Stream(tone_models(ToneDecoder(rivals={30: {31: 9.0}})), fusion=fusion)
+    samples = tones([10, 20, 30])
+    audio = attend(stream.models, samples)
+    stream.segment.decode_end(audio, START + len(samples), fused=fused)
+    words = [word.text for word in stream.segment.finish()]
+    assert words == ["w10", "w20", "w31" if fused else "w30"]
+    assert bool(fusion.asked) == fused
+    assert fusion.appended == [" ".join(words)]

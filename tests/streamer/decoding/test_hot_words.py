@@ -63,4 +63,5 @@ def test_the_most_similar_are_proposed_first(tokenizer: Tokenizer) -> None:
 def test_terms_are_counted_whole_without_case_and_marks(tokenizer: Tokenizer) -> None:
     hot_words = HotWords(["Ada Lovelace", "Kyiv"], tokenizer)
     assert hot_words.count("ADA lovelace, of kyiv. Kyivan Ada") == 2
+    assert hot_words.count("I met Ada Lovelace") == 1
     assert not HotWords(["", "?"], tokenizer)

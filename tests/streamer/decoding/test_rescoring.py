@@ -58,6 +58,8 @@ def test_the_sum_decides_the_order() -> None:
     said = {"the see": -1.0, "the sea": -2.0, "a sea": -3.0}
     assert texts(ranked(said)) == ["the see", "the sea", "a sea"]
     assert texts(ranked(said, {"the sea": 3.0})) == ["the sea", "the see", "a sea"]
+    del said["a sea"]
+    assert texts(ranked(said, {"the sea": 3.0})) == ["the sea", "the see"]
 
 
 def test_what_is_too_new_is_summed_over() -> None:
@@ -91,7 +93,7 @@ def test_the_unlikely_is_left_out_but_for_what_is_expected() -> None:
 
 def test_a_word_is_explained_by_its_best_rival() -> None:
     said = {"the sea was calm": -1.0, "the see was calm": -2.0, "the cee was": -3.0}
-    choices = ranked(said, {"the sea was calm": 0.5}, terms=["calm"])
+    choices = ranked(said, {"the sea was calm": 0.75, "the see was calm": 0.25}, terms=["calm"])
     the, sea, was, calm = explained(choices)
     assert the.decision is was.decision is calm.decision is None
     assert sea.decision is not None
@@ -99,6 +101,13 @@ def test_a_word_is_explained_by_its_best_rival() -> None:
     assert sea.decision.hot_words == 0.0  # both have it
     (shorter,) = [c for c in choices if len(c.words) == 3]
     assert explained([choices[0], shorter])[1].decision is not None
+
+
+def test_a_rival_may_end_sooner_or_later() -> None:
+    the, sea = explained(ranked({"the sea": -1.0, "the": -2.0, "the sea was": -3.0}))
+    assert the.decision is None
+    assert sea.decision is not None
+    assert (sea.decision.rival, sea.decision.audio) == ("", 1.0)
 
 
 def test_alone_or_silent_there_is_nothing_to_explain() -> None:

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from streamer.audio.arrays import Floats
+from streamer.decoding.agreement import AgreementOptions
 from streamer.decoding.speech import SpeechModels
 from streamer.decoding.streaming_decoder import DecoderOptions
+from streamer.models.moonshine.tokenizer import FRAME_SAMPLES
 from streamer.transcript.wer import word_errors
 from tests.speech_fakes import (
     GAP_SAMPLES,
@@ -36,8 +38,9 @@ def test_the_window_stays_bounded_and_is_cut_between_words() -> None:
     for end in stream.hops(samples):
         ends.setdefault(stream.segment.window_start, end)
     assert len(ends) > 10
-    # The step that cuts leaves what it has to.
-    assert min(end - start for start, end in list(ends.items())[1:]) >= 2_000 * 16
+    # The step that cuts leaves what it has to, and of pauses of one length takes the last.
+    left = [end - start for start, end in list(ends.items())[1:]]
+    assert 2_000 * 16 <= min(left) <= max(left) < 2_000 * 16 + WORD_SAMPLES + GAP_SAMPLES
     assert stream.longest_window <= 6_000 * 16 + HOP
     # Where a word was cut off at the window's start it would have been guessed at.
     stream.decode_end(samples, START + len(samples))
@@ -53,6 +56,24 @@ def test_a_cut_is_made_at_the_longest_pause() -> None:
         if stream.segment.window_start > START:
             break
     assert pause - GAP_SAMPLES <= stream.segment.window_start - START <= pause + 8_000
+
+
+def test_sound_without_words_is_cut_once_it_is_longer_than_words_stay_open() -> None:
+    class Deaf(ToneDecoder):
+        def words_in(self, sound: Floats) -> list[tuple[int, int]]:
+            return []
+
+    agreement = AgreementOptions(max_open_ms=1_000)
+    options = DecoderOptions(max_window_ms=3_000, kept_window_ms=500, agreement=agreement)
+    stream = Stream(tone_models(Deaf()), options)
+    for end in stream.hops(tones(list(range(10, 30)))):
+        if stream.segment.window_start > START:
+            assert 4_000 * 16 < end - START <= 4_000 * 16 + HOP
+            assert 500 * 16 <= end - stream.segment.window_start < 500 * 16 + FRAME_SAMPLES
+            assert stream.segment.committed_end == end - 500 * 16
+            break
+    else:
+        pytest.fail("the window was never cut")
 
 
 @pytest.mark.parametrize("fused", [False, True])
@@ -84,6 +105,14 @@ def test_a_newest_word_that_is_only_guessed_is_not_shown_until_it_stands_a_while
     assert first_seen["w13"] - (begins - WORD_SAMPLES - GAP_SAMPLES) < WORD_SAMPLES + HOP
     assert first_seen["w14"] - begins >= 400 * 16
     assert first_seen["w14"] <= first_seen["w16"]  # a likely word behind it shows it
+
+
+def test_a_pause_behind_one_word_commits_nothing() -> None:
+    stream = Stream(tone_models())
+    samples = tones([10])
+    stream.pause(samples, START + len(samples))
+    assert stream.committed == []
+    assert [word.text for word in stream.segment.tentative] == ["w10"]
 
 
 def test_speech_may_go_on_after_a_pause() -> None:

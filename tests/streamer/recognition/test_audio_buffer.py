@@ -39,6 +39,7 @@ def test_a_hole_is_silence_and_counted_but_not_twice() -> None:
     assert buffer.skip(250, "gap") == [AudioLost(40, 250, "gap"), AudioLost(0, 40, "overrun")]
     assert (buffer.lost_samples, buffer.end) == (290, 290)
     assert not buffer.read(200, 290).any()
+    assert buffer.claim_behind_loss(0, FRAME) == 190
 
 
 def test_a_step_goes_on_behind_the_loss_in_whole_frames() -> None:

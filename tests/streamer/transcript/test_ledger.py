@@ -80,6 +80,10 @@ def test_segments_do_not_nest_or_overlap() -> None:
     with pytest.raises(LedgerError, match="before its words"):
         ledger.close(-1, None)
     ledger.close(20, None)
+    ledger.open(20)
+    with pytest.raises(LedgerError, match="before its words"):
+        ledger.close(19, None)
+    ledger.close(20, None)
     with pytest.raises(LedgerError, match="previous one ended"):
         ledger.open(19)
 
@@ -94,7 +98,9 @@ def test_committed_words_do_not_run_backwards() -> None:
     ledger.commit([word("a", 110, 120)])
     with pytest.raises(LedgerError, match="backwards"):
         ledger.commit([word("b", 109, 130)])
-    assert [w.text for w in ledger.words] == ["a"]
+    ledger.commit([word("c", 110, 110)])
+    assert [w.text for w in ledger.words] == ["a", "c"]
+    ledger.close(110, None)
 
 
 operations = st.lists(
