@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from urllib.parse import quote
 
 import pytest
 
+from streamer.app import ServerOptions
 from streamer.protocol.messages import (
     DecoderEvent,
     EmotionEvent,
@@ -15,9 +17,10 @@ from streamer.protocol.messages import (
     WireEmotion,
 )
 from tests.browser.chromium import Page
-from tests.browser.page_state import COMMITTED, IDLE, NOTICES, TENTATIVE, start, stop
+from tests.browser.page_state import COMMITTED, IDLE, LIVE, NOTICES, TENTATIVE, start, stop
 from tests.browser.scripted_server import ScriptedSession, scripted
 from tests.browser.scripts import HAPPY, captions_of_two_segments, final, heartbeat, update
+from tests.serving import ServerThread
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -205,3 +208,20 @@ async def test_clear_can_be_undone(page: Page) -> None:
         assert await page.evaluate(COMMITTED) == ""
         await page.click(".notice button")
         assert await page.evaluate(COMMITTED) == "The sun shot out no <air>"
+
+
+@pytest.mark.parametrize(
+    ("token", "shown"),
+    [
+        ("8q+/Zm9vL2Jhcis9PQ==", "8q+/Zm9vL2Jhcis9PQ=="),  # of openssl, pasted as it is
+        ("8q+/Zm9vL2Jhcis9PQ==", quote("8q+/Zm9vL2Jhcis9PQ==", safe="")),
+        ('a b, "c"; d&e#f%2B\\', quote('a b, "c"; d&e#f%2B\\', safe="")),
+    ],
+)
+async def test_the_page_shows_any_token(page: Page, token: str, shown: str) -> None:
+    with ServerThread(ServerOptions(token=token)) as server:
+        await page.goto(f"{server.http_url}?token={shown}")
+        await page.click("#toggle")
+        await page.wait_for(LIVE)
+        await page.wait_for("document.querySelector('.word')?.textContent === 'w0'")
+        await stop(page)
