@@ -88,6 +88,38 @@ def test_segments_do_not_nest_or_overlap() -> None:
         ledger.open(19)
 
 
+def test_order_is_held_against_the_last_committed_word() -> None:
+    ledger = Ledger()
+    ledger.open(0)
+    ledger.commit([word("a", 0, 10), word("b", 50, 60)])
+    with pytest.raises(LedgerError, match="backwards"):
+        ledger.commit([word("c", 40, 70)])
+    with pytest.raises(LedgerError, match="before its words"):
+        ledger.close(49, None)
+    assert ledger.close(50, None).text == "a b"
+
+
+def test_words_and_segments_may_begin_together_and_have_no_length() -> None:
+    ledger = Ledger()
+    ledger.open(0)
+    assert ledger.close(0, None).words == ()  # breath that was no speech
+    ledger.open(0)
+    ledger.commit([word("a", 0, 0), word("b", 0, 5)])
+    ledger.commit([word("c", 0, 0)])
+    segment = ledger.close(7, None)
+    assert [(w.start_sample, w.end_sample) for w in segment.words] == [(0, 0), (0, 5), (0, 0)]
+    assert ledger.open(7).start_sample == 7
+
+
+def test_a_segment_is_final_when_it_is_closed_and_not_before() -> None:
+    ledger = Ledger()
+    assert not ledger.open(3).final
+    with pytest.raises(LedgerError, match="before its words"):
+        ledger.close(2, None)
+    with pytest.raises(LedgerError, match="previous one ended"):
+        Ledger().open(-1)
+
+
 def test_committed_words_do_not_run_backwards() -> None:
     ledger = Ledger()
     ledger.open(100)
