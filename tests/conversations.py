@@ -22,9 +22,9 @@ from streamer.hosting.options import ServerOptions
 from streamer.recognition.contract import RecognizerFactory
 from streamer.runtime.metrics import ServerMetrics
 from streamer.server.connection import Connection
+from streamer.session.limits import SessionLimits
 from streamer.session.places import Places
 from streamer.session.runner import SessionRunner
-from streamer.session.session import SessionLimits
 from tests.serving import session_registry
 from tests.sockets import GONE, FakeSocket
 

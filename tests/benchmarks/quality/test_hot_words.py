@@ -14,7 +14,7 @@ from benchmarks.quality.hot_words import (
     summarize,
     tasks,
 )
-from streamer.models.llm.contract import Ask
+from streamer.models.llm.contract import LlmRequest
 from streamer.transcript.wer import WordErrors
 
 
@@ -24,7 +24,7 @@ class CapitalScorer:
     def context(self, text: str) -> str:
         return text
 
-    def score(self, asked: Sequence[Ask]) -> list[list[float]]:
+    def score(self, asked: Sequence[LlmRequest]) -> list[list[float]]:
         return [[float(text.strip() in ("Kyiv", "tide")) for text in ask.texts] for ask in asked]
 
 

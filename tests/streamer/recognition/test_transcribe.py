@@ -40,7 +40,7 @@ class FakeRecognizer:
     def due(self) -> bool:
         return self.received_samples - self.processed_samples >= HOP
 
-    def step(self) -> Iterator[SessionEvent]:
+    def step(self, *, thorough: bool = False) -> Iterator[SessionEvent]:
         self.calls.append("step")
         start = self.processed_samples
         self.processed_samples += HOP
@@ -49,7 +49,7 @@ class FakeRecognizer:
         self.ledger.commit([FakeWord(f"word{start // HOP}", start, start + 4_000, 0.987654)])
         yield StepDone(start // HOP, self.processed_samples, 0, {"encode": 10.0 + start / HOP})
 
-    def finalize(self) -> Iterator[SessionEvent]:
+    def finalize(self, cause: str = "finalize") -> Iterator[SessionEvent]:
         self.calls.append("finalize")
         if self.ledger.open_segment is not None:
             yield SegmentClosed(self.ledger.close(self.received_samples, self._emotion))
