@@ -7,7 +7,7 @@ SHELL := /bin/bash
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types agents typescript proxies system-packages clean
+.PHONY: help install demo test test-fast campaign lint types agents typescript proxies system-packages clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -19,6 +19,14 @@ demo: $(VENV)/installed  ## Caption bundled speech live, in this terminal
 
 test: $(VENV)/installed-test system-packages typescript proxies lint types  ## Style, types, tests, coverage
 	$(BIN)/pytest --cov --cov-report=term:skip-covered --durations=10
+
+test-fast: $(VENV)/installed-test  ## Style, types, and what runs in two minutes: before a commit
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+	$(BIN)/pytest -q -m "not slow" --hypothesis-profile=fast \
+	  tests/streamer tests/models tests/clients tests/test_architecture.py tests/test_protocol_document.py
+
+campaign: $(VENV)/installed-test  ## Attack a running server on this machine, half an hour at most
+	$(BIN)/python -m tests.campaign.campaign
 
 lint: $(VENV)/installed-test  ## Style only
 	$(BIN)/ruff check .

@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from streamer.recognition.engine import Engine
+
+settings.register_profile("fast", max_examples=10)
 
 ROOT = Path(__file__).parents[1]
 

@@ -39,6 +39,7 @@ def llm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_file_through_both(run: Run, clip: SpeechClip, speech_model: Path, llm: Path) -> None:
     options = ["--json", "--speech-model", speech_model, "--llm-model", llm, "--context", CONTEXT]
     result = run("transcribe", *options, clip.path)
@@ -50,6 +51,7 @@ def test_a_file_through_both(run: Run, clip: SpeechClip, speech_model: Path, llm
     assert all(0 <= w["start_s"] <= w["end_s"] <= told["duration_s"] for w in told["words"])
 
 
+@pytest.mark.slow
 def test_a_client_is_served_by_both(clip: SpeechClip, speech_model: Path, llm: Path) -> None:
     options = ["--speech-model", str(speech_model), "--llm-model", str(llm)]
     with local_server(options) as url:

@@ -90,7 +90,14 @@ class Listening:
         return self._model.draft(audio, prompt, given, guess, max_tokens)
 
 
-@pytest.fixture(scope="module", params=sorted(KINDS))
+# One kind tells most of what all of them tell.
+@pytest.fixture(
+    scope="module",
+    params=[
+        kind if kind == "moonshine" else pytest.param(kind, marks=pytest.mark.slow)
+        for kind in sorted(KINDS)
+    ],
+)
 def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> SpeechModel:
     folder = tmp_path_factory.mktemp(request.param)
     KINDS[request.param](folder)

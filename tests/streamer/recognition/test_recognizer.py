@@ -4,6 +4,7 @@ import itertools
 from concurrent.futures import Executor
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -167,6 +168,7 @@ def test_a_long_segment_is_split_behind_a_committed_word(lane: Executor) -> None
     assert all(s.emotion is not None and s.emotion.label == "happy" for s in segments)
 
 
+@pytest.mark.slow
 def test_a_decoder_that_never_settles_does_not_grow_the_window_without_end() -> None:
     encoder = ToneEncoder()
     models = tone_models(ToneDecoder(loops_on=10), encoder)
