@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from statistics import median
-from types import TracebackType
 
 from streamer.protocol.errors import ProtocolError, too_many_sessions
 from streamer.protocol.messages import ErrorCode
@@ -20,17 +19,6 @@ class Place:
 
     def release(self) -> None:
         self._places.give_back(self)
-
-    def __enter__(self) -> Place:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.release()
 
 
 class Places:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 import socket
-import struct
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, suppress
@@ -20,6 +19,8 @@ from streamer.client.backoff import ReconnectOptions
 from streamer.client.client import connect
 from streamer.protocol.messages import StartMessage
 from tests.campaign.malformed import Entrance, bad_query, entrances
+from tests.faults.raw import PING, TEXT, message
+from tests.faults.raw import open_websocket as open_raw_websocket
 
 _PATIENCE_S: Final = 30.0
 _MESSAGES_A_CONNECTION: Final = 40
@@ -184,12 +185,12 @@ async def ping_flood(target: Target) -> Mapping[str, float]:
     ended = time.monotonic() + max(2.0, 60 * target.share)
     sent = 0
     while time.monotonic() < ended:
-        raw = await asyncio.to_thread(_handshake, target)
+        raw = await asyncio.to_thread(open_raw_websocket, target.url)
         with raw:
             raw.settimeout(1.0)
             with suppress(OSError):
                 while time.monotonic() < ended:
-                    await asyncio.to_thread(raw.sendall, _frame(9, b"p" * 125) * 100)
+                    await asyncio.to_thread(raw.sendall, message(PING, b"p" * 125) * 100)
                     sent += 100
     return {"pings": sent}
 
@@ -199,9 +200,9 @@ async def slow_readers(target: Target) -> Mapping[str, float]:
     ended = time.monotonic() + max(2.0, 60 * target.share)
     sent = 0
     while time.monotonic() < ended:
-        with await asyncio.to_thread(_handshake, target) as raw:
+        with await asyncio.to_thread(open_raw_websocket, target.url) as raw:
             raw.settimeout(1.0)
-            start = _frame(1, b'{"type":"start"}')
+            start = message(TEXT, b'{"type":"start"}')
             with suppress(OSError):
                 raw.sendall(start)
                 while time.monotonic() < ended:
@@ -228,25 +229,6 @@ async def half_uploads(target: Target) -> Mapping[str, float]:
     finally:
         for one in sockets:
             one.close()
-
-
-def _handshake(target: Target) -> socket.socket:
-    raw = socket.socket()
-    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    raw.settimeout(10)
-    raw.connect(target.address)
-    raw.sendall(
-        b"GET /v1/stream HTTP/1.1\r\nHost: %s:%d\r\nUpgrade: websocket\r\n"
-        b"Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-        b"Sec-WebSocket-Version: 13\r\n\r\n" % (target.address[0].encode(), target.address[1])
-    )
-    return raw
-
-
-def _frame(opcode: int, payload: bytes) -> bytes:
-    size = len(payload)
-    length = bytes([0x80 | size]) if size < 126 else struct.pack("!BH", 0x80 | 126, size)
-    return bytes([0x80 | opcode]) + length + bytes(4) + payload
 
 
 ATTACKS: Final[dict[str, Attack]] = {
