@@ -14,7 +14,6 @@ from streamer.decoding.speech import Speech
 from streamer.decoding.streaming_decoder import DecoderOptions, StreamingDecoder
 from streamer.decoding.words import RecognizedWord
 from streamer.models.emotion.classifier import EmotionFeatures, EmotionScores
-from streamer.models.emotion.track import UNKNOWN
 from streamer.models.fusion.audio_aware import AudioAwareFusion
 from streamer.models.moonshine.encoder import Audio
 from streamer.models.moonshine.tokenizer import FRAME_SAMPLES
@@ -76,6 +75,8 @@ class FeatureEmotionMonitor(EmotionMonitor):
 class AudioAwareDecoder(StreamingDecoder):
     """Hands the newest sound and emotion to the fusion before it decides."""
 
+    _fusion: AudioAwareFusion
+
     def __init__(
         self,
         speech: Speech,
@@ -86,7 +87,6 @@ class AudioAwareDecoder(StreamingDecoder):
         emotion: EmotionMonitor | None,
     ) -> None:
         super().__init__(speech, options, start_sample, hot_words, fusion)
-        self._audio_fusion = fusion
         self._emotion = emotion
 
     def commit_by_fusion(self, audio: Audio, window_end: int) -> tuple[RecognizedWord, ...]:
@@ -101,14 +101,13 @@ class AudioAwareDecoder(StreamingDecoder):
         super().decode_end(audio, window_end, fused=fused)
 
     def _set_inputs(self, audio: Audio) -> None:
-        fusion = self._audio_fusion
-        fusion.set_features("audio", audio.states[self._first_open_frame(audio) :])
-        if self._emotion is None:
-            return
-        if self._emotion.label not in (None, UNKNOWN):
-            fusion.set_emotion(self._emotion.label)
-        if isinstance(self._emotion, FeatureEmotionMonitor) and self._emotion.frames is not None:
-            fusion.set_features("emotion", self._emotion.frames)
+        open_states = audio.states[self._first_open_frame(audio) :]
+        self._fusion.set_features("audio", open_states)
+        emotion = self._emotion
+        if emotion is not None and emotion.label:
+            self._fusion.set_emotion(emotion.label)
+        if isinstance(emotion, FeatureEmotionMonitor) and emotion.frames is not None:
+            self._fusion.set_features("emotion", emotion.frames)
 
     def _first_open_frame(self, audio: Audio) -> int:
         """What is committed has been decided: what follows counts, and a little before."""

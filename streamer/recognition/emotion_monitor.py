@@ -15,7 +15,7 @@ from typing import Protocol
 from streamer.audio.arrays import Floats
 from streamer.audio.clock import samples_from_ms
 from streamer.models.emotion.classifier import EmotionScores
-from streamer.models.emotion.track import EmotionTrack
+from streamer.models.emotion.track import UNKNOWN, EmotionTrack
 from streamer.runtime.tracing import SpanSink, span
 from streamer.transcript.events import EmotionUpdate
 from streamer.transcript.ledger import Emotion
@@ -60,11 +60,11 @@ class EmotionMonitor:
         self._track = EmotionTrack()
         self._classified_until = 0
         self._pending: tuple[int, int, Future[EmotionScores]] | None = None
-        self._label: str | None = None
+        self._label = ""
 
     @property
-    def label(self) -> str | None:
-        """The live label, once there was one."""
+    def label(self) -> str:
+        """The live label; empty while none is known."""
         return self._label
 
     def start(self, read: Callable[[int, int], Floats], segment_start: int, now: int) -> None:
@@ -83,7 +83,7 @@ class EmotionMonitor:
         start, end, future = self._pending
         self._pending = None
         live = self._track.update(future.result(), end, start)
-        self._label = live.label
+        self._label = live.label if live.label != UNKNOWN else ""
         return EmotionUpdate(Emotion(live.label, live.probs), start, end)
 
     def segment(

@@ -16,7 +16,6 @@ from streamer.decoding.loading import load_speech
 from streamer.decoding.speech import LoadedSpeech, PromptContext
 from streamer.models.emotion.classifier import EmotionClassifier, EmotionModel, EmotionScores
 from streamer.models.emotion.loading import load_emotion_model
-from streamer.models.emotion.track import UNKNOWN
 from streamer.models.fusion.audio_aware import AudioAwareFusion, AudioInputs
 from streamer.models.fusion.score import FusionWeights, LlmFusion, initial_prompt
 from streamer.models.fusion.trained import read_fusion
@@ -180,12 +179,9 @@ class Engine:
             recognizer_options = replace(recognizer_options, endpointer=endpointer)
 
         def prompt_context() -> PromptContext:
-            label = emotion.label if emotion is not None else None
             words = recognizer.ledger.words
             said = [word.text for word in words if word.state is not WordState.TENTATIVE]
-            return PromptContext(
-                prompt, said, label if label is not None and label != UNKNOWN else ""
-            )
+            return PromptContext(prompt, said, emotion.label if emotion is not None else "")
 
         speech = self._source.session(prompt_context)
         fusion = self._fusion(options.decoder, prompt, stages)

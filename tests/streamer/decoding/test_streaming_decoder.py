@@ -74,6 +74,7 @@ def test_sound_without_words_is_cut_once_it_is_longer_than_words_stay_open() -> 
             break
     else:
         pytest.fail("the window was never cut")
+    assert stream.segment.finish() == ()
 
 
 @pytest.mark.parametrize("fused", [False, True])
@@ -125,6 +126,19 @@ def test_speech_may_go_on_after_a_pause() -> None:
             stream.pause(samples, end)
     assert stream.segment.end_decoded_at is None
     assert stream.listen(samples) == text(first + second)
+
+
+def test_a_draft_may_change_any_word_that_nothing_chose() -> None:
+    class Fickle(ToneDecoder):
+        """Takes the first word for another once more is said."""
+
+        def words_in(self, sound: Floats) -> list[tuple[int, int]]:
+            found = super().words_in(sound)
+            return [(50 if word == 10 and len(found) > 1 else word, at) for word, at in found]
+
+    stream = Stream(tone_models(Fickle()))
+    firsts = [stream.segment.tentative[0].text for _ in stream.hops(tones([10, 11], rest=0))]
+    assert (firsts[0], firsts[-1]) == ("w10", "w50")
 
 
 def test_a_doubtful_beginning_is_not_committed_at_a_pause() -> None:

@@ -70,7 +70,7 @@ def test_answers_come_at_first_and_then_every_hop(
 def test_the_live_label_is_there_once_something_was_heard(
     monitor: EmotionMonitor, listener: Listener
 ) -> None:
-    assert monitor.label is None
+    assert monitor.label == ""
     listen(monitor, listener, 0, 1_000 * MS)
     assert monitor.label == "happy"
 
