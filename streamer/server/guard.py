@@ -23,6 +23,8 @@ _OTHER_FILES: Final = 256
 """Models, uploads, the system's own."""
 _MAX_FRAGMENTS: Final = 1_024
 """Of one message; empty ones count too, which no limit of size would stop."""
+_CLOSE_S: Final = 2.0
+"""For a peer to take its leave, or what is left of an answer."""
 _POLICY_VIOLATION: Final = 1008
 _INVALID_DATA: Final = 1007
 _TOO_BIG: Final = 1009
@@ -128,7 +130,7 @@ class GuardedHttp(HttpProtocol):
             transport.close()
             return
         super().connection_made(transport)
-        self._expect_request()
+        self._expect_request(self.config.limits.header_timeout_s)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._refused:
@@ -162,11 +164,17 @@ class GuardedHttp(HttpProtocol):
         super().on_response_complete()
         if not self.transport.is_closing():
             self.config.guard.wait(self.transport)
-            self._expect_request()
+            # No request can follow a body that was not read to its end.
+            wait_s = self.config.limits.header_timeout_s if self._is_read else _CLOSE_S
+            self._expect_request(wait_s)
 
-    def _expect_request(self) -> None:
+    @property
+    def _is_read(self) -> bool:
+        return self.conn.their_state in (h11.DONE, h11.IDLE)
+
+    def _expect_request(self, wait_s: float) -> None:
         self._stop_waiting()
-        self._deadline = self.loop.call_later(self.config.limits.header_timeout_s, self._give_up)
+        self._deadline = self.loop.call_later(wait_s, self._give_up)
 
     def _stop_waiting(self) -> None:
         if self._deadline is not None:
@@ -191,6 +199,7 @@ class GuardedWebSocket(WebSocketProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.close_timeout = _CLOSE_S
         self._control_frames = TokenBucket(self.config.limits.max_control_frames_per_s)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -155,11 +155,13 @@ async def test_places_are_shared_with_everybody_else() -> None:
     options = ServerOptions(wyoming_port=0, max_sessions=1)
     with ServerThread(options) as server:
         async with connected(server) as first:
-            await first.write_event(Ping("in").event())
-            await heard(first, Pong)
+            await first.write_event(AudioStart(rate=RATE, width=2, channels=1).event())
+            chunk = AudioChunk(rate=RATE, width=2, channels=1, audio=bytes(RATE))
+            await first.write_event(chunk.event())
+            await asyncio.to_thread(eventually, lambda: server.server.places.taken == 1)
             async with connected(server) as second:
                 (error,) = await heard(second, Error)
                 assert Error.from_event(error).code == "too_many_sessions"
             server.begin_stop()
-            (error,) = await heard(first, Error)
+            *_, error = await heard(first, Error)
             assert Error.from_event(error).code == "shutting_down"

@@ -210,7 +210,7 @@ def test_the_document_tells_the_limits_that_the_code_has() -> None:
     recognizer, server = RecognizerOptions(), ServerOptions()
     decoder = recognizer.decoder
     window_ms = decoder.max_window_ms + decoder.agreement.max_open_ms
-    recording = (ROOT / "clients" / "web" / "recording.js").read_text(encoding="utf-8")
+    recording = (ROOT / "clients" / "web" / "audio" / "recording.js").read_text(encoding="utf-8")
     (minutes,) = re.findall(r"RECORDED_MINUTES = (\d+)", recording)
     log = (ROOT / "streamer" / "hosting" / "event_log.py").read_text(encoding="utf-8")
     (events,) = re.findall(r"_KEPT_EVENTS: Final = (\d+)", log)

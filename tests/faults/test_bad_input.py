@@ -24,6 +24,7 @@ OPTIONS = ServerOptions(
     max_message_bytes=200_000,
     max_messages_per_s=20.0,
     idle_timeout_s=0.5,
+    first_message_timeout_s=0.5,
     max_sessions=4,
     resume_s=0.1,
 )

@@ -20,6 +20,7 @@ from streamer.models.llm.loading import open_llm
 from streamer.models.llm.scorer import LlmScorer
 from streamer.models.llm.token_tree import TokenTree
 from streamer.models.store.zoo import Zoo
+from streamer.recognition.engine import Engine
 from tests.models.tiny_gemma import BOS, CONTROL, WORDS, write_tiny_gemma
 
 WITHIN = 0.35
@@ -184,21 +185,20 @@ def test_an_endless_hypothesis_is_scored_by_its_beginning(scorer: LlmScorer) -> 
 
 
 @pytest.mark.slow
-def test_gemma_scores_as_in_a_plain_full_pass_and_prefers_sense(tmp_path: Path) -> None:
+def test_gemma_scores_as_in_a_plain_full_pass_and_prefers_sense(
+    engine: Engine, tmp_path: Path
+) -> None:
     from streamer.models.llm.gemma_gguf import convert
     from streamer.recognition.engine import LLM_FILE, LLM_MODEL
 
-    plain, graphs = tmp_path / "plain", tmp_path / "graphs"
-    plain.mkdir()
-    graphs.mkdir()
-    Zoo().join(LLM_MODEL, LLM_FILE, plain / LLM_FILE)
-    convert(plain / LLM_FILE, plain)
-    build_graphs(plain, graphs)
-    scorer = open_llm(graphs, threads=1)
+    Zoo().join(LLM_MODEL, LLM_FILE, tmp_path / LLM_FILE)
+    convert(tmp_path / LLM_FILE, tmp_path)
+    scorer = engine.llm
+    assert scorer is not None
     context = scorer.context("The captain looked out over the water.\n")
     scorer.extend(context, " There was a storm coming, and he turned to face the")
     texts = [" sea and smiled.", " see and smiled.", " sea", " C and smiled.", " Zoë and smiled."]
     sea, see, _, letter, _ = score(scorer, context, texts)
     assert sea > see
     assert sea > letter
-    assert_scores_agree(plain, scorer, context, texts, within=0.6)
+    assert_scores_agree(tmp_path, scorer, context, texts, within=0.6)
