@@ -18,7 +18,7 @@ from streamer.models.llm.contract import LlmRequest, SoftPrompt, TextScorer
 
 @dataclass(frozen=True)
 class FusionWeights:
-    """Tuned on LibriSpeech dev-clean by `benchmarks/tune_fusion.py`."""
+    """Tuned on LibriSpeech dev-clean by `benchmarks/research/tune_fusion.py`."""
 
     llm: float = 0.3
     """Of the LLM's log-probability; with 0 it has no say."""

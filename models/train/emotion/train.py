@@ -6,7 +6,7 @@ Fine-tunes the lower layers of Moonshine tiny's encoder with attentive pooling o
 labels. `--sober` adds a second stage, beside read speech that nobody acted and noise in which
 nobody speaks (`EMOTION_CARD.md` says what that gains and costs). Speakers of train, dev and test
 are apart; dev speakers choose the epoch and the certainty, test speakers only meet
-`benchmarks/emotion.py`.
+`benchmarks/emotion/corpora.py`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Fused decisions to train on: what the LLM was asked, with what was heard, and what was right.
 
-`benchmarks/fused_decisions.py` records them from the streaming decoder, one file for each
+`benchmarks/research/fused_decisions.py` records them from the streaming decoder, one file for each
 recording.
 """
 

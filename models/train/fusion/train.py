@@ -1,6 +1,6 @@
 """Trains the fusion of the LLM decoder: low-rank updates of the LLM, and soft tokens.
 
-    python -m benchmarks.fused_decisions --data ../shared/data --cache ../decisions
+    python -m benchmarks.research.fused_decisions --data ../shared/data --cache ../decisions
     python -m streamer.models.train.fusion.train --decisions ../decisions --modalities audio,emotion
 
 Learns to choose, among the candidates of the streaming decoder, one with the fewest word errors:
