@@ -35,6 +35,8 @@ CACHE_VARIABLE: Final = "STREAMER_CACHE"
 MODELS_VARIABLE: Final = "STREAMER_MODELS"
 HUB_PREFIX: Final = "hub:"
 _BUILDING: Final = ".building"
+_SEAL: Final = "seal 1"
+"""Program versions that seal folders otherwise must not take each other's for damaged."""
 
 
 class FileState(StrEnum):
@@ -182,7 +184,8 @@ class Zoo:
             ModelCacheError: the cache folder cannot be written.
         """
         checksums = [file.sha256 for file in self.entry(name).files]
-        key = hashlib.sha256("\n".join([name, version, *checksums]).encode()).hexdigest()[:16]
+        parts = [name, version, _SEAL, *checksums]
+        key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
         target = self._cache_dir / "derived" / f"{name}-{key}"
         if is_sealed(target) and damage(target) is None:
             return target
