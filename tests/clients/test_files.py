@@ -73,6 +73,7 @@ async def test_a_recording_is_captioned_at_its_own_rate(tmp_path: Path, rate: in
     assert transcript.text == "w0 w8000"
 
 
+@pytest.mark.slow
 def test_a_long_recording_is_read_in_little_memory(tmp_path: Path) -> None:
     with soundfile.SoundFile(tmp_path / "a.wav", "w", 16_000, 1) as file:
         for _ in range(20):

@@ -21,6 +21,8 @@ from tests.conftest import ROOT
 from tests.docs.blocks import blocks_of
 from tests.serving import ServerThread
 
+pytestmark = pytest.mark.slow
+
 SOURCES = ("pyproject.toml", "README.md", "LICENSE", "NOTICE", "streamer", "models", "clients")
 CAPTIONER = """\
 from streamer.client import connect

@@ -93,6 +93,7 @@ def test_an_emotion_that_nobody_told_is_unknown(show: Programme) -> None:
     assert emotion_in(placed, (segment(0, 600, None, "flat"),)) == "unknown"
 
 
+@pytest.mark.slow
 def test_playing_to_a_server(show: Programme, tmp_path: Path) -> None:
     output = io.StringIO()
     console = Console(file=output, width=110)

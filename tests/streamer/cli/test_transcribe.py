@@ -94,6 +94,7 @@ def hours_of_speech(count_alive: Callable[[], None]) -> Iterator[npt.NDArray[np.
     count_alive()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [[], ["--json"], ["--format", "srt"]])
 def test_hours_leave_nothing_in_memory_and_lose_nothing(
     run: Run,

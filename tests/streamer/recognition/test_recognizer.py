@@ -91,6 +91,7 @@ def test_how_audio_is_cut_into_chunks_makes_no_difference(sizes: list[int]) -> N
     assert other.ledger.segments == plain.ledger.segments
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=25)
 @given(st.lists(st.integers(1, 5 * SECOND), min_size=1, max_size=6))
 def test_audio_that_comes_in_bursts_gives_the_same_words(sizes: list[int]) -> None:

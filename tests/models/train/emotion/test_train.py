@@ -23,6 +23,8 @@ from streamer.models.train.emotion.net import EmotionNet, EmotionNetConfig
 from streamer.models.train.emotion.train import train
 from streamer.models.train.emotion.trainer import Trainer, uar
 
+pytestmark = pytest.mark.slow
+
 TINY_NET = EmotionNetConfig(width=16, n_heads=2, n_layers=1, rotary_dim=4, pool_width=8)
 SHORT = AugmentConfig(min_s=0.5, max_s=0.7)
 FIRST = replace(ACTED, epochs=2, batch_size=6, augment=SHORT, dev_window_s=(0.6,))

@@ -40,6 +40,8 @@ from streamer.models.train.fusion.strategies import STRATEGIES
 from streamer.models.train.fusion.train import excess_errors, fused_scores, train
 from tests.models.tiny_gemma import write_tiny_gemma
 
+pytestmark = pytest.mark.slow
+
 
 def heard(loud: bool, seed: int) -> np.ndarray:
     """Frames whose first half of channels tells which word was said."""
