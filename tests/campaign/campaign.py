@@ -46,6 +46,7 @@ MAX_GROWTH_MB: Final = 50.0
 MAX_NEWCOMER_S: Final = 1.0
 _CHUNK: Final = SAMPLE_RATE // 10
 _SOAK_S: Final = 600.0
+_WARM_UP_S: Final = 20.0
 
 
 class Server:
@@ -166,8 +167,8 @@ async def _read(client: Client) -> None:
 
 async def campaign(server: Server, target: Target, speech: Floats) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
-    async with beside(target.url, speech):
-        await asyncio.sleep(5)  # caches fill
+    # Buffers and allocators fill: what grows after that is a leak.
+    await soak(target, speech, _WARM_UP_S)
     for name, attack in ATTACKS.items():
         before_mb = server.rss_mb
         async with beside(target.url, speech) as healthy:
