@@ -32,8 +32,8 @@ class ServerOptions:
     resume_s: float = 60.0
     """A session whose connection broke can be resumed for this long."""
     max_parked: int = 4
-    """Sessions that may wait to be resumed; beyond, the one that waits longest is given up.
-    With 0 no session can be resumed."""
+    """Sessions that may wait to be resumed; beyond, of the client that has most of them the one
+    with the fewest words is given up. With 0 no session can be resumed."""
     max_followers: int = 256
     """Of all sessions together."""
     max_followers_per_session: int = 64

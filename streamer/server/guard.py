@@ -59,9 +59,6 @@ class ConnectionGuard:
         self._per_address: Counter[str] = Counter()
         self._waiting: dict[asyncio.BaseTransport, None] = {}
 
-    def __len__(self) -> int:
-        return len(self._addresses)
-
     def admit(self, transport: asyncio.BaseTransport) -> bool:
         """Count a new socket, which waits. False: there is no room, close it."""
         peer = transport.get_extra_info("peername")
@@ -90,7 +87,8 @@ class ConnectionGuard:
         address = self._addresses.pop(transport, None)
         if address is not None:
             self._per_address[address] -= 1
-            self._per_address += Counter()  # forget who has none
+            if not self._per_address[address]:
+                del self._per_address[address]
 
     def _make_room(self, address: str | None) -> bool:
         for transport in self._waiting:

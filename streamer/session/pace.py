@@ -30,7 +30,6 @@ class Pace:
         self._limits = limits
         self._first_s: float | None = None
         self._least_delay_s = 0.0
-        self._delay_s = 0.0
         self._caught_up = True
         self._looked_s = 0.0
         self._looked_delay_s = 0.0
@@ -42,20 +41,20 @@ class Pace:
 
     def arrived(self, now_s: float, received_samples: int) -> None:
         """Audio has come, `received_samples` in all."""
-        self._delay_s = now_s - seconds_from_samples(received_samples)
+        delay_s = now_s - seconds_from_samples(received_samples)
         if self._first_s is None:
-            self._first_s, self._least_delay_s = now_s, self._delay_s
+            self._first_s, self._least_delay_s = now_s, delay_s
         if self._caught_up:
-            self._caught_up = self._delay_s - self._least_delay_s < STALL_S
-            self._looked_s, self._looked_delay_s = now_s, self._delay_s
-            self._least_delay_s = min(self._least_delay_s, self._delay_s)
-        elif self._delay_s - self._least_delay_s <= _CAUGHT_UP_S:
+            self._caught_up = delay_s - self._least_delay_s < STALL_S
+            self._looked_s, self._looked_delay_s = now_s, delay_s
+            self._least_delay_s = min(self._least_delay_s, delay_s)
+        elif delay_s - self._least_delay_s <= _CAUGHT_UP_S:
             self._caught_up = True
         elif now_s - self._looked_s >= _LOOK_EVERY_S:
-            if self._looked_delay_s - self._delay_s < _LEAST_GAIN_S:
+            if self._looked_delay_s - delay_s < _LEAST_GAIN_S:
                 self._caught_up = True
-                self._least_delay_s = self._delay_s
-            self._looked_s, self._looked_delay_s = now_s, self._delay_s
+                self._least_delay_s = delay_s
+            self._looked_s, self._looked_delay_s = now_s, delay_s
 
     def must_wait(self, now_s: float, received_samples: int, processed_samples: int) -> bool:
         """Whether more audio is unprocessed than the session should hold."""
