@@ -13,33 +13,27 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import socket
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Annotated, Any, Final
+from typing import Annotated, Any, Final
 
-import numpy as np
-import psutil
 import typer
 
 from benchmarks.common import RESULTS, OutOption, SeedOption, machine, percentiles, run, versions
 from streamer.audio.arrays import Floats
 from streamer.audio.clock import SAMPLE_RATE
 from streamer.audio.files import read_samples
-from streamer.client.address import websocket_url
-from streamer.client.backoff import ReconnectOptions
 from streamer.client.bundled import bundled_speech
 from streamer.client.client import Client, connect
 from streamer.protocol.messages import LatencyEvent, StartMessage
 from tests.campaign.attacks import ATTACKS, Target, newcomer_s
-from tests.sockets import cutting_proxy
+from tests.campaign.server import Server
+from tests.campaign.soak import endless, soak
 
 MAX_LAG_MS: Final = 1_000.0
 MAX_GROWTH_MB: Final = 50.0
@@ -47,36 +41,6 @@ MAX_NEWCOMER_S: Final = 1.0
 _CHUNK: Final = SAMPLE_RATE // 10
 _SOAK_S: Final = 600.0
 _WARM_UP_S: Final = 20.0
-
-
-class Server:
-    """`streamer serve` in a process of its own, its log in a file."""
-
-    def __init__(self, log: IO[bytes], options: list[str]) -> None:
-        self.log = Path(log.name)
-        command = [sys.executable, "-m", "streamer", "serve", "--port", "0", "--no-llm", *options]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)
-        assert self._process.stdout is not None
-        told = b""
-        for line in self._process.stdout:
-            told += line
-            if b"http" in line:
-                break
-        found = re.search(r"https?://\S+", told.decode())
-        assert found is not None, self.log.read_text(encoding="utf-8")
-        self.url = websocket_url(found.group())
-
-    @property
-    def alive(self) -> bool:
-        return self._process.poll() is None
-
-    @property
-    def rss_mb(self) -> float:
-        return float(psutil.Process(self._process.pid).memory_info().rss) / 1e6
-
-    def stop(self) -> int:
-        self._process.terminate()
-        return self._process.wait(60)
 
 
 class HealthySession:
@@ -122,53 +86,10 @@ async def beside(url: str, speech: Floats) -> AsyncIterator[HealthySession]:
         await asyncio.wait({speaking})
 
 
-async def soak(target: Target, speech: Floats, seconds: float) -> dict[str, float]:
-    """Six sessions in real time, each cut every four seconds."""
-    quick = ReconnectOptions(first_delay_s=0.05, max_delay_s=0.5)
-    cuts = 0
-
-    async def one(number: int) -> tuple[int, int]:
-        nonlocal cuts
-        start = StartMessage(decoder="draft", emotion=False)
-        async with (
-            cutting_proxy(target.url) as proxy,
-            connect(proxy.url, start, reconnect=quick) as client,
-        ):
-            reader = asyncio.create_task(_read(client))
-            began_s, sent, next_cut_s = time.monotonic(), 0, 1 + number * 0.6
-            while (now_s := time.monotonic() - began_s) < seconds:
-                at = sent % len(speech)
-                piece = speech[at : at + _CHUNK]
-                sent += len(piece)
-                await client.send_audio(piece)
-                if now_s >= next_cut_s:
-                    next_cut_s += 4
-                    cuts += 1
-                    proxy.cut()
-                await asyncio.sleep(max(0.0, began_s + sent / SAMPLE_RATE - time.monotonic()))
-            await client.stop()
-            await reader
-            return client.lost_samples, len(client.transcript.words)
-
-    ended = await asyncio.gather(*(one(number) for number in range(6)))
-    return {
-        "sessions": 6,
-        "cuts": cuts,
-        "lost_samples": sum(lost for lost, _ in ended),
-        "words": sum(words for _, words in ended),
-        "seconds": seconds,
-    }
-
-
-async def _read(client: Client) -> None:
-    async for _ in client:
-        pass
-
-
 async def campaign(server: Server, target: Target, speech: Floats) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     # Buffers and allocators fill: what grows after that is a leak.
-    await soak(target, speech, _WARM_UP_S)
+    await soak(server, speech, _WARM_UP_S)
     for name, attack in ATTACKS.items():
         before_mb = server.rss_mb
         async with beside(target.url, speech) as healthy:
@@ -189,7 +110,7 @@ async def campaign(server: Server, target: Target, speech: Floats) -> list[dict[
         typer.echo(row)
         rows.append(row)
     before_mb = server.rss_mb
-    told = await soak(target, speech, max(12.0, _SOAK_S * target.share))
+    _, told = await soak(server, speech, max(12.0, _SOAK_S * target.share))
     row = {"attack": "cuts", **told, "memory_growth_mb": round(server.rss_mb - before_mb, 1)}
     rows.append(row | {"alive": server.alive, "newcomer_slowest_s": await newcomer_s(target)})
     typer.echo(rows[-1])
@@ -225,12 +146,10 @@ def main(
     seed: SeedOption = 0,
     out: OutOption = RESULTS,
 ) -> None:
-    clips = [read_samples(clip.path) for clip in bundled_speech()]
-    pause = np.zeros(SAMPLE_RATE, np.float32)
-    speech = np.concatenate([part for clip in clips for part in (clip, pause)])
+    speech = endless([read_samples(clip.path) for clip in bundled_speech()])
     with tempfile.NamedTemporaryFile(suffix=".log") as log:
         port = _free_port()
-        options = ["--wyoming-port", str(port), "--max-sessions", "16"]
+        options = ["--no-llm", "--wyoming-port", str(port), "--max-sessions", "16"]
         server = Server(log, options)
         try:
             target = Target(server.url, port, share, seed)
