@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from streamer.recognition.contract import Decoder, SessionOptions, SpeechRecognizer
+from streamer.recognition.contract import (
+    BEGINNING,
+    Decoder,
+    SessionOptions,
+    SpeechRecognizer,
+    StartPoint,
+)
 from streamer.recognition.engine import Engine
 from streamer.runtime.deadline_executor import DeadlineExecutor
 from streamer.runtime.tracing import SpanSink
@@ -26,8 +32,10 @@ class BorrowedEngine:
     def executor(self) -> DeadlineExecutor:
         return self._engine.executor
 
-    def recognizer(self, options: SessionOptions, trace: SpanSink, /) -> SpeechRecognizer:
-        return self._engine.recognizer(options, trace)
+    def recognizer(
+        self, options: SessionOptions, trace: SpanSink, start: StartPoint = BEGINNING, /
+    ) -> SpeechRecognizer:
+        return self._engine.recognizer(options, trace, start)
 
     def close(self) -> None:
         """Left to the owner."""

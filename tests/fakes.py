@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamer.audio.clock import SAMPLE_RATE
-from streamer.recognition.contract import Decoder, SessionOptions
+from streamer.recognition.contract import BEGINNING, Decoder, SessionOptions, StartPoint
 from streamer.runtime.deadline_executor import DeadlineExecutor
 from streamer.runtime.tracing import SpanSink, span
 from streamer.transcript.events import (
@@ -57,13 +57,22 @@ class FakeWord:
 
 class FakeRecognizer:
     def __init__(
-        self, options: SessionOptions, trace: SpanSink, engine: FakeEngine | None = None
+        self,
+        options: SessionOptions,
+        trace: SpanSink,
+        engine: FakeEngine | None = None,
+        start: StartPoint = BEGINNING,
     ) -> None:
-        self.ledger = Ledger(max_final_segments=100)  # as the real one
+        self.ledger = Ledger(
+            max_final_segments=100,  # as the real one
+            start_sample=start.sample,
+            next_word_id=start.word_id,
+            next_segment_id=start.segment_id,
+        )
         self.options = options
-        self.received_samples = 0
-        self.processed_samples = 0
-        self.lost_samples = 0
+        self.received_samples = start.sample
+        self.processed_samples = start.sample
+        self.lost_samples = start.lost_samples
         self.closed = 0
         self.steps = 0
         self.threads: set[str] = set()
@@ -187,10 +196,12 @@ class FakeEngine:
         self.broken = False
         self.closed = False
 
-    def recognizer(self, options: SessionOptions, trace: SpanSink) -> FakeRecognizer:
+    def recognizer(
+        self, options: SessionOptions, trace: SpanSink, start: StartPoint = BEGINNING
+    ) -> FakeRecognizer:
         if self.broken:
             raise RuntimeError("out of memory")
-        recognizer = FakeRecognizer(options, trace, self)
+        recognizer = FakeRecognizer(options, trace, self, start)
         self.recognizers.append(recognizer)
         return recognizer
 

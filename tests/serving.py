@@ -11,6 +11,7 @@ from types import TracebackType
 from streamer.app import ServerOptions, create_app, serve
 from streamer.client.bundled import page_folder
 from streamer.hosting.session_registry import SessionRegistry
+from streamer.hosting.session_store import SessionStore
 from streamer.recognition.contract import RecognizerFactory
 from streamer.runtime.metrics import ServerMetrics
 from streamer.server.stream_server import StreamServer
@@ -25,12 +26,13 @@ def session_registry(
     options: ServerOptions,
     metrics: ServerMetrics,
     places: Places | None = None,
+    store: SessionStore | None = None,
 ) -> SessionRegistry:
     """As a server makes it, without the server."""
     places = places or Places(options.max_sessions, options.refuse_lag_ms)
     limits = SessionLimits(outbox_events=options.outbox_events, max_backlog_s=options.max_backlog_s)
     runner = SessionRunner(engine, places, limits, metrics)
-    return SessionRegistry(engine, runner, options, metrics)
+    return SessionRegistry(engine, runner, options, metrics, store)
 
 
 class ServerThread:

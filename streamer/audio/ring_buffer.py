@@ -14,18 +14,18 @@ class RingBufferError(ValueError):
 
 
 class RingBuffer:
-    """The newest `capacity` samples of a stream that began at sample 0.
+    """The newest `capacity` samples of a stream that began at sample `start`.
 
     Every sample is stored twice, `capacity` apart, so that any range it holds lies in one piece
     and can be read without copying. One thread may write while another reads.
     """
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, start: int = 0) -> None:
         if capacity < 1:
             raise RingBufferError(f"capacity must be at least 1 sample, not {capacity}")
         self._capacity = capacity
         self._twice = np.zeros(2 * capacity, np.float32)
-        self._end = 0
+        self._first = self._end = start
         self._lock = threading.Lock()
 
     @property
@@ -40,7 +40,7 @@ class RingBuffer:
     @property
     def start(self) -> int:
         """Absolute index of the oldest sample still held."""
-        return max(0, self._end - self._capacity)
+        return max(self._first, self._end - self._capacity)
 
     def write(self, samples: Floats) -> int:
         """Append samples; the oldest give way. Gives the new `end`."""

@@ -80,6 +80,14 @@ def serve(
             help="Serve Wyoming clients (Home Assistant) here too; usually 10300.",
         ),
     ] = None,
+    store: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="STREAMER_STORE",
+            help="Keep committed words in this file, so that sessions outlive the server.",
+            dir_okay=False,
+        ),
+    ] = None,
     device: DeviceOption = Device.CPU,
     threads: ThreadsOption = 2,
     llm: LlmOption = True,
@@ -108,11 +116,13 @@ def serve(
             idle_timeout_s=idle_timeout,
             resume_s=resume_seconds,
             wyoming_port=wyoming_port,
+            store=store,
             trace=trace,
         )
     except ValueError as error:
         fail(str(error), EXIT_USAGE)
     from streamer.app import create_app, run_server
+    from streamer.hosting.session_store import StoreError
 
     engine = load_engine(
         device,
@@ -129,6 +139,9 @@ def serve(
     except OSError as error:
         engine.close()
         fail(f"the trace cannot be written to {trace}: {error.strerror}")
+    except StoreError as error:
+        engine.close()
+        fail(f"--store: {error}")
     try:
         run_server(app, host, port, lambda url: _announce(url, app.state.server.wyoming_address))
     except OSError as error:

@@ -7,6 +7,7 @@ emotions, is forgotten at once; what is told has the same effect as the events t
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -38,17 +39,34 @@ class Snapshot:
 class EventLog:
     """Numbers the events of a session and keeps what can still matter, `limit` events at most."""
 
-    def __init__(self, limit: int = _KEPT_EVENTS) -> None:
+    def __init__(
+        self,
+        limit: int = _KEPT_EVENTS,
+        *,
+        earlier: Sequence[Report] = (),
+        complete_after: int = 0,
+        seq: int = 0,
+    ) -> None:
+        """
+        Args:
+            earlier: numbered events that happened before, none of them tentative.
+            complete_after: number of the event behind which they have no holes.
+            seq: of the newest event that may have been told.
+        """
         self._limit = limit
         self._seq = 0
         self._kept: deque[Report] = deque()
-        self._complete_after = 0
+        self._complete_after = complete_after
         """Replays from before this event would have holes."""
         self._tail: Report | None = None
         """What stands behind the committed words: tentative ones, or the end of a segment
         that had none."""
         self._emotion: Report | None = None
         self._next_word_id = 0
+        for report in earlier:
+            self._seq = report.seq - 1
+            self.add(report)
+        self._seq = seq
 
     @property
     def seq(self) -> int:

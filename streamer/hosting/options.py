@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from streamer.protocol.messages import MAX_FRAME_MS
+
+_AT_LEAST_ONE: Final = (
+    "max_sessions",
+    "follower_events",
+    "followed_segments",
+    "max_connections",
+    "max_undecided",
+)
 
 
 @dataclass(frozen=True)
@@ -75,33 +84,39 @@ class ServerOptions:
     """Between `latency` events while audio flows."""
     shutdown_grace_s: float = 10.0
     """For running sessions to get their finals when the server stops."""
+    store: Path | None = None
+    """Keep committed words in this file, so that sessions can be resumed after the server was
+    killed or started again. They are deleted `resume_s` after the session."""
     trace: Path | None = None
     """Write spans of all sessions here, for Perfetto."""
 
     def __post_init__(self) -> None:
         if self.buffer_s * 1000 < 2 * MAX_FRAME_MS:
             raise ValueError(f"buffer_s must be at least {2 * MAX_FRAME_MS / 1000:g} seconds")
-        if self.max_sessions < 1:
-            raise ValueError("max_sessions must be at least 1")
-        if self.refuse_lag_ms <= 0:
-            raise ValueError("refuse_lag_ms must be positive")
         if self.max_message_bytes < 1024:
             raise ValueError("max_message_bytes must be at least 1024")
-        for name in ("max_parked", "max_followers", "max_followers_per_session"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must not be negative")
+        self._check_numbers()
         if self.resume_s <= 0:
             raise ValueError("resume_s must be positive; set max_parked to 0 to resume nothing")
-        if self.follower_events < 1 or self.followed_segments < 1:
-            raise ValueError("follower_events and followed_segments must be at least 1")
+        if self.store is not None and self.max_parked == 0:
+            raise ValueError("store is of no use where max_parked is 0 and nothing is resumed")
         for name in self.allow_host:
             _check_host(name)
-        if min(self.max_connections, self.max_undecided) < 1 or self.max_control_frames_per_s <= 0:
-            raise ValueError("max_connections, max_undecided and control frames must be positive")
         if self.token is not None:
             _check_token(self.token)
         if self.token is not None and self.wyoming_port is not None:
             raise ValueError("Wyoming clients cannot show a token; leave out token or wyoming_port")
+
+    def _check_numbers(self) -> None:
+        for name in ("max_parked", "max_followers", "max_followers_per_session"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative")
+        for name in _AT_LEAST_ONE:
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1")
+        for name in ("refuse_lag_ms", "max_control_frames_per_s"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be positive")
 
     @property
     def max_backlog_s(self) -> float:

@@ -8,10 +8,11 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from enum import Enum
-from typing import Final
 
+from streamer.audio.clock import SAMPLE_RATE
 from streamer.hosting.event_log import EventLog
+from streamer.hosting.journal import Journal
+from streamer.hosting.session_state import SessionState, checked
 from streamer.protocol.errors import ProtocolError
 from streamer.protocol.frame_reader import FrameReader
 from streamer.protocol.messages import ByeEvent, ErrorCode, LatencyEvent, StartMessage
@@ -65,39 +66,6 @@ class Following:
     events: BoundedQueue[Report] = field(repr=False)
 
 
-class SessionState(Enum):
-    LIVE = "live"  # takes audio
-    FINISHING = "finishing"  # no more audio; its finals are on their way
-    ABANDONED = "abandoned"  # as finishing, but for followers alone: its client will not come back
-    CANCELLED = "cancelled"  # ends without finals; its client will not come back
-    ENDED = "ended"  # its client may still fetch what came last
-    GONE = "gone"  # ended, and nobody may fetch anything
-
-
-_TRANSITIONS: Final = {
-    SessionState.LIVE: {
-        SessionState.FINISHING,
-        SessionState.ABANDONED,
-        SessionState.CANCELLED,
-        SessionState.ENDED,  # the recognizer broke
-    },
-    SessionState.FINISHING: {
-        SessionState.ABANDONED,
-        SessionState.CANCELLED,
-        SessionState.ENDED,
-    },
-    SessionState.ABANDONED: {SessionState.CANCELLED, SessionState.GONE},
-    SessionState.CANCELLED: {SessionState.GONE},
-    SessionState.ENDED: {SessionState.GONE},
-    SessionState.GONE: set[SessionState](),
-}
-_LOST: Final = {SessionState.ABANDONED, SessionState.CANCELLED, SessionState.GONE}
-
-
-class IllegalSessionTransitionError(RuntimeError):
-    """A bug in this module."""
-
-
 class ResumableSession:
     """Runs from its creation to its end, whether a client is connected or not.
 
@@ -111,33 +79,55 @@ class ResumableSession:
         run: SessionRun,
         on_end: Callable[[ResumableSession], None],
         client: str = "",
+        *,
+        resume_token: str | None = None,
+        log: EventLog | None = None,
+        journal: Journal | None = None,
     ) -> None:
+        """
+        Args:
+            resume_token: of a session that goes on; None makes a new one.
+            log: what happened in it before.
+            journal: told of all that is committed before any client is.
+        """
         self.id = run.id
         self.follow_id = follow_id
         self.start = start
         self.client = client
         """Address of who speaks; sessions that wait are given up fairly among these."""
-        self.resume_token = secrets.token_urlsafe(32)
+        self.resume_token = resume_token or secrets.token_urlsafe(32)
         self.state = SessionState.LIVE
         self.farewell: Farewell | None = None
         """Set when the session has ended."""
-        self.running: Running | None = Running(run, FrameReader(start.sample_rate, start.encoding))
+        rate = start.sample_rate
+        start_offset = _offset(run.session.received_samples, rate)
+        self.running: Running | None = Running(run, FrameReader(rate, start.encoding, start_offset))
         self._error: ProtocolError | None = None
         self._reason: str | None = None
         self._attached: Attachment | None = None
         self._followers: dict[BoundedQueue[Report], int] = {}
-        self._log = EventLog()
+        self._log = log or EventLog()
+        self._journal = journal
         self._on_end = on_end
-        self._acknowledged_offset = 0
+        self._received_offset = start_offset
         self._task = run.start(self._take)
         self._task.add_done_callback(self._end)
 
     @property
-    def acknowledged_offset(self) -> int:
+    def received_offset(self) -> int:
         """Samples, at the client's rate, that the session has taken in."""
         if self.running is not None:
-            self._acknowledged_offset = self.running.frames.end_offset
-        return self._acknowledged_offset
+            self._received_offset = self.running.frames.end_offset
+        return self._received_offset
+
+    @property
+    def acknowledged_offset(self) -> int:
+        """Samples, at the client's rate, that will not be needed again whatever happens: with a
+        journal, those that would outlive this server."""
+        position = None if self._journal is None else self._journal.position
+        if position is None:
+            return self.received_offset
+        return min(self.received_offset, _offset(position, self.start.sample_rate))
 
     @property
     def attached(self) -> bool:
@@ -155,7 +145,7 @@ class ResumableSession:
     @property
     def resumable(self) -> bool:
         """Its client may come back, if only for what came last."""
-        return self.state not in _LOST
+        return not self.state.lost
 
     async def attach(self, last_seq: int) -> Attachment:
         """Take hold of the session and get what happened after an event; whoever holds it is
@@ -268,7 +258,11 @@ class ResumableSession:
             self.running.run.cancel()
 
     async def _take(self, report: Report) -> None:
-        if isinstance(report.event, StepDone | AudioPaused):
+        untold = isinstance(report.event, StepDone | AudioPaused)
+        if self._journal is not None:
+            seq = 0 if untold else self._log.seq + 1
+            await self._journal.write(replace(report, seq=seq))
+        if untold:
             return
         report = self._log.add(report)
         for events, limit in list(self._followers.items()):
@@ -295,10 +289,11 @@ class ResumableSession:
         if self._error is not None:
             shutdown = self._error.code is ErrorCode.SHUTTING_DOWN
             reason = "shutdown" if shutdown else self._error.code.value
-        offset = self.acknowledged_offset
         assert self.running is not None
         stats = self.running.run.stats
-        self.farewell = Farewell(stats.latency(offset), self._error, stats.bye(reason))
+        self.farewell = Farewell(
+            stats.latency(self.received_offset), self._error, stats.bye(reason)
+        )
         self.running = None  # its buffers are large; the log may be wanted for a while
         self._move(SessionState.ENDED if self.resumable else SessionState.GONE)
         for events in self._followers:
@@ -307,6 +302,11 @@ class ResumableSession:
             self._attached.events.close()
         self._on_end(self)
 
+    def forget(self) -> None:
+        """Nobody will come back, not even to another server."""
+        if self._journal is not None:
+            self._journal.forget()
+
     def _put_all(self, events: BoundedQueue[Report], missed: tuple[Report, ...]) -> None:
         """They are told late: as late as what is told now."""
         lag_ms = self.running.run.session.lag_ms if self.running is not None else 0.0
@@ -314,6 +314,9 @@ class ResumableSession:
             events.put(replace(report, lag_ms=lag_ms, made_ns=time.perf_counter_ns()))
 
     def _move(self, state: SessionState) -> None:
-        if state not in _TRANSITIONS[self.state]:
-            raise IllegalSessionTransitionError(f"{self.state.value} → {state.value}")
-        self.state = state
+        self.state = checked(self.state, state)
+
+
+def _offset(sample: int, rate: int) -> int:
+    """The same moment in the client's samples."""
+    return round(sample * rate / SAMPLE_RATE)

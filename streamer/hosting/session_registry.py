@@ -10,8 +10,10 @@ import secrets
 from collections import Counter
 from dataclasses import replace
 
+from streamer.hosting.journal import Journal
 from streamer.hosting.options import ServerOptions
 from streamer.hosting.resumable_session import ResumableSession
+from streamer.hosting.session_store import SessionStore, token_hash
 from streamer.protocol.errors import ProtocolError, session_expired
 from streamer.protocol.messages import ErrorCode, ResumeMessage, StartMessage
 from streamer.recognition.contract import (
@@ -39,7 +41,13 @@ class SessionRegistry:
         runner: SessionRunner,
         options: ServerOptions,
         metrics: ServerMetrics,
+        store: SessionStore | None = None,
     ) -> None:
+        """
+        Args:
+            store: where sessions outlive the server; the caller closes it.
+        """
+        self._store = store
         self._engine = engine
         self._runner = runner
         self._options = options
@@ -66,25 +74,27 @@ class SessionRegistry:
         limits = replace(self._runner.limits, recording=not start.live)
         run = self._runner.open(self._session_options(start), start.sample_rate, limits=limits)
         follow_id = _follow_id(start.share_secret or secrets.token_urlsafe(32))
-        hosted = ResumableSession(follow_id, start, run, self._on_end, client)
-        self._open[hosted.id] = hosted
-        replaced = self._by_follow_id.get(follow_id)
-        if replaced is not None:
-            replaced.dismiss_followers()
-        self._by_follow_id[follow_id] = hosted
+        journal = None if self._store is None else Journal(self._store, run.id)
+        hosted = ResumableSession(follow_id, start, run, self._on_end, client, journal=journal)
+        if self._store is not None:
+            self._store.begin(hosted.id, hosted.resume_token, follow_id, start)
+        self._add(hosted)
         return hosted
 
-    def find(self, message: ResumeMessage) -> ResumableSession:
+    def find(self, message: ResumeMessage, client: str = "") -> ResumableSession:
         """The session to be resumed.
 
         Raises:
             ProtocolError: `session_expired`. It does not tell whether there ever was such a
-                session, or whether the token is wrong.
+                session, or whether the token is wrong. Or no room for one that another server
+                left behind.
         """
         hosted = self._open.get(message.session_id)
         if hosted is None and message.session_id in self._ended:
             hosted, _ = self._ended[message.session_id]
-        if hosted is None or not hosted.resumable:
+        if hosted is None:
+            return self._restored(message, client)
+        if not hosted.resumable:
             raise session_expired()
         if not secrets.compare_digest(message.resume_token.encode(), hosted.resume_token.encode()):
             raise session_expired()
@@ -128,7 +138,9 @@ class SessionRegistry:
                 hosted.finish(error)
 
     async def close(self, grace_s: float) -> None:
-        """Wait for the sessions to end; after the grace period, drop them. Forget all."""
+        """Wait for the sessions to end; after the grace period, drop them. Forget all but what is
+        in the store."""
+        self._closing = True
         endings = [asyncio.create_task(hosted.ended()) for hosted in self._open.values()]
         if endings:
             await asyncio.wait(endings, timeout=max(0.0, grace_s))
@@ -140,6 +152,50 @@ class SessionRegistry:
             timer.cancel()
         self._parked.clear()
         self._ended.clear()
+
+    def _restored(self, message: ResumeMessage, client: str) -> ResumableSession:
+        """A session that a server before this one wrote down. Raises ProtocolError."""
+        stored = None if self._store is None else self._store.find(message.session_id)
+        if self._store is None or stored is None:
+            raise session_expired()
+        if not secrets.compare_digest(token_hash(message.resume_token), stored.token_hash):
+            raise session_expired()
+        place = self._runner.places.reserve()
+        if not self._store.claim(stored.id):
+            place.release()
+            raise session_expired()
+        start = stored.start.model_copy(update={"context": stored.context})
+        limits = replace(self._runner.limits, recording=not start.live)
+        point = stored.start_point
+        run = self._runner.open(
+            self._session_options(start),
+            start.sample_rate,
+            limits=limits,
+            place=place,
+            session_id=stored.id,
+            start=point,
+        )
+        log = stored.log()
+        hosted = ResumableSession(
+            stored.follow_id,
+            stored.start,
+            run,
+            self._on_end,
+            client,
+            resume_token=message.resume_token,
+            log=log,
+            journal=Journal(self._store, stored.id, log.seq, point),
+        )
+        logger.info("session %s: another server had it", hosted.id)
+        self._add(hosted)
+        return hosted
+
+    def _add(self, hosted: ResumableSession) -> None:
+        self._open[hosted.id] = hosted
+        replaced = self._by_follow_id.get(hosted.follow_id)
+        if replaced is not None:
+            replaced.dismiss_followers()
+        self._by_follow_id[hosted.follow_id] = hosted
 
     def _session_options(self, start: StartMessage) -> SessionOptions:
         """Raises ProtocolError."""
@@ -162,6 +218,8 @@ class SessionRegistry:
         if self._by_follow_id.get(hosted.follow_id) is hosted:
             del self._by_follow_id[hosted.follow_id]
         if not hosted.resumable or self._options.max_parked == 0:
+            if not self._closing:
+                hosted.forget()
             return
         if len(self._ended) >= self._options.max_sessions:
             self._forget(next(iter(self._ended)))
@@ -192,8 +250,9 @@ class SessionRegistry:
         self._metrics.sessions_parked.set(len(self._parked))
 
     def _forget(self, session_id: str) -> None:
-        _, timer = self._ended.pop(session_id)
+        hosted, timer = self._ended.pop(session_id)
         timer.cancel()
+        hosted.forget()
 
 
 def _follow_id(secret: str) -> str:

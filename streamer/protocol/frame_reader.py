@@ -37,12 +37,16 @@ class FrameReader:
     The clock lasts as long as the session; the numbers begin anew on every connection.
     """
 
-    def __init__(self, rate: int, encoding: Encoding) -> None:
+    def __init__(self, rate: int, encoding: Encoding, start_offset: int = 0) -> None:
+        """
+        Args:
+            start_offset: of the first sample to come.
+        """
         self.rate = rate
         self._encoding = encoding
         self._width = 2 if encoding is Encoding.PCM_S16LE else 4
         self._next_seq = 0
-        self._next_offset = 0
+        self._next_offset = start_offset
 
     @property
     def end_offset(self) -> int:

@@ -17,6 +17,7 @@ from streamer.models.emotion.classifier import EmotionFeatures, EmotionScores
 from streamer.models.fusion.audio_aware import AudioAwareFusion
 from streamer.models.moonshine.encoder import Audio
 from streamer.models.moonshine.tokenizer import FRAME_SAMPLES
+from streamer.recognition.contract import BEGINNING, StartPoint
 from streamer.recognition.emotion_monitor import (
     Classifier,
     EmotionLane,
@@ -129,9 +130,16 @@ class AudioAwareRecognizer(Recognizer):
         emotion: EmotionMonitor | None,
         stages: StageTimes,
         hot_words: Sequence[str] = (),
+        start: StartPoint = BEGINNING,
     ) -> None:
         super().__init__(
-            speech, options, fusion=fusion, emotion=emotion, stages=stages, hot_words=hot_words
+            speech,
+            options,
+            fusion=fusion,
+            emotion=emotion,
+            stages=stages,
+            hot_words=hot_words,
+            start=start,
         )
 
     def _new_decoder(self, start_sample: int) -> AudioAwareDecoder:

@@ -8,6 +8,7 @@ import numpy as np
 
 from streamer.audio.arrays import Floats
 from streamer.audio.ring_buffer import RingBuffer
+from streamer.recognition.contract import BEGINNING, StartPoint
 from streamer.transcript.events import AudioLost
 
 
@@ -17,18 +18,20 @@ class AudioBuffer:
     Audio may arrive beside a step; the rest is the step's thread's alone.
     """
 
-    def __init__(self, max_waiting_samples: int, kept_samples: int) -> None:
+    def __init__(
+        self, max_waiting_samples: int, kept_samples: int, start: StartPoint = BEGINNING
+    ) -> None:
         """
         Args:
             max_waiting_samples: audio that may wait for its step.
             kept_samples: audio that stays readable behind that.
         """
         self._max_waiting = max_waiting_samples
-        self._ring = RingBuffer(max_waiting_samples + kept_samples)
+        self._ring = RingBuffer(max_waiting_samples + kept_samples, start.sample)
         self._lock = threading.Lock()
-        self._claimed = 0
-        self._lost_until = 0
-        self._lost = 0
+        self._claimed = start.sample
+        self._lost_until = start.sample
+        self._lost = start.lost_samples
 
     @property
     def start(self) -> int:

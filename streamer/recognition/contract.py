@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +35,23 @@ class SessionOptions:
     emotion: bool = True
     silence_ms: float | None = None
     """Pause that ends a segment; None leaves it to the engine."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartPoint:
+    """Where a recognizer begins: behind all that was committed in its session before."""
+
+    sample: int = 0
+    """Of the session clock (16 kHz); a multiple of the detector's frame of 512."""
+    word_id: int = 0
+    """Of the next word."""
+    segment_id: int = 0
+    """Of the next segment."""
+    lost_samples: int = 0
+    """So far."""
+
+
+BEGINNING: Final = StartPoint()
 
 
 class SpeechRecognizer(Protocol):
@@ -93,8 +110,10 @@ class RecognizerFactory(Protocol):
     @property
     def executor(self) -> DeadlineExecutor: ...
 
-    def recognizer(self, options: SessionOptions, trace: SpanSink, /) -> SpeechRecognizer:
-        """A recognizer for a new session. Cheap: servers call it on the event loop."""
+    def recognizer(
+        self, options: SessionOptions, trace: SpanSink, start: StartPoint = BEGINNING, /
+    ) -> SpeechRecognizer:
+        """A recognizer for a session. Cheap: servers call it on the event loop."""
 
     def close(self) -> None:
         """Stop the executor and free the models; no recognizer may be in use. Idempotent."""

@@ -24,7 +24,7 @@ from streamer.models.llm.scorer import LlmScorer
 from streamer.models.store.catalog import EMOTION, GEMMA, MOONSHINE, SILERO
 from streamer.models.store.zoo import Zoo
 from streamer.recognition.audio_aware import AudioAwareRecognizer, FeatureEmotionMonitor
-from streamer.recognition.contract import Decoder, SessionOptions
+from streamer.recognition.contract import BEGINNING, Decoder, SessionOptions, StartPoint
 from streamer.recognition.emotion_monitor import EmotionMonitor, EmotionOptions
 from streamer.recognition.recognizer import Recognizer, RecognizerOptions
 from streamer.recognition.stage_times import StageTimes
@@ -168,7 +168,9 @@ class Engine:
     def default_decoder(self) -> Decoder:
         return "fused" if self._llm is not None and self._options.weights.llm else "draft"
 
-    def recognizer(self, options: SessionOptions, spans: SpanSink) -> Recognizer:
+    def recognizer(
+        self, options: SessionOptions, spans: SpanSink, start: StartPoint = BEGINNING
+    ) -> Recognizer:
         """A fresh recognizer for one session. `fused` needs the LLM; without it, `draft`."""
         stages = StageTimes(spans)
         prompt = initial_prompt(options.context, options.hot_words)
@@ -193,6 +195,7 @@ class Engine:
                 emotion=emotion,
                 stages=stages,
                 hot_words=options.hot_words,
+                start=start,
             )
         else:
             recognizer = Recognizer(
@@ -202,6 +205,7 @@ class Engine:
                 emotion=emotion,
                 stages=stages,
                 hot_words=options.hot_words,
+                start=start,
             )
         return recognizer
 

@@ -21,6 +21,7 @@ from streamer.models.fusion.score import Fusion
 from streamer.models.moonshine.encoder import Audio
 from streamer.models.silero import FRAME_SAMPLES, VadStream
 from streamer.recognition.audio_buffer import AudioBuffer
+from streamer.recognition.contract import BEGINNING, StartPoint
 from streamer.recognition.decoder_choice import DecoderChoice
 from streamer.recognition.emotion_monitor import EmotionMonitor
 from streamer.recognition.endpointer import Edge, Endpointer, EndpointerOptions, Transition
@@ -73,8 +74,14 @@ class Recognizer:
         emotion: EmotionMonitor | None,
         stages: StageTimes,
         hot_words: Sequence[str] = (),
+        start: StartPoint = BEGINNING,
     ) -> None:
-        self.ledger = Ledger(options.kept_segments)
+        self.ledger = Ledger(
+            options.kept_segments,
+            start_sample=start.sample,
+            next_word_id=start.word_id,
+            next_segment_id=start.segment_id,
+        )
         self._speech = speech
         self._options = options
         self._fusion = fusion
@@ -85,9 +92,10 @@ class Recognizer:
         self._afresh_samples = samples_from_ms(options.afresh_every_ms)
         decoder = options.decoder
         window = samples_from_ms(decoder.max_window_ms + decoder.agreement.max_open_ms)
-        self._buffer = AudioBuffer(samples_from_ms(options.buffer_ms), 2 * window)
+        self._buffer = AudioBuffer(samples_from_ms(options.buffer_ms), 2 * window, start)
         self._vad = VadStream(speech.vad)
         self._endpointer = Endpointer(FRAME_SAMPLES, options.endpointer)
+        self._endpointer.jump(start.sample)
         self._choice = DecoderChoice(
             has_llm=fusion is not None,
             pause_above=samples_from_ms(options.fused_backlog_ms),
@@ -95,8 +103,8 @@ class Recognizer:
         )
         self._decoder: StreamingDecoder | None = None
         """Of the open segment."""
-        self._audio = SegmentAudio(0)
-        self._processed = 0
+        self._audio = SegmentAudio(start.sample)
+        self._processed = start.sample
         self._steps = 0
 
     @property

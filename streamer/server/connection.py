@@ -15,9 +15,9 @@ from streamer.hosting.resumable_session import (
     Farewell,
     ResumableSession,
     Running,
-    SessionState,
 )
 from streamer.hosting.session_registry import SessionRegistry
+from streamer.hosting.session_state import SessionState
 from streamer.protocol.errors import ProtocolError, broken, session_expired
 from streamer.protocol.messages import (
     CLOSE_CODES,
@@ -132,7 +132,7 @@ class Connection:
         if isinstance(message, StartMessage):
             hosted = self._registry.open(message, self._client)
             return hosted, await hosted.attach(0), False
-        hosted = self._registry.find(message)
+        hosted = self._registry.find(message, self._client)
         try:
             attachment = await hosted.attach(message.last_seq)
         except EventsGoneError as error:
@@ -252,7 +252,7 @@ class Connection:
                 max_message_bytes=options.max_message_bytes,
                 buffer_ms=options.buffer_s * 1000,
                 resumed=resumed,
-                acknowledged_offset=hosted.acknowledged_offset,
+                acknowledged_offset=hosted.received_offset,
                 resume_token=hosted.resume_token if can_resume else None,
                 resume_ms=options.resume_s * 1000 if can_resume else 0,
                 follow_id=hosted.follow_id,

@@ -13,6 +13,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from streamer.hosting.options import ServerOptions
 from streamer.hosting.session_registry import SessionRegistry
+from streamer.hosting.session_store import SessionStore
 from streamer.protocol.errors import ProtocolError, shutting_down
 from streamer.protocol.messages import ErrorCode
 from streamer.recognition.contract import RecognizerFactory
@@ -49,7 +50,11 @@ class StreamServer:
     """All sessions of one server, and what they share."""
 
     def __init__(self, engine: RecognizerFactory, options: ServerOptions) -> None:
-        """Raises OSError if the trace file cannot be written."""
+        """
+        Raises:
+            OSError: the trace file cannot be written.
+            StoreError: the store cannot be used.
+        """
         self.metrics = ServerMetrics(engine.executor)
         self.options = options
         self.engine = engine
@@ -61,7 +66,10 @@ class StreamServer:
         )
         self.places = Places(options.max_sessions, options.refuse_lag_ms)
         self.runner = SessionRunner(engine, self.places, limits, self.metrics, self._tracer)
-        self.registry = SessionRegistry(engine, self.runner, options, self.metrics)
+        self._store = None
+        if options.store is not None:
+            self._store = SessionStore(options.store, options.resume_s)
+        self.registry = SessionRegistry(engine, self.runner, options, self.metrics, self._store)
         self.draining = False
         self.wyoming_address: str | None = None
         """Where Wyoming clients are served, once they are."""
@@ -152,6 +160,8 @@ class StreamServer:
         """Drain, free the models, end the trace file."""
         await self.drain()
         await asyncio.to_thread(self.engine.close)
+        if self._store is not None:
+            await asyncio.to_thread(self._store.close)
         if self._tracer is not None:
             self._tracer.close()
 

@@ -7,6 +7,7 @@ audio comes faster than it was spoken until it has caught up, and is taken like 
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from streamer.audio.clock import seconds_from_samples
@@ -26,11 +27,17 @@ CATCH_UP_BACKLOG_S: Final = 0.3
 class Pace:
     """One session's. Times are monotonic seconds, audio is counted at 16 kHz."""
 
-    def __init__(self, limits: SessionLimits) -> None:
+    def __init__(self, limits: SessionLimits, start_sample: int = 0) -> None:
+        """
+        Args:
+            start_sample: where the audio begins; behind 0 it is that of a session which goes on
+                after a break, and comes late.
+        """
         self._limits = limits
+        self._start_sample = start_sample
         self._first_s: float | None = None
         self._least_delay_s = 0.0
-        self._caught_up = True
+        self._caught_up = start_sample == 0
         self._looked_s = 0.0
         self._looked_delay_s = 0.0
 
@@ -43,7 +50,10 @@ class Pace:
         """Audio has come, `received_samples` in all."""
         delay_s = now_s - seconds_from_samples(received_samples)
         if self._first_s is None:
-            self._first_s, self._least_delay_s = now_s, delay_s
+            self._first_s = now_s
+            # How late the audio of a session that goes on is, nobody can tell.
+            self._least_delay_s = delay_s if self._caught_up else -math.inf
+            self._looked_s, self._looked_delay_s = now_s, delay_s
         if self._caught_up:
             self._caught_up = delay_s - self._least_delay_s < STALL_S
             self._looked_s, self._looked_delay_s = now_s, delay_s
@@ -67,5 +77,6 @@ class Pace:
             return False
         if self._first_s is None:
             return True
-        ahead_s = seconds_from_samples(received_samples) - (now_s - self._first_s)
+        own_samples = received_samples - self._start_sample
+        ahead_s = seconds_from_samples(own_samples) - (now_s - self._first_s)
         return ahead_s > self._limits.live_slack_s

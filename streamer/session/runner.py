@@ -9,7 +9,13 @@ from collections.abc import Awaitable, Callable
 
 from streamer.protocol.errors import ProtocolError
 from streamer.protocol.messages import ErrorCode
-from streamer.recognition.contract import RecognizerFactory, SessionOptions, SpeechRecognizer
+from streamer.recognition.contract import (
+    BEGINNING,
+    RecognizerFactory,
+    SessionOptions,
+    SpeechRecognizer,
+    StartPoint,
+)
 from streamer.runtime.faults import fault_line, retrieved
 from streamer.runtime.metrics import ServerMetrics
 from streamer.runtime.tracing import LatencyTrace, SpanSink, TraceWriter
@@ -33,11 +39,17 @@ class SessionRun:
     """
 
     def __init__(
-        self, session_id: str, session: Session, rate: int, metrics: ServerMetrics, place: Place
+        self,
+        session_id: str,
+        session: Session,
+        rate: int,
+        metrics: ServerMetrics,
+        place: Place,
+        start: StartPoint,
     ) -> None:
         self.id = session_id
         self.session = session
-        self.stats = SessionStats(session, metrics)
+        self.stats = SessionStats(session, metrics, start)
         self.intake = Intake(session, rate)
         self._metrics = metrics
         self._place = place
@@ -123,6 +135,8 @@ class SessionRunner:
         *,
         limits: SessionLimits | None = None,
         place: Place | None = None,
+        session_id: str | None = None,
+        start: StartPoint = BEGINNING,
     ) -> SessionRun:
         """A session that has not begun.
 
@@ -130,6 +144,8 @@ class SessionRunner:
             rate: of the audio that its intake will get.
             limits: in place of the runner's own.
             place: reserved before; it is given back when the session ends.
+            session_id: of a session that goes on; None gives a new one.
+            start: where it goes on.
 
         Raises:
             ProtocolError: there is no place, or the engine could not make a recognizer; why is in
@@ -137,25 +153,25 @@ class SessionRunner:
         """
         if place is None:
             place = self.places.reserve()
-        session_id = secrets.token_hex(8)
+        session_id = session_id or secrets.token_hex(8)
         spans = None if self._tracer is None else self._tracer.session(session_id)
         trace = LatencyTrace(spans)
         limits = limits or self.limits
         try:
-            recognizer = self._recognizer(options, trace, session_id)
+            recognizer = self._recognizer(options, trace, start, session_id)
         except ProtocolError:
             place.release()
             raise
         session = Session(recognizer, self._engine.executor, limits, trace)
         if not limits.recording:
             place.live = session
-        return SessionRun(session_id, session, rate, self._metrics, place)
+        return SessionRun(session_id, session, rate, self._metrics, place, start)
 
     def _recognizer(
-        self, options: SessionOptions, trace: SpanSink, session_id: str
+        self, options: SessionOptions, trace: SpanSink, start: StartPoint, session_id: str
     ) -> SpeechRecognizer:
         try:
-            return self._engine.recognizer(options, trace)
+            return self._engine.recognizer(options, trace, start)
         except Exception as error:  # whatever broke, the client gets an answer
             logger.error("session %s: no recognizer: %s", session_id, fault_line(error))
             raise ProtocolError(

@@ -64,7 +64,7 @@ class Session:
         self._stopping = False
         self._ended = False
         self._closed = False
-        self._pace = Pace(self._limits)
+        self._pace = Pace(self._limits, recognizer.received_samples)
         self._newest_audio_s: float | None = None
         """None: none has come since the last pause was told."""
         self.connected = True

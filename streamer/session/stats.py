@@ -6,6 +6,7 @@ import time
 
 from streamer.audio.clock import ms_from_samples
 from streamer.protocol.messages import ByeEvent, LatencyEvent, Percentiles
+from streamer.recognition.contract import BEGINNING, StartPoint
 from streamer.runtime.metrics import ServerMetrics
 from streamer.session.report import Report
 from streamer.session.session import Session
@@ -15,11 +16,13 @@ from streamer.transcript.events import AudioLost, SegmentClosed, StepDone, Words
 class SessionStats:
     """Counts the reports of one session."""
 
-    def __init__(self, session: Session, metrics: ServerMetrics) -> None:
+    def __init__(
+        self, session: Session, metrics: ServerMetrics, start: StartPoint = BEGINNING
+    ) -> None:
         self._session = session
         self._metrics = metrics
-        self._words = 0
-        self._segments = 0
+        self._words = start.word_id
+        self._segments = start.segment_id
         self._step_ms: dict[str, float] = {}
         self._capture_to_emit_ms: float | None = None
 

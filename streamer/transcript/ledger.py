@@ -78,6 +78,10 @@ class Word:
     segment_id: int
     decision: Decision | None = None
 
+    def as_final(self) -> Word:
+        """The same word in a segment that has ended."""
+        return replace(self, state=WordState.FINAL)
+
 
 @dataclass(frozen=True, slots=True)
 class Segment:
@@ -98,18 +102,26 @@ class Segment:
 class Ledger:
     """The words and segments of one session."""
 
-    def __init__(self, max_final_segments: int | None = None) -> None:
+    def __init__(
+        self,
+        max_final_segments: int | None = None,
+        *,
+        start_sample: int = 0,
+        next_word_id: int = 0,
+        next_segment_id: int = 0,
+    ) -> None:
         """
         Args:
             max_final_segments: of those that are final only the newest are kept; None keeps all.
+            start_sample: no segment may begin before.
         """
         self._segments: deque[Segment] = deque(maxlen=max_final_segments)
-        self._next_segment_id = 0
-        self._last_end = 0
+        self._next_segment_id = next_segment_id
+        self._last_end = start_sample
         self._open: Segment | None = None
         self._committed: list[Word] = []
         self._tentative: tuple[Word, ...] = ()
-        self._next_word_id = 0
+        self._next_word_id = next_word_id
 
     @property
     def segments(self) -> tuple[Segment, ...]:
@@ -195,7 +207,7 @@ class Ledger:
         final = replace(
             segment,
             end_sample=end_sample,
-            words=tuple(replace(word, state=WordState.FINAL) for word in self._committed),
+            words=tuple(word.as_final() for word in self._committed),
             emotion=emotion,
             final=True,
         )

@@ -7,11 +7,14 @@ import gc
 import json
 import os
 import re
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import weakref
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
+SECRET = "a secret of sixteen or more"
 WRONG_TOKEN = "wr0ng-token"
 START = StartMessage(context="Zanzibar", hot_words=("Quetzalcoatl",), live=False)
 WATCHED_SERVER = """
@@ -136,6 +140,38 @@ async def test_a_trace_holds_no_words(engine: Engine, speech: Speech, tmp_path: 
     spans = json.loads(trace.read_text())
     assert "encode" in {span["name"] for span in spans}
     _assert_silent(trace.read_text(), transcript)
+
+
+async def test_a_store_holds_committed_words_and_forgets_them(
+    engine: Engine, speech: Speech, tmp_path: Path
+) -> None:
+    store = tmp_path / "store.db"
+    options = ServerOptions(store=store, resume_s=3.0)
+    start = START.model_copy(update={"share_secret": SECRET})
+    with ServerThread(options, real_engine=BorrowedEngine(engine)) as server:
+        async with connect(server.url, start) as client:
+            await client.send_audio(speech.samples)
+            await client.stop()
+            assert client.ready is not None
+            told, token = client.transcript.words, client.ready.resume_token
+        copy = tmp_path / "copy" / "store.db"
+        copy.parent.mkdir()
+        for suffix in ("", "-wal"):
+            shutil.copy(f"{store}{suffix}", f"{copy}{suffix}")
+        with closing(sqlite3.connect(copy)) as database:
+            texts = database.execute("SELECT text FROM words ORDER BY id").fetchall()
+            (settings,) = database.execute("SELECT start FROM sessions").fetchone()
+        assert [text for (text,) in texts] == [word.text for word in told]
+        assert "Zanzibar" in settings
+        on_disk = copy.read_bytes()
+        assert b"Zanzibar" in on_disk
+        assert token is not None
+        for secret in (SECRET, token, "127.0.0.1", "probs"):
+            assert secret.encode() not in on_disk
+        assert speech.samples[20_000:20_016].tobytes() not in on_disk
+        await asyncio.sleep(4)
+    assert sorted(tmp_path.iterdir()) == [copy.parent, store]
+    _assert_silent(store.read_bytes().decode("latin-1"), client.transcript.text)
 
 
 async def test_uploads_are_deleted(

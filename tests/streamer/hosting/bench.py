@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from streamer.hosting.options import ServerOptions
+from streamer.hosting.session_store import SessionStore
 from streamer.protocol.frames import encode_frame
 from streamer.protocol.messages import Encoding
 from streamer.runtime.metrics import ServerMetrics
@@ -33,7 +34,11 @@ class Bench:
         self.options = options or ServerOptions(heartbeat_s=60.0)
         self.metrics = ServerMetrics(self.engine.executor)
         self.places = Places(self.options.max_sessions, self.options.refuse_lag_ms)
-        self.registry = session_registry(self.engine, self.options, self.metrics, self.places)
+        store = self.options.store
+        self.store = None if store is None else SessionStore(store, self.options.resume_s)
+        self.registry = session_registry(
+            self.engine, self.options, self.metrics, self.places, self.store
+        )
         self._tasks: list[asyncio.Task[None]] = []
 
     def connect(self, client: str = "") -> FakeSocket:
@@ -74,6 +79,8 @@ class Bench:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.registry.close(0.0)
+        if self.store is not None:
+            await asyncio.to_thread(self.store.close)
         assert [r.closed for r in self.engine.recognizers] == [1] * len(self.engine.recognizers)
         assert self.places.taken == self.value("sessions_active") == 0
         assert self.value("sessions_parked") == self.value("followers") == 0

@@ -7,11 +7,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from streamer.hosting.resumable_session import (
-    IllegalSessionTransitionError,
-    ResumableSession,
-    SessionState,
-)
+from streamer.hosting.resumable_session import ResumableSession
+from streamer.hosting.session_state import IllegalSessionTransitionError, SessionState
 from streamer.protocol.errors import ProtocolError, shutting_down
 from streamer.protocol.messages import StartMessage
 from streamer.recognition.contract import SessionOptions

@@ -1,0 +1,101 @@
+"""What is left of a session whose server died: enough to go on with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import groupby
+
+from streamer.hosting.event_log import EventLog
+from streamer.models.silero import FRAME_SAMPLES
+from streamer.protocol.messages import MAX_CONTEXT_CHARS, StartMessage
+from streamer.recognition.contract import StartPoint
+from streamer.session.report import Report
+from streamer.transcript.events import SegmentClosed, WordsUpdate
+from streamer.transcript.ledger import Segment, Word
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEnd:
+    """The end of a segment, and the number of the event that told it."""
+
+    segment_id: int
+    start_sample: int
+    end_sample: int
+    cause: str
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSession:
+    """Every segment has its end: what was open when the server died was closed behind its last
+    word."""
+
+    id: str
+    token_hash: bytes
+    """SHA-256 of the resume token."""
+    follow_id: str
+    start: StartMessage
+    """As the client sent it, without its secret."""
+    position: int
+    """All audio before this sample is captioned, or silent."""
+    lost_samples: int
+    seq: int
+    """No event has been told whose number is higher."""
+    words: tuple[tuple[int, Word], ...]
+    """With the number of the event that told it, oldest first."""
+    ends: tuple[StoredEnd, ...]
+    """Oldest first."""
+
+    @property
+    def text(self) -> str:
+        return " ".join(word.text for _, word in self.words)
+
+    @property
+    def start_point(self) -> StartPoint:
+        """Where a recognizer goes on. The detector begins with a whole frame; what that passes
+        over, 32 ms at most, belongs to the last word."""
+        return StartPoint(
+            sample=-(-self.position // FRAME_SAMPLES) * FRAME_SAMPLES,
+            word_id=self.words[-1][1].id + 1 if self.words else 0,
+            segment_id=self.ends[-1].segment_id + 1 if self.ends else 0,
+            lost_samples=self.lost_samples,
+        )
+
+    @property
+    def context(self) -> str:
+        """What was said before, for the LLM."""
+        return f"{self.start.context} {self.text}".strip()[-MAX_CONTEXT_CHARS:]
+
+    def log(self) -> EventLog:
+        """The events, numbered as they were."""
+        # Without the first segments there is a hole before the first that is left.
+        pruned = bool(self.ends) and self.ends[0].segment_id > 0
+        events = sorted((*self._updates(), *self._closings()), key=lambda report: report.seq)
+        return EventLog(
+            earlier=events,
+            complete_after=events[0].seq - 1 if pruned and events else 0,
+            seq=self.seq,
+        )
+
+    def _updates(self) -> list[Report]:
+        return [
+            _report(WordsUpdate(words[0].segment_id, words, ()), seq)
+            for seq, group in groupby(self.words, key=lambda numbered: numbered[0])
+            if (words := tuple(word for _, word in group))
+        ]
+
+    def _closings(self) -> list[Report]:
+        closings = []
+        for end in self.ends:
+            words = tuple(
+                word.as_final() for _, word in self.words if word.segment_id == end.segment_id
+            )
+            segment = Segment(
+                end.segment_id, end.start_sample, end.end_sample, words, emotion=None, final=True
+            )
+            closings.append(_report(SegmentClosed(segment, end.cause), end.seq))
+        return closings
+
+
+def _report(event: WordsUpdate | SegmentClosed, seq: int) -> Report:
+    return Report(event, lag_ms=0.0, made_ns=0, seq=seq)
