@@ -258,8 +258,8 @@ def write_json(
     results: Mapping[str, Any],
     file: str | None = None,
 ) -> Path:
-    """Write what `benchmarks.MODULE` found into `out`, as `FILE.json` (by default the module's
-    own name)."""
+    """Write what `benchmarks.MODULE`, or a module of the tests, found into `out`, as `FILE.json`
+    (by default the module's own name)."""
     out.mkdir(parents=True, exist_ok=True)
     document = {
         "benchmark": module,
@@ -337,7 +337,8 @@ def _command(module: str) -> str:
     arguments = [
         os.path.relpath(word, here) if Path(word).is_absolute() else word for word in sys.argv[1:]
     ]
-    return shlex.join(["python", "-m", f"benchmarks.{module}", *arguments])
+    name = module if module.startswith("tests.") else f"benchmarks.{module}"
+    return shlex.join(["python", "-m", name, *arguments])
 
 
 def _cpu_model() -> str:

@@ -6,15 +6,18 @@ Spans are stamped with `time.perf_counter_ns`, durations are milliseconds.
 from __future__ import annotations
 
 import json
+import logging
 import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Protocol
+
+logger = logging.getLogger(__name__)
 
 STAGES: Final = ("receive", "dequeue", "vad", "encode", "emotion", "decode", "fuse", "emit")
 """receive: frame decoded, resampled and buffered; dequeue: a due step's wait for a thread;
@@ -111,7 +114,8 @@ class LatencyTrace:
 class TraceWriter:
     """Writes spans of all sessions to one file that Perfetto and chrome://tracing open.
 
-    The file is a JSON array of complete events; `close` ends it properly. Thread-safe.
+    The file is a JSON array of complete events; `close` ends it properly. Thread-safe. If the disk
+    is full, the trace ends there, and the log says so: captions are worth more.
     """
 
     def __init__(self, path: Path) -> None:
@@ -162,16 +166,28 @@ class TraceWriter:
     def close(self) -> None:
         """End the array and the file; later spans are dropped. May be called twice."""
         with self._lock:
-            if not self._file.closed:
+            if self._file.closed:
+                return
+            try:
                 self._file.write("\n]\n")
                 self._file.close()
+            except OSError as error:
+                self._give_up(error)
 
     def _write(self, event: Mapping[str, object]) -> None:
         if self._file.closed:  # a step that outlived the shutdown
             return
-        self._file.write(",\n" if self._written else "\n")
-        self._file.write(json.dumps(event))
+        try:
+            self._file.write(",\n" if self._written else "\n")
+            self._file.write(json.dumps(event))
+        except OSError as error:
+            self._give_up(error)
         self._written += 1
+
+    def _give_up(self, error: OSError) -> None:
+        logger.error("the trace cannot be written (%s): it ends here", error.strerror)
+        with suppress(OSError):  # what is left in its buffer is lost, too
+            self._file.close()
 
 
 class _SessionSpans:

@@ -16,14 +16,13 @@ import socket
 import tempfile
 import time
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 from rapidfuzz.distance import Levenshtein
 
-from benchmarks.common import RESULTS, OutOption, SeedOption, machine, percentiles, run, versions
+from benchmarks.common import RESULTS, OutOption, SeedOption, percentiles, run, write_json
 from streamer.audio.arrays import Floats
 from streamer.audio.clock import SAMPLE_RATE
 from streamer.audio.files import read_samples
@@ -31,6 +30,7 @@ from streamer.client.backoff import ReconnectOptions
 from streamer.client.bundled import bundled_speech
 from streamer.client.client import Client, connect
 from streamer.protocol.messages import ReadyEvent, StartMessage, WireWord, WordsEvent
+from streamer.transcript.wer import normalize
 from tests.campaign.server import Server
 from tests.campaign.soak import endless
 
@@ -123,8 +123,8 @@ def outcome(client: Client, told: Told, reference: Told) -> dict[str, Any]:
     final = client.transcript.words
     ids = [word.id for word in told.words]
     by_id = {word.id: word for word in final}
-    heard = [word.text for word in final]
-    undisturbed = [word.text for word in reference.words][: len(heard)]
+    heard = normalize(client.transcript.text)
+    undisturbed = normalize(" ".join(word.text for word in reference.words))[: len(heard)]
     changes = Levenshtein.editops(undisturbed, heard)
     return {
         "committed_words": len(told.words),
@@ -153,7 +153,7 @@ def main(
     kills: Annotated[int, typer.Option(min=1)] = 20,
     seed: SeedOption = 0,
     store: Annotated[bool, typer.Option(help="Without it the client replays.")] = True,
-    out: OutOption = RESULTS,
+    out: OutOption = RESULTS / "campaign",
 ) -> None:
     speech = endless([read_samples(clip.path) for clip in bundled_speech()])
     with tempfile.TemporaryDirectory() as folder, (Path(folder) / "log").open("wb") as log:
@@ -163,17 +163,8 @@ def main(
         told = asyncio.run(killed(log, options, speech, kills, seed))
         text = (Path(folder) / "log").read_text(encoding="utf-8", errors="replace")
     told["tracebacks"] = text.count("Traceback (most recent call last)")
-    document = {
-        "command": f"python -m tests.campaign.kills --kills {kills} --seed {seed}"
-        + ("" if store else " --no-store"),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": machine(),
-        "versions": versions(),
-        "results": told,
-    }
-    out.mkdir(parents=True, exist_ok=True)
-    name = "kills" if store else "kills_no_store"
-    (out / f"{name}.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    name = "kills" if store else "kills_without_store"
+    write_json("tests.campaign.kills", out, {"seed": seed, "store": store}, told, name)
     typer.echo(json.dumps(told, indent=2))
     raise typer.Exit(bool(told["lost"] or told["changed"] or told["doubled"] or told["tracebacks"]))
 

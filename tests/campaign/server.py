@@ -18,10 +18,18 @@ from streamer.client.address import websocket_url
 class Server:
     """A running server, its log in a file. Whoever makes one stops it."""
 
-    def __init__(self, log: IO[bytes], options: Sequence[str], port: int = 0) -> None:
+    def __init__(
+        self, log: IO[bytes], options: Sequence[str], port: int = 0, file_bytes: int | None = None
+    ) -> None:
+        """
+        Args:
+            file_bytes: no file of it may grow beyond, as on a disk that is full.
+        """
         self.log = Path(log.name)
         command = [sys.executable, "-m", "streamer", "serve", "--port", str(port), *options]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)
+        if file_bytes is not None:
+            psutil.Process(self._process.pid).rlimit(psutil.RLIMIT_FSIZE, (file_bytes, file_bytes))
         assert self._process.stdout is not None
         told = b""
         for line in self._process.stdout:

@@ -14,7 +14,6 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -22,7 +21,7 @@ import numpy as np
 import typer
 from rapidfuzz.distance import Levenshtein
 
-from benchmarks.common import RESULTS, OutOption, machine, percentiles, run, versions
+from benchmarks.common import RESULTS, OutOption, percentiles, run, write_json
 from streamer.audio.arrays import Floats
 from streamer.audio.clock import SAMPLE_RATE, samples_from_ms
 from streamer.audio.files import read_samples
@@ -170,7 +169,7 @@ def settled(minutes: Sequence[Minute]) -> dict[str, Any]:
 
 def main(
     minutes: Annotated[float, typer.Option(min=0.1, help="Of real time.")] = 120.0,
-    out: OutOption = RESULTS,
+    out: OutOption = RESULTS / "campaign",
 ) -> None:
     speech = endless([read_samples(clip.path) for clip in bundled_speech()])
     with tempfile.NamedTemporaryFile(suffix=".log") as log:
@@ -180,22 +179,15 @@ def main(
         finally:
             code = server.stop()
         text = Path(log.name).read_text(encoding="utf-8", errors="replace")
-    document = {
-        "command": f"python -m tests.campaign.soak --minutes {minutes:g}",
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": machine(),
-        "versions": versions(),
-        "results": {
-            **heard,
-            "settled": settled(told),
-            "tracebacks": text.count("Traceback (most recent call last)"),
-            "exit_code": code,
-            "minutes": [asdict(minute) for minute in told],
-        },
+    results = {
+        **heard,
+        "settled": settled(told),
+        "tracebacks": text.count("Traceback (most recent call last)"),
+        "exit_code": code,
+        "minutes": [asdict(minute) for minute in told],
     }
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "soak.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    typer.echo(json.dumps({**heard, "settled": document["results"]["settled"]}, indent=2))  # type: ignore[index]
+    write_json("tests.campaign.soak", out, {"minutes": minutes}, results)
+    typer.echo(json.dumps({**heard, "settled": results["settled"]}, indent=2))
     raise typer.Exit(bool(heard["lost_samples"]) or code != 0)
 
 

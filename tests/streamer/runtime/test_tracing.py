@@ -84,3 +84,14 @@ def test_an_empty_trace_is_valid(tmp_path: Path) -> None:
     path = tmp_path / "trace.json"
     TraceWriter(path).close()
     assert json.loads(path.read_text()) == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no disk that is always full")
+def test_a_full_disk_ends_the_trace_and_nothing_else(caplog: pytest.LogCaptureFixture) -> None:
+    writer = TraceWriter(Path("/dev/full"))
+    spans = writer.session("one")
+    for number in range(1_000):
+        spans.add("encode", "asr", number, number + 1)
+    writer.close()
+    writer.close()
+    assert caplog.text.count("the trace cannot be written") == 1
