@@ -26,7 +26,7 @@ test: $(VENV)/installed-test system-packages typescript proxies lint types  ## S
 test-fast: $(VENV)/installed-test  ## Style, types, and what runs in two minutes: before a commit
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 	$(BIN)/pytest -q -m "not slow" --hypothesis-profile=fast \
-	  tests/streamer tests/models tests/clients tests/test_architecture.py tests/test_protocol_document.py
+	  tests/streamer tests/models tests/clients tests/deploy tests/test_architecture.py tests/test_protocol_document.py
 
 campaign: $(VENV)/installed-test  ## Attack a running server on this machine, half an hour at most
 	$(BIN)/python -m tests.campaign.campaign
