@@ -2,12 +2,15 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+LOCK := deploy/requirements.lock
+TEST_LOCK := deploy/requirements-test.lock
+TOOLS := .venv-tools
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast campaign lint types agents typescript proxies system-packages clean
+.PHONY: help install demo test test-fast campaign lint types lock audit agents typescript proxies system-packages clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -23,7 +26,7 @@ test: $(VENV)/installed-test system-packages typescript proxies lint types  ## S
 test-fast: $(VENV)/installed-test  ## Style, types, and what runs in two minutes: before a commit
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 	$(BIN)/pytest -q -m "not slow" --hypothesis-profile=fast \
-	  tests/streamer tests/models tests/clients tests/test_architecture.py tests/test_protocol_document.py
+	  tests/streamer tests/models tests/clients tests/deploy tests/test_architecture.py tests/test_protocol_document.py
 
 campaign: $(VENV)/installed-test  ## Attack a running server on this machine, half an hour at most
 	$(BIN)/python -m tests.campaign.campaign
@@ -36,7 +39,7 @@ types: $(VENV)/installed-test  ## Types only
 	$(BIN)/mypy
 
 clean:  ## Remove .venv and everything else that make created
-	rm -rf $(VENV) .venv-agents build captions .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+	rm -rf $(VENV) $(TOOLS) .venv-agents build captions .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -44,15 +47,39 @@ $(BIN)/python:
 	@echo "Creating $(VENV) with $$($(PYTHON) --version)"
 	@$(PYTHON) -m venv $(VENV)
 
-# The stamps make every later run skip pip altogether; a change of pyproject.toml renews them.
-$(VENV)/installed: pyproject.toml | $(BIN)/python
+# What the locks name, checked by its hashes, in wheels alone: nothing that is fetched runs while it is installed.
+INSTALL_LOCKED := $(BIN)/python -m pip install --progress-bar on --require-hashes --only-binary :all:
+
+# The stamps make every later run skip pip altogether; a change of pyproject.toml or of a lock renews them.
+$(VENV)/installed: pyproject.toml $(LOCK) | $(BIN)/python
 	@echo "Installing streamer, PyTorch and the default models: several GB, some minutes, once"
-	$(BIN)/python -m pip install --progress-bar on -e .
+	$(INSTALL_LOCKED) --requirement $(LOCK)
+	$(BIN)/python -m pip install --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/installed-test: $(VENV)/installed
-	$(BIN)/python -m pip install --progress-bar on -e '.[test]'
+$(VENV)/installed-test: $(VENV)/installed $(TEST_LOCK)
+	$(INSTALL_LOCKED) --requirement $(TEST_LOCK)
 	@touch $@
+
+$(TOOLS)/installed: Makefile
+	$(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/python -m pip install uv==0.13.9 pip-audit==2.10.1
+	@touch $@
+
+# One lock serves every system and Python. Releases of the last days are left alone: most that are
+# found to be malicious are found by then. setuptools, which builds the project, is locked with it.
+# Extras are named, as pip takes no package with extras for the same without, where it wants hashes.
+COMPILE = $(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' | \
+  $(TOOLS)/bin/uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes --no-strip-extras --only-binary :all: \
+  --exclude-newer "7 days" --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) pyproject.toml -
+
+lock: $(TOOLS)/installed  ## Renew the locks after a change of pyproject.toml; UPGRADE=1 takes the newest releases
+	$(COMPILE) --extra test --output-file $(TEST_LOCK)
+	$(COMPILE) --constraint $(TEST_LOCK) --output-file $(LOCK)
+
+audit: $(TOOLS)/installed  ## Look up what is locked in the database of known vulnerabilities; needs a network
+	$(TOOLS)/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off --requirement $(TEST_LOCK) || \
+	  { echo "not clean, or not known: see above for a vulnerability, else the database could not be reached"; exit 1; }
 
 agents:  ## Install agent frameworks in .venv-agents, for their tests
 	$(PYTHON) -m venv .venv-agents

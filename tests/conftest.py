@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
+import streamer.models  # noqa: F401  (before anything imports ONNX Runtime, see there)
+
 if TYPE_CHECKING:
     from streamer.recognition.engine import Engine
 

@@ -64,8 +64,12 @@ class TransformersEmotion(EmotionModel):
         name = name or str(folder)
         require_torch_device(device)
         with opening(name, "a model that classifies audio"):
-            self._extract: Any = AutoFeatureExtractor.from_pretrained(folder)
-            model: Any = AutoModelForAudioClassification.from_pretrained(folder)
+            self._extract: Any = AutoFeatureExtractor.from_pretrained(
+                folder, trust_remote_code=False
+            )
+            model: Any = AutoModelForAudioClassification.from_pretrained(
+                folder, trust_remote_code=False
+            )
         if self._extract.sampling_rate != SAMPLE_RATE:
             raise ModelCorruptError(
                 f"{name} hears {self._extract.sampling_rate} Hz; {SAMPLE_RATE} Hz is needed"

@@ -98,5 +98,7 @@ def convert(gguf_path: Path, folder: Path) -> None:
             values -= 1.0
         weights[_target_name(tensor.name)] = values.to(torch.bfloat16)
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    tokenizer = AutoTokenizer.from_pretrained(gguf_path.parent, gguf_file=gguf_path.name)
+    tokenizer = AutoTokenizer.from_pretrained(
+        gguf_path.parent, gguf_file=gguf_path.name, trust_remote_code=False
+    )
     tokenizer.save_pretrained(folder)

@@ -38,7 +38,9 @@ class TransformersModel:
         torch.set_num_threads(threads)
         self._device = torch.device(device)
         with opening(str(folder), "a causal language model"):
-            model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16)
+            model = AutoModelForCausalLM.from_pretrained(
+                folder, dtype=torch.bfloat16, trust_remote_code=False
+            )
         self._model = model.to(self._device).eval()
         text = model.config.get_text_config()
         # Models that know no beginning have learned that texts end where others begin.

@@ -123,7 +123,7 @@ EMOTION: Final = ModelEntry(
         _single(
             "emotion.onnx",
             "7134cfc0b146d73b9e0ed2a99b77a36e5aa595e6c40f2a1ee6b0a30543f6a750",
-            "models",
+            "streamer.models",
             "weights",
         ),
     ),

@@ -1,11 +1,12 @@
-"""Fetching files from a model hub: only ever for names that ask for it, and name the revision.
+"""Fetching files from a model hub: only ever for names that ask for it, and name the commit.
 
-A repository without a revision is whatever its owner puts there tomorrow. Only weights as
+A repository, a branch and a tag are whatever their owner puts there tomorrow. Only weights as
 safetensors are fetched, which cannot carry code.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,10 +15,10 @@ from streamer.models.errors import ModelMissingError
 
 
 def fetch_from_hub(repository: str, file: str) -> Path:
-    """Fetch, or find in the hub's own cache, one file of `owner/name@revision`.
+    """Fetch, or find in the hub's own cache, one file of `owner/name@commit`.
 
     Raises:
-        ModelMissingError: no revision is named, or the hub or the file cannot be reached.
+        ModelMissingError: no commit is named, or the hub or the file cannot be reached.
     """
     # Imported late: the hub's client is slow to load and most runs never need it.
     from huggingface_hub import hf_hub_download
@@ -28,10 +29,10 @@ def fetch_from_hub(repository: str, file: str) -> Path:
 
 
 def fetch_folder_from_hub(repository: str) -> Path:
-    """Fetch, or find in the hub's own cache, configuration and weights of `owner/name@revision`.
+    """Fetch, or find in the hub's own cache, configuration and weights of `owner/name@commit`.
 
     Raises:
-        ModelMissingError: no revision is named, the hub or the repository cannot be reached, or
+        ModelMissingError: no commit is named, the hub or the repository cannot be reached, or
             it has no weights as safetensors.
     """
     from huggingface_hub import snapshot_download
@@ -50,10 +51,10 @@ def fetch_folder_from_hub(repository: str) -> Path:
 
 def _pinned(name: str) -> tuple[str, str]:
     repository, _, revision = name.partition("@")
-    if not revision:
+    if not re.fullmatch("[0-9a-f]{40}", revision):
         raise ModelMissingError(
-            f"name the revision too, hub:{repository}@COMMIT: without it you get whatever is put "
-            "there tomorrow; the repository's page lists its commits"
+            f"name the commit too, all its 40 digits, hub:{repository}@COMMIT: without it you get "
+            "whatever is put there tomorrow; the repository's page lists its commits"
         )
     return repository, revision
 

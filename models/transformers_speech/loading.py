@@ -87,14 +87,17 @@ def load_speech_model(
         model = library_class.from_pretrained(
             folder,
             dtype=_dtype(device),
+            trust_remote_code=False,
             # Attention can be looked at in eager mode only.
             **({"attn_implementation": "eager"} if attends else {}),
         )
         loaded = Loaded(
             model.eval(),
-            transformers.AutoFeatureExtractor.from_pretrained(folder),
+            transformers.AutoFeatureExtractor.from_pretrained(folder, trust_remote_code=False),
             # Where the tokenizer is Mistral's own, the library's reading of it does.
-            transformers.AutoTokenizer.from_pretrained(folder, mistral_format=False),
+            transformers.AutoTokenizer.from_pretrained(
+                folder, mistral_format=False, trust_remote_code=False
+            ),
         )
     if loaded.extractor.sampling_rate != SAMPLE_RATE:
         raise ModelCorruptError(

@@ -114,6 +114,19 @@ def test_the_readme_example_runs_beside_folders_of_the_same_names(
     assert (done.returncode, done.stdout) == (0, said), done.stderr
 
 
+@pytest.mark.parametrize("source", ["checkout", "wheel"])
+def test_our_weights_are_found_from_a_folder_that_is_not_ours(
+    project: Path, source: str, request: pytest.FixtureRequest
+) -> None:
+    if source == "wheel":
+        python, path = request.getfixturevalue("installed"), ""
+    else:
+        python, path = sys.executable, str(ROOT)
+    command = [python, "-m", "streamer", "models", "verify", "emotion"]
+    done = _run(command, project, PYTHONPATH=path)
+    assert (done.returncode, done.stdout.split()) == (0, ["ok", "emotion", "emotion.onnx"])
+
+
 def test_the_wheel_holds_one_package_with_all_that_it_reads(wheel: Path) -> None:
     with ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if not name.endswith("/")}

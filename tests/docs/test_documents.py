@@ -19,7 +19,6 @@ RUN = {
     "nginx": "test_deployment.py",
     "caddyfile": "test_deployment.py",
     "systemd": "test_deployment.py",
-    "dockerfile": "nothing: no image registry is at hand",
 }
 """Every language of a block, and what runs it."""
 

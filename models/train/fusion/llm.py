@@ -124,7 +124,7 @@ class TunedGemma(nn.Module):
     ) -> None:
         super().__init__()
         whole: Any = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=dtype, attn_implementation="sdpa"
+            folder, dtype=dtype, attn_implementation="sdpa", trust_remote_code=False
         )
         whole.requires_grad_(False)
         self.body = whole.model

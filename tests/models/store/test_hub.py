@@ -8,6 +8,8 @@ import pytest
 from streamer.models.errors import ModelMissingError
 from streamer.models.store.zoo import Zoo
 
+COMMIT = "1f0e" * 10
+
 
 def test_the_hub_is_asked_only_by_explicit_name(
     zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -19,12 +21,13 @@ def test_the_hub_is_asked_only_by_explicit_name(
         return str(tmp_path / file)
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
-    assert zoo.path("hub:someone/model@1f0e", "model.onnx") == tmp_path / "model.onnx"
+    assert zoo.path(f"hub:someone/model@{COMMIT}", "model.onnx") == tmp_path / "model.onnx"
     with pytest.raises(ModelMissingError):
         zoo.path("someone/model", "model.onnx")
-    with pytest.raises(ModelMissingError, match="name the revision too"):
-        zoo.path("hub:someone/model", "model.onnx")
-    assert asked == [("someone/model", "model.onnx", "1f0e")]
+    for revision in ("", "@", "@main", "@v1.0", f"@{COMMIT[:12]}"):
+        with pytest.raises(ModelMissingError, match="name the commit too"):
+            zoo.path(f"hub:someone/model{revision}", "model.onnx")
+    assert asked == [("someone/model", "model.onnx", COMMIT)]
 
 
 def test_only_weights_that_cannot_carry_code_are_fetched(
@@ -36,9 +39,9 @@ def test_only_weights_that_cannot_carry_code_are_fetched(
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
     with pytest.raises(ModelMissingError, match="safetensors"):
-        zoo.folder("hub:someone/model@1f0e")
+        zoo.folder(f"hub:someone/model@{COMMIT}")
     (tmp_path / "model.safetensors").touch()
-    assert zoo.folder("hub:someone/model@1f0e") == tmp_path
+    assert zoo.folder(f"hub:someone/model@{COMMIT}") == tmp_path
 
 
 def test_an_unreachable_hub_is_said_in_one_line(zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,5 +50,5 @@ def test_an_unreachable_hub_is_said_in_one_line(zoo: Zoo, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
     with pytest.raises(ModelMissingError, match=r"could not be fetched .*\(no route\)") as caught:
-        zoo.path("hub:someone/model@1f0e", "model.onnx")
+        zoo.path(f"hub:someone/model@{COMMIT}", "model.onnx")
     assert "\n" not in str(caught.value)

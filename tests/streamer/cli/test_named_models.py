@@ -101,6 +101,7 @@ def test_an_unreachable_hub_says_what_to_do(
 ) -> None:
     # The hub's client, told to stay offline, fails as it does without a network.
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    result = run("transcribe", option, "hub:someone/speech@1f0e", bundled_speech()[0].path)
+    name = f"hub:someone/speech@{'1f0e' * 10}"
+    result = run("transcribe", option, name, bundled_speech()[0].path)
     assert result.exit_code == 1
     assert "give its folder instead of the name" in result.stderr

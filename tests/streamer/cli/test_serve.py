@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 
 from streamer.hosting.options import ServerOptions
+from streamer.recognition.engine import Engine, EngineOptions
 from tests.fakes import FakeEngine
 from tests.streamer.cli.conftest import Run
 
@@ -118,3 +120,36 @@ def test_a_real_server_starts_answers_and_stops() -> None:
     assert config["decoder"] == "draft"
     assert "llm" not in config["models"]
     assert "Traceback" not in errors
+
+
+@pytest.mark.slow
+def test_an_ordinary_user_serves_from_models_that_nobody_can_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STREAMER_CACHE", str(tmp_path))
+    Engine.load(EngineOptions(device="cpu", threads=2, llm=False)).close()  # converts them
+    for path in (tmp_path, *tmp_path.rglob("*")):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    user = _as_ordinary_user()
+    assert subprocess.run([*user, "mkdir", tmp_path / "new"], check=False).returncode
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    command = [*user, sys.executable, "-m", "streamer", "serve", "--port", "0", "--no-llm"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().split()[1]
+        with urllib.request.urlopen(f"{url}readyz") as answer:
+            assert answer.status == 200
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+def _as_ordinary_user() -> list[str]:
+    """What to run a command by. Root stays root, as others may not read its interpreter, but
+    loses the power to write where it may not."""
+    if os.geteuid() != 0:
+        return []
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
+        pytest.skip("root can write everywhere, and there is no setpriv to make it ordinary")
+    return [setpriv, "--bounding-set=-all", "--inh-caps=-all"]

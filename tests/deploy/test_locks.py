@@ -1,0 +1,117 @@
+"""The locks name all that pyproject.toml asks for, by hash, and nothing known to be broken."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from tests.conftest import ROOT
+
+LOCK: Final = ROOT / "deploy" / "requirements.lock"
+TEST_LOCK: Final = ROOT / "deploy" / "requirements-test.lock"
+PROJECT: Final = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+FIXED: Final = {
+    "anyio": ("4.14.2", "CVE-2026-63374, CVE-2026-64847"),
+    "filelock": ("3.20.3", "CVE-2025-68146, CVE-2026-22701"),
+    "onnx": ("1.21.0", "CVE-2025-51480, CVE-2026-27489, CVE-2026-28500, CVE-2026-34445 to -34447"),
+    "pydantic": ("2.4.0", "CVE-2024-3772"),
+    "pytest": ("9.0.3", "CVE-2025-71176"),
+    "python-multipart": ("0.0.31", "CVE-2026-42561, CVE-2026-53537 to -53540"),
+    "setuptools": ("83.0.0", "CVE-2025-47273, CVE-2026-59890"),
+    "starlette": ("1.3.1", "CVE-2025-62727, CVE-2026-48710, -48817, -48818, -54282, -54283"),
+    "torch": ("2.13.0", "CVE-2025-3000, CVE-2026-4538, CVE-2026-24747"),
+    "transformers": ("5.10.0", "CVE-2026-4372, CVE-2026-5241, CVE-2026-9856"),
+}
+"""The first release without the vulnerabilities that were known in older ones."""
+
+
+@dataclass(frozen=True)
+class Locked:
+    requirement: Requirement
+    hashes: list[str]
+
+    @property
+    def name(self) -> str:
+        return canonicalize_name(self.requirement.name)
+
+    @property
+    def version(self) -> Version:
+        """Raises ValueError: the requirement names several, or none."""
+        (pin,) = self.requirement.specifier
+        if pin.operator != "==":
+            raise ValueError(f"{self.requirement} is a range")
+        return Version(pin.version)
+
+
+def read(lock: Path) -> Iterator[Locked]:
+    text = re.sub(r"^ *#.*\n", "", lock.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    for line in text.replace("\\\n", "").splitlines():
+        requirement, *hashes = line.split(" --hash=")
+        yield Locked(Requirement(requirement), [each.strip() for each in hashes])
+
+
+def versions(lock: Path) -> dict[str, Version]:
+    return {locked.name: locked.version for locked in read(lock)}
+
+
+def asked_for(*, by_tests: bool) -> list[Requirement]:
+    """By pyproject.toml, to build, to run, and perhaps to test."""
+    project = PROJECT["project"]
+    lines = [*PROJECT["build-system"]["requires"], *project["dependencies"]]
+    if by_tests:
+        lines += project["optional-dependencies"]["test"]
+    return [Requirement(line) for line in lines]
+
+
+@pytest.mark.parametrize("lock", [LOCK, TEST_LOCK], ids=lambda lock: lock.name)
+def test_what_is_asked_for_is_locked_within_its_range(lock: Path) -> None:
+    locked = versions(lock)
+    for requirement in asked_for(by_tests=lock == TEST_LOCK):
+        name = canonicalize_name(requirement.name)
+        assert name in locked, f"{requirement}: run `make lock`"
+        assert locked[name] in requirement.specifier, f"{requirement}: run `make lock`"
+
+
+@pytest.mark.parametrize("lock", [LOCK, TEST_LOCK], ids=lambda lock: lock.name)
+def test_every_entry_is_one_release_with_hashes(lock: Path) -> None:
+    found = list(read(lock))
+    assert len(found) == len(versions(lock)), "a package is there twice"
+    for locked in found:
+        assert locked.hashes, locked.requirement
+        for each in locked.hashes:
+            assert re.fullmatch(r"sha256:[0-9a-f]{64}", each), locked.requirement
+
+
+@pytest.mark.parametrize("lock", [LOCK, TEST_LOCK], ids=lambda lock: lock.name)
+def test_the_locks_name_no_place(lock: Path) -> None:
+    """They are good for every registry and mirror."""
+    text = lock.read_text(encoding="utf-8")
+    assert not re.search(r"://|^-|@ |(^|\s)/", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("lock", [LOCK, TEST_LOCK], ids=lambda lock: lock.name)
+def test_there_is_one_onnx_runtime_and_a_torch_that_loads(lock: Path) -> None:
+    locked = versions(lock)
+    assert [name for name in locked if name.startswith("onnxruntime")] == ["onnxruntime-gpu"]
+    assert locked["torch"] != Version("2.13.0")  # torchaudio does not load with it
+
+
+def test_what_runs_is_what_was_tested() -> None:
+    assert versions(LOCK).items() <= versions(TEST_LOCK).items()
+
+
+@pytest.mark.parametrize("name", FIXED)
+def test_no_range_reaches_back_to_known_vulnerabilities(name: str) -> None:
+    fixed, known = Version(FIXED[name][0]), FIXED[name][1]
+    (requirement,) = (asked for asked in asked_for(by_tests=True) if asked.name == name)
+    lowest = [Version(each.version) for each in requirement.specifier if each.operator == ">="]
+    assert max(lowest) >= fixed, f"{known} are fixed in {fixed}"
