@@ -12,6 +12,8 @@ from streamer.recognition.contract import BEGINNING, StartPoint
 from streamer.session.report import Report
 from streamer.transcript.events import (
     AudioLost,
+    AudioPaused,
+    Finalized,
     SegmentClosed,
     SpeechBegan,
     StepDone,
@@ -74,6 +76,9 @@ class Journal:
                 segment.id, segment.start_sample, segment.end_sample, event.cause, report.seq
             )
             await self._advance(segment.end_sample, end=end if segment.words else None)
+        elif isinstance(event, Finalized | AudioPaused):
+            self._in_speech = False
+            await self._advance(event.end_sample)
         elif isinstance(event, StepDone) and not self._in_speech:
             silent_until = event.processed_sample - _BEFORE_SPEECH
             if silent_until - self._position >= _SILENCE_EVERY:

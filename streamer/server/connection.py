@@ -267,13 +267,16 @@ class Connection:
 
     async def _beat(self, hosted: ResumableSession, running: Running) -> None:
         session = running.run.session
-        told = (0, 0)
+        told = (0, 0, 0)
         while True:
             await asyncio.sleep(self._options.heartbeat_s)
-            now = (session.received_samples, session.processed_samples)
-            if now != told and hosted.running is not None:
+            acknowledged = hosted.acknowledged_offset
+            now = (session.received_samples, session.processed_samples, acknowledged)
+            # While audio is not acknowledged, clients take a silent server for a dead one.
+            owed = acknowledged < hosted.received_offset
+            if (owed or now != told) and hosted.running is not None:
                 told = now
-                await self._sender.send(running.run.stats.latency(hosted.acknowledged_offset))
+                await self._sender.send(running.run.stats.latency(acknowledged))
 
     async def _say_goodbye(self, farewell: Farewell) -> None:
         await self._sender.send(farewell.latency)

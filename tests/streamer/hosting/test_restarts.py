@@ -114,6 +114,23 @@ async def test_what_is_acknowledged_is_on_disk(tmp_path: Path) -> None:
     await bench.close()
 
 
+async def test_a_server_that_owes_an_acknowledgement_is_not_silent(tmp_path: Path) -> None:
+    bench = Bench(ServerOptions(heartbeat_s=0.01, store=tmp_path / "store.db"))
+    socket, _ = await spoken(bench)
+    await bench.idle()
+    heard = len(socket.of("latency"))
+    await until(lambda: len(socket.of("latency")) > heard + 5)
+    send(socket, '{"type":"finalize"}')
+    await until(lambda: socket.of("finalized"))
+    await until(lambda: _acknowledged(socket) == 32_000)
+    heard = len(socket.of("latency"))
+    await asyncio.sleep(0.1)
+    assert len(socket.of("latency")) <= heard + 1
+    send(socket, STOP)
+    await until(lambda: socket.closed)
+    await bench.close()
+
+
 async def test_a_restart_needs_the_secret_and_a_place(tmp_path: Path) -> None:
     store = tmp_path / "store.db"
     bench = bench_on(store)
