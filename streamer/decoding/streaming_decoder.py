@@ -63,9 +63,13 @@ class StreamingDecoder:
         start_sample: int,
         hot_words: HotWords,
         fusion: Fusion | None,
+        *,
+        audio_from: int | None = None,
     ) -> None:
         """
         Args:
+            audio_from: where the sound of the segment begins, if before its start: no word is
+                said to begin there.
             fusion: reads what is committed, and decides where it is asked to; None: there is no
                 LLM.
         """
@@ -77,7 +81,7 @@ class StreamingDecoder:
             if fusion is not None
             else None
         )
-        self._window_start = start_sample
+        self._window_start = start_sample if audio_from is None else audio_from
         self._window_end = start_sample
         self._committed: list[RecognizedWord] = []
         """Those inside the window."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from streamer.decoding.draft import Token
+from streamer.decoding.word_times import rising, spread
 from streamer.models.moonshine.tokenizer import FRAME_SAMPLES, Tokenizer
 from streamer.transcript.ledger import Decision
 
@@ -61,6 +62,7 @@ def timed_words(
         window_end: end of the encoded audio.
         earliest: no word starts before this sample (the end of the committed ones).
     """
+    placed = rising([token.frame for token in tokens])
     # Marks that belong to the last committed word came too late for it. They stay with the next
     # word's tokens, so that the decoder finds its own words again, but not in its text.
     late = 0
@@ -68,30 +70,27 @@ def timed_words(
         tokenizer.starts_word(tokens[late].id) or tokenizer.is_spoken(tokens[late].id)
     ):
         late += 1
-    groups: list[list[Token]] = []
-    for token in tokens[late:]:
-        if tokenizer.starts_word(token.id) or not groups:
+    groups: list[list[int]] = []
+    for at in range(late, len(tokens)):
+        if tokenizer.starts_word(tokens[at].id) or not groups:
             groups.append([])
-        groups[-1].append(token)
-    texts = [tokenizer.decode([token.id for token in group]) for group in groups]
+        groups[-1].append(at)
+    texts = [tokenizer.decode([tokens[at].id for at in group]) for group in groups]
     groups = [group for group, text in zip(groups, texts, strict=True) if text]
     texts = [text for text in texts if text]
 
-    # Attended frames may step back by a little; times may not.
-    starts: list[int] = []
-    for group in groups:
-        at = window_start + group[0].frame * FRAME_SAMPLES
-        starts.append(min(window_end, max(at, starts[-1] if starts else earliest)))
+    begun = [window_start + placed[group[0]] * FRAME_SAMPLES for group in groups]
+    starts = spread(begun, earliest, window_end)
     ends = []
     for group, (start, following) in zip(groups, pairwise([*starts, window_end]), strict=True):
         # A closing mark attends to the pause behind the word.
-        spoken = [token for token in group if tokenizer.is_spoken(token.id)] or group
-        last = max(token.frame for token in spoken)
-        at = window_start + last * FRAME_SAMPLES + _TAIL_SAMPLES
-        ends.append(max(start, min(at, following, window_end)))
+        spoken = [at for at in group if tokenizer.is_spoken(tokens[at].id)] or group
+        last = max(placed[at] for at in spoken)
+        end = window_start + last * FRAME_SAMPLES + _TAIL_SAMPLES
+        ends.append(max(start, min(end, following, window_end)))
     if groups:
-        groups[0] = [*tokens[:late], *groups[0]]
+        groups[0] = [*range(late), *groups[0]]
     return [
-        RecognizedWord(text, tuple(group), start, end)
+        RecognizedWord(text, tuple(tokens[at] for at in group), start, end)
         for text, group, start, end in zip(texts, groups, starts, ends, strict=True)
     ]

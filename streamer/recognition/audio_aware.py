@@ -86,8 +86,10 @@ class AudioAwareDecoder(StreamingDecoder):
         hot_words: HotWords,
         fusion: AudioAwareFusion,
         emotion: EmotionMonitor | None,
+        *,
+        audio_from: int | None = None,
     ) -> None:
-        super().__init__(speech, options, start_sample, hot_words, fusion)
+        super().__init__(speech, options, start_sample, hot_words, fusion, audio_from=audio_from)
         self._emotion = emotion
 
     def commit_by_fusion(self, audio: Audio, window_end: int) -> tuple[RecognizedWord, ...]:
@@ -142,7 +144,7 @@ class AudioAwareRecognizer(Recognizer):
             start=start,
         )
 
-    def _new_decoder(self, start_sample: int) -> AudioAwareDecoder:
+    def _new_decoder(self, start_sample: int, audio_from: int) -> AudioAwareDecoder:
         return AudioAwareDecoder(
             self._speech,
             self._options.decoder,
@@ -150,4 +152,5 @@ class AudioAwareRecognizer(Recognizer):
             self._hot_words,
             self._fusion,
             self._emotion,
+            audio_from=audio_from,
         )

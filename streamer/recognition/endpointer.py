@@ -36,11 +36,16 @@ class Edge(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """Speech starts or ends at `sample`; it was known when frame `decided_at` had been heard."""
+    """Speech starts or ends at `sample`; it was known when frame `decided_at` had been heard.
+
+    Where a mark stands in the middle of what turns out to be speech, that starts at the mark, but
+    is heard from `audio_from` on.
+    """
 
     edge: Edge
     sample: int
     decided_at: int
+    audio_from: int
 
 
 class Endpointer:
@@ -52,6 +57,7 @@ class Endpointer:
         self._position = 0
         self._speech_frames = 0
         self._last_end = 0
+        self._mark = 0
         self._open = False
         self._silent_since: int | None = None
 
@@ -82,6 +88,10 @@ class Endpointer:
         self._open, self._silent_since, self._speech_frames = False, None, 0
         self._last_end = sample
 
+    def mark(self, sample: int) -> None:
+        """All before is told: no segment may begin there any more."""
+        self._mark = sample
+
     def jump(self, sample: int) -> None:
         """Go on at `sample`, forgetting what came before (audio was lost)."""
         self._position = sample
@@ -97,7 +107,7 @@ class Endpointer:
         onset = self._position - self._speech_frames * self._frame
         begin = max(self._last_end, onset - samples_from_ms(self._options.pre_roll_ms), 0)
         self._open, self._silent_since = True, None
-        return Transition(Edge.START, begin, self._position)
+        return Transition(Edge.START, max(begin, self._mark), self._position, begin)
 
     def _inside(self, probability: float, start: int) -> Transition | None:
         if probability >= self._options.silence_threshold:
@@ -111,4 +121,4 @@ class Endpointer:
         end = self._silent_since + samples_from_ms(self._options.post_roll_ms)
         end = min(end, self._position)
         self.close(end)
-        return Transition(Edge.END, end, self._position)
+        return Transition(Edge.END, end, self._position, end)

@@ -144,6 +144,7 @@ class Recognizer:
             yield from self._close_segment(received, cause, self._options.closing_silence_ms)
             self._endpointer.close(received)
             yield self._done()
+        self._endpointer.mark(received)
 
     def close(self) -> None:
         self._decoder = None
@@ -178,14 +179,19 @@ class Recognizer:
         if transition.edge is Edge.START:
             opened = self.ledger.open(transition.sample)
             yield SpeechBegan(opened.id, opened.start_sample)
-            self._decoder = self._new_decoder(transition.sample)
-            self._audio = SegmentAudio(transition.sample)
+            self._decoder = self._new_decoder(transition.sample, transition.audio_from)
+            self._audio = SegmentAudio(transition.audio_from)
         else:
             yield from self._close_segment(transition.sample, "silence")
 
-    def _new_decoder(self, start_sample: int) -> StreamingDecoder:
+    def _new_decoder(self, start_sample: int, audio_from: int) -> StreamingDecoder:
         return StreamingDecoder(
-            self._speech, self._options.decoder, start_sample, self._hot_words, self._fusion
+            self._speech,
+            self._options.decoder,
+            start_sample,
+            self._hot_words,
+            self._fusion,
+            audio_from=audio_from,
         )
 
     def _encode(

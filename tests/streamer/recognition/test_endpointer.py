@@ -16,9 +16,10 @@ def gate(**options: float) -> Endpointer:
 def test_speech_opens_with_pre_roll_and_silence_closes_with_post_roll() -> None:
     vad = gate(pre_roll_ms=400, hangover_ms=640, post_roll_ms=320)
     made = vad.push([0.0] * 50 + [0.9] * 20 + [0.0] * 30)
+    opened, closed = 50 * FRAME - 400 * MS, 70 * FRAME + 320 * MS
     assert made == [
-        Transition(Edge.START, 50 * FRAME - 400 * MS, decided_at=53 * FRAME),
-        Transition(Edge.END, 70 * FRAME + 320 * MS, decided_at=90 * FRAME),
+        Transition(Edge.START, opened, decided_at=53 * FRAME, audio_from=opened),
+        Transition(Edge.END, closed, decided_at=90 * FRAME, audio_from=closed),
     ]
     assert not vad.is_open
 
@@ -28,6 +29,14 @@ def test_the_pre_roll_stops_at_the_stream_and_at_the_previous_end() -> None:
     first, end, second, _ = vad.push([0.9] * 5 + [0.0] * 2 + [0.9] * 5 + [0.0] * 2)
     assert first.sample == 0
     assert end.sample == second.sample == 7 * FRAME
+
+
+def test_speech_that_has_just_begun_at_a_mark_starts_there_and_is_heard_from_before() -> None:
+    vad = gate(pre_roll_ms=400, min_speech_ms=96)
+    assert vad.push([0.0] * 50 + [0.9] * 2) == []
+    vad.mark(52 * FRAME)
+    (started,) = vad.push([0.9])
+    assert started == Transition(Edge.START, 52 * FRAME, 53 * FRAME, 50 * FRAME - 400 * MS)
 
 
 def test_a_click_is_not_speech() -> None:
@@ -91,7 +100,7 @@ def test_a_jump_moves_the_clock_and_forgets() -> None:
     vad.jump(1_000 * FRAME)
     assert not vad.is_open
     (started,) = vad.push([0.9] * 3)
-    assert started == Transition(Edge.START, 1_000 * FRAME, 1_003 * FRAME)
+    assert started == Transition(Edge.START, 1_000 * FRAME, 1_003 * FRAME, 1_000 * FRAME)
 
 
 @given(

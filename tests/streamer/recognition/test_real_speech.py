@@ -125,3 +125,20 @@ def test_emotion_is_classified_beside_the_encoder(
     ]
     emotion = [(start, end) for name, where, start, end in spans.made if name == where == "emotion"]
     assert any(a < d and c < b for a, b in asr for c, d in emotion)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cut_s", [0.5, 0.65, 1.0, 1.3])
+def test_words_of_speech_that_begins_inside_a_word_have_times_of_their_own(
+    speech_models: SpeechModels, clips: list[Clip], cut_s: float
+) -> None:
+    for clip in clips:
+        recognizer = make(speech_models)
+        caption(recognizer, clip.samples[round(cut_s * SECOND) :])
+        words = [word for segment in recognizer.ledger.segments for word in segment.words]
+        assert words
+        assert all(word.start_sample < word.end_sample for word in words)
+        assert all(
+            third.start_sample - first.start_sample > 0.025 * SECOND
+            for first, third in zip(words, words[2:], strict=False)
+        )

@@ -147,6 +147,23 @@ def test_a_session_goes_on_after_finalize() -> None:
     assert [segment.text for segment in replay(events)] == [text([10, 11]), text([20, 21, 22])]
 
 
+@pytest.mark.parametrize("spoken_ms", [40, 60, 80])
+def test_a_word_that_has_just_begun_is_not_said_to_begin_before_a_finalize(spoken_ms: int) -> None:
+    before = np.concatenate([spoken([10, 11]), silence(2 * SECOND)])
+    word = spoken([20, 21])
+    mark = len(before) + spoken_ms * 16
+    said = np.concatenate([before, word])
+    recognizer = make(options=RecognizerOptions(hop_ms=32))
+    events = [*feed(recognizer, said[:mark]), *recognizer.finalize()]
+    told = sum(len(event.segment.words) for event in of(SegmentClosed, events))
+    events += [*feed(recognizer, said[mark:]), *recognizer.finalize()]
+    segments = replay(events)
+    assert [segment.text for segment in segments] == [text([10, 11]), text([20, 21])]
+    assert told == 2
+    assert segments[1].start_sample == mark
+    assert all(word.start_sample >= mark for word in segments[1].words)
+
+
 def test_a_speech_too_short_to_encode_leaves_no_trace() -> None:
     recognizer = make(options=RecognizerOptions(hop_ms=32))
     events = feed(recognizer, np.full(512, 0.5, np.float32), [512])
