@@ -104,7 +104,7 @@ def beam_search(
             likeliest.update(spoken)
             if surpassed(hypothesis):
                 continue
-            if loop_start([token.id for token in hypothesis.tokens]) is None:
+            if loop_start(hypothesis.tokens) is None:
                 chosen.append(hypothesis)
             if len(chosen) == width:
                 break

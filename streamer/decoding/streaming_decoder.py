@@ -147,11 +147,12 @@ class StreamingDecoder:
             )
         )
         self._seen = draft.seen
-        tokens, prefix = draft.tokens, window.prefix.ids[1:]
-        loop = loop_start([*prefix, *(token.id for token in tokens)])
+        tokens = draft.tokens
+        before = [token for word in self._committed for token in word.tokens]
+        loop = loop_start([*before, *tokens])
         self._reliable = loop is None and draft.ended
         if loop is not None:
-            tokens = tokens[: max(0, loop - len(prefix))]
+            tokens = tokens[: max(0, loop - len(before))]
         self._set_tentative(window.words(tokens), window_end, self._n_chosen)
         self._end_decoded_at = None
 
@@ -304,6 +305,7 @@ class StreamingDecoder:
         """Encoder frames stay whole."""
         n_frames = (to_sample - self._window_start) // FRAME_SAMPLES
         self._window_start += n_frames * FRAME_SAMPLES
+        self._committed = [word.earlier(n_frames) for word in self._committed]
         self._tentative = [
             replace(each, word=each.word.earlier(n_frames)) for each in self._tentative
         ]

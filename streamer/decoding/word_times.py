@@ -21,7 +21,7 @@ def rising(frames: Sequence[int]) -> list[int]:
 
     In line are those of the longest subsequence that never falls (patience sorting, Fredman 1975).
     """
-    kept = _longest_rising(frames)
+    kept = longest_rising(frames)
     if len(kept) == len(frames):
         return list(frames)
     placed = list(frames)
@@ -58,7 +58,7 @@ def spread(starts: Sequence[int], earliest: int, end: int) -> list[int]:
     return placed
 
 
-def _longest_rising(values: Sequence[int]) -> list[int]:
+def longest_rising(values: Sequence[int]) -> list[int]:
     """Indices of the longest subsequence that never falls."""
     tails: list[int] = []
     """The least value that ends a subsequence of each length."""

@@ -86,8 +86,8 @@ def timed_words(
         # A closing mark attends to the pause behind the word.
         spoken = [at for at in group if tokenizer.is_spoken(tokens[at].id)] or group
         last = max(placed[at] for at in spoken)
-        end = window_start + last * FRAME_SAMPLES + _TAIL_SAMPLES
-        ends.append(max(start, min(end, following, window_end)))
+        end = max(window_start + last * FRAME_SAMPLES + _TAIL_SAMPLES, start + FRAME_SAMPLES)
+        ends.append(min(end, following))
     if groups:
         groups[0] = [*range(late), *groups[0]]
     return [

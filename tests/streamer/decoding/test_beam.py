@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.decoding.beam import BeamHypothesis, BeamRequest, ScoreRequest
-from streamer.decoding.draft import DraftRequest, Prefix
+from streamer.decoding.draft import DraftRequest, Prefix, Token
 from streamer.decoding.loop_guard import loop_start
 from streamer.decoding.speech import SpeechModels
 from tests.speech_fakes import ToneDecoder, ToneTokenizer, silence, spoken, tone_models
@@ -74,7 +74,9 @@ def test_hypotheses_are_distinct_sorted_and_no_more_than_wanted(
     said: list[int], rivals: dict[int, dict[int, float]], width: int
 ) -> None:
     found = search(ToneDecoder(rivals=rivals), said, width)
-    assert 1 <= len(found) <= width or loop_start(said) is not None
+    assert (
+        1 <= len(found) <= width or loop_start([Token(each, 0, 0.0) for each in said]) is not None
+    )
     means = [mean(h) for h in found]
     assert means == sorted(means, reverse=True)
     assert len({tuple(ids(h)) for h in found}) == len(found)
@@ -94,7 +96,7 @@ def test_on_speech_a_beam_finds_the_greedy_text_or_a_likelier_one(
         assert any(ids(h) == greedy for h in found) or likeliest > sum(
             token.logprob for token in draft.tokens
         )
-        assert all(loop_start(ids(h)) is None for h in found)
+        assert all(loop_start(h.tokens) is None for h in found)
         letters = [b"".join(map(speech_models.tokenizer.letters, ids(h))) for h in found]
         assert len(set(letters)) == len(letters)
         judged = speech_models.score(ScoreRequest(audio, Prefix(), [ids(h) for h in found]))

@@ -53,6 +53,8 @@ def test_words_partition_tokens_and_advance_within_the_window(
     assert times == sorted(times)
     assert all(earliest <= time <= window_end for time in times)
     assert all(word.text and 0 <= word.confidence <= 1 for word in words)
+    if len(words) * FRAME_SAMPLES <= window_end - earliest:
+        assert all(word.end_sample - word.start_sample >= FRAME_SAMPLES for word in words)
     # Nothing is lost, doubled or reordered but tokens that stand for no text.
     left = iter(tokens)
     dropped = []
