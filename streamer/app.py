@@ -32,7 +32,7 @@ from streamer.runtime.faults import fault_line
 from streamer.runtime.log_limits import log_to_stderr
 from streamer.server.guard import GuardedConfig, room_for
 from streamer.server.host_gate import HostGate
-from streamer.server.http_protocol import MAX_HEAD_BYTES, allow_long_lines
+from streamer.server.http_protocol import allow_long_lines
 from streamer.server.stream_server import StreamServer
 
 __all__ = ["ServerOptions", "create_app", "run_server", "serve"]
@@ -210,7 +210,6 @@ async def serve(
         replace(server.options, max_connections=room_for(server.options.max_connections)),
         host=host,
         port=port,
-        h11_max_incomplete_event_size=MAX_HEAD_BYTES,
         # Larger messages than allowed are still read, so that the client gets an error event.
         ws_max_size=4 * server.options.max_message_bytes,
         ws_per_message_deflate=False,

@@ -150,7 +150,6 @@ class GuardedHttp(HttpProtocol):
 
     def send_400_response(self, msg: str) -> None:
         self._stop_waiting()
-        self.config.guard.leave(self.transport)  # it may go on under another protocol
         super().send_400_response(msg)
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:

@@ -145,6 +145,23 @@ def test_broken_requests_leave_no_traceback(
     assert not [record for record in caplog.records if record.exc_info]
 
 
+@pytest.mark.parametrize(
+    "request_line",
+    ["POST /v1/audio/transcriptions", "GET /healthz"],
+    ids=["an upload that was refused", "a page"],
+)
+def test_a_body_that_breaks_behind_its_answer_leaves_no_traceback(
+    server: ServerThread, caplog: pytest.LogCaptureFixture, request_line: str
+) -> None:
+    head = f"{request_line} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with caplog.at_level(logging.INFO), open_tcp(server.http_url) as raw:
+        raw.sendall(head.encode())
+        assert raw.recv(9) == b"HTTP/1.1 "
+        raw.sendall(b"no length\r\n")
+        assert b"HTTP/1.1 " not in read_to_end(raw)  # it has its answer
+    assert not [record for record in caplog.records if record.exc_info]
+
+
 def test_audio_of_a_session_goes_on_beside_them(server: ServerThread) -> None:
     with connect(server.url) as websocket, ExitStack() as silent:
         websocket.send('{"type":"start"}')
