@@ -43,7 +43,7 @@ class ServerOptions:
     followed_segments: int = 50
     """Finished segments that a new follower gets."""
     max_message_bytes: int = 1_048_576
-    """Of one websocket message. 5 s of 48 kHz float32 are 0.96 MB."""
+    """Of one websocket message or Wyoming event. 5 s of 48 kHz float32 are 0.96 MB."""
     max_messages_per_s: float = 500.0
     """Of text messages and frames under 10 ms together; longer frames are held back instead."""
     first_message_timeout_s: float = 10.0

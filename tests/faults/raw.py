@@ -55,6 +55,12 @@ def read_to_end(raw: socket.socket) -> bytes:
     return read
 
 
+def send_for_ever(raw: socket.socket, data: bytes) -> None:
+    """Raises ConnectionError when the server has had enough."""
+    while True:
+        raw.sendall(data)
+
+
 def close_code(read: bytes) -> int:
     """Of a close frame at the end of what a server has sent."""
     at = read.rindex(b"\x88")
