@@ -146,6 +146,18 @@ def test_who_reads_no_answers_is_cut(monkeypatch: pytest.MonkeyPatch, can_cut: b
         eventually(lambda: held_sockets(address(server)) == 0)
 
 
+def test_the_silent_go_even_if_the_oldest_does_not_read_that_it_must() -> None:
+    options = ServerOptions(wyoming_port=0, max_undecided=2, first_message_timeout_s=60)
+    with ServerThread(options) as server, ExitStack() as silent:
+        deaf = silent.enter_context(open_tcp(address(server)))
+        deaf.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            send_for_ever(deaf, event("ping", {"text": "x" * 1_000}) * 100)
+        clients = [silent.enter_context(open_tcp(address(server))) for _ in range(8)]
+        for client in clients[:-2]:
+            assert last_event(read_to_end(client))["data"]["code"] == "idle_timeout"
+
+
 @pytest.mark.parametrize("before", [b"", CHUNK], ids=["first", "later"])
 @pytest.mark.parametrize(
     "half",
