@@ -38,6 +38,7 @@ from streamer.server.stream_server import StreamServer
 
 __all__ = ["ServerOptions", "create_app", "run_server", "serve"]
 
+_FOLLOW: Final = "/v1/follow"
 _SECURITY_HEADERS: Final = {
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -131,7 +132,7 @@ def create_app(
             Route("/v1/config", config),
             Route("/overlay", overlay),
             WebSocketRoute("/v1/stream", server.stream),
-            WebSocketRoute("/v1/follow", server.follow),
+            WebSocketRoute(_FOLLOW, server.follow),
             *dialect_routes(server),
             *([Mount("/static", StaticFiles(directory=web))] if web is not None else []),
         ],
@@ -209,6 +210,7 @@ async def serve(
     config = GuardedConfig(
         app,
         replace(server.options, max_connections=room_for(server.options.max_connections)),
+        frozenset({_FOLLOW}),
         host=host,
         port=port,
         # Larger messages than allowed are still read, so that the client gets an error event.

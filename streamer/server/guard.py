@@ -7,10 +7,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from typing import Any, Final
+from urllib.parse import unquote
 
 import h11
 import uvicorn
 from websockets.frames import Frame
+from websockets.http11 import Request
 
 from streamer.hosting.options import ServerOptions
 from streamer.server.connection_guard import ConnectionGuard
@@ -21,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 _MAX_FRAGMENTS: Final = 1_024
 """Of one message; empty ones count too, which no limit of size would stop."""
+_MAX_LISTENER_BYTES: Final = 4_096
+"""Of a message on a websocket that is for listening; small ones are told that nobody hears them."""
 _CLOSE_S: Final = 2.0
 """For a peer to take its leave, or what is left of an answer."""
 _POLICY_VIOLATION: Final = 1008
@@ -31,9 +35,13 @@ _TOO_BIG: Final = 1009
 class GuardedConfig(uvicorn.Config):
     """uvicorn's settings, and the limits that the protocols below look up in them."""
 
-    def __init__(self, app: Any, options: ServerOptions, **settings: Any) -> None:
+    def __init__(
+        self, app: Any, options: ServerOptions, listening: frozenset[str], **settings: Any
+    ) -> None:
+        """`listening`: paths of websockets whose clients have nothing to say."""
         super().__init__(app, http=GuardedHttp, ws=GuardedWebSocket, **settings)
         self.limits = options
+        self.listening = listening
         self.guard = ConnectionGuard(options.max_connections)
 
 
@@ -131,6 +139,12 @@ class GuardedWebSocket(WebSocketProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.config.guard.leave(self.transport)
         super().connection_lost(exc)
+
+    def handle_connect(self, event: Request) -> None:
+        super().handle_connect(event)
+        # Half a message may lie here for as long as its sender listens.
+        if unquote(event.path.partition("?")[0]) in self.config.listening:
+            self.conn.max_message_size = _MAX_LISTENER_BYTES
 
     def handle_ping(self) -> None:
         if not self._count_control_frame():
