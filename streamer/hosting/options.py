@@ -65,6 +65,8 @@ class ServerOptions:
     """A client that does not read for this long is dropped."""
     max_upload_bytes: int = 104_857_600
     """Of a recording sent to `/v1/audio/transcriptions`."""
+    max_upload_s: float = 86_400.0
+    """Of sound in such a recording; a year of silence can be packed into its bytes."""
     wyoming_port: int | None = None
     """Serve Wyoming clients here too; 0 takes any free port, None serves none."""
     buffer_s: float = 20.0
@@ -83,8 +85,8 @@ class ServerOptions:
             raise ValueError(f"buffer_s must be at least {2 * MAX_FRAME_MS / 1000:g} seconds")
         if self.max_sessions < 1:
             raise ValueError("max_sessions must be at least 1")
-        if self.refuse_lag_ms <= 0:
-            raise ValueError("refuse_lag_ms must be positive")
+        if min(self.refuse_lag_ms, self.max_upload_s) <= 0:
+            raise ValueError("refuse_lag_ms and max_upload_s must be positive")
         if self.max_message_bytes < 1024:
             raise ValueError("max_message_bytes must be at least 1024")
         for name in ("max_parked", "max_followers", "max_followers_per_session"):
