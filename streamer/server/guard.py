@@ -13,6 +13,7 @@ import h11
 import uvicorn
 from websockets.frames import Frame
 from websockets.http11 import Request
+from websockets.protocol import State
 
 from streamer.hosting.options import ServerOptions
 from streamer.server.connection_guard import ConnectionGuard
@@ -181,7 +182,8 @@ class GuardedWebSocket(WebSocketProtocol):
         return False
 
     def _fail(self, code: int, reason: str) -> None:
-        if self.close_sent or self.transport.is_closing():
+        # The peer's own close may have been read with what is wrong before it.
+        if self.close_sent or self.conn.state is not State.OPEN or self.transport.is_closing():
             return
         logger.info("a websocket was closed: %s", reason)
         self.conn.send_close(code, reason)

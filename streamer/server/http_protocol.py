@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -64,21 +65,15 @@ class HttpProtocol(H11Protocol):
         self.conn = _BoundedHttp()
 
     def send_400_response(self, msg: str) -> None:
+        """Answers without h11, which would not for every request."""
         if self.conn.long_head:
-            has_first_line = b"\n" in self.conn.long_head
-            self.transport.write(
-                _answer(
-                    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
-                    if has_first_line
-                    else HTTPStatus.REQUEST_URI_TOO_LONG
-                )
-            )
+            self.transport.write(_answer(_too_long(self.conn.long_head)))
             self.connections.discard(self)
             self.transport.set_protocol(_Farewell(self, self.transport, self.loop))
-        elif self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            super().send_400_response(msg)
-        else:  # what is broken is the rest of a request that has its answer
-            self.transport.close()
+            return
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):  # else it has its answer
+            self.transport.write(_answer(HTTPStatus.BAD_REQUEST, msg))
+        self.transport.close()
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):
@@ -110,7 +105,7 @@ class _Farewell(asyncio.Protocol):
     ) -> None:
         """`before`: the protocol that spoke so far; it is told of the end."""
         self._before = before
-        if transport.can_write_eof():
+        with suppress(OSError):  # it is gone already
             transport.write_eof()
         self._timer = loop.call_later(_FAREWELL_S, transport.close)
 
@@ -119,8 +114,17 @@ class _Farewell(asyncio.Protocol):
         self._before.connection_lost(exc)
 
 
-def _answer(status: HTTPStatus) -> bytes:
-    body = f"{_ADVICE[status]}\n".encode()
+def _too_long(head: bytes) -> HTTPStatus:
+    has_first_line = b"\n" in head
+    return (
+        HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+        if has_first_line
+        else HTTPStatus.REQUEST_URI_TOO_LONG
+    )
+
+
+def _answer(status: HTTPStatus, advice: str = "") -> bytes:
+    body = f"{advice or _ADVICE[status]}\n".encode()
     head = (
         f"HTTP/1.1 {status.value} {status.phrase}\r\n"
         "Content-Type: text/plain; charset=utf-8\r\n"
