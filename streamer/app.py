@@ -30,13 +30,15 @@ from streamer.protocol.messages import PROTOCOL_VERSION
 from streamer.recognition.contract import RecognizerFactory
 from streamer.runtime.faults import fault_line
 from streamer.runtime.log_limits import log_to_stderr
-from streamer.server.guard import GuardedConfig, room_for
+from streamer.server.connection_guard import ConnectionGuard, room_for
+from streamer.server.guard import GuardedConfig
 from streamer.server.host_gate import HostGate
-from streamer.server.http_protocol import MAX_HEAD_BYTES, allow_long_lines
+from streamer.server.http_protocol import allow_long_lines
 from streamer.server.stream_server import StreamServer
 
 __all__ = ["ServerOptions", "create_app", "run_server", "serve"]
 
+_FOLLOW: Final = "/v1/follow"
 _SECURITY_HEADERS: Final = {
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -130,7 +132,7 @@ def create_app(
             Route("/v1/config", config),
             Route("/overlay", overlay),
             WebSocketRoute("/v1/stream", server.stream),
-            WebSocketRoute("/v1/follow", server.follow),
+            WebSocketRoute(_FOLLOW, server.follow),
             *dialect_routes(server),
             *([Mount("/static", StaticFiles(directory=web))] if web is not None else []),
         ],
@@ -208,9 +210,9 @@ async def serve(
     config = GuardedConfig(
         app,
         replace(server.options, max_connections=room_for(server.options.max_connections)),
+        frozenset({_FOLLOW}),
         host=host,
         port=port,
-        h11_max_incomplete_event_size=MAX_HEAD_BYTES,
         # Larger messages than allowed are still read, so that the client gets an error event.
         ws_max_size=4 * server.options.max_message_bytes,
         ws_per_message_deflate=False,
@@ -225,7 +227,7 @@ async def serve(
     logging.getLogger("uvicorn.error").addFilter(_QuietLog())
     allow_long_lines()
     listener = _listener(host, port, server.options.send_timeout_s)
-    wyoming = await _serve_wyoming(server, host)
+    wyoming = await _serve_wyoming(server, config.guard, host)
     url = f"http://{_shown(host)}:{listener.getsockname()[1]}/"
     web_server = _Uvicorn(config, server, lambda: on_ready(url))
     watcher = asyncio.create_task(_exit_on(stop, web_server)) if stop is not None else None
@@ -239,13 +241,15 @@ async def serve(
             watcher.cancel()
 
 
-async def _serve_wyoming(server: StreamServer, host: str) -> asyncio.Server | None:
+async def _serve_wyoming(
+    server: StreamServer, guard: ConnectionGuard, host: str
+) -> asyncio.Server | None:
     port = server.options.wyoming_port
     if port is None:
         return None
     listener = _listener(host, port, server.options.send_timeout_s)
     server.wyoming_address = f"tcp://{_shown(host)}:{listener.getsockname()[1]}"
-    return await listen(server, listener)
+    return await listen(server, guard, listener)
 
 
 def _listener(host: str, port: int, send_timeout_s: float) -> socket.socket:

@@ -23,6 +23,8 @@ MAX_RATE: Final = 768_000
 MAX_PEAK: Final = 16.0
 """Full scale is 1; floating-point files may overshoot it, but not by this much."""
 _READ_FRAMES: Final = 16_384
+_READ_SAMPLES: Final = 8 * _READ_FRAMES
+"""Of all channels together; a file may say that it has a thousand."""
 _UNKNOWN_FRAMES: Final = 2**63 - 1
 """What libsndfile says of a stream whose length it cannot know."""
 
@@ -82,9 +84,10 @@ def _resampled(path: Path) -> Iterator[Floats]:
 
 def _frames(path: Path, file: soundfile.SoundFile) -> Iterator[Floats]:
     """Checked frames `[N, channels]`."""
+    n_frames = min(_READ_FRAMES, max(1, _READ_SAMPLES // file.channels))
     while True:
         try:
-            frames: Floats = file.read(_READ_FRAMES, dtype="float32", always_2d=True)
+            frames: Floats = file.read(n_frames, dtype="float32", always_2d=True)
         except soundfile.SoundFileRuntimeError as error:
             raise AudioFileError(f"{path}: the audio is damaged ({_reason(error)})") from error
         if len(frames) == 0:

@@ -41,8 +41,9 @@ def local_server(
     """
     command = [sys.executable, "-m", "streamer", "serve", "--host", "127.0.0.1", "--port", "0"]
     process = subprocess.Popen(
-        [*command, *options],
-        stdin=subprocess.DEVNULL,
+        [*command, "--stop-at-eof", *options],
+        # Held open, never written to: it ends with us, however we end.
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -52,6 +53,7 @@ def local_server(
         # ctrl-C is for us: we stop the server when we have its last words.
         start_new_session=True,
     )
+    assert process.stdin is not None
     assert process.stdout is not None
     assert process.stderr is not None
     said: deque[str] = deque(maxlen=20)
@@ -66,6 +68,7 @@ def local_server(
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        process.stdin.close()
         process.stdout.close()
         listener.join()
         process.stderr.close()

@@ -25,6 +25,8 @@ from streamer.cli.options import (
 from streamer.models.store.catalog import EMOTION
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from streamer.cli.output.caption_view import CaptionView, ShownCaptions
     from streamer.client.client import Client
     from streamer.client.microphone import AudioSystem, InputDevice, Microphone
@@ -68,7 +70,8 @@ def mic(
     llm: LlmOption = True,
     emotion_model: EmotionModelOption = EMOTION.name,
 ) -> None:
-    """Caption a microphone live. ctrl-C ends it, after the last words have come.
+    """Caption a microphone live. ctrl-C ends it, after the last words have come; so do SIGTERM and
+    a terminal that is closed.
 
     --threads, --llm and --emotion-model are for the server that is started here; they don't change
     one at --url. --save names its files after the time.
@@ -160,8 +163,9 @@ async def _caption(
         start = start.model_copy(update={"sample_rate": microphone.sample_rate})
         async with connect(address, start, token) as client:
             view = CaptionView(client.transcript, device.name)
-            with shown(Console(), view) as captions:
-                feeding = asyncio.create_task(_feed(microphone, client, view))
+            console = Console()
+            with shown(console, view) as captions:
+                feeding = asyncio.create_task(_feed(microphone, client, view, console))
                 watching = asyncio.create_task(_watch(client, captions))
                 saving = _Saving(client, files, view)
                 try:
@@ -209,22 +213,36 @@ async def _watch(client: Client, captions: ShownCaptions) -> None:
         captions.tell_connection(connected)
 
 
-async def _feed(microphone: Microphone, client: Client, view: CaptionView) -> None:
-    """Send the microphone until ctrl-C, or until it is unplugged; then let the server finish.
+async def _feed(
+    microphone: Microphone, client: Client, view: CaptionView, console: Console
+) -> None:
+    """Send the microphone until a signal asks for the end, or until it is unplugged; then let the
+    server finish.
 
     Raises MicrophoneError, ClientError.
     """
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
-    # Where signals cannot be handled by the loop, ctrl-C ends the program at once.
+
+    def hang_up() -> None:
+        console.quiet = True  # the terminal is gone, and writing to it would fail
+        stop.set()
+
+    actions = {signal.SIGINT: stop.set, signal.SIGTERM: stop.set}
+    hangup = getattr(signal, "SIGHUP", None)  # Windows has none
+    if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:  # as nohup sets it
+        actions[hangup] = hang_up
+    # Where signals cannot be handled by the loop, they end the program at once.
     with contextlib.suppress(NotImplementedError):
-        loop.add_signal_handler(signal.SIGINT, stop.set)
+        for number, action in actions.items():
+            loop.add_signal_handler(number, action)
     stopped = asyncio.create_task(stop.wait())
     sending = asyncio.create_task(_send(microphone, client, view))
     try:
         await asyncio.wait({stopped, sending}, return_when=asyncio.FIRST_COMPLETED)
         with contextlib.suppress(NotImplementedError):
-            loop.remove_signal_handler(signal.SIGINT)
+            for number in actions:
+                loop.remove_signal_handler(number)
         view.notice = "finishing … (ctrl-C again: at once)"
         await client.stop()
         view.notice = ""

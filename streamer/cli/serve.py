@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
+import threading
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -26,6 +29,8 @@ from streamer.hosting.options import ServerOptions
 from streamer.models.store.catalog import EMOTION, GEMMA, MOONSHINE
 
 _DEFAULTS = ServerOptions()
+_STDIN: Final = 0
+_READ_BYTES: Final = 4_096
 
 
 def serve(
@@ -103,8 +108,18 @@ def serve(
             dir_okay=False,
         ),
     ] = None,
+    stop_at_eof: Annotated[
+        bool,
+        typer.Option(
+            "--stop-at-eof",
+            envvar="STREAMER_STOP_AT_EOF",
+            help="Stop when standard input ends, as it does with the program at its other end.",
+        ),
+    ] = False,
 ) -> None:
     """Serve captions to web pages and programs. Prints the caption page's address when ready."""
+    if stop_at_eof:
+        threading.Thread(target=_terminate_at_eof, daemon=True).start()
     try:
         options = ServerOptions(
             host=host,
@@ -151,6 +166,14 @@ def serve(
         fail(f"cannot listen on {host} {ports}: {reason}; choose another --port")
     finally:
         engine.close()
+
+
+def _terminate_at_eof() -> None:
+    """Waits for it. While models load the signal ends the program at once, later in order."""
+    with contextlib.suppress(OSError):  # as good as its end
+        while os.read(_STDIN, _READ_BYTES):
+            pass
+    signal.raise_signal(signal.SIGTERM)
 
 
 def _announce(url: str, wyoming_address: str | None) -> None:

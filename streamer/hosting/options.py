@@ -52,7 +52,7 @@ class ServerOptions:
     followed_segments: int = 50
     """Finished segments that a new follower gets."""
     max_message_bytes: int = 1_048_576
-    """Of one websocket message. 5 s of 48 kHz float32 are 0.96 MB."""
+    """Of one websocket message or Wyoming event. 5 s of 48 kHz float32 are 0.96 MB."""
     max_messages_per_s: float = 500.0
     """Of text messages and frames under 10 ms together; longer frames are held back instead."""
     first_message_timeout_s: float = 10.0
@@ -74,6 +74,8 @@ class ServerOptions:
     """A client that does not read for this long is dropped."""
     max_upload_bytes: int = 104_857_600
     """Of a recording sent to `/v1/audio/transcriptions`."""
+    max_upload_s: float = 86_400.0
+    """Of sound in such a recording; a year of silence can be packed into its bytes."""
     wyoming_port: int | None = None
     """Serve Wyoming clients here too; 0 takes any free port, None serves none."""
     buffer_s: float = 20.0
@@ -114,7 +116,7 @@ class ServerOptions:
         for name in _AT_LEAST_ONE:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1")
-        for name in ("refuse_lag_ms", "max_control_frames_per_s"):
+        for name in ("refuse_lag_ms", "max_control_frames_per_s", "max_upload_s"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be positive")
 

@@ -1,28 +1,31 @@
-"""What a peer may do below the level of messages: how many sockets, how long for a request, how
-many pings. uvicorn leaves these open; its protocol classes are narrowed here.
+"""What a peer may do below the level of messages: how long for a request, how many pings. uvicorn
+leaves these open; its protocol classes are narrowed here.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
-from typing import Any, Final, cast
+from typing import Any, Final
+from urllib.parse import unquote
 
 import h11
 import uvicorn
 from websockets.frames import Frame
+from websockets.http11 import Request
+from websockets.protocol import State
 
 from streamer.hosting.options import ServerOptions
+from streamer.server.connection_guard import ConnectionGuard
 from streamer.server.http_protocol import HttpProtocol, WebSocketProtocol
 from streamer.server.token_bucket import TokenBucket
 
 logger = logging.getLogger(__name__)
 
-_OTHER_FILES: Final = 256
-"""Models, uploads, the system's own."""
 _MAX_FRAGMENTS: Final = 1_024
 """Of one message; empty ones count too, which no limit of size would stop."""
+_MAX_LISTENER_BYTES: Final = 4_096
+"""Of a message on a websocket that is for listening; small ones are told that nobody hears them."""
 _CLOSE_S: Final = 2.0
 """For a peer to take its leave, or what is left of an answer."""
 _POLICY_VIOLATION: Final = 1008
@@ -30,81 +33,16 @@ _INVALID_DATA: Final = 1007
 _TOO_BIG: Final = 1009
 
 
-def room_for(max_connections: int) -> int:
-    """Raise the system's limit of open files as far as this many connections need; gives how many
-    it leaves room for."""
-    try:
-        import resource
-    except ImportError:  # not on Windows, where there is no such limit
-        return max_connections
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = max_connections + _OTHER_FILES
-    unlimited = resource.RLIM_INFINITY
-    if soft != unlimited and soft < wanted:
-        soft = wanted if hard == unlimited else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    return (
-        max_connections if soft == unlimited else max(1, min(max_connections, soft - _OTHER_FILES))
-    )
-
-
-class ConnectionGuard:
-    """Counts sockets. When there are too many, the oldest that waits, as it has not asked for
-    anything yet, makes room; an address has half of all at most. Event loop only."""
-
-    def __init__(self, max_connections: int) -> None:
-        self._limit = max_connections
-        self._limit_per_address = max(1, max_connections // 2)
-        self._addresses: dict[asyncio.BaseTransport, str] = {}
-        self._per_address: Counter[str] = Counter()
-        self._waiting: dict[asyncio.BaseTransport, None] = {}
-
-    def admit(self, transport: asyncio.BaseTransport) -> bool:
-        """Count a new socket, which waits. False: there is no room, close it."""
-        peer = transport.get_extra_info("peername")
-        address = str(peer[0]) if isinstance(peer, tuple) and peer else ""
-        full = len(self._addresses) >= self._limit
-        crowded = self._per_address[address] >= self._limit_per_address
-        if (full or crowded) and not self._make_room(address if crowded else None):
-            return False
-        self._addresses[transport] = address
-        self._per_address[address] += 1
-        self._waiting[transport] = None
-        return True
-
-    def settle(self, transport: asyncio.BaseTransport) -> None:
-        """It has asked for something."""
-        self._waiting.pop(transport, None)
-
-    def wait(self, transport: asyncio.BaseTransport) -> None:
-        """It has got its answer, and may ask again."""
-        if transport in self._addresses:
-            self._waiting[transport] = None
-
-    def leave(self, transport: asyncio.BaseTransport) -> None:
-        """It is gone; twice is harmless."""
-        self._waiting.pop(transport, None)
-        address = self._addresses.pop(transport, None)
-        if address is not None:
-            self._per_address[address] -= 1
-            if not self._per_address[address]:
-                del self._per_address[address]
-
-    def _make_room(self, address: str | None) -> bool:
-        for transport in self._waiting:
-            if address is None or self._addresses[transport] == address:
-                self.leave(transport)
-                cast(asyncio.WriteTransport, transport).abort()
-                return True
-        return False
-
-
 class GuardedConfig(uvicorn.Config):
     """uvicorn's settings, and the limits that the protocols below look up in them."""
 
-    def __init__(self, app: Any, options: ServerOptions, **settings: Any) -> None:
+    def __init__(
+        self, app: Any, options: ServerOptions, listening: frozenset[str], **settings: Any
+    ) -> None:
+        """`listening`: paths of websockets whose clients have nothing to say."""
         super().__init__(app, http=GuardedHttp, ws=GuardedWebSocket, **settings)
         self.limits = options
+        self.listening = listening
         self.guard = ConnectionGuard(options.max_connections)
 
 
@@ -150,7 +88,6 @@ class GuardedHttp(HttpProtocol):
 
     def send_400_response(self, msg: str) -> None:
         self._stop_waiting()
-        self.config.guard.leave(self.transport)  # it may go on under another protocol
         super().send_400_response(msg)
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
@@ -204,6 +141,12 @@ class GuardedWebSocket(WebSocketProtocol):
         self.config.guard.leave(self.transport)
         super().connection_lost(exc)
 
+    def handle_connect(self, event: Request) -> None:
+        super().handle_connect(event)
+        # Half a message may lie here for as long as its sender listens.
+        if unquote(event.path.partition("?")[0]) in self.config.listening:
+            self.conn.max_message_size = _MAX_LISTENER_BYTES
+
     def handle_ping(self) -> None:
         if not self._count_control_frame():
             return
@@ -239,7 +182,8 @@ class GuardedWebSocket(WebSocketProtocol):
         return False
 
     def _fail(self, code: int, reason: str) -> None:
-        if self.close_sent or self.transport.is_closing():
+        # The peer's own close may have been read with what is wrong before it.
+        if self.close_sent or self.conn.state is not State.OPEN or self.transport.is_closing():
             return
         logger.info("a websocket was closed: %s", reason)
         self.conn.send_close(code, reason)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
+import h11
 import websockets.http11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -13,6 +15,7 @@ from websockets.exceptions import HeaderLineTooLong, RequestLineTooLong, TooMany
 
 MAX_HEAD_BYTES: Final = 65_536
 """Of a request's first line and headers; our 100 key terms fit, whatever the script."""
+_HEAD_ENDS: Final = (b"\n\r\n", b"\n\n")
 _FAREWELL_S: Final = 2.0
 _ADVICE: Final = {
     HTTPStatus.REQUEST_URI_TOO_LONG: (
@@ -33,24 +36,44 @@ def allow_long_lines() -> None:
     websockets.http11.MAX_LINE_LENGTH = longest
 
 
+class _BoundedHttp(h11.Connection):
+    """h11 measures a head only while it is incomplete: one that comes whole in one read could have
+    any length."""
+
+    def __init__(self) -> None:
+        super().__init__(h11.SERVER, MAX_HEAD_BYTES)
+        self.long_head = b""
+        """The beginning of one that was too long."""
+
+    def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
+        if self.their_state is h11.IDLE:
+            unread, _ = self.trailing_data
+            head = unread[:MAX_HEAD_BYTES]
+            if len(unread) > MAX_HEAD_BYTES and not any(end in head for end in _HEAD_ENDS):
+                self.long_head = head
+                raise h11.RemoteProtocolError("the head is too long")
+        return super().next_event()
+
+
 class HttpProtocol(H11Protocol):
     """Says why when a request's head is too long."""
 
+    conn: _BoundedHttp
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.conn = _BoundedHttp()
+
     def send_400_response(self, msg: str) -> None:
-        head, _ = self.conn.trailing_data
-        if len(head) <= MAX_HEAD_BYTES:
-            super().send_400_response(msg)
+        """Answers without h11, which would not for every request."""
+        if self.conn.long_head:
+            self.transport.write(_answer(_too_long(self.conn.long_head)))
+            self.connections.discard(self)
+            self.transport.set_protocol(_Farewell(self, self.transport, self.loop))
             return
-        has_first_line = b"\n" in head[:MAX_HEAD_BYTES]
-        self.transport.write(
-            _answer(
-                HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
-                if has_first_line
-                else HTTPStatus.REQUEST_URI_TOO_LONG
-            )
-        )
-        self.connections.discard(self)
-        self.transport.set_protocol(_Farewell(self.transport, self.loop))
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):  # else it has its answer
+            self.transport.write(_answer(HTTPStatus.BAD_REQUEST, msg))
+        self.transport.close()
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):
@@ -74,17 +97,34 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 class _Farewell(asyncio.Protocol):
     """Lets the answer arrive: who closes a connection with bytes in it unread resets it."""
 
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        if transport.can_write_eof():
+    def __init__(
+        self,
+        before: asyncio.Protocol,
+        transport: asyncio.Transport,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        """`before`: the protocol that spoke so far; it is told of the end."""
+        self._before = before
+        with suppress(OSError):  # it is gone already
             transport.write_eof()
         self._timer = loop.call_later(_FAREWELL_S, transport.close)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._timer.cancel()
+        self._before.connection_lost(exc)
 
 
-def _answer(status: HTTPStatus) -> bytes:
-    body = f"{_ADVICE[status]}\n".encode()
+def _too_long(head: bytes) -> HTTPStatus:
+    has_first_line = b"\n" in head
+    return (
+        HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+        if has_first_line
+        else HTTPStatus.REQUEST_URI_TOO_LONG
+    )
+
+
+def _answer(status: HTTPStatus, advice: str = "") -> bytes:
+    body = f"{advice or _ADVICE[status]}\n".encode()
     head = (
         f"HTTP/1.1 {status.value} {status.phrase}\r\n"
         "Content-Type: text/plain; charset=utf-8\r\n"

@@ -127,8 +127,9 @@ class StreamServer:
         task = asyncio.create_task(client.run())
         self._running[client] = task
         undecided = [client for client in self._running if client.undecided]
-        if len(undecided) > self.options.max_undecided:  # newcomers must not wait for the silent
-            undecided[0].interrupt(
+        # Newcomers must not wait for the silent; and the oldest may not hear that it must go.
+        for oldest in undecided[: max(0, len(undecided) - self.options.max_undecided)]:
+            oldest.interrupt(
                 ProtocolError(
                     ErrorCode.IDLE_TIMEOUT,
                     "others waited while nothing was said here; connect again to speak",

@@ -6,6 +6,8 @@ import socket
 import struct
 from urllib.parse import urlsplit
 
+import psutil
+
 TEXT, BINARY, CONTINUATION, PING, PONG = 1, 2, 0, 9, 10
 
 
@@ -53,7 +55,22 @@ def read_to_end(raw: socket.socket) -> bytes:
     return read
 
 
+def send_for_ever(raw: socket.socket, data: bytes) -> None:
+    """Raises ConnectionError when the server has had enough."""
+    while True:
+        raw.sendall(data)
+
+
 def close_code(read: bytes) -> int:
     """Of a close frame at the end of what a server has sent."""
     at = read.rindex(b"\x88")
     return int.from_bytes(read[at + 2 : at + 4], "big")
+
+
+def held_sockets(url: str) -> int:
+    """Accepted connections that a server in this process has not closed yet."""
+    port = urlsplit(url).port
+    return sum(
+        held.laddr.port == port and held.status != psutil.CONN_LISTEN
+        for held in psutil.Process().net_connections("tcp")
+    )

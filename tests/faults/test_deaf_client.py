@@ -8,7 +8,7 @@ import pytest
 
 from streamer.app import ServerOptions
 from tests.fakes import eventually
-from tests.faults.raw import BINARY, TEXT, message, open_websocket
+from tests.faults.raw import BINARY, TEXT, message, open_websocket, send_for_ever
 from tests.serving import ServerThread
 
 
@@ -43,8 +43,3 @@ def test_another_dialect_drops_it_too() -> None:
         eventually(lambda: server.server.connections == 0)
         eventually(lambda: server.sample("streamer_sessions_active") == 0)
         assert [recognizer.closed for recognizer in server.engine.recognizers] == [1]
-
-
-def send_for_ever(raw: socket.socket, data: bytes) -> None:
-    while True:
-        raw.sendall(data)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import socket
+import struct
 from collections.abc import Iterator
 
 import psutil
@@ -72,6 +74,23 @@ def test_a_message_of_endlessly_many_empty_fragments(server: ServerThread) -> No
         raw.sendall(message(BINARY, b"", fin=False))
         raw.sendall(message(CONTINUATION, b"", fin=False) * 2_000)
         assert close_code(read_to_end(raw)) == 1009
+
+
+@pytest.mark.parametrize(("size", "code"), [(4_096, 4400), (4_097, 1009), (2**40, 1009)])
+def test_a_follower_can_make_the_server_hold_no_message(
+    server: ServerThread, size: int, code: int
+) -> None:
+    with open_websocket(server.url) as speaking:
+        speaking.sendall(START)
+        told = b""
+        while b"}" not in told:
+            told += speaking.recv(4_096)
+        (follow_id,) = re.findall(rb'"follow_id":"([^"]+)"', told)
+        url = server.url.replace("/stream", f"/follow?session={follow_id.decode()}")
+        with open_websocket(url) as raw:
+            raw.sendall(struct.pack("!BBQ", 0x80 | BINARY, 0x80 | 127, size))
+            raw.sendall(bytes(4 + min(size, 5_000)))  # the mask, and the beginning
+            assert close_code(read_to_end(raw)) == code
 
 
 def test_text_that_is_no_utf_8(server: ServerThread, caplog: pytest.LogCaptureFixture) -> None:

@@ -6,13 +6,16 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from urllib.parse import quote, urlsplit
 
 import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from streamer.app import ServerOptions
 from streamer.server.http_protocol import MAX_HEAD_BYTES
+from tests.faults.raw import held_sockets, open_tcp, read_to_end
 from tests.serving import ServerThread
 
 LISTEN = "/v1/listen?encoding=linear16&sample_rate=16000"
@@ -63,8 +66,40 @@ def test_all_the_key_terms_that_may_be_fit(
     assert status == 101
 
 
+@pytest.mark.parametrize("pieces", [1, 2, 50])
+@pytest.mark.parametrize("more", [0, 1])
+def test_the_limit_is_the_same_however_the_bytes_come(
+    server: ServerThread, pieces: int, more: int
+) -> None:
+    rest = len("GET /healthz?x= HTTP/1.1\r\n\r\n") + len(PLAIN) + len("Connection: close\r\n")
+    fill = MAX_HEAD_BYTES - rest
+    line = "/healthz?x=" + "a" * (fill + more)
+    status, _ = answer(server, line, f"{PLAIN}Connection: close\r\n", pieces)
+    assert status == (431 if more else 200)
+
+
+def test_the_limit_holds_for_the_second_request_in_a_read_too(server: ServerThread) -> None:
+    first = f"/healthz HTTP/1.1\r\n{PLAIN}\r\nGET /healthz?x={'a' * 70_000}"
+    address = urlsplit(server.http_url)
+    with socket.create_connection((address.hostname, address.port), timeout=10) as client:
+        client.sendall(f"GET {first} HTTP/1.1\r\n{PLAIN}\r\n".encode())
+        told = read_to_end(client)
+    assert told.startswith(b"HTTP/1.1 200")
+    assert told.count(b"HTTP/1.1 ") == 2
+    assert b"HTTP/1.1 414" in told
+
+
+def test_who_is_told_of_the_limit_counts_as_a_connection_still() -> None:
+    with ServerThread(ServerOptions(max_connections=4)) as server, ExitStack() as told:
+        for _ in range(5):
+            client = told.enter_context(open_tcp(server.http_url))
+            client.sendall(b"GET /" + b"a" * 70_000)
+            assert b"414" in client.recv(1_024)
+        assert held_sockets(server.http_url) <= 2  # this address has half of all
+
+
 @pytest.mark.parametrize("pieces", [1, 4])
-@pytest.mark.parametrize("length", [100_000, 300_000, 3_000_000])
+@pytest.mark.parametrize("length", [66_000, 100_000, 300_000, 3_000_000])
 def test_a_longer_address_is_refused_with_the_reason(
     server: ServerThread, length: int, pieces: int
 ) -> None:

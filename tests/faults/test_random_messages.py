@@ -65,7 +65,7 @@ def test_whatever_comes_over_the_wyoming_port_is_cut_into_events(
         reader = asyncio.StreamReader(limit=65_536)
         reader.feed_data(b"\n".join([*lines, rest]))
         reader.feed_eof()
-        socket = WyomingSocket(reader, None, 1_000_000)  # type: ignore[arg-type]
+        socket = WyomingSocket(reader, None, 1_000_000, lambda: None)  # type: ignore[arg-type]
         while True:
             await socket.receive()
 

@@ -10,6 +10,7 @@ from typing import Final
 from streamer.audio.arrays import Floats
 from streamer.audio.clock import SAMPLE_RATE
 from streamer.protocol.errors import ProtocolError
+from streamer.protocol.messages import ErrorCode
 from streamer.recognition.contract import SessionOptions
 from streamer.runtime.faults import retrieved
 from streamer.session.pace import CATCH_UP_BACKLOG_S
@@ -30,13 +31,20 @@ class FileSession:
         options: SessionOptions,
         take: Take,
         place: Place,
+        max_s: float,
     ) -> None:
-        """`blocks`: 16 kHz mono; read on another thread. The place is given back."""
+        """
+        Args:
+            blocks: 16 kHz mono; read on another thread.
+            place: it is given back.
+            max_s: of sound.
+        """
         self._blocks = blocks
         self._runner = runner
         self._options = options
         self._take = take
         self._place = place
+        self._max_s = max_s
         self._interruption: ProtocolError | None = None
         self.received_samples = 0
 
@@ -53,7 +61,8 @@ class FileSession:
 
         Raises:
             SessionFailedError: the recognizer broke.
-            ProtocolError: there is no recognizer, or what `interrupt` was told.
+            ProtocolError: there is no recognizer, the recording is too long, or what `interrupt`
+                was told.
         And what reading the blocks raises.
         """
         run = self._runner.open(
@@ -84,6 +93,11 @@ class FileSession:
                 await run.session.room()
                 if self._interruption is not None:
                     raise self._interruption
+                if self.received_samples > self._max_s * SAMPLE_RATE:
+                    raise ProtocolError(
+                        ErrorCode.MESSAGE_TOO_LARGE,
+                        f"the recording is longer than {self._max_s:g} s; send it in parts",
+                    )
                 run.intake.audio(block)
                 self.received_samples += len(block)
         finally:

@@ -158,6 +158,7 @@ class _Transcription:
             settings.session,
             self._take,
             place,
+            server.options.max_upload_s,
         )
         self._place = place
         self._running: asyncio.Task[None] | None = None

@@ -39,6 +39,8 @@ from streamer.transcript.ledger import Segment
 _NO_FOREIGN_MODELS: Final = re.compile(r"(?!)")
 _FORMATS: Final = {1: SampleFormat.U8, 2: SampleFormat.LINEAR16, 4: SampleFormat.LINEAR32}
 _MAX_CHANNELS: Final = 8
+MAX_JSON_BYTES: Final = 65_536
+"""Of an event's first line, and of the data behind it."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +55,13 @@ class Event:
 def lengths(line: bytes) -> int:
     """How many bytes follow an event's first line. Raises ProtocolError."""
     header = _parse(line)
-    total = 0
-    for name in ("data_length", "payload_length"):
-        total += _length(header, name)
-    return total
+    data_length = _length(header, "data_length")
+    if data_length > MAX_JSON_BYTES:
+        raise ProtocolError(
+            ErrorCode.MESSAGE_TOO_LARGE,
+            f"data of {data_length} bytes; send at most {MAX_JSON_BYTES} bytes, audio as payload",
+        )
+    return data_length + _length(header, "payload_length")
 
 
 def decode(frame: bytes) -> Event:

@@ -70,6 +70,19 @@ def test_memory_does_not_grow_with_the_recording(tmp_path: Path) -> None:
     assert peak_bytes < minute.nbytes / 4
 
 
+def test_memory_does_not_grow_with_the_channels(tmp_path: Path) -> None:
+    frames = np.tile(tone(16_000)[:, None], 1_000)
+    soundfile.write(tmp_path / "a.wav", frames, 16_000, subtype="PCM_U8")
+    tracemalloc.start()
+    try:
+        n_samples = sum(len(block) for block in read_blocks(tmp_path / "a.wav"))
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert n_samples == 16_000
+    assert peak_bytes < 4_000_000
+
+
 def write(path: Path, data: bytes) -> None:
     path.write_bytes(data)
 

@@ -45,7 +45,8 @@ def test_it_gives_the_url_and_stops_the_process(stand_in: Any) -> None:
     told: list[str] = []
     with local_server(["--no-llm"], told.append) as url:
         assert url == "ws://127.0.0.1:4242/v1/stream"
-        assert started[0].args[-5:] == ["--host", "127.0.0.1", "--port", "0", "--no-llm"]
+        address = ["--host", "127.0.0.1", "--port", "0"]
+        assert started[0].args[-6:] == [*address, "--stop-at-eof", "--no-llm"]
         assert started[0].poll() is None
     assert started[0].poll() is not None
     assert told == ["loading"]

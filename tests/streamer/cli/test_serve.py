@@ -15,10 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from websockets.sync.client import connect
 
 from streamer.hosting.options import ServerOptions
+from streamer.protocol.frames import encode_frame
+from streamer.protocol.messages import Encoding
 from streamer.recognition.engine import Engine, EngineOptions
-from tests.fakes import FakeEngine
+from tests.conftest import ROOT
+from tests.fakes import FakeEngine, tone
 from tests.streamer.cli.conftest import Run
 
 
@@ -153,3 +157,36 @@ def _as_ordinary_user() -> list[str]:
     if setpriv is None:
         pytest.skip("root can write everywhere, and there is no setpriv to make it ordinary")
     return [setpriv, "--bounding-set=-all", "--inh-caps=-all"]
+
+
+def test_it_ends_in_order_when_its_standard_input_does() -> None:
+    module = "tests.streamer.cli.fake_streamer"
+    process = subprocess.Popen(
+        [sys.executable, "-m", module, "serve", "--port", "0", "--stop-at-eof"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    try:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        url = process.stdout.readline().split()[1]
+        process.stdin.write("what is written there does not matter\n")
+        process.stdin.flush()
+        with connect(url.replace("http", "ws", 1) + "v1/stream") as websocket:
+            websocket.send('{"type":"start"}')
+            websocket.send(encode_frame(0, 0, 0.0, tone(1.0), Encoding.PCM_S16LE))
+            event = json.loads(websocket.recv(timeout=20))
+            assert event["type"] == "ready"
+            process.stdin.close()
+            while event["type"] != "bye":
+                event = json.loads(websocket.recv(timeout=20))
+        assert process.wait(20) == -signal.SIGTERM
+    finally:
+        process.kill()
+        process.stdin = None  # closed; `communicate` would flush it
+        _, errors = process.communicate()
+    assert (event["reason"], event["words"]) == ("shutdown", 2)
+    assert errors == ""

@@ -5,8 +5,10 @@ import logging
 from streamer.runtime.log_limits import RepeatFilter
 
 
-def record(message: str, *arguments: object, level: int = logging.WARNING) -> logging.LogRecord:
-    return logging.LogRecord("a", level, "", 0, message, arguments, None)
+def record(
+    message: str, *arguments: object, level: int = logging.WARNING, line: int = 7
+) -> logging.LogRecord:
+    return logging.LogRecord("a", level, "a.py", line, message, arguments, None)
 
 
 def test_one_line_of_a_kind_a_second_and_the_rest_is_counted() -> None:
@@ -15,7 +17,7 @@ def test_one_line_of_a_kind_a_second_and_the_rest_is_counted() -> None:
     assert limited.filter(record("%d left", 1))
     assert not limited.filter(record("%d left", 2))
     assert not limited.filter(record("%d left", 3))
-    assert limited.filter(record("%d came", 4))
+    assert limited.filter(record("%d came", 4, line=8))
     assert limited.filter(record("%d left", 5, level=logging.ERROR))
     now = 101.0
     passed = record("%d left", 6)
@@ -23,8 +25,13 @@ def test_one_line_of_a_kind_a_second_and_the_rest_is_counted() -> None:
     assert passed.getMessage() == "6 left (2 more like this before)"
 
 
-def test_ever_new_messages_do_not_pile_up() -> None:
+def test_messages_that_hold_what_differs_are_of_one_kind() -> None:
     limited = RepeatFilter(now=lambda: 0.0)
-    for number in range(5_000):
-        assert limited.filter(record(f"message {number}"))
-    assert len(limited._kinds) <= 1_001
+    assert sum(limited.filter(record(f"byte {number} is wrong")) for number in range(256)) == 1
+
+
+def test_what_two_programs_log_is_of_two_kinds() -> None:
+    limited = RepeatFilter(now=lambda: 0.0)
+    other = logging.LogRecord("a", logging.WARNING, "b.py", 7, "left", (), None)
+    assert limited.filter(record("left"))
+    assert limited.filter(other)

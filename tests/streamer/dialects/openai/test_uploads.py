@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 import soundfile
 
@@ -108,3 +109,40 @@ def test_damaged_files_are_named_as_the_client_named_them(server: ServerThread) 
     answer = httpx.post(url, files={"file": ("talk.flac", cut)}, timeout=30)
     assert answer.status_code == 400
     assert answer.json()["error"]["message"].startswith("file: talk.flac: the audio is damaged")
+
+
+def test_a_recording_has_some_length() -> None:
+    with pytest.raises(ValueError, match="max_upload_s must be positive"):
+        ServerOptions(max_upload_s=0.0)
+
+
+@pytest.mark.parametrize("stream", ["false", "true"])
+def test_a_recording_that_is_longer_than_its_bytes_tell_is_given_up(stream: str) -> None:
+    flac = io.BytesIO()
+    soundfile.write(flac, np.zeros(16_000 * 600, np.int16), 16_000, format="FLAC")
+    assert len(flac.getvalue()) < 100_000
+    with ServerThread(ServerOptions(max_upload_s=2.0)) as server:
+        assert post(server, 2.0).status_code == 200
+        url = f"{server.http_url}v1/audio/transcriptions"
+        files = {"file": ("a.flac", flac.getvalue())}
+        answer = httpx.post(url, data={"stream": stream}, files=files, timeout=30)
+        assert "longer than 2 s; send it in parts" in answer.text
+        assert answer.status_code == (413 if stream == "false" else 200)
+        eventually(lambda: server.server.places.taken == 0)
+        assert server.engine.recognizers[1].received_samples < 3 * 16_000
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [b"X-Long: " + b"a" * 1_000_000 + b"\r\n", b"X: a\r\n" * 100_000],
+    ids=["one without end", "endlessly many"],
+)
+def test_the_headers_of_a_part_are_limited(server: ServerThread, headers: bytes) -> None:
+    head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n'
+    answer = httpx.post(
+        f"{server.http_url}v1/audio/transcriptions",
+        content=head + headers + b"\r\n" + wav(1.0) + b"\r\n--b--\r\n",
+        headers={"content-type": "multipart/form-data; boundary=b"},
+    )
+    assert answer.status_code == 400
+    assert "the form cannot be read" in answer.json()["error"]["message"]
