@@ -38,7 +38,7 @@ from streamer.recognition.contract import Decoder
 RESULTS: Final = Path(__file__).resolve().parent / "results"
 BUNDLED: Final = "bundled"
 COLOURS: Final = {"offline": "#7f7f7f", "draft": "#1f77b4", "fused": "#d95f02"}
-_PACKAGES: Final = ("torch", "onnxruntime-gpu", "onnxruntime", "transformers", "numpy")
+_PACKAGES: Final = "torch onnxruntime-gpu onnxruntime ctranslate2 transformers numpy".split()
 
 DataOption = Annotated[
     Path,
