@@ -13,6 +13,7 @@ from pathlib import Path
 
 from streamer.decoding.llm_lane import LlmLane
 from streamer.decoding.loading import load_speech
+from streamer.decoding.second_ear import EarLane
 from streamer.decoding.speech import LoadedSpeech, PromptContext
 from streamer.models.emotion.classifier import EmotionClassifier, EmotionModel, EmotionScores
 from streamer.models.emotion.loading import load_emotion_model
@@ -23,6 +24,8 @@ from streamer.models.llm.loading import GEMMA_FILE, load_llm
 from streamer.models.llm.scorer import LlmScorer
 from streamer.models.store.catalog import EMOTION, GEMMA, MOONSHINE, SILERO
 from streamer.models.store.zoo import Zoo
+from streamer.models.whisper.contract import SecondListener
+from streamer.models.whisper.loading import load_listener
 from streamer.recognition.audio_aware import AudioAwareRecognizer, FeatureEmotionMonitor
 from streamer.recognition.contract import BEGINNING, Decoder, SessionOptions, StartPoint
 from streamer.recognition.emotion_monitor import EmotionMonitor, EmotionOptions
@@ -55,6 +58,8 @@ class EngineOptions:
     """Load the LLM; without it every session uses the draft decoder."""
     llm_model: str = GEMMA.name
     """What that is, by a name that `load_llm` knows."""
+    listener: str = ""
+    """The second listener, by a name that `load_listener` knows; empty: there is none."""
     fusion: Path | None = None
     """Folder of a trained fusion: see `models/fusion/trained`. None: the LLM as it is, and it
     only reads."""
@@ -75,6 +80,7 @@ class Engine:
         emotion: EmotionModel,
         llm: LlmScorer | None,
         audio_inputs: AudioInputs | None = None,
+        listener: SecondListener | None = None,
     ) -> None:
         """
         Args:
@@ -85,7 +91,9 @@ class Engine:
         self._emotion = emotion
         self._llm = llm
         self._audio_inputs = audio_inputs
+        self._listener = listener
         self._batcher = Batcher(options.threads, "model")
+        self._ears = EarLane(listener, self._batcher) if listener is not None else None
         self._source = speech.serve(self._batcher, max_batch=options.max_batch)
         self._emotion_lane: Lane[Callable[[], EmotionScores], EmotionScores] = self._batcher.lane(
             call_each
@@ -130,7 +138,13 @@ class Engine:
                 lora=lora,
                 say=say,
             )
-        return cls(options, speech, emotion, llm, audio_inputs)
+        listener = None
+        if options.listener:
+            say("loading the second listener")
+            listener = load_listener(
+                options.listener, zoo, threads=options.threads, device=options.device
+            )
+        return cls(options, speech, emotion, llm, audio_inputs, listener)
 
     @property
     def options(self) -> EngineOptions:
@@ -154,7 +168,9 @@ class Engine:
     def with_options(self, options: EngineOptions) -> Engine:
         """Another engine with the same models in memory, on threads of its own. The caller closes
         both."""
-        return Engine(options, self._speech, self._emotion, self._llm, self._audio_inputs)
+        return Engine(
+            options, self._speech, self._emotion, self._llm, self._audio_inputs, self._listener
+        )
 
     @property
     def models(self) -> dict[str, str]:
@@ -206,6 +222,7 @@ class Engine:
                 stages=stages,
                 hot_words=options.hot_words,
                 start=start,
+                ear=self._ears.session("en", stages) if self._ears is not None else None,
             )
         return recognizer
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from streamer.audio.arrays import Floats
 from streamer.audio.clock import samples_from_ms
 from streamer.decoding.hot_words import HotWords
+from streamer.decoding.second_ear import SecondEar
 from streamer.decoding.segment_audio import SegmentAudio
 from streamer.decoding.speech import Speech
 from streamer.decoding.streaming_decoder import DecoderOptions, StreamingDecoder
@@ -75,7 +76,13 @@ class Recognizer:
         stages: StageTimes,
         hot_words: Sequence[str] = (),
         start: StartPoint = BEGINNING,
+        ear: SecondEar | None = None,
     ) -> None:
+        """
+        Args:
+            ear: a second listener; it has a say where the LLM has.
+        """
+        self._ear = ear
         self.ledger = Ledger(
             options.kept_segments,
             start_sample=start.sample,
@@ -192,6 +199,8 @@ class Recognizer:
             self._hot_words,
             self._fusion,
             audio_from=audio_from,
+            ear=self._ear,
+            read=self._buffer.read,
         )
 
     def _encode(
