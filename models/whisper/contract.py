@@ -23,7 +23,7 @@ class ListenerOptions:
 
     least_s: float = 10.0
     """Shorter sound is followed by silence up to this length: where the window is cut to the
-    sound, Whisper repeats itself and falls into other languages."""
+    sound, Whisper hears worse and may repeat itself (`benchmarks.research.listener_windows`)."""
     bucket_s: float = 2.0
     """Longer sound is followed by silence up to a multiple of this."""
     tokens_per_s: float = 12.0

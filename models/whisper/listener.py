@@ -1,8 +1,8 @@
 """The second listener: Whisper on CTranslate2.
 
-Whisper was trained on windows of 30 s; it hears as well in windows of 10 s, at a third of the cost
-(`benchmarks.research.listener_windows`). A request is heard in a beam search; texts that others
-propose are then scored on the same encoded sound, by forcing the decoder through them. That
+Whisper was trained on windows of 30 s; it hears as well in windows of 10 s, at half the cost or
+less (`benchmarks.research.listener_windows`). A request is heard in a beam search; texts that
+others propose are then scored on the same encoded sound, by forcing the decoder through them. That
 computes what the search computes: CTranslate2's `align`, which scores all tokens at once, leaves
 the end out of every probability.
 """
@@ -60,7 +60,7 @@ class WhisperListener:
 
         Raises:
             ValueError: samples are longer than 30 s, more hypotheses are asked for than the beam
-                is wide, or what was said before is longer than a window can be.
+                is wide, or what was said before is longer than a window can hold.
             ModelLanguageError: a language is not known, or the model does not translate.
         """
         if not requests:
@@ -114,12 +114,16 @@ class WhisperListener:
     def times(self, hearing: Hearing, text: str) -> list[TimedWord]:
         """When the words of `text`, behind the given words, are said, by where cross-attention
         looks. Times never fall. A language without spaces has one word.
+
+        Raises:
+            ValueError: the text is longer than a window can hold.
         """
         request = hearing.request
         said = self._tokens.spell(request.said, request.language)
         spelled = self._tokens.spell(text, request.language)
         if not spelled:
             return []
+        _check_length(len(said) + len(spelled))
         n_frames = max(2, len(request.samples) // HOP_SAMPLES)
         # What `align` puts behind the prompt itself is the token for text without times.
         (found,) = self._model.align(
@@ -154,8 +158,7 @@ class WhisperListener:
 
     def _budget(self, request: ListenRequest, n_given: int) -> int:
         """Tokens that the sound may have behind those that are given."""
-        if n_given >= _MAX_TOKENS:
-            raise ValueError("what was said before is longer than 30 s can hold")
+        _check_length(n_given)
         seconds = len(request.samples) / SAMPLE_RATE
         plausible = round(self._options.spare_tokens + self._options.tokens_per_s * seconds)
         return min(plausible, _MAX_TOKENS - n_given)
@@ -184,8 +187,7 @@ class WhisperListener:
         request = hearing.request
         given = self._tokens.spell(request.said, request.language)
         longest = len(given) + max(map(len, texts))
-        if longest >= _MAX_TOKENS:
-            raise ValueError("the texts are longer than 30 s can hold")
+        _check_length(longest)
         prompt = self._prompt(request)
         results = self._model.generate(
             _view(np.repeat(hearing.states, len(texts), axis=0)),
@@ -223,6 +225,11 @@ def _check(requests: Sequence[ListenRequest]) -> None:
             raise ValueError("the samples are longer than 30 s")
         if not 1 <= request.n_best <= request.beam_width:
             raise ValueError("more hypotheses are asked for than the beam is wide")
+
+
+def _check_length(n_tokens: int) -> None:
+    if n_tokens >= _MAX_TOKENS:
+        raise ValueError("the text is longer than 30 s can hold")
 
 
 def _logprob(logits: Floats, token: int) -> float:

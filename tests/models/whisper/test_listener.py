@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -77,16 +78,32 @@ def test_the_window_is_as_long_as_its_options_say(listener: WhisperListener) -> 
     assert heard(short, np.zeros(100_000, np.float32)).states.shape[1] == 350
 
 
-def test_scores_are_those_of_the_search(listener: WhisperListener, clips: list[Clip]) -> None:
-    for clip in (clips[0], clips[-1]):
-        for said in ("", " ".join(normalize(clip.text)[:4])):
-            hearing = heard(listener, clip.samples, said)
-            # Without hypotheses it cannot look the scores up.
-            alone = replace(hearing, hypotheses=())
-            texts = [hypothesis.text for hypothesis in hearing.hypotheses]
-            logprobs = [hypothesis.logprob for hypothesis in hearing.hypotheses]
-            assert listener.score(alone, texts) == pytest.approx(logprobs, abs=WITHIN_NATS)
-            assert listener.score(hearing, texts) == logprobs
+@pytest.mark.parametrize("said", ["", "In winter, when"])
+def test_scores_are_those_of_the_search(
+    said: str, exact_listener: WhisperListener, clips: list[Clip]
+) -> None:
+    texts, logprobs, scores = search_and_score(exact_listener, clips[-1].samples, said)
+    assert len(texts) == 5
+    assert scores == pytest.approx(logprobs, abs=0.01)
+
+
+def test_scores_in_8_bits_are_about_those_of_the_search(
+    listener: WhisperListener, clips: list[Clip]
+) -> None:
+    _, logprobs, scores = search_and_score(listener, clips[-1].samples, "In winter")
+    assert scores == pytest.approx(logprobs, abs=WITHIN_NATS)
+
+
+def search_and_score(
+    listener: WhisperListener, samples: Floats, said: str
+) -> tuple[list[str], list[float], list[float]]:
+    """Hypotheses, their log-probabilities, and those of another pass over the same texts."""
+    hearing = heard(listener, samples, said)
+    texts = [hypothesis.text for hypothesis in hearing.hypotheses]
+    logprobs = [hypothesis.logprob for hypothesis in hearing.hypotheses]
+    assert listener.score(hearing, texts) == logprobs
+    # Without hypotheses it cannot look the scores up.
+    return texts, logprobs, listener.score(replace(hearing, hypotheses=()), texts)
 
 
 def test_what_was_said_scores_best(listener: WhisperListener, clips: list[Clip]) -> None:
@@ -117,6 +134,14 @@ def test_hypotheses_continue_what_is_said(listener: WhisperListener, clips: list
     wrong = normalize(heard(listener, clip.samples, "Baby sorrow").hypotheses[0].text)
     assert wrong[-3:] == ["will", "be", "cold"]
     assert not {"maybe", "tomorrow"} & set(wrong)
+
+
+def test_several_threads_may_ask_at_once(listener: WhisperListener, clips: list[Clip]) -> None:
+    sounds = [clip.samples for clip in clips[:3]] * 2
+    with ThreadPoolExecutor(3) as threads:
+        together = list(threads.map(lambda sound: heard(listener, sound, n_best=1), sounds))
+    for sound, hearing in zip(sounds, together, strict=True):
+        assert hearing.hypotheses == heard(listener, sound, n_best=1).hypotheses
 
 
 def test_requests_of_one_batch_may_differ(listener: WhisperListener, clips: list[Clip]) -> None:
@@ -218,8 +243,11 @@ def test_what_cannot_be_asked_is_refused(listener: WhisperListener) -> None:
             listener.hear([request])
     with pytest.raises(ModelLanguageError, match="no language 'xx'"):
         listener.hear([ListenRequest(sound, "xx")])
+    hearing = heard(listener, sound)
     with pytest.raises(ValueError, match="longer than 30 s can hold"):
-        listener.score(heard(listener, sound), ["hello there " * 300])
+        listener.score(hearing, ["hello there " * 300])
+    with pytest.raises(ValueError, match="longer than 30 s can hold"):
+        listener.times(hearing, "hello there " * 300)
 
 
 def test_english_alone_hears_english(english_listener: WhisperListener, clips: list[Clip]) -> None:
