@@ -15,12 +15,12 @@ from dataclasses import dataclass, field, replace
 
 from streamer.audio.arrays import Floats
 from streamer.audio.clock import SAMPLE_RATE, samples_from_ms
-from streamer.decoding.agreement import AgreementOptions, TentativeWord, n_agreed
+from streamer.decoding.decision.agreement import AgreementOptions, TentativeWord, n_agreed
+from streamer.decoding.decision.fused_commit import FusedOptions, FusedRule, OpenWindow
+from streamer.decoding.decision.hot_words import HotWords
+from streamer.decoding.decision.second_ear import SecondEar
 from streamer.decoding.draft import DraftRequest, Prefix, Seen
-from streamer.decoding.fused_commit import FusedOptions, FusedRule, OpenWindow
-from streamer.decoding.hot_words import HotWords
 from streamer.decoding.loop_guard import loop_start
-from streamer.decoding.second_ear import SecondEar
 from streamer.decoding.speech import SpeechDecoder
 from streamer.decoding.words import RecognizedWord
 from streamer.models.fusion.score import Fusion

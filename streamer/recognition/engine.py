@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from streamer.decoding.decision.second_ear import EarLane
 from streamer.decoding.llm_lane import LlmLane
 from streamer.decoding.loading import load_speech
-from streamer.decoding.second_ear import EarLane
 from streamer.decoding.speech import LoadedSpeech, PromptContext
 from streamer.models.emotion.classifier import EmotionClassifier, EmotionModel, EmotionScores
 from streamer.models.emotion.loading import load_emotion_model
@@ -22,13 +22,14 @@ from streamer.models.fusion.score import FusionWeights, LlmFusion, initial_promp
 from streamer.models.fusion.trained import read_fusion
 from streamer.models.llm.loading import GEMMA_FILE, load_llm
 from streamer.models.llm.scorer import LlmScorer
-from streamer.models.store.catalog import EMOTION, GEMMA, MOONSHINE, SILERO
+from streamer.models.store.catalog import EMOTION, GEMMA, MOONSHINE, SILERO, WHISPER_BASE
 from streamer.models.store.zoo import Zoo
 from streamer.models.whisper.contract import SecondListener
 from streamer.models.whisper.loading import load_listener
 from streamer.recognition.audio_aware import AudioAwareRecognizer, FeatureEmotionMonitor
 from streamer.recognition.contract import BEGINNING, Decoder, SessionOptions, StartPoint
 from streamer.recognition.emotion_monitor import EmotionMonitor, EmotionOptions
+from streamer.recognition.latency import Latency, commit_rule
 from streamer.recognition.recognizer import Recognizer, RecognizerOptions
 from streamer.recognition.stage_times import StageTimes
 from streamer.runtime.batcher import Batcher, Lane, call_each
@@ -58,8 +59,11 @@ class EngineOptions:
     """Load the LLM; without it every session uses the draft decoder."""
     llm_model: str = GEMMA.name
     """What that is, by a name that `load_llm` knows."""
-    listener: str = ""
-    """The second listener, by a name that `load_listener` knows; empty: there is none."""
+    latency: Latency = "low"
+    """What is waited for before words are committed; see `Latency`."""
+    listener: str = WHISPER_BASE.name
+    """The second listener, by a name that `load_listener` knows; it is not loaded with `low`, nor
+    without the LLM."""
     fusion: Path | None = None
     """Folder of a trained fusion: see `models/fusion/trained`. None: the LLM as it is, and it
     only reads."""
@@ -92,8 +96,13 @@ class Engine:
         self._llm = llm
         self._audio_inputs = audio_inputs
         self._listener = listener
+        decoder = options.recognizer.decoder
+        decoder = replace(decoder, fused=commit_rule(decoder.fused, options.latency))
+        self._recognizer_options = replace(options.recognizer, decoder=decoder)
         self._batcher = Batcher(options.threads, "model")
-        self._ears = EarLane(listener, self._batcher) if listener is not None else None
+        self._ears: EarLane | None = None
+        if listener is not None and options.latency != "low":
+            self._ears = EarLane(listener, self._batcher)
         self._source = speech.serve(self._batcher, max_batch=options.max_batch)
         self._emotion_lane: Lane[Callable[[], EmotionScores], EmotionScores] = self._batcher.lane(
             call_each
@@ -139,7 +148,7 @@ class Engine:
                 say=say,
             )
         listener = None
-        if options.listener:
+        if options.latency != "low" and options.llm:
             say("loading the second listener")
             listener = load_listener(
                 options.listener, zoo, threads=options.threads, device=options.device
@@ -178,6 +187,8 @@ class Engine:
         parts = {"asr": self._speech.name, "vad": VAD_MODEL, "emotion": self._emotion.name}
         if self._llm is not None:
             parts["llm"] = self._options.llm_model
+        if self._ears is not None:
+            parts["listener"] = self._options.listener
         return parts
 
     @property
@@ -191,7 +202,7 @@ class Engine:
         stages = StageTimes(spans)
         prompt = initial_prompt(options.context, options.hot_words)
         emotion = self._emotion_monitor(stages) if options.emotion else None
-        recognizer_options = self._options.recognizer
+        recognizer_options = self._recognizer_options
         if options.silence_ms is not None:
             endpointer = replace(recognizer_options.endpointer, hangover_ms=options.silence_ms)
             recognizer_options = replace(recognizer_options, endpointer=endpointer)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from streamer.decoding.beam import BeamHypothesis
-from streamer.decoding.hot_words import HotWords
+from streamer.decoding.decision.hot_words import HotWords
 from streamer.decoding.words import RecognizedWord
 from streamer.models.fusion.score import Candidate, Fusion, Terms
 from streamer.transcript.ledger import Decision

@@ -15,12 +15,11 @@ import numpy as np
 
 from streamer.audio.arrays import Floats
 from streamer.audio.clock import samples_from_ms
-from streamer.decoding.agreement import AgreementOptions, TentativeWord, n_agreed
 from streamer.decoding.beam import BeamHypothesis, BeamRequest, ScoreRequest
-from streamer.decoding.crossings import crossings, word_keys
-from streamer.decoding.draft import Prefix, Token
-from streamer.decoding.hot_words import HotWords
-from streamer.decoding.rescoring import (
+from streamer.decoding.decision.agreement import AgreementOptions, TentativeWord, n_agreed
+from streamer.decoding.decision.crossings import crossings, word_keys
+from streamer.decoding.decision.hot_words import HotWords
+from streamer.decoding.decision.rescoring import (
     Choice,
     Judged,
     Pruning,
@@ -28,7 +27,8 @@ from streamer.decoding.rescoring import (
     rank,
     undisputed_words,
 )
-from streamer.decoding.second_ear import SecondEar
+from streamer.decoding.decision.second_ear import SecondEar
+from streamer.decoding.draft import Prefix, Token
 from streamer.decoding.speech import SpeechDecoder
 from streamer.decoding.words import RecognizedWord, timed_words
 from streamer.models.fusion.score import Fusion
