@@ -38,7 +38,7 @@ from streamer.recognition.contract import Decoder
 RESULTS: Final = Path(__file__).resolve().parent / "results"
 BUNDLED: Final = "bundled"
 COLOURS: Final = {"offline": "#7f7f7f", "draft": "#1f77b4", "fused": "#d95f02"}
-_PACKAGES: Final = ("torch", "onnxruntime-gpu", "onnxruntime", "transformers", "numpy")
+_WHEELS: Final = ("torch", "onnxruntime-gpu", "onnxruntime", "ctranslate2", "transformers", "numpy")
 
 DataOption = Annotated[
     Path,
@@ -229,7 +229,7 @@ def machine() -> dict[str, Any]:
 def versions() -> dict[str, str]:
     """Of Python and of the packages that do the computing."""
     found = {"python": platform.python_version()}
-    for package in _PACKAGES:
+    for package in _WHEELS:
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:

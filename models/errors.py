@@ -22,6 +22,10 @@ class ModelCacheError(ModelError):
     """The cache folder cannot be written."""
 
 
+class ModelLanguageError(ModelError):
+    """The model does not know the language that was asked for."""
+
+
 @contextmanager
 def opening(name: str, what: str) -> Iterator[None]:
     """For what the transformers library raises when it opens a folder.

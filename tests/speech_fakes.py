@@ -190,6 +190,7 @@ class PreferringFusion:
                 text=100.0 * candidate.text.split().count(self.favourite),
                 length=0.0,
                 hot_words=10.0 * candidate.hot_words,
+                second=candidate.second,
             )
             for candidate in candidates
         ]

@@ -45,6 +45,7 @@ def tables() -> Tables:
         "first memory": _memory,
         "peaks": _peaks,
         "roofline": _roofline,
+        "listener windows": _listener_windows,
     }
 
 
@@ -233,4 +234,31 @@ def _roofline() -> str:
         for part, row in parts.items()
     )
     head = ("decoder", "graph", "10⁹ operations", "MB", "roof, ms", "CPU, ms", "of the roof")
+    return table(head, rows)
+
+
+def _listener_windows() -> str:
+    found = results("research/listener_windows")
+    rows = (
+        (
+            name,
+            window,
+            fixed(row["wer_percent"], 1),
+            f"{row['repeats']} of {row['clips']}",
+            str(row["slips"]),
+            fixed(row["cpu_s"]),
+            fixed(row["wall_ms"]["p50"], 0),
+        )
+        for name, by_window in found.items()
+        for window, row in by_window.items()
+    )
+    head = (
+        "clips",
+        "window, at least",
+        "WER %",
+        "repeats",
+        "slips",
+        "CPU s a clip",
+        "p50 ms a clip",
+    )
     return table(head, rows)

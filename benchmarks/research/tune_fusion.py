@@ -54,7 +54,7 @@ from benchmarks.research.weight_grid import (
     wer_grid,
 )
 from streamer.audio.arrays import Floats
-from streamer.decoding.fused_commit import FusedOptions
+from streamer.decoding.decision.fused_commit import FusedOptions
 from streamer.models.fusion.score import Candidate, FusionWeights, LlmFusion
 from streamer.recognition.contract import SessionOptions
 from streamer.recognition.engine import Engine, EngineOptions

@@ -1,7 +1,7 @@
 """The fused decision: log-linear in the acoustics, the LLM, the length and the expected words.
 
-    score(y) = log P_asr(y | audio) + w_llm * log P_llm(y | context) + w_word * words(y)
-               + w_hot * hot_words(y)
+    score(y) = log P_asr(y | audio) + w_second * log P_second(y | audio)
+               + w_llm * log P_llm(y | context) + w_word * words(y) + w_hot * hot_words(y)
 
 Delayed fusion (Hono et al., 2025): the LLM scores hypotheses the beam has already pruned. With
 all weights 0 the acoustics alone decide.
@@ -36,6 +36,8 @@ class Candidate:
     text: str
     logprob: float
     hot_words: int = 0
+    second: float = 0.0
+    """What the second listener says for it, in weighted nats; 0 if it was not asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +48,15 @@ class Terms:
     text: float
     length: float
     hot_words: float
+    second: float = 0.0
+    """Of the second listener."""
     shares: Mapping[str, float] = field(default_factory=dict)
     """How sound and emotion shared in what the LLM got beside the text; empty if it got none."""
 
     @property
     def total(self) -> float:
         """The fused score."""
-        return self.audio + self.text + self.length + self.hot_words
+        return self.audio + self.second + self.text + self.length + self.hot_words
 
 
 class Fusion(Protocol):
@@ -108,6 +112,7 @@ class LlmFusion:
                 text=weights.llm * llm,
                 length=weights.word * len(candidate.text.split()),
                 hot_words=weights.hot_word * candidate.hot_words,
+                second=candidate.second,
             )
             for candidate, llm in zip(candidates, scores, strict=True)
         ]

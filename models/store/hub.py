@@ -1,7 +1,7 @@
 """Fetching files from a model hub: only ever for names that ask for it, and name the commit.
 
-A repository, a branch and a tag are whatever their owner puts there tomorrow. Only weights as
-safetensors are fetched, which cannot carry code.
+A repository, a branch and a tag are whatever their owner puts there tomorrow. Only weights are
+fetched that cannot carry code: see `Weights`.
 """
 
 from __future__ import annotations
@@ -9,9 +9,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 
 from streamer.models.errors import ModelMissingError
+
+
+class Weights(StrEnum):
+    """Forms of weights that cannot carry code, by the names of their files."""
+
+    SAFETENSORS = "*.safetensors"
+    # Names, shapes and numbers, one tensor after the other, which CTranslate2's own reader reads.
+    # The same name may hold a pickle, which runs code in whoever opens it as one; that reader
+    # does not, it refuses it. So this name is fetched for CTranslate2 alone.
+    CTRANSLATE2 = "model.bin"
 
 
 def fetch_from_hub(repository: str, file: str) -> Path:
@@ -28,20 +39,22 @@ def fetch_from_hub(repository: str, file: str) -> Path:
         return Path(hf_hub_download(repository, file, revision=revision))
 
 
-def fetch_folder_from_hub(repository: str) -> Path:
+def fetch_folder_from_hub(repository: str, weights: Weights = Weights.SAFETENSORS) -> Path:
     """Fetch, or find in the hub's own cache, configuration and weights of `owner/name@commit`.
 
     Raises:
         ModelMissingError: no commit is named, the hub or the repository cannot be reached, or
-            it has no weights as safetensors.
+            it has no such weights.
     """
     from huggingface_hub import snapshot_download
 
     repository, revision = _pinned(repository)
-    patterns = ["*.json", "*.jinja", "*.txt", "*.safetensors"]
+    patterns = ["*.json", "*.jinja", "*.txt", weights.value]
     with _unreachable(repository):
         folder = Path(snapshot_download(repository, revision=revision, allow_patterns=patterns))
-    if not any(folder.glob("*.safetensors")):
+    if not any(folder.glob(weights.value)):
+        if weights is Weights.CTRANSLATE2:
+            raise ModelMissingError(f"{repository} is no model for CTranslate2 (no {weights})")
         raise ModelMissingError(
             f"{repository} has no weights as safetensors, and others may carry code; convert it, "
             "and give its folder instead of the name"

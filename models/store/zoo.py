@@ -27,7 +27,7 @@ from streamer.models.errors import ModelCacheError, ModelCorruptError, ModelMiss
 from streamer.models.store.catalog import CATALOG, ModelEntry, ModelFile, PackagedFile
 from streamer.models.store.checksum import StampStore, blocks, sha256_of
 from streamer.models.store.derived import damage, is_sealed, seal
-from streamer.models.store.hub import fetch_folder_from_hub, fetch_from_hub
+from streamer.models.store.hub import Weights, fetch_folder_from_hub, fetch_from_hub
 
 logger = logging.getLogger(__name__)
 
@@ -126,15 +126,15 @@ class Zoo:
             self._stamps.add(found, wanted.sha256)
         return found
 
-    def folder(self, name: str) -> Path:
+    def folder(self, name: str, weights: Weights = Weights.SAFETENSORS) -> Path:
         """The folder of a model that is not the project's own: a local one as it stands, or
-        fetched from a hub.
+        fetched from a hub with `weights` of this form.
 
         Raises:
             ModelMissingError: it is neither, or cannot be fetched.
         """
         if name.startswith(HUB_PREFIX):
-            return fetch_folder_from_hub(name.removeprefix(HUB_PREFIX))
+            return fetch_folder_from_hub(name.removeprefix(HUB_PREFIX), weights)
         if not Path(name).is_dir():
             kind = self.entry(name).kind
             raise ModelMissingError(f"{name} is another kind of model: {kind}")

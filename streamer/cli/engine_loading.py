@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from streamer.cli.failures import fail
-from streamer.cli.options import Device
+from streamer.cli.options import Device, LatencyChoice
 from streamer.models.errors import ModelError
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ def load_engine(
     llm: bool,
     speech_model: str,
     llm_model: str,
+    latency: LatencyChoice,
+    listener: str,
     fusion: Path | None,
     emotion_model: str,
     tell: bool,
@@ -46,6 +48,8 @@ def load_engine(
                 llm=llm,
                 speech_model=speech_model,
                 llm_model=llm_model,
+                latency=latency.value,
+                listener=listener,
                 fusion=fusion,
                 emotion_model=emotion_model,
             ),

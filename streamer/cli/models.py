@@ -54,6 +54,9 @@ def verify(
             advice = zoo.entry(model).install
         except ModelError as error:
             fail(str(error))
+        absent = all(status.state is FileState.MISSING for status in statuses)
+        if absent and name is None and zoo.entry(model).optional:
+            continue
         for status in statuses:
             _print_status(model, status, as_json=as_json)
             if status.state is not FileState.OK:

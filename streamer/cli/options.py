@@ -14,6 +14,12 @@ class Device(StrEnum):
     CUDA = "cuda"
 
 
+class LatencyChoice(StrEnum):
+    LOW = "low"
+    BALANCED = "balanced"
+    ACCURATE = "accurate"
+
+
 class DecoderChoice(StrEnum):
     DRAFT = "draft"
     FUSED = "fused"
@@ -40,6 +46,23 @@ SpeechModelOption = Annotated[
         envvar="STREAMER_SPEECH_MODEL",
         help="What recognizes speech: a folder, or hub:OWNER/REPOSITORY@COMMIT, with a speech "
         "model of the transformers library. For people with a GPU.",
+        metavar="NAME",
+    ),
+]
+LatencyOption = Annotated[
+    LatencyChoice,
+    typer.Option(
+        envvar="STREAMER_LATENCY",
+        help="low: the draft and the LLM decide about words. balanced: a second, stronger listener "
+        "too; slower, more accurate. accurate: with more sound behind each decision.",
+    ),
+]
+ListenerOption = Annotated[
+    str,
+    typer.Option(
+        envvar="STREAMER_LISTENER",
+        help="The second listener: whisper-base, a folder, or hub:OWNER/REPOSITORY@COMMIT, with a "
+        "Whisper for CTranslate2.",
         metavar="NAME",
     ),
 ]

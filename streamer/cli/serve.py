@@ -18,6 +18,9 @@ from streamer.cli.options import (
     DeviceOption,
     EmotionModelOption,
     FusionOption,
+    LatencyChoice,
+    LatencyOption,
+    ListenerOption,
     LlmModelOption,
     LlmOption,
     SpeechModelOption,
@@ -26,7 +29,7 @@ from streamer.cli.options import (
 )
 from streamer.client.bundled import page_folder
 from streamer.hosting.options import ServerOptions
-from streamer.models.store.catalog import EMOTION, GEMMA, MOONSHINE
+from streamer.models.store.catalog import EMOTION, GEMMA, MOONSHINE, WHISPER_BASE
 
 _DEFAULTS = ServerOptions()
 _STDIN: Final = 0
@@ -98,6 +101,8 @@ def serve(
     llm: LlmOption = True,
     speech_model: SpeechModelOption = MOONSHINE.name,
     llm_model: LlmModelOption = GEMMA.name,
+    latency: LatencyOption = LatencyChoice.LOW,
+    listener: ListenerOption = WHISPER_BASE.name,
     fusion: FusionOption = None,
     emotion_model: EmotionModelOption = EMOTION.name,
     trace: Annotated[
@@ -145,6 +150,8 @@ def serve(
         llm=llm,
         speech_model=speech_model,
         llm_model=llm_model,
+        latency=latency,
+        listener=listener,
         fusion=fusion,
         emotion_model=emotion_model,
         tell=True,

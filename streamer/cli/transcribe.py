@@ -24,12 +24,15 @@ from streamer.cli.options import (
     FusionOption,
     HotWordOption,
     JsonOption,
+    LatencyChoice,
+    LatencyOption,
+    ListenerOption,
     LlmModelOption,
     SaveOption,
     SpeechModelOption,
     ThreadsOption,
 )
-from streamer.models.store.catalog import EMOTION, GEMMA, MOONSHINE
+from streamer.models.store.catalog import EMOTION, GEMMA, MOONSHINE, WHISPER_BASE
 from streamer.transcript.formats import CaptionFormat
 
 if TYPE_CHECKING:
@@ -80,6 +83,8 @@ def transcribe(
     threads: ThreadsOption = 2,
     speech_model: SpeechModelOption = MOONSHINE.name,
     llm_model: LlmModelOption = GEMMA.name,
+    latency: LatencyOption = LatencyChoice.LOW,
+    listener: ListenerOption = WHISPER_BASE.name,
     fusion: FusionOption = None,
     emotion_model: EmotionModelOption = EMOTION.name,
     trace: Annotated[
@@ -117,6 +122,8 @@ def transcribe(
             llm=fused,
             speech_model=speech_model,
             llm_model=llm_model,
+            latency=latency,
+            listener=listener,
             fusion=fusion,
             emotion_model=emotion_model,
             tell=sys.stderr.isatty(),

@@ -10,14 +10,16 @@ segment there: if it does end, nothing is left to compute.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from streamer.audio.arrays import Floats
 from streamer.audio.clock import SAMPLE_RATE, samples_from_ms
-from streamer.decoding.agreement import AgreementOptions, TentativeWord, n_agreed
+from streamer.decoding.decision.agreement import AgreementOptions, TentativeWord, n_agreed
+from streamer.decoding.decision.fused_commit import FusedOptions, FusedRule, OpenWindow
+from streamer.decoding.decision.hot_words import HotWords
+from streamer.decoding.decision.second_ear import SecondEar
 from streamer.decoding.draft import DraftRequest, Prefix, Seen
-from streamer.decoding.fused_commit import FusedOptions, FusedRule, OpenWindow
-from streamer.decoding.hot_words import HotWords
 from streamer.decoding.loop_guard import loop_start
 from streamer.decoding.speech import SpeechDecoder
 from streamer.decoding.words import RecognizedWord
@@ -65,9 +67,13 @@ class StreamingDecoder:
         fusion: Fusion | None,
         *,
         audio_from: int | None = None,
+        ear: SecondEar | None = None,
+        read: Callable[[int, int], Floats] | None = None,
     ) -> None:
         """
         Args:
+            ear: a second listener, if there is one.
+            read: gives the sound between two samples, for it.
             audio_from: where the sound of the segment begins, if before its start: no word is
                 said to begin there.
             fusion: reads what is committed, and decides where it is asked to; None: there is no
@@ -77,10 +83,13 @@ class StreamingDecoder:
         self._options = options
         self._fusion = fusion
         self._fused = (
-            FusedRule(speech, fusion, hot_words, options.fused, start_sample)
+            FusedRule(speech, fusion, hot_words, options.fused, start_sample, ear)
             if fusion is not None
             else None
         )
+        self._read = read
+        self.listening = ear is not None
+        """Whether the second listener is asked."""
         self._window_start = start_sample if audio_from is None else audio_from
         self._window_end = start_sample
         self._committed: list[RecognizedWord] = []
@@ -181,7 +190,7 @@ class StreamingDecoder:
         drafts agree on."""
         decision = None
         if self._fused is not None and self._reliable and not self._has_stalled(window_end):
-            decision = self._fused.decide(self._window(audio, window_end))
+            decision = self._fused.decide(self._heard_window(audio, window_end))
         if decision is None:
             return self.commit_by_agreement(window_end)
         self._set_tentative(decision.words, window_end, decision.n_chosen)
@@ -197,7 +206,7 @@ class StreamingDecoder:
         """
         self.draft(audio, window_end)
         if fused and self._fused is not None:
-            words = self._fused.final_words(self._window(audio, window_end))
+            words = self._fused.final_words(self._heard_window(audio, window_end))
             if words is not None:
                 self._set_tentative(words, window_end)
         self._end_decoded_at = window_end
@@ -217,8 +226,11 @@ class StreamingDecoder:
     def _is_doubtful(self) -> bool:
         """Whether the segment is short and unlikely enough to be no speech at all."""
         alone = not self._any_committed and 0 < len(self._tentative) <= self._options.doubtful_words
-        confidences = [word.confidence for word in self._tentative_words()]
-        return alone and sum(confidences) / len(confidences) < self._options.doubtful_confidence
+        words = self._tentative_words()
+        confidence = sum(word.confidence for word in words) / max(1, len(words))
+        if not alone or confidence >= self._options.doubtful_confidence:
+            return False
+        return self._fused is None or not self._fused.supports(words)
 
     def _window(self, audio: Audio, window_end: int) -> OpenWindow:
         fresh_s = (window_end - self._committed_end) / SAMPLE_RATE
@@ -232,6 +244,15 @@ class StreamingDecoder:
             self._committed_end,
             budget,
         )
+
+    def _heard_window(self, audio: Audio, window_end: int) -> OpenWindow:
+        """With what the second listener needs, if it is asked."""
+        window = self._window(audio, window_end)
+        if not self.listening or self._read is None:
+            return window
+        said = " ".join(word.text for word in self._committed)
+        samples = self._read(self._window_start, window_end)
+        return replace(window, samples=samples, said=said, listening=True)
 
     def _tentative_words(self) -> list[RecognizedWord]:
         return [each.word for each in self._tentative]

@@ -1,8 +1,7 @@
 """The native protocol, version 1, as types. `PROTOCOL.md` tells it in prose.
 
-Client to server: JSON text messages `start`, `resume`, `finalize`, `stop`, and binary audio frames
-(`streamer.protocol.frames`). Server to client: JSON text events. Times are milliseconds of session
-audio unless a name says otherwise.
+Clients send JSON text and binary audio frames (`streamer.protocol.frames`), servers JSON events.
+Times are milliseconds of session audio unless a name says otherwise.
 """
 
 from __future__ import annotations
@@ -150,6 +149,7 @@ class WireDecision(_Wire):
     audio: float
     text: float
     hot_words: float
+    second: float = 0.0
     heard: dict[str, float] = Field(default_factory=dict)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from streamer.audio.arrays import Floats
-from streamer.decoding.hot_words import HotWords
+from streamer.decoding.decision.hot_words import HotWords
 from streamer.decoding.speech import Speech
 from streamer.decoding.streaming_decoder import DecoderOptions, StreamingDecoder
 from streamer.decoding.words import RecognizedWord

@@ -1,37 +1,64 @@
-"""Which decoder commits words: under load the LLM is the first to go."""
+"""Who decides about words: under load the second listener is the first to go, then the LLM."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from streamer.recognition.contract import Decoder
 from streamer.transcript.events import DecoderChanged
 
 
-class DecoderChoice:
-    """One session's: fused where there is an LLM, draft while the machine is behind."""
+@dataclass(frozen=True, slots=True)
+class Backlogs:
+    """Samples that wait for their step."""
 
-    def __init__(self, *, has_llm: bool, pause_above: int, resume_below: int) -> None:
+    pause_listener: int
+    """With more, the second listener is left out."""
+    pause_llm: int
+    """With more, the LLM is left out, and the second listener with it."""
+    resume: int
+    """With no more, who was left out comes back, the LLM first."""
+
+
+class DecoderChoice:
+    """One session's: all that there are, fewer while the machine is behind."""
+
+    def __init__(self, backlogs: Backlogs, *, has_llm: bool, has_listener: bool = False) -> None:
         """
         Args:
-            pause_above: with more samples than this waiting, the LLM is left out.
-            resume_below: with no more samples than this waiting, it comes back.
+            has_listener: it needs the LLM.
         """
+        self._backlogs = backlogs
         self._has_llm = has_llm
-        self._pause_above = pause_above
-        self._resume_below = resume_below
+        self._has_listener = has_listener and has_llm
         self._decoder: Decoder = "fused" if has_llm else "draft"
+        self._listening = self._has_listener
 
     @property
     def fused(self) -> bool:
         """Whether the LLM has a say now."""
         return self._decoder == "fused"
 
+    @property
+    def listening(self) -> bool:
+        """Whether the second listener has a say now."""
+        return self._listening
+
     def update(self, waiting_samples: int) -> DecoderChanged | None:
         """Choose for the step that begins."""
-        late = waiting_samples > self._pause_above
-        if late and self.fused:
-            self._decoder = "draft"
+        backlogs = self._backlogs
+        if self.fused and waiting_samples > backlogs.pause_llm:
+            self._decoder, self._listening = "draft", False
             return DecoderChanged("draft", "the machine is behind; the LLM is paused")
-        if self._has_llm and not late and not self.fused and waiting_samples <= self._resume_below:
+        if self._listening and waiting_samples > backlogs.pause_listener:
+            self._listening = False
+            return DecoderChanged("fused", "the machine is behind; the second listener is paused")
+        if waiting_samples > min(backlogs.resume, backlogs.pause_listener, backlogs.pause_llm):
+            return None
+        if self._has_llm and not self.fused:
             self._decoder = "fused"
             return DecoderChanged("fused", "the machine has caught up")
+        if self._has_listener and not self._listening:
+            self._listening = True
+            return DecoderChanged("fused", "the second listener is back")
         return None

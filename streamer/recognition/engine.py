@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from streamer.decoding.decision.second_ear import EarLane
 from streamer.decoding.llm_lane import LlmLane
 from streamer.decoding.loading import load_speech
 from streamer.decoding.speech import LoadedSpeech, PromptContext
@@ -21,11 +22,14 @@ from streamer.models.fusion.score import FusionWeights, LlmFusion, initial_promp
 from streamer.models.fusion.trained import read_fusion
 from streamer.models.llm.loading import GEMMA_FILE, load_llm
 from streamer.models.llm.scorer import LlmScorer
-from streamer.models.store.catalog import EMOTION, GEMMA, MOONSHINE, SILERO
+from streamer.models.store.catalog import EMOTION, GEMMA, MOONSHINE, SILERO, WHISPER_BASE
 from streamer.models.store.zoo import Zoo
+from streamer.models.whisper.contract import SecondListener
+from streamer.models.whisper.loading import load_listener
 from streamer.recognition.audio_aware import AudioAwareRecognizer, FeatureEmotionMonitor
 from streamer.recognition.contract import BEGINNING, Decoder, SessionOptions, StartPoint
 from streamer.recognition.emotion_monitor import EmotionMonitor, EmotionOptions
+from streamer.recognition.latency import Latency, commit_rule
 from streamer.recognition.recognizer import Recognizer, RecognizerOptions
 from streamer.recognition.stage_times import StageTimes
 from streamer.runtime.batcher import Batcher, Lane, call_each
@@ -55,6 +59,11 @@ class EngineOptions:
     """Load the LLM; without it every session uses the draft decoder."""
     llm_model: str = GEMMA.name
     """What that is, by a name that `load_llm` knows."""
+    latency: Latency = "low"
+    """What is waited for before words are committed; see `Latency`."""
+    listener: str = WHISPER_BASE.name
+    """The second listener, by a name that `load_listener` knows; it is not loaded with `low`, nor
+    without the LLM."""
     fusion: Path | None = None
     """Folder of a trained fusion: see `models/fusion/trained`. None: the LLM as it is, and it
     only reads."""
@@ -75,6 +84,7 @@ class Engine:
         emotion: EmotionModel,
         llm: LlmScorer | None,
         audio_inputs: AudioInputs | None = None,
+        listener: SecondListener | None = None,
     ) -> None:
         """
         Args:
@@ -85,7 +95,14 @@ class Engine:
         self._emotion = emotion
         self._llm = llm
         self._audio_inputs = audio_inputs
+        self._listener = listener
+        decoder = options.recognizer.decoder
+        decoder = replace(decoder, fused=commit_rule(decoder.fused, options.latency))
+        self._recognizer_options = replace(options.recognizer, decoder=decoder)
         self._batcher = Batcher(options.threads, "model")
+        self._ears: EarLane | None = None
+        if listener is not None and options.latency != "low":
+            self._ears = EarLane(listener, self._batcher)
         self._source = speech.serve(self._batcher, max_batch=options.max_batch)
         self._emotion_lane: Lane[Callable[[], EmotionScores], EmotionScores] = self._batcher.lane(
             call_each
@@ -130,7 +147,13 @@ class Engine:
                 lora=lora,
                 say=say,
             )
-        return cls(options, speech, emotion, llm, audio_inputs)
+        listener = None
+        if options.latency != "low" and options.llm:
+            say("loading the second listener")
+            listener = load_listener(
+                options.listener, zoo, threads=options.threads, device=options.device
+            )
+        return cls(options, speech, emotion, llm, audio_inputs, listener)
 
     @property
     def options(self) -> EngineOptions:
@@ -154,7 +177,9 @@ class Engine:
     def with_options(self, options: EngineOptions) -> Engine:
         """Another engine with the same models in memory, on threads of its own. The caller closes
         both."""
-        return Engine(options, self._speech, self._emotion, self._llm, self._audio_inputs)
+        return Engine(
+            options, self._speech, self._emotion, self._llm, self._audio_inputs, self._listener
+        )
 
     @property
     def models(self) -> dict[str, str]:
@@ -162,6 +187,8 @@ class Engine:
         parts = {"asr": self._speech.name, "vad": VAD_MODEL, "emotion": self._emotion.name}
         if self._llm is not None:
             parts["llm"] = self._options.llm_model
+        if self._ears is not None:
+            parts["listener"] = self._options.listener
         return parts
 
     @property
@@ -175,7 +202,7 @@ class Engine:
         stages = StageTimes(spans)
         prompt = initial_prompt(options.context, options.hot_words)
         emotion = self._emotion_monitor(stages) if options.emotion else None
-        recognizer_options = self._options.recognizer
+        recognizer_options = self._recognizer_options
         if options.silence_ms is not None:
             endpointer = replace(recognizer_options.endpointer, hangover_ms=options.silence_ms)
             recognizer_options = replace(recognizer_options, endpointer=endpointer)
@@ -206,6 +233,7 @@ class Engine:
                 stages=stages,
                 hot_words=options.hot_words,
                 start=start,
+                ear=self._ears.session("en", stages) if self._ears is not None else None,
             )
         return recognizer
 

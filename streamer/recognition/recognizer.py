@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 
 from streamer.audio.arrays import Floats
 from streamer.audio.clock import samples_from_ms
-from streamer.decoding.hot_words import HotWords
+from streamer.decoding.decision.hot_words import HotWords
+from streamer.decoding.decision.second_ear import SecondEar
 from streamer.decoding.segment_audio import SegmentAudio
 from streamer.decoding.speech import Speech
 from streamer.decoding.streaming_decoder import DecoderOptions, StreamingDecoder
@@ -22,7 +23,7 @@ from streamer.models.moonshine.encoder import Audio
 from streamer.models.silero import FRAME_SAMPLES, VadStream
 from streamer.recognition.audio_buffer import AudioBuffer
 from streamer.recognition.contract import BEGINNING, StartPoint
-from streamer.recognition.decoder_choice import DecoderChoice
+from streamer.recognition.decoder_choice import Backlogs, DecoderChoice
 from streamer.recognition.emotion_monitor import EmotionMonitor
 from streamer.recognition.endpointer import Edge, Endpointer, EndpointerOptions, Transition
 from streamer.recognition.stage_times import StageTimes
@@ -51,6 +52,9 @@ class RecognizerOptions:
     """A segment longer than this is closed behind its last committed word."""
     kept_segments: int = 100
     """Final segments that the ledger keeps; a session of hours must not grow."""
+    listener_backlog_ms: float = 800
+    """With more audio than this waiting, the second listener is left out until the backlog is
+    gone."""
     fused_backlog_ms: float = 960
     """With more audio than this waiting, the LLM is left out until the backlog is gone."""
     step_silence_ms: float = 160
@@ -75,7 +79,13 @@ class Recognizer:
         stages: StageTimes,
         hot_words: Sequence[str] = (),
         start: StartPoint = BEGINNING,
+        ear: SecondEar | None = None,
     ) -> None:
+        """
+        Args:
+            ear: a second listener; it has a say where the LLM has.
+        """
+        self._ear = ear
         self.ledger = Ledger(
             options.kept_segments,
             start_sample=start.sample,
@@ -96,10 +106,13 @@ class Recognizer:
         self._vad = VadStream(speech.vad)
         self._endpointer = Endpointer(FRAME_SAMPLES, options.endpointer)
         self._endpointer.jump(start.sample)
+        backlogs = Backlogs(
+            pause_listener=samples_from_ms(options.listener_backlog_ms),
+            pause_llm=samples_from_ms(options.fused_backlog_ms),
+            resume=self._hop,
+        )
         self._choice = DecoderChoice(
-            has_llm=fusion is not None,
-            pause_above=samples_from_ms(options.fused_backlog_ms),
-            resume_below=self._hop,
+            backlogs, has_llm=fusion is not None, has_listener=ear is not None
         )
         self._decoder: StreamingDecoder | None = None
         """Of the open segment."""
@@ -192,6 +205,8 @@ class Recognizer:
             self._hot_words,
             self._fusion,
             audio_from=audio_from,
+            ear=self._ear,
+            read=self._buffer.read,
         )
 
     def _encode(
@@ -271,6 +286,8 @@ class Recognizer:
         changed = self._choice.update(backlog)
         if changed is not None:
             yield changed
+        if self._decoder is not None:
+            self._decoder.listening = self._choice.listening
 
     def _close_segment(self, end: int, cause: str, silence_ms: float = 0) -> Iterator[SessionEvent]:
         decoder = self._decoder

@@ -34,13 +34,16 @@ class Emotion:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Why a word was preferred to the best rival in its place: what the sound, the LLM and the
-    expected words say more for it than for the rival, in weighted nats. The sum decides."""
+    """Why a word was preferred to the best rival in its place: what the sound, the LLM, the
+    expected words and the second listener say more for it than for the rival, in weighted nats.
+    The sum decides."""
 
     rival: str
     audio: float
     text: float
     hot_words: float
+    second: float = 0.0
+    """What the second listener says more, if it was asked."""
     heard: dict[str, float] = field(default_factory=dict)
     """How sound and emotion shared in what the LLM heard beside the text; empty if it read only."""
 

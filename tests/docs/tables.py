@@ -23,8 +23,8 @@ from typer.models import ArgumentInfo, OptionInfo
 from benchmarks.report.figures import table
 from benchmarks.report.tables import result_tables
 from streamer.cli import build_app
-from streamer.decoding.agreement import AgreementOptions
-from streamer.decoding.fused_commit import FusedOptions
+from streamer.decoding.decision.agreement import AgreementOptions
+from streamer.decoding.decision.fused_commit import FusedOptions
 from streamer.decoding.streaming_decoder import DecoderOptions
 from streamer.hosting.options import ServerOptions
 from streamer.models.fusion.score import FusionWeights

@@ -96,8 +96,10 @@ function facts({ text, start_ms, end_ms, confidence, decision }) {
  *
  * @param {import("../protocol/client.js").WireDecision} decision
  */
-function reasons({ rival, audio, text, hot_words, heard }) {
+function reasons({ rival, audio, text, hot_words, second, heard }) {
   const parts = [`sound ${signed(audio)}`, `LLM ${signed(text)}`];
+  // Servers from before there was a second listener do not tell.
+  if (second) parts.push(`second listener ${signed(second)}`);
   if (hot_words !== 0) parts.push(`expected ${signed(hot_words)}`);
   for (const [modality, share] of Object.entries(heard)) parts.push(`heard ${modality} ${Math.round(100 * share)} %`);
   return [rival ? `rather than “${rival}”` : "rather than nothing", parts.join(", ")];

@@ -16,6 +16,7 @@ export interface WireDecision {
   audio: number;
   text: number;
   hot_words: number;
+  second: number;
   heard: Record<string, number>;
 }
 

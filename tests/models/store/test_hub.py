@@ -6,6 +6,7 @@ import huggingface_hub
 import pytest
 
 from streamer.models.errors import ModelMissingError
+from streamer.models.store.hub import Weights
 from streamer.models.store.zoo import Zoo
 
 COMMIT = "1f0e" * 10
@@ -52,3 +53,20 @@ def test_an_unreachable_hub_is_said_in_one_line(zoo: Zoo, monkeypatch: pytest.Mo
     with pytest.raises(ModelMissingError, match=r"could not be fetched .*\(no route\)") as caught:
         zoo.path(f"hub:someone/model@{COMMIT}", "model.onnx")
     assert "\n" not in str(caught.value)
+
+
+def test_a_model_bin_is_fetched_for_ctranslate2_alone(
+    zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def download(repository: str, revision: str, allow_patterns: list[str]) -> str:
+        weights = [pattern for pattern in allow_patterns if "json" not in pattern]
+        assert weights == ["*.jinja", "*.txt", "model.bin"]
+        return str(tmp_path)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    with pytest.raises(ModelMissingError, match=r"no model for CTranslate2 \(no model\.bin\)"):
+        zoo.folder(f"hub:someone/model@{COMMIT}", Weights.CTRANSLATE2)
+    (tmp_path / "model.bin").touch()
+    assert zoo.folder(f"hub:someone/model@{COMMIT}", Weights.CTRANSLATE2) == tmp_path
+    with pytest.raises(ModelMissingError, match="name the commit too"):
+        zoo.folder("hub:someone/model", Weights.CTRANSLATE2)

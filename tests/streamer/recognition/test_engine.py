@@ -8,7 +8,7 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
-from streamer.decoding.fused_commit import FusedOptions
+from streamer.decoding.decision.fused_commit import FusedOptions
 from streamer.decoding.streaming_decoder import DecoderOptions
 from streamer.models.fusion.audio_aware import AudioInputs
 from streamer.models.fusion.score import FusionWeights

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from streamer.decoding.beam import BeamHypothesis
-from streamer.decoding.hot_words import HotWords
+from streamer.decoding.decision.hot_words import HotWords
 from streamer.decoding.words import RecognizedWord
 from streamer.models.fusion.score import Candidate, Fusion, Terms
 from streamer.transcript.ledger import Decision
@@ -20,6 +20,21 @@ class Pruning:
     nats: float
     hot_word_nats: float
     """So much more if it has an expected word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A hypothesis, its words, and what the second listener says for it, in weighted nats; 0 if it
+    was not asked."""
+
+    hypothesis: BeamHypothesis
+    words: Sequence[RecognizedWord]
+    second: float = 0.0
+
+    @property
+    def logprob(self) -> float:
+        """By all acoustics."""
+        return self.hypothesis.logprob + self.second
 
 
 @dataclass(frozen=True)
@@ -36,12 +51,12 @@ class _Beginning:
     """The same before it is ranked, with its own acoustic log-probability."""
 
     words: list[RecognizedWord]
-    best: BeamHypothesis
+    best: Judged
     logprob: float
 
 
 def rank(
-    hypotheses: Sequence[tuple[BeamHypothesis, Sequence[RecognizedWord]]],
+    hypotheses: Sequence[Judged],
     newest: int,
     pruning: Pruning,
     hot_words: HotWords,
@@ -54,8 +69,8 @@ def rank(
     decide between figures and numbers in words.
     """
     found: dict[tuple[str, ...], _Beginning] = {}
-    for hypothesis, words in hypotheses:
-        begun = [word for word in words if word.end_sample <= newest]
+    for hypothesis in hypotheses:
+        begun = [word for word in hypothesis.words if word.end_sample <= newest]
         keys = tuple(word.key for word in begun)
         beginning = _Beginning(begun, hypothesis, hypothesis.logprob)
         if keys in found:
@@ -77,13 +92,16 @@ def rank(
             continue
         if beginning.logprob + pruning.hot_word_nats * (expected > 0) >= floor:
             likely.append(beginning)
-            candidates.append(Candidate(text, beginning.logprob, expected))
+            second = beginning.best.second
+            candidates.append(Candidate(text, beginning.logprob - second, expected, second))
     if len(candidates) < 2:  # nothing to ask
-        terms = [Terms(candidate.logprob, 0.0, 0.0, 0.0) for candidate in candidates]
+        terms = [
+            Terms(candidate.logprob, 0.0, 0.0, 0.0, candidate.second) for candidate in candidates
+        ]
     else:
         terms = fusion.terms(candidates)
     choices = [
-        Choice(each.words, each.best, its_terms)
+        Choice(each.words, each.best.hypothesis, its_terms)
         for each, its_terms in zip(likely, terms, strict=True)
     ]
     return sorted(choices, key=lambda choice: -choice.terms.total)
@@ -102,6 +120,7 @@ def explained(choices: Sequence[Choice]) -> list[RecognizedWord]:
                 audio=best.terms.audio - rival.terms.audio,
                 text=best.terms.text - rival.terms.text,
                 hot_words=best.terms.hot_words - rival.terms.hot_words,
+                second=best.terms.second - rival.terms.second,
                 heard=dict(best.terms.shares),
             )
             words[at] = replace(words[at], decision=decision)

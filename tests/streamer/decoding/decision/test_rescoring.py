@@ -6,9 +6,16 @@ from collections.abc import Sequence
 import pytest
 
 from streamer.decoding.beam import BeamHypothesis
+from streamer.decoding.decision.hot_words import HotWords
+from streamer.decoding.decision.rescoring import (
+    Choice,
+    Judged,
+    Pruning,
+    explained,
+    rank,
+    undisputed_words,
+)
 from streamer.decoding.draft import Token
-from streamer.decoding.hot_words import HotWords
-from streamer.decoding.rescoring import Choice, Pruning, explained, rank, undisputed_words
 from streamer.decoding.words import RecognizedWord
 from streamer.models.fusion.score import Candidate, Terms
 from tests.speech_fakes import ToneTokenizer
@@ -24,18 +31,19 @@ class Preferring:
     def terms(self, candidates: Sequence[Candidate]) -> list[Terms]:
         self.asked.extend(candidates)
         return [
-            Terms(c.logprob, self.prices.get(c.text, 0.0), 0.0, 2.0 * c.hot_words)
+            Terms(c.logprob, self.prices.get(c.text, 0.0), 0.0, 2.0 * c.hot_words, c.second)
             for c in candidates
         ]
 
 
-def hypothesis(text: str, logprob: float) -> tuple[BeamHypothesis, list[RecognizedWord]]:
+def hypothesis(text: str, logprob: float, second: float = 0.0) -> Judged:
     """Words of 100 samples."""
     words = [
         RecognizedWord(word, (Token(i, 0, -0.1),), 100 * i, 100 * i + 100)
         for i, word in enumerate(text.split())
     ]
-    return BeamHypothesis(tuple(t for word in words for t in word.tokens), logprob), words
+    found = BeamHypothesis(tuple(t for word in words for t in word.tokens), logprob)
+    return Judged(found, words, second)
 
 
 def ranked(
@@ -60,6 +68,19 @@ def test_the_sum_decides_the_order() -> None:
     assert texts(ranked(said, {"the sea": 3.0})) == ["the sea", "the see", "a sea"]
     del said["a sea"]
     assert texts(ranked(said, {"the sea": 3.0})) == ["the sea", "the see"]
+
+
+def test_both_ears_count_and_are_told_apart() -> None:
+    heard = [hypothesis("the see", -1.0, -4.0), hypothesis("the sea", -2.0, -1.0)]
+    nobody = HotWords((), ToneTokenizer())  # type: ignore[arg-type]
+    best, other = rank(heard, 1_000, Pruning(8.0, 6.0), nobody, Preferring({}))
+    assert texts([best, other]) == ["the sea", "the see"]
+    assert (best.terms.audio, best.terms.second, best.terms.total) == (-2.0, -1.0, -3.0)
+    _, sea = explained([best, other])
+    assert sea.decision is not None
+    assert (sea.decision.audio, sea.decision.second) == (-1.0, 3.0)
+    (alone,) = rank(heard, 1_000, Pruning(1.0, 0.0), nobody, Preferring({}))
+    assert (alone.terms.audio, alone.terms.second) == (-2.0, -1.0)
 
 
 def test_what_is_too_new_is_summed_over() -> None:

@@ -7,15 +7,28 @@ enough to dispute.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+import numpy as np
+
+from streamer.audio.arrays import Floats
 from streamer.audio.clock import samples_from_ms
-from streamer.decoding.agreement import AgreementOptions, TentativeWord, n_agreed
-from streamer.decoding.beam import BeamRequest, ScoreRequest
+from streamer.decoding.beam import BeamHypothesis, BeamRequest, ScoreRequest
+from streamer.decoding.decision.agreement import AgreementOptions, TentativeWord, n_agreed
+from streamer.decoding.decision.crossings import crossings, word_keys
+from streamer.decoding.decision.hot_words import HotWords
+from streamer.decoding.decision.rescoring import (
+    Choice,
+    Judged,
+    Pruning,
+    explained,
+    rank,
+    undisputed_words,
+)
+from streamer.decoding.decision.second_ear import SecondEar
 from streamer.decoding.draft import Prefix, Token
-from streamer.decoding.hot_words import HotWords
-from streamer.decoding.rescoring import Choice, Pruning, explained, rank, undisputed_words
 from streamer.decoding.speech import SpeechDecoder
 from streamer.decoding.words import RecognizedWord, timed_words
 from streamer.models.fusion.score import Fusion
@@ -42,6 +55,12 @@ class FusedOptions:
     many words that had hardly a lead, few that had a clear one."""
     decide_ms: float = 2_000
     """Nothing keeps open a word of this age."""
+    second_weight: float = 1.0
+    """Of the second listener's log-probability beside the first's."""
+    second_prune_nats: float = 6.0
+    """As `prune_nats`, by what both listeners say together."""
+    crossed: int = 3
+    """Of our hypotheses so many are crossed with the second listener's."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +76,12 @@ class OpenWindow:
     committed_end: int
     max_tokens: int
     """Budget for what follows the prefix."""
+    samples: Floats = field(default_factory=lambda: np.zeros(0, np.float32))
+    """The sound itself, for a second listener."""
+    said: str = ""
+    """What has been committed of it."""
+    listening: bool = False
+    """Whether the second listener is asked."""
 
     def words(self, tokens: Sequence[Token]) -> list[RecognizedWord]:
         """The words that the tokens behind the prefix are."""
@@ -87,12 +112,23 @@ class FusedRule:
         hot_words: HotWords,
         options: FusedOptions,
         start_sample: int,
+        ear: SecondEar | None = None,
     ) -> None:
+        """
+        Args:
+            ear: the second listener, if there is one.
+        """
+        self._ear = ear
+        self._supported: set[str] | None = None
         self._speech = speech
         self._fusion = fusion
         self._hot_words = hot_words
         self._options = options
         self._decided_at = start_sample
+
+    def supports(self, words: Sequence[RecognizedWord]) -> bool:
+        """Whether the second listener heard one of the words, when it was asked last."""
+        return self._supported is not None and any(word.key in self._supported for word in words)
 
     def is_due(
         self, words: Sequence[TentativeWord], window_end: int, agreement: AgreementOptions
@@ -138,11 +174,49 @@ class FusedRule:
             proposals = self._hot_words.proposals(hypotheses)
             request = ScoreRequest(window.audio, window.prefix, proposals)
             hypotheses += self._speech.score(request)
-        timed = [(each, window.words(each.tokens)) for each in hypotheses]
-        pruning = Pruning(options.prune_nats, options.hot_word_nats)
-        return rank(timed, newest, pruning, self._hot_words, self._fusion)
+        if self._ear is None or not window.listening or not hypotheses:
+            judged = [Judged(each, window.words(each.tokens)) for each in hypotheses]
+            pruning = Pruning(options.prune_nats, options.hot_word_nats)
+        else:
+            judged = self._heard_twice(self._ear, window, hypotheses)
+            pruning = Pruning(options.second_prune_nats, options.hot_word_nats)
+        return rank(judged, newest, pruning, self._hot_words, self._fusion)
+
+    def _heard_twice(
+        self, ear: SecondEar, window: OpenWindow, hypotheses: Sequence[BeamHypothesis]
+    ) -> list[Judged]:
+        """Our hypotheses, those of the second listener and what lies between, judged by both."""
+        tokenizer = window.tokenizer
+        hearing = ear.hear(window.samples, window.said)
+        ours = [_text(each, tokenizer) for each in sorted(hypotheses, key=lambda h: -h.logprob)]
+        theirs = [hypothesis.text for hypothesis in hearing.hypotheses]
+        known = {word_keys(text) for text in ours}
+        self._supported = {key for text in theirs[:1] for key in word_keys(text)}
+        # Maybe no text at all: what one listener makes of a noise is silence to the other.
+        new = [text for text in theirs if word_keys(text) not in known]
+        new += crossings(ours[: self._options.crossed], theirs)
+        proposals = list(dict.fromkeys(tuple(tokenizer.encode(text)) for text in new))
+        scored = self._speech.score(ScoreRequest(window.audio, window.prefix, proposals))
+        every = [*hypotheses, *scored]
+        texts = [_text(each, tokenizer) for each in every]
+        # In whatever case and with whatever marks it likes best.
+        own = {word_keys(each.text): each.logprob for each in reversed(hearing.hypotheses)}
+        seconds = [
+            max(score, own.get(word_keys(text), score))
+            for text, score in zip(texts, ear.score(hearing, texts), strict=True)
+        ]
+        weight = self._options.second_weight
+        return [
+            Judged(each, window.words(each.tokens), weight * second)
+            for each, second in zip(every, seconds, strict=True)
+            if second > -math.inf
+        ]
 
     def _margin(self, word: RecognizedWord, window_end: int) -> float:
         """How close (nats) a rival must be to keep a word open: closer, the older the word is."""
         age = (window_end - word.end_sample) / samples_from_ms(self._options.decide_ms)
         return self._options.survive_nats * max(0.0, 1 - age)
+
+
+def _text(hypothesis: BeamHypothesis, tokenizer: Tokenizer) -> str:
+    return tokenizer.decode([token.id for token in hypothesis.tokens])

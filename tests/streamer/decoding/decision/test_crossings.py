@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.decoding.crossings import MAX_CROSSINGS, crossings, word_keys
+from streamer.decoding.decision.crossings import MAX_CROSSINGS, crossings, word_keys
 
 TEXTS = st.lists(
     st.lists(st.sampled_from(["The", "the", "cat", "cat.", "hat", "sat", "mat,"]), max_size=8).map(

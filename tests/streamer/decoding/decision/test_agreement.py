@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from streamer.audio.arrays import Floats
-from streamer.decoding.agreement import AgreementOptions, TentativeWord, n_agreed
+from streamer.decoding.decision.agreement import AgreementOptions, TentativeWord, n_agreed
+from streamer.decoding.decision.hot_words import HotWords
 from streamer.decoding.draft import Token
-from streamer.decoding.hot_words import HotWords
 from streamer.decoding.streaming_decoder import DecoderOptions, StreamingDecoder
 from streamer.decoding.words import RecognizedWord
 from tests.speech_fakes import (

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from streamer.decoding.beam import BeamHypothesis
+from streamer.decoding.decision.hot_words import MAX_PROPOSALS, HotWords
 from streamer.decoding.draft import Token
-from streamer.decoding.hot_words import MAX_PROPOSALS, HotWords
 from streamer.models.moonshine.tokenizer import Tokenizer
 from streamer.models.store.zoo import Zoo
 from streamer.recognition.engine import ASR_MODEL

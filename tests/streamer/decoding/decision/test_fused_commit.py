@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from streamer.audio.arrays import Floats
-from streamer.decoding.agreement import AgreementOptions, TentativeWord
+from streamer.decoding.decision.agreement import AgreementOptions, TentativeWord
+from streamer.decoding.decision.fused_commit import FusedOptions, FusedRule, OpenWindow
+from streamer.decoding.decision.hot_words import HotWords
 from streamer.decoding.draft import Prefix, Token
-from streamer.decoding.fused_commit import FusedOptions, FusedRule, OpenWindow
-from streamer.decoding.hot_words import HotWords
 from streamer.decoding.speech import SpeechModels
 from streamer.decoding.streaming_decoder import DecoderOptions
 from streamer.decoding.words import RecognizedWord

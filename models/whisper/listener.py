@@ -1,0 +1,253 @@
+"""The second listener: Whisper on CTranslate2.
+
+Whisper was trained on windows of 30 s; it hears as well in windows of 10 s, at half the cost or
+less (`benchmarks.research.listener_windows`). A request is heard in a beam search; texts that
+others propose are then scored on the same encoded sound, by forcing the decoder through them. That
+computes what the search computes: CTranslate2's `align`, which scores all tokens at once, leaves
+the end out of every probability.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from streamer.audio.arrays import Floats
+from streamer.audio.clock import SAMPLE_RATE
+from streamer.models.whisper.contract import (
+    MAX_SAMPLES,
+    Hearing,
+    Hypothesis,
+    ListenerOptions,
+    ListenRequest,
+    TimedWord,
+)
+from streamer.models.whisper.features import HOP_SAMPLES, LogMel
+from streamer.models.whisper.tokens import WhisperTokens
+
+_STATE_S: Final = 2 * HOP_SAMPLES / SAMPLE_RATE
+_MAX_TOKENS: Final = 444
+"""Whisper has 448 positions, four of which the prompt takes."""
+_LEAST_TOKENS: Final = 4
+"""CTranslate2 takes no limit that is less than the prompt."""
+_RULED_OUT: Final = -1e9
+"""Less than this has what may not be said, and what the search keeps besides when it is forced
+through given words."""
+
+
+class WhisperListener:
+    """A `streamer.models.whisper.contract.SecondListener`."""
+
+    def __init__(
+        self, model: Any, tokens: WhisperTokens, options: ListenerOptions | None = None
+    ) -> None:
+        """
+        Args:
+            model: a `ctranslate2.models.Whisper`.
+        """
+        self._model = model
+        self._tokens = tokens
+        self._options = options or ListenerOptions()
+        self._log_mel = LogMel(model.n_mels)
+
+    def hear(self, requests: Sequence[ListenRequest]) -> list[Hearing]:
+        """Hear stretches of several sessions in one batch, all in a window for the longest.
+
+        The beam is as wide as the widest that is asked for.
+
+        Raises:
+            ValueError: samples are longer than 30 s, more hypotheses are asked for than the beam
+                is wide, or what was said before is longer than a window can hold.
+            ModelLanguageError: a language is not known, or the model does not translate.
+        """
+        if not requests:
+            return []
+        _check(requests)
+        prompts = [self._prompt(request) for request in requests]
+        said = [self._tokens.spell(request.said, request.language) for request in requests]
+        budgets = [
+            self._budget(request, len(given)) for request, given in zip(requests, said, strict=True)
+        ]
+        longest = max(len(given) + budget for given, budget in zip(said, budgets, strict=True))
+        states = self._encode([request.samples for request in requests])
+        results = self._model.generate(
+            states,
+            [[*prompt, *given] for prompt, given in zip(prompts, said, strict=True)],
+            beam_size=max(request.beam_width for request in requests),
+            num_hypotheses=max(request.n_best for request in requests),
+            return_scores=True,
+            return_no_speech_prob=True,
+            **_search(longest),
+        )
+        arrays = np.asarray(states)
+        return [
+            Hearing(
+                request,
+                self._hypotheses(result, len(given), budget)[: request.n_best],
+                result.no_speech_prob,
+                arrays[i : i + 1].copy(),
+            )
+            for i, (request, given, budget, result) in enumerate(
+                zip(requests, said, budgets, results, strict=True)
+            )
+        ]
+
+    def score(self, hearing: Hearing, texts: Sequence[str]) -> list[float]:
+        """Log-probability (nats, the end included) of each text behind the given words, in one
+        batch. A text that was among the hypotheses keeps its figure; one with symbols that no
+        hypothesis may have (brackets, quotation marks) has minus infinity.
+
+        Raises:
+            ValueError: a text is longer than a window can hold.
+        """
+        request = hearing.request
+        spelled = [tuple(self._tokens.spell(text, request.language)) for text in texts]
+        known = {hypothesis.tokens: hypothesis.logprob for hypothesis in hearing.hypotheses}
+        others = [tokens for tokens in dict.fromkeys(spelled) if tokens not in known]
+        if others:
+            known.update(zip(others, self._forced(hearing, others), strict=True))
+        return [known[tokens] for tokens in spelled]
+
+    def times(self, hearing: Hearing, text: str) -> list[TimedWord]:
+        """When the words of `text`, behind the given words, are said, by where cross-attention
+        looks. Times never fall. A language without spaces has one word.
+
+        Raises:
+            ValueError: the text is longer than a window can hold.
+        """
+        request = hearing.request
+        said = self._tokens.spell(request.said, request.language)
+        spelled = self._tokens.spell(text, request.language)
+        if not spelled:
+            return []
+        _check_length(len(said) + len(spelled))
+        n_frames = max(2, len(request.samples) // HOP_SAMPLES)
+        # What `align` puts behind the prompt itself is the token for text without times.
+        (found,) = self._model.align(
+            _view(hearing.states), self._prompt(request)[:-1], [[*said, *spelled]], n_frames
+        )
+        begins: dict[int, int] = {}
+        for token, state in found.alignments:
+            begins.setdefault(token, state)
+        length_s = len(request.samples) / SAMPLE_RATE
+        starts = self._tokens.word_starts(spelled)
+        ends = [*starts[1:], len(spelled)]
+        return [
+            TimedWord(
+                self._tokens.read(spelled[start:end]),
+                *(min(begins[len(said) + at] * _STATE_S, length_s) for at in (start, end)),
+            )
+            for start, end in zip(starts, ends, strict=True)
+        ]
+
+    def language(self, samples: Floats) -> list[tuple[str, float]]:
+        """Languages, by code, and their probabilities, likeliest first; what is spoken in the
+        first 30 s decides. A model of one language knows no other.
+        """
+        if not self._model.is_multilingual:
+            return [("en", 1.0)]
+        (found,) = self._model.detect_language(self._encode([samples[:MAX_SAMPLES]]))
+        return [(name.strip("<|>"), probability) for name, probability in found]
+
+    def _prompt(self, request: ListenRequest) -> list[int]:
+        multilingual = self._model.is_multilingual
+        return self._tokens.prompt(request.language, request.task, multilingual=multilingual)
+
+    def _budget(self, request: ListenRequest, n_given: int) -> int:
+        """Tokens that the sound may have behind those that are given."""
+        _check_length(n_given)
+        seconds = len(request.samples) / SAMPLE_RATE
+        plausible = round(self._options.spare_tokens + self._options.tokens_per_s * seconds)
+        return min(plausible, _MAX_TOKENS - n_given)
+
+    def _encode(self, sounds: Sequence[Floats]) -> Any:
+        """States `[B, P, D]`, where CTranslate2 keeps them in the main memory."""
+        options = self._options
+        longest_s = max(len(samples) for samples in sounds) / SAMPLE_RATE
+        bucket_s = math.ceil(longest_s / options.bucket_s) * options.bucket_s
+        length = min(round(max(options.least_s, bucket_s) * SAMPLE_RATE), MAX_SAMPLES)
+        padded = [np.pad(samples, (0, length - len(samples))) for samples in sounds]
+        features = np.stack([self._log_mel(samples) for samples in padded])
+        return self._model.encode(_view(features), to_cpu=True)
+
+    def _hypotheses(self, result: Any, n_given: int, budget: int) -> tuple[Hypothesis, ...]:
+        """Those that came to an end within the budget, each text once."""
+        found: dict[str, Hypothesis] = {}
+        for ids, logprob in zip(result.sequences_ids, result.scores, strict=True):
+            tokens = tuple(ids[n_given:])
+            if len(tokens) < budget and logprob > _RULED_OUT:
+                text = self._tokens.read(tokens)
+                found.setdefault(text, Hypothesis(text, logprob, tokens))
+        return tuple(found.values())
+
+    def _forced(self, hearing: Hearing, texts: Sequence[tuple[int, ...]]) -> list[float]:
+        request = hearing.request
+        given = self._tokens.spell(request.said, request.language)
+        longest = len(given) + max(map(len, texts))
+        _check_length(longest)
+        prompt = self._prompt(request)
+        results = self._model.generate(
+            _view(np.repeat(hearing.states, len(texts), axis=0)),
+            [[*prompt, *given, *tokens] for tokens in texts],
+            beam_size=1,
+            return_logits_vocab=True,
+            **_search(longest + 1),
+        )
+        scores = []
+        for tokens, result in zip(texts, results, strict=True):
+            logits = result.logits[0][len(given) :]
+            wanted = (*tokens, self._tokens.end)
+            steps = zip(wanted, logits, strict=False)  # decoding goes on behind shorter texts
+            scores.append(sum(_logprob(_array(step), token) for token, step in steps))
+        return scores
+
+
+def _search(max_tokens: int) -> dict[str, Any]:
+    """What every decoding has in common, so that scores can be compared."""
+    return {
+        # CTranslate2 takes half of it for text, the given words among it.
+        "max_length": 2 * max(max_tokens, _LEAST_TOKENS),
+        # Sums, not means.
+        "length_penalty": 0,
+        # Nothing may be what was said.
+        "suppress_blank": False,
+        # Symbols of no sound, and control tokens, as the model's makers list them.
+        "suppress_tokens": [-1],
+    }
+
+
+def _check(requests: Sequence[ListenRequest]) -> None:
+    for request in requests:
+        if len(request.samples) > MAX_SAMPLES:
+            raise ValueError("the samples are longer than 30 s")
+        if not 1 <= request.n_best <= request.beam_width:
+            raise ValueError("more hypotheses are asked for than the beam is wide")
+
+
+def _check_length(n_tokens: int) -> None:
+    if n_tokens >= _MAX_TOKENS:
+        raise ValueError("the text is longer than 30 s can hold")
+
+
+def _logprob(logits: Floats, token: int) -> float:
+    if logits[token] < _RULED_OUT:
+        return -math.inf
+    top = logits.max()
+    return float(logits[token] - top - np.log(np.exp(logits - top).sum()))
+
+
+def _view(array: Floats) -> Any:
+    import ctranslate2
+
+    return ctranslate2.StorageView.from_array(np.ascontiguousarray(array))
+
+
+def _array(view: Any) -> Floats:
+    """Values that may lie on a GPU."""
+    import ctranslate2
+
+    on_cpu = view.to_device(ctranslate2.Device.cpu) if view.device != "cpu" else view
+    return np.asarray(on_cpu).astype(np.float32)

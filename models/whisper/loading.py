@@ -1,0 +1,88 @@
+"""From the name a person gives to the second listener behind it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from streamer.models.errors import ModelCorruptError, ModelMissingError
+from streamer.models.onnx.runtime import DeviceUnavailableError, calm_openmp
+from streamer.models.store.hub import Weights
+from streamer.models.store.zoo import Zoo
+from streamer.models.whisper.contract import ListenerOptions
+from streamer.models.whisper.listener import WhisperListener
+from streamer.models.whisper.tokens import WhisperTokens
+
+_FILES: Final = ("config.json", "model.bin", "tokenizer.json")
+_COMPUTE_TYPES: Final = {"cpu": "int8", "cuda": "float16"}
+_FOLDER_VERSION: Final = "1"
+
+
+def load_listener(
+    name: str,
+    zoo: Zoo,
+    *,
+    threads: int,
+    device: str = "cpu",
+    options: ListenerOptions | None = None,
+) -> WhisperListener:
+    """Opens a second listener; in 8 bits, on a GPU in half precision.
+
+    Args:
+        name: `whisper-base` or `whisper-tiny-en` for those that the project knows, which are put
+            into the cache the first time; a folder with any Whisper for CTranslate2; or
+            `hub:owner/repository@commit` for the same.
+        zoo: where the project's own are found.
+        threads: CPU threads that one pass may use.
+        device: "cpu" or "cuda".
+        options: windows and limits; else the shipped ones.
+
+    Raises:
+        ModelError: it is missing, cannot be fetched, or is no Whisper for CTranslate2.
+        DeviceUnavailableError: the device is not usable.
+    """
+    folder = _folder(name, zoo)
+    missing = [file for file in _FILES if not (folder / file).is_file()]
+    if missing:
+        raise ModelMissingError(f"the model {name} is not complete (it has no {missing[0]})")
+    tokens = WhisperTokens(folder / "tokenizer.json")
+    # Its threads would spin between passes as torch's do.
+    calm_openmp()
+    import ctranslate2
+
+    if device == "cuda" and ctranslate2.get_cuda_device_count() == 0:
+        raise DeviceUnavailableError("no CUDA device was found; use --device cpu")
+    try:
+        model = ctranslate2.models.Whisper(
+            str(folder),
+            device=device,
+            compute_type=_COMPUTE_TYPES[device],
+            inter_threads=1,
+            intra_threads=threads,
+        )
+        listener = WhisperListener(model, tokens, options)
+        if device == "cuda":
+            # Its libraries are opened by the first pass.
+            listener.language(np.zeros(0, np.float32))
+    except (RuntimeError, ValueError) as error:
+        if any(word in str(error) for word in ("CUDA", "libcu")):
+            raise DeviceUnavailableError(
+                f"CTranslate2 cannot use the GPU ({error}); use --device cpu"
+            ) from error
+        raise ModelCorruptError(f"{name} is no Whisper for CTranslate2 ({error})") from error
+    return listener
+
+
+def _folder(name: str, zoo: Zoo) -> Path:
+    """CTranslate2 wants all files in one."""
+    entry = next((entry for entry in zoo.list() if entry.name == name), None)
+    if entry is None or not entry.kind.startswith("second listener"):
+        return zoo.folder(name, Weights.CTRANSLATE2)
+
+    def gather(target: Path) -> None:
+        for file in entry.files:
+            zoo.join(name, file.name, target / file.name)
+
+    return zoo.derived(name, gather, _FOLDER_VERSION)

@@ -1,0 +1,139 @@
+"""What a second listener does to the decision: tones in place of speech, and real weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pytest
+
+from streamer.audio.arrays import Floats
+from streamer.decoding.decision.second_ear import EarLane
+from streamer.decoding.streaming_decoder import DecoderOptions
+from streamer.models.store.catalog import WHISPER_TINY_EN
+from streamer.models.store.zoo import Zoo
+from streamer.models.whisper.contract import Hearing, Hypothesis, ListenRequest
+from streamer.models.whisper.loading import load_listener
+from streamer.runtime.batcher import Batcher
+from streamer.runtime.tracing import NullSpans
+from streamer.transcript.wer import word_errors
+from tests.speech_fakes import PreferringFusion, ToneDecoder, text, tone_models
+from tests.speech_models import Clip
+from tests.streamer.decoding.segments import Stream, tones
+
+
+class ToneEar:
+    """Hears what it is told to, and finds each other word a nat less likely, or more by `nats`."""
+
+    def __init__(self, heard: Sequence[str], nats: Mapping[str, float] | None = None) -> None:
+        self.heard = heard
+        self.nats = nats or {}
+        self.said: list[str] = []
+        self.longest = 0
+
+    def hear(self, samples: Floats, said: str) -> Hearing:
+        self.said.append(said)
+        self.longest = max(self.longest, len(samples))
+        texts = [text.removeprefix(said).strip() for text in self.heard]
+        found = tuple(Hypothesis(text, self._logprob(text), ()) for text in texts)
+        return Hearing(ListenRequest(samples, "en", said), found, 0.0, np.zeros(0, np.float32))
+
+    def score(self, hearing: Hearing, texts: Sequence[str]) -> list[float]:
+        return [self._logprob(text) for text in texts]
+
+    def _logprob(self, text: str) -> float:
+        return sum(self.nats.get(word, -1.0) for word in text.split())
+
+
+def heard_with(
+    ear: ToneEar, said: Sequence[int], rivals: dict[int, dict[int, float]] | None = None
+) -> Stream:
+    stream = Stream(tone_models(ToneDecoder(rivals or {})), fusion=PreferringFusion(""), ear=ear)
+    stream.listen(tones(list(said)))
+    return stream
+
+
+def texts(stream: Stream) -> str:
+    return " ".join(word.text for word in stream.committed)
+
+
+def test_what_the_first_listener_mishears_the_second_puts_right() -> None:
+    said = [10, 20, 30, 40]
+    sounds_like = {20: {21: 10.5}}  # the first hears w21
+    assert texts(heard_with(ToneEar([]), said, sounds_like)) == "w10 w21 w30 w40"
+    ear = ToneEar(["w10 w20 w30 w40"], {"w21": -6.0})
+    stream = heard_with(ear, said, sounds_like)
+    assert texts(stream) == text(said)
+    decision = stream.committed[1].decision
+    assert decision is not None
+    assert decision.rival == "w21"
+    assert decision.second == pytest.approx(5.0)
+    assert decision.audio < 0
+
+
+def test_what_was_said_may_lie_between_the_two() -> None:
+    said = [10, 20, 30, 40]
+    ear = ToneEar(["w50 w20 w30 w40"], {"w21": -6.0, "w50": -0.5})
+    assert texts(heard_with(ear, said, {20: {21: 10.5}})) == text(said)
+
+
+def test_what_the_second_listener_cannot_believe_does_not_win_by_the_llm() -> None:
+    stream = Stream(
+        tone_models(ToneDecoder({20: {21: 9.0}})),
+        fusion=PreferringFusion("w21"),
+        ear=ToneEar([text([10, 20, 30])], {"w21": -200.0}),
+    )
+    assert stream.listen(tones([10, 20, 30])) == text([10, 20, 30])
+
+
+def test_it_hears_the_window_and_is_told_what_is_committed_of_it() -> None:
+    said = [10 + i for i in range(40)]
+    ear = ToneEar([text(said)])
+    stream = heard_with(ear, said)
+    assert texts(stream) == text(said)
+    assert ear.said[0] == ""
+    assert all(text(said).find(each) >= 0 for each in ear.said)
+    assert any(each.startswith("w1") for each in ear.said)
+    options = DecoderOptions()
+    longest_ms = options.max_window_ms + options.agreement.max_open_ms
+    assert 0 < ear.longest <= longest_ms * 16
+
+
+def test_noise_that_is_silence_to_the_second_listener_gives_no_words() -> None:
+    ear = ToneEar([""], {"w10": -30.0})
+    assert texts(heard_with(ear, [10])) == ""
+
+
+def test_a_doubtful_word_stays_if_the_second_listener_heard_it() -> None:
+    unclear = {10: dict.fromkeys(range(60, 70), 9.99)}
+    for heard, expected in (("w10", "w10"), ("w33", "")):
+        ear = ToneEar([heard], {"w33": -30.0})
+        assert texts(heard_with(ear, [10], unclear)) == expected
+
+
+def test_who_is_not_asked_has_no_say() -> None:
+    ear = ToneEar(["w10 w20 w30"], {"w21": -6.0})
+    stream = Stream(
+        tone_models(ToneDecoder({20: {21: 10.5}})), fusion=PreferringFusion(""), ear=ear
+    )
+    stream.segment.listening = False
+    assert stream.listen(tones([10, 20, 30])) == "w10 w21 w30"
+    assert ear.said == []
+
+
+@pytest.mark.slow
+def test_real_ears_hear_through_one_lane(clips: list[Clip]) -> None:
+    listener = load_listener(WHISPER_TINY_EN.name, Zoo(), threads=2)
+    batcher = Batcher(1, "test")
+    try:
+        ear = EarLane(listener, batcher).session("en", NullSpans())
+        clip = clips[0]
+        hearing = ear.hear(clip.samples, "")
+        best = hearing.hypotheses[0]
+        assert word_errors(clip.text, best.text).rate < 0.3
+        wrong = " ".join(reversed(best.text.split()))
+        right, turned = ear.score(hearing, [best.text, wrong])
+        assert right == pytest.approx(best.logprob, abs=0.5)
+        assert turned < right - 5
+    finally:
+        batcher.close()
