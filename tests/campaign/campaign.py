@@ -38,7 +38,7 @@ MAX_LAG_MS: Final = 1_000.0
 MAX_GROWTH_MB: Final = 50.0
 MAX_NEWCOMER_S: Final = 1.0
 _CHUNK: Final = SAMPLE_RATE // 10
-_SOAK_S: Final = 600.0
+_SOAK_S: Final = 240.0
 MISFORTUNES: Final[dict[str, Attack]] = {
     "a machine too busy": starvation,
     "wrong clocks": wrong_clocks,
