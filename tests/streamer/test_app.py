@@ -291,7 +291,7 @@ def test_a_signal_ends_the_program_in_order(which: signal.Signals, tmp_path: Pat
 
 def test_a_server_that_was_told_to_outlive_its_terminal_does(tmp_path: Path) -> None:
     """As `nohup` tells it."""
-    process = started(tmp_path / "t", "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)")
+    process = started(tmp_path / "t", hangup="SIG_IGN")
     try:
         assert process.stdout is not None
         url = process.stdout.readline().strip()
@@ -306,10 +306,10 @@ def test_a_server_that_was_told_to_outlive_its_terminal_does(tmp_path: Path) -> 
     assert process.returncode == -signal.SIGTERM
 
 
-def started(trace: Path, before: str = "") -> subprocess.Popen[str]:
+def started(trace: Path, hangup: str = "SIG_DFL") -> subprocess.Popen[str]:
     """A server of its own process, which says its address first."""
     program = (
-        f"{before}\n"
+        f"import signal; signal.signal(signal.SIGHUP, signal.{hangup})\n"
         "from streamer.app import ServerOptions, create_app, run_server\n"
         "from tests.fakes import FakeEngine\n"
         "from pathlib import Path\n"
