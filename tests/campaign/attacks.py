@@ -24,6 +24,10 @@ from tests.faults.raw import open_websocket as open_raw_websocket
 
 _PATIENCE_S: Final = 30.0
 _MESSAGES_A_CONNECTION: Final = 40
+_WORKERS: Final = 8
+"""At each entrance."""
+_BETWEEN_S: Final = 0.001
+"""So that a server that closes is noticed: what is sent behind that nobody reads."""
 _QUICK: Final = ReconnectOptions(first_delay_s=0.01, max_delay_s=0.2)
 
 
@@ -60,12 +64,12 @@ Attack = Callable[[Target], Awaitable[Mapping[str, float]]]
 async def malformed(target: Target) -> Mapping[str, float]:
     """Messages with something wrong, at every entrance, several connections at once."""
     counts = {"messages": 0, "no_close_frame": 0}
-    whole = target.times(120_000)
+    whole = target.times(100_000)
     per_entrance = whole // len(entrances())
 
     async def attack(entrance: Entrance, number: int) -> None:
         rng = random.Random(f"{target.seed} {entrance.name} {number}")
-        left = per_entrance // 4
+        left = per_entrance // _WORKERS
         while left > 0:
             sent = min(left, _MESSAGES_A_CONNECTION)
             messages = [entrance.message(rng) for _ in range(sent)]
@@ -74,7 +78,9 @@ async def malformed(target: Target) -> Mapping[str, float]:
             else:
                 left -= await _over_tcp(target, messages, counts)
 
-    await asyncio.gather(*(attack(entrance, n) for entrance in entrances() for n in range(4)))
+    await asyncio.gather(
+        *(attack(entrance, n) for entrance in entrances() for n in range(_WORKERS))
+    )
     return counts
 
 
@@ -89,6 +95,8 @@ async def _over_websocket(url: str, messages: list[str | bytes], counts: dict[st
                     sent += 1
                     with suppress(UnicodeEncodeError):  # what no websocket can carry
                         await websocket.send(message)
+                    await asyncio.sleep(_BETWEEN_S)
+                await websocket.close()  # while somebody reads, else its answer is not seen
             except ConnectionClosed as closed:
                 counts["no_close_frame"] += closed.rcvd is None
             reader.cancel()
@@ -113,6 +121,7 @@ async def _over_tcp(target: Target, messages: list[str | bytes], counts: dict[st
             sent += 1
             writer.write(message.encode() if isinstance(message, str) else message)
             await writer.drain()
+            await asyncio.sleep(_BETWEEN_S)
             if drain.done():
                 break
         writer.close()
