@@ -28,6 +28,7 @@ from streamer.dialects.wyoming.server import listen
 from streamer.hosting.options import ServerOptions
 from streamer.protocol.messages import PROTOCOL_VERSION
 from streamer.recognition.contract import RecognizerFactory
+from streamer.runtime.allocator import give_large_blocks_back
 from streamer.runtime.faults import fault_line
 from streamer.runtime.log_limits import log_to_stderr
 from streamer.server.connection_guard import ConnectionGuard, room_for
@@ -299,5 +300,6 @@ def run_server(app: Starlette, host: str, port: int, on_ready: Callable[[str], N
         OSError: the address cannot be listened on.
     """
     log_to_stderr()
+    give_large_blocks_back()
     with suppress(KeyboardInterrupt):
         asyncio.run(serve(app, host, port, on_ready))
