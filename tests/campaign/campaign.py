@@ -24,7 +24,6 @@ import typer
 
 from benchmarks.common import RESULTS, OutOption, SeedOption, percentiles, run, write_json
 from streamer.audio.arrays import Floats
-from streamer.audio.clock import SAMPLE_RATE
 from streamer.audio.files import read_samples
 from streamer.client.bundled import bundled_speech
 from streamer.client.client import Client, connect
@@ -32,12 +31,12 @@ from streamer.protocol.messages import LatencyEvent, StartMessage
 from tests.campaign.attacks import ATTACKS, Attack, Target, newcomer_s
 from tests.campaign.misfortunes import full_disk, starvation, wrong_clocks
 from tests.campaign.server import Server
-from tests.campaign.soak import endless, soak
+from tests.campaign.soak import soak
+from tests.campaign.speaking import endless, in_real_time
 
 MAX_LAG_MS: Final = 1_000.0
 MAX_GROWTH_MB: Final = 50.0
 MAX_NEWCOMER_S: Final = 1.0
-_CHUNK: Final = SAMPLE_RATE // 10
 _SOAK_S: Final = 240.0
 MISFORTUNES: Final[dict[str, Attack]] = {
     "a machine too busy": starvation,
@@ -58,13 +57,8 @@ class HealthySession:
     async def speak(self, url: str, speech: Floats) -> None:
         async with connect(url, StartMessage(decoder="draft", emotion=True)) as client:
             listener = asyncio.create_task(self._listen(client))
-            began_s, sent = time.monotonic(), 0
             try:
-                while True:
-                    at = sent % len(speech)
-                    piece = speech[at : at + _CHUNK]
-                    sent += len(piece)
-                    await asyncio.sleep(max(0.0, began_s + sent / SAMPLE_RATE - time.monotonic()))
+                async for piece, _ in in_real_time(speech):
                     await client.send_audio(piece)
             finally:
                 self.lost_samples = client.lost_samples

@@ -32,9 +32,8 @@ from streamer.client.client import Client, connect
 from streamer.protocol.messages import ReadyEvent, StartMessage, WireWord, WordsEvent
 from streamer.transcript.wer import normalize
 from tests.campaign.server import Server
-from tests.campaign.soak import endless
+from tests.campaign.speaking import endless, in_real_time
 
-_CHUNK: Final = SAMPLE_RATE // 10
 _QUICK: Final = ReconnectOptions(first_delay_s=0.1, max_delay_s=0.5)
 
 
@@ -65,16 +64,15 @@ async def speak(url: str, speech: Floats, told: Told, ended: asyncio.Event) -> t
     said."""
     async with connect(url, StartMessage(decoder="draft"), reconnect=_QUICK) as client:
         reader = asyncio.create_task(told.read(client))
-        began_s, sent = time.monotonic(), 0
-        while not ended.is_set():
-            at = sent % len(speech)
-            piece = speech[at : at + _CHUNK]
-            sent += len(piece)
+        said = 0
+        async for piece, sent in in_real_time(speech):
             await client.send_audio(piece)
-            await asyncio.sleep(max(0.0, began_s + sent / SAMPLE_RATE - time.monotonic()))
+            said = sent
+            if ended.is_set():
+                break
         await client.stop()
         await reader
-        return client, sent
+        return client, said
 
 
 async def killed(

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import json
 import tempfile
-import time
 from typing import Any, Final
 
 import typer
@@ -27,12 +26,11 @@ from streamer.client.client import Client, connect
 from streamer.protocol.messages import StartMessage
 from streamer.transcript.wer import normalize
 from tests.campaign.server import Server
-from tests.campaign.soak import endless
+from tests.campaign.speaking import endless, in_real_time
 from tests.sockets import CuttingProxy, cutting_proxy
 
 CUTS_S: Final = (0.0, 20.0, 55.0, 70.0)
 """The first is the uncut session."""
-_CHUNK: Final = SAMPLE_RATE // 10
 _BEFORE_S: Final = 20.0
 _AFTER_S: Final = 40.0
 _QUICK: Final = ReconnectOptions(first_delay_s=0.2, max_delay_s=1.0)
@@ -42,13 +40,10 @@ async def speak(url: str, speech: Floats, seconds: float, cut_s: float) -> Clien
     start = StartMessage(decoder="draft", emotion=False)
     async with cutting_proxy(url) as proxy, connect(proxy.url, start, reconnect=_QUICK) as client:
         breaking = asyncio.create_task(_break(proxy, cut_s))
-        began_s, sent = time.monotonic(), 0
-        while sent < seconds * SAMPLE_RATE:
-            at = sent % len(speech)
-            piece = speech[at : at + _CHUNK]
-            sent += len(piece)
+        async for piece, sent in in_real_time(speech):
             await client.send_audio(piece)
-            await asyncio.sleep(max(0.0, began_s + sent / SAMPLE_RATE - time.monotonic()))
+            if sent >= seconds * SAMPLE_RATE:
+                break
         await breaking
         await client.stop()
         return client

@@ -7,12 +7,10 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from streamer.audio.arrays import Floats
 from streamer.audio.clock import SAMPLE_RATE
 from streamer.audio.files import read_samples
 from streamer.client.bundled import bundled_speech
@@ -20,6 +18,7 @@ from streamer.client.client import Client, connect
 from streamer.protocol.messages import LatencyEvent, StartMessage
 from tests.campaign.attacks import Target
 from tests.campaign.server import Server
+from tests.campaign.speaking import in_real_time
 
 _CHUNK: Final = SAMPLE_RATE // 10
 _FULL_BYTES: Final = 100_000
@@ -44,7 +43,10 @@ async def starvation(target: Target) -> Mapping[str, float]:
     lags_ms: list[float] = []
     async with connect(target.url, StartMessage(decoder="draft")) as client:
         listener = asyncio.create_task(_lags(client, lags_ms))
-        await _say(client, speech[: 4 * SAMPLE_RATE])
+        async for piece, sent in in_real_time(speech):
+            await client.send_audio(piece)
+            if sent >= 4 * SAMPLE_RATE:
+                break
         await client.stop()
         await listener
     return {"busy_processes": len(busy), "lag_afterwards_ms": max(lags_ms)}
@@ -103,11 +105,3 @@ async def _lags(client: Client, lags_ms: list[float]) -> None:
     async for event in client:
         if isinstance(event, LatencyEvent):
             lags_ms.append(event.lag_ms)
-
-
-async def _say(client: Client, speech: Floats) -> None:
-    """In real time."""
-    began_s = time.monotonic()
-    for at in range(0, len(speech), _CHUNK):
-        await client.send_audio(speech[at : at + _CHUNK])
-        await asyncio.sleep(max(0.0, began_s + at / SAMPLE_RATE - time.monotonic()))

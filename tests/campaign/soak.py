@@ -23,21 +23,20 @@ from rapidfuzz.distance import Levenshtein
 
 from benchmarks.common import RESULTS, OutOption, percentiles, run, write_json
 from streamer.audio.arrays import Floats
-from streamer.audio.clock import SAMPLE_RATE, samples_from_ms
+from streamer.audio.clock import SAMPLE_RATE
 from streamer.audio.files import read_samples
 from streamer.client.backoff import ReconnectOptions
 from streamer.client.bundled import bundled_speech
 from streamer.client.client import Client, connect
 from streamer.protocol.messages import LatencyEvent, StartMessage
-from streamer.recognition.recognizer import RecognizerOptions
 from tests.campaign.server import Server
+from tests.campaign.speaking import endless, in_real_time
 from tests.sockets import cutting_proxy
 
 SESSIONS: Final = 6
 SETTLED_MIN: Final = 10
 _HEARD: Final = ("vad", "encode", "decode")
 _CUT_EVERY_S: Final = 4.0
-_CHUNK: Final = SAMPLE_RATE // 10
 _QUICK: Final = ReconnectOptions(first_delay_s=0.05, max_delay_s=0.5)
 
 
@@ -76,14 +75,6 @@ class Heard:
     words: list[str]
 
 
-def endless(clips: Sequence[Floats]) -> Floats:
-    """Clips with pauses, as long as a whole number of steps: every round sounds alike to them."""
-    pause = np.zeros(SAMPLE_RATE, np.float32)
-    speech = np.concatenate([part for clip in clips for part in (clip, pause)])
-    hop = samples_from_ms(RecognizerOptions().hop_ms)
-    return np.concatenate([speech, np.zeros(-len(speech) % hop, np.float32)])
-
-
 async def speak(
     url: str, speech: Floats, seconds: float, watch: Watch, first_cut_s: float
 ) -> Heard:
@@ -91,17 +82,15 @@ async def speak(
     start = StartMessage(decoder="draft")
     async with cutting_proxy(url) as proxy, connect(proxy.url, start, reconnect=_QUICK) as client:
         reader = asyncio.create_task(watch.read(client))
-        began_s, sent, next_cut_s = time.monotonic(), 0, first_cut_s
-        while (now_s := time.monotonic() - began_s) < seconds:
-            at = sent % len(speech)
-            piece = speech[at : at + _CHUNK]
-            sent += len(piece)
+        next_cut_s = first_cut_s
+        async for piece, sent in in_real_time(speech):
             await client.send_audio(piece)
-            if now_s >= next_cut_s:
+            if sent >= next_cut_s * SAMPLE_RATE:
                 next_cut_s += _CUT_EVERY_S
                 watch.cuts += 1
                 proxy.cut()
-            await asyncio.sleep(max(0.0, began_s + sent / SAMPLE_RATE - time.monotonic()))
+            if sent >= seconds * SAMPLE_RATE:
+                break
         await client.stop()
         await reader
         return Heard(client.lost_samples, client.transcript.text.split())

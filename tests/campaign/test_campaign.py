@@ -11,7 +11,7 @@ import pytest
 from streamer.audio.files import read_samples
 from streamer.client.bundled import bundled_speech
 from tests.campaign.kills import killed
-from tests.campaign.soak import endless
+from tests.campaign.speaking import endless
 
 pytestmark = pytest.mark.slow
 

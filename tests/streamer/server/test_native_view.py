@@ -18,7 +18,7 @@ from streamer.transcript.events import (
 from streamer.transcript.ledger import Decision, Emotion, Segment, Word, WordState
 
 SAD = Emotion("sad", {"sad": 0.75})
-WHY = Decision("high", audio=-0.5, text=2.25, hot_words=0.0, heard={"audio": 0.75})
+WHY = Decision("high", audio=-0.5, text=2.25, hot_words=0.0, second=1.5, heard={"audio": 0.75})
 HI = Word(3, "hi", 1600, 3200, 0.5, WordState.COMMITTED, 1, WHY)
 
 
@@ -43,6 +43,7 @@ HI = Word(3, "hi", 1600, 3200, 0.5, WordState.COMMITTED, 1, WHY)
                             "audio": -0.5,
                             "text": 2.25,
                             "hot_words": 0.0,
+                            "second": 1.5,
                             "heard": {"audio": 0.75},
                         },
                     },
