@@ -159,7 +159,19 @@ def _load() -> list[Row]:
             ),
             _LOAD,
         ),
+        Row(
+            f"memory of one session more, up to {most}: with the LLM, without",
+            f"{_growth(with_llm, most)}, {_growth(without, most)}",
+            "–",
+            _LOAD,
+        ),
     ]
+
+
+def _growth(rounds: dict[int, dict[str, Any]], most: int) -> str:
+    """Of the peak, for each session beyond the first."""
+    grown_mb = rounds[most]["peak_rss_mb"] - rounds[1]["peak_rss_mb"]
+    return f"{fixed(grown_mb / (most - 1), 0)} MB"
 
 
 def _gigabytes(one: dict[str, Any]) -> str:
