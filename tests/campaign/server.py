@@ -27,7 +27,13 @@ class Server:
         """
         self.log = Path(log.name)
         command = [sys.executable, "-m", "streamer", "serve", "--port", str(port), *options]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)
+        # It ends with whoever made it, however that ends.
+        self._process = subprocess.Popen(
+            [*command, "--stop-at-eof"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+        )
         if file_bytes is not None:
             psutil.Process(self._process.pid).rlimit(psutil.RLIMIT_FSIZE, (file_bytes, file_bytes))
         assert self._process.stdout is not None
