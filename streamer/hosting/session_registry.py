@@ -22,6 +22,7 @@ from streamer.recognition.contract import (
     SessionOptions,
 )
 from streamer.runtime.metrics import ServerMetrics
+from streamer.session.limits import SessionLimits
 from streamer.session.runner import SessionRunner
 
 logger = logging.getLogger(__name__)
@@ -71,8 +72,9 @@ class SessionRegistry:
         Raises:
             ProtocolError: no room, or the settings are not to be had here.
         """
-        limits = replace(self._runner.limits, recording=not start.live)
-        run = self._runner.open(self._session_options(start), start.sample_rate, limits=limits)
+        run = self._runner.open(
+            self._session_options(start), start.sample_rate, limits=self._limits(start)
+        )
         follow_id = _follow_id(start.share_secret or secrets.token_urlsafe(32))
         journal = None if self._store is None else Journal(self._store, run.id)
         hosted = ResumableSession(follow_id, start, run, self._on_end, client, journal=journal)
@@ -160,21 +162,25 @@ class SessionRegistry:
             raise session_expired()
         if not secrets.compare_digest(token_hash(message.resume_token), stored.token_hash):
             raise session_expired()
+        start = stored.start.model_copy(update={"context": stored.context})
+        options = self._session_options(start)
         place = self._runner.places.reserve()
         if not self._store.claim(stored.id):
             place.release()
             raise session_expired()
-        start = stored.start.model_copy(update={"context": stored.context})
-        limits = replace(self._runner.limits, recording=not start.live)
         point = stored.start_point
-        run = self._runner.open(
-            self._session_options(start),
-            start.sample_rate,
-            limits=limits,
-            place=place,
-            session_id=stored.id,
-            start=point,
-        )
+        try:
+            run = self._runner.open(
+                options,
+                start.sample_rate,
+                limits=self._limits(start),
+                place=place,
+                session_id=stored.id,
+                start=point,
+            )
+        except ProtocolError:
+            self._store.delete(stored.id)
+            raise
         log = stored.log()
         hosted = ResumableSession(
             stored.follow_id,
@@ -196,6 +202,9 @@ class SessionRegistry:
         if replaced is not None:
             replaced.dismiss_followers()
         self._by_follow_id[hosted.follow_id] = hosted
+
+    def _limits(self, start: StartMessage) -> SessionLimits:
+        return replace(self._runner.limits, recording=not start.live)
 
     def _session_options(self, start: StartMessage) -> SessionOptions:
         """Raises ProtocolError."""

@@ -152,6 +152,24 @@ async def test_a_restart_needs_the_secret_and_a_place(tmp_path: Path) -> None:
     await bench.close()
 
 
+async def test_a_session_that_cannot_go_on_here_takes_no_place(tmp_path: Path) -> None:
+    store = tmp_path / "store.db"
+    bench = bench_on(store)
+    bench.engine.default_decoder = "fused"
+    _, ready = await bench.opened('{"type":"start","decoder":"fused"}')
+    left = await killed(bench, store)
+    bench = bench_on(left)  # without an LLM
+    _, answer = await bench.opened(resume(ready))
+    assert answer["code"] == "bad_config"
+    assert bench.places.taken == 0
+    bench.engine.default_decoder, bench.engine.broken = "fused", True
+    _, answer = await bench.opened(resume(ready))
+    assert answer["code"] == "internal"
+    assert bench.places.taken == 0
+    await bench.close()
+    assert ready["session_id"].encode() not in left.read_bytes()
+
+
 async def test_an_orderly_end_keeps_what_a_parked_client_has_not_heard(tmp_path: Path) -> None:
     store = tmp_path / "store.db"
     bench = bench_on(store)
