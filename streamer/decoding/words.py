@@ -40,7 +40,7 @@ class RecognizedWord:
     @property
     def key(self) -> str:
         """The word without case and punctuation, for comparing hypotheses."""
-        return self.text.lower().strip(string.punctuation)
+        return word_key(self.text)
 
     @property
     def token_ids(self) -> list[int]:
@@ -50,6 +50,11 @@ class RecognizedWord:
         """The same word in a window that begins so many frames later."""
         tokens = (replace(token, frame=token.frame - n_frames) for token in self.tokens)
         return replace(self, tokens=tuple(tokens))
+
+
+def word_key(text: str) -> str:
+    """A word without case and punctuation."""
+    return text.lower().strip(string.punctuation)
 
 
 def timed_words(

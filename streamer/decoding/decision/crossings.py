@@ -7,11 +7,12 @@ word by word it is.
 from __future__ import annotations
 
 import itertools
-import string
 from collections.abc import Iterator, Sequence
 from typing import Final
 
 from rapidfuzz.distance import Levenshtein
+
+from streamer.decoding.words import word_key
 
 MAX_CROSSINGS: Final = 16
 _MAX_FREE: Final = 4
@@ -39,13 +40,12 @@ def crossings(ours: Sequence[str], theirs: Sequence[str]) -> list[str]:
 
 def word_keys(text: str) -> tuple[str, ...]:
     """The words of a text without case and marks."""
-    keys = (word.lower().strip(string.punctuation) for word in text.split())
-    return tuple(key for key in keys if key)
+    return tuple(key for word in text.split() if (key := word_key(word)))
 
 
 def _crossed(ours: list[str], theirs: list[str]) -> Iterator[str]:
     """Where they agree, our words; where they differ, the words of either."""
-    steps = Levenshtein.opcodes([_key(word) for word in ours], [_key(word) for word in theirs])
+    steps = Levenshtein.opcodes(list(map(word_key, ours)), list(map(word_key, theirs)))
     sides = [
         (ours[step.src_start : step.src_end], theirs[step.dest_start : step.dest_end])
         for step in steps
@@ -65,7 +65,3 @@ def _choices(n: int) -> Iterator[tuple[int, ...]]:
     for at in range(n):
         yield tuple(int(i == at) for i in range(n))
         yield tuple(int(i != at) for i in range(n))
-
-
-def _key(word: str) -> str:
-    return word.lower().strip(string.punctuation)

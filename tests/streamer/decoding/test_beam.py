@@ -57,6 +57,11 @@ def test_loops_are_dropped() -> None:
     assert search(ToneDecoder(loops_on=20), [10, 20, 30]) == []
 
 
+def test_a_word_that_is_said_again_and_again_is_a_hypothesis() -> None:
+    said = [10] * 6
+    assert [ids(h) for h in search(ToneDecoder(), said, width=1, budget=8)] == [said]
+
+
 def test_what_does_not_finish_within_the_budget_is_no_hypothesis() -> None:
     said = [10, 20, 30, 40]
     assert search(ToneDecoder(), said, width=1, budget=3) == []
