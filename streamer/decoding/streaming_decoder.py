@@ -252,7 +252,7 @@ class StreamingDecoder:
             return window
         said = " ".join(word.text for word in self._committed)
         samples = self._read(self._window_start, window_end)
-        return replace(window, samples=samples, said=said, listening=True)
+        return replace(window, samples=samples, said=said)
 
     def _tentative_words(self) -> list[RecognizedWord]:
         return [each.word for each in self._tentative]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import string
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -11,7 +10,7 @@ from itertools import pairwise
 from streamer.decoding.draft import Token
 from streamer.decoding.word_times import rising, spread
 from streamer.models.moonshine.tokenizer import FRAME_SAMPLES, Tokenizer
-from streamer.transcript.ledger import Decision
+from streamer.transcript.ledger import Decision, word_key
 
 _TAIL_SAMPLES = 4_800
 """A token attends to its sound somewhat early: a word ends this long after its last token's
@@ -50,11 +49,6 @@ class RecognizedWord:
         """The same word in a window that begins so many frames later."""
         tokens = (replace(token, frame=token.frame - n_frames) for token in self.tokens)
         return replace(self, tokens=tuple(tokens))
-
-
-def word_key(text: str) -> str:
-    """A word without case and punctuation."""
-    return text.lower().strip(string.punctuation)
 
 
 def timed_words(

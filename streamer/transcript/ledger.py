@@ -7,6 +7,7 @@ words final and fixes its emotion. Every protocol and every export is a view of 
 
 from __future__ import annotations
 
+import string
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,11 @@ from typing import Protocol
 
 class LedgerError(RuntimeError):
     """A call that would break the ledger's contract; a bug in the caller."""
+
+
+def word_key(text: str) -> str:
+    """A word in lower case, without the marks around it."""
+    return text.lower().strip(string.punctuation)
 
 
 class WordState(StrEnum):

@@ -12,7 +12,7 @@ from typing import Final
 
 from rapidfuzz.distance import Levenshtein
 
-from streamer.decoding.words import word_key
+from streamer.transcript.ledger import word_key
 
 MAX_CROSSINGS: Final = 16
 _MAX_FREE: Final = 4

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-
-import numpy as np
+from dataclasses import dataclass
 
 from streamer.audio.arrays import Floats
 from streamer.audio.clock import samples_from_ms
@@ -76,12 +74,10 @@ class OpenWindow:
     committed_end: int
     max_tokens: int
     """Budget for what follows the prefix."""
-    samples: Floats = field(default_factory=lambda: np.zeros(0, np.float32))
-    """The sound itself, for a second listener."""
+    samples: Floats | None = None
+    """The sound itself, for a second listener; None: it is not asked."""
     said: str = ""
     """What has been committed of it."""
-    listening: bool = False
-    """Whether the second listener is asked."""
 
     def words(self, tokens: Sequence[Token]) -> list[RecognizedWord]:
         """The words that the tokens behind the prefix are."""
@@ -174,20 +170,24 @@ class FusedRule:
             proposals = self._hot_words.proposals(hypotheses)
             request = ScoreRequest(window.audio, window.prefix, proposals)
             hypotheses += self._speech.score(request)
-        if self._ear is None or not window.listening or not hypotheses:
+        if self._ear is None or window.samples is None or not hypotheses:
             judged = [Judged(each, window.words(each.tokens)) for each in hypotheses]
             pruning = Pruning(options.prune_nats, options.hot_word_nats)
         else:
-            judged = self._heard_twice(self._ear, window, hypotheses)
+            judged = self._heard_twice(self._ear, window, window.samples, hypotheses)
             pruning = Pruning(options.second_prune_nats, options.hot_word_nats)
         return rank(judged, newest, pruning, self._hot_words, self._fusion)
 
     def _heard_twice(
-        self, ear: SecondEar, window: OpenWindow, hypotheses: Sequence[BeamHypothesis]
+        self,
+        ear: SecondEar,
+        window: OpenWindow,
+        samples: Floats,
+        hypotheses: Sequence[BeamHypothesis],
     ) -> list[Judged]:
         """Our hypotheses, those of the second listener and what lies between, judged by both."""
         tokenizer = window.tokenizer
-        hearing = ear.hear(window.samples, window.said)
+        hearing = ear.hear(samples, window.said)
         ours = [_text(each, tokenizer) for each in sorted(hypotheses, key=lambda h: -h.logprob)]
         theirs = [hypothesis.text for hypothesis in hearing.hypotheses]
         known = {word_keys(text) for text in ours}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import string
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,11 +11,6 @@ from streamer.transcript.ledger import Emotion, Word
 
 def text_of(words: Sequence[Word]) -> str:
     return " ".join(word.text for word in words)
-
-
-def bare(text: str) -> str:
-    """A word in lower case, without the marks around it."""
-    return text.lower().strip(string.punctuation)
 
 
 def seconds(samples: int) -> float:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from streamer.audio.clock import ms_from_samples
-from streamer.dialects.common.formatting import bare, confidence_of, emotion_dict, seconds, text_of
+from streamer.dialects.common.formatting import confidence_of, emotion_dict, seconds, text_of
 from streamer.dialects.deepgram.settings import DeepgramSettings
 from streamer.session.report import Report
 from streamer.transcript.events import (
@@ -26,7 +26,7 @@ from streamer.transcript.events import (
     StepDone,
     WordsUpdate,
 )
-from streamer.transcript.ledger import Emotion, Word
+from streamer.transcript.ledger import Emotion, Word, word_key
 
 _FINAL_EVERY_MS: Final = 3_000
 """Of committed words; about what Deepgram itself waits."""
@@ -181,7 +181,7 @@ class DeepgramView:
 
 def _word(word: Word) -> dict[str, Any]:
     return {
-        "word": bare(word.text),
+        "word": word_key(word.text),
         "punctuated_word": word.text,
         "start": seconds(word.start_sample),
         "end": seconds(word.end_sample),
