@@ -18,7 +18,7 @@ from streamer.audio.clock import SAMPLE_RATE, samples_from_ms
 from streamer.decoding.decision.agreement import AgreementOptions, TentativeWord, n_agreed
 from streamer.decoding.decision.fused_commit import FusedOptions, FusedRule, OpenWindow
 from streamer.decoding.decision.hot_words import HotWords
-from streamer.decoding.decision.second_ear import SecondEar
+from streamer.decoding.decision.second_listener import SessionListener
 from streamer.decoding.draft import DraftRequest, Prefix, Seen
 from streamer.decoding.loop_guard import loop_start
 from streamer.decoding.speech import SpeechDecoder
@@ -67,12 +67,12 @@ class StreamingDecoder:
         fusion: Fusion | None,
         *,
         audio_from: int | None = None,
-        ear: SecondEar | None = None,
+        listener: SessionListener | None = None,
         read: Callable[[int, int], Floats] | None = None,
     ) -> None:
         """
         Args:
-            ear: a second listener, if there is one.
+            listener: a second listener, if there is one.
             read: gives the sound between two samples, for it.
             audio_from: where the sound of the segment begins, if before its start: no word is
                 said to begin there.
@@ -83,12 +83,12 @@ class StreamingDecoder:
         self._options = options
         self._fusion = fusion
         self._fused = (
-            FusedRule(speech, fusion, hot_words, options.fused, start_sample, ear)
+            FusedRule(speech, fusion, hot_words, options.fused, start_sample, listener)
             if fusion is not None
             else None
         )
         self._read = read
-        self.listening = ear is not None
+        self.listening = listener is not None
         """Whether the second listener is asked."""
         self._window_start = start_sample if audio_from is None else audio_from
         self._window_end = start_sample

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from streamer.decoding.decision.second_ear import EarLane
+from streamer.decoding.decision.second_listener import ListenerLane
 from streamer.decoding.llm_lane import LlmLane
 from streamer.decoding.loading import load_speech
 from streamer.decoding.speech import LoadedSpeech, PromptContext
@@ -100,9 +100,9 @@ class Engine:
         decoder = replace(decoder, fused=commit_rule(decoder.fused, options.latency))
         self._recognizer_options = replace(options.recognizer, decoder=decoder)
         self._batcher = Batcher(options.threads, "model")
-        self._ears: EarLane | None = None
+        self._listener_lane: ListenerLane | None = None
         if listener is not None and options.latency != "low":
-            self._ears = EarLane(listener, self._batcher)
+            self._listener_lane = ListenerLane(listener, self._batcher)
         self._source = speech.serve(self._batcher, max_batch=options.max_batch)
         self._emotion_lane: Lane[Callable[[], EmotionScores], EmotionScores] = self._batcher.lane(
             call_each
@@ -187,7 +187,7 @@ class Engine:
         parts = {"asr": self._speech.name, "vad": VAD_MODEL, "emotion": self._emotion.name}
         if self._llm is not None:
             parts["llm"] = self._options.llm_model
-        if self._ears is not None:
+        if self._listener_lane is not None:
             parts["listener"] = self._options.listener
         return parts
 
@@ -233,7 +233,9 @@ class Engine:
                 stages=stages,
                 hot_words=options.hot_words,
                 start=start,
-                ear=self._ears.session("en", stages) if self._ears is not None else None,
+                listener=self._listener_lane.session("en", stages)
+                if self._listener_lane is not None
+                else None,
             )
         return recognizer
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from streamer.audio.arrays import Floats
 from streamer.audio.clock import samples_from_ms
 from streamer.decoding.decision.hot_words import HotWords
-from streamer.decoding.decision.second_ear import SecondEar
+from streamer.decoding.decision.second_listener import SessionListener
 from streamer.decoding.segment_audio import SegmentAudio
 from streamer.decoding.speech import Speech
 from streamer.decoding.streaming_decoder import DecoderOptions, StreamingDecoder
@@ -79,13 +79,13 @@ class Recognizer:
         stages: StageTimes,
         hot_words: Sequence[str] = (),
         start: StartPoint = BEGINNING,
-        ear: SecondEar | None = None,
+        listener: SessionListener | None = None,
     ) -> None:
         """
         Args:
-            ear: a second listener; it has a say where the LLM has.
+            listener: a second listener; it has a say where the LLM has.
         """
-        self._ear = ear
+        self._listener = listener
         self.ledger = Ledger(
             options.kept_segments,
             start_sample=start.sample,
@@ -112,7 +112,7 @@ class Recognizer:
             resume=self._hop,
         )
         self._choice = DecoderChoice(
-            backlogs, has_llm=fusion is not None, has_listener=ear is not None
+            backlogs, has_llm=fusion is not None, has_listener=listener is not None
         )
         self._decoder: StreamingDecoder | None = None
         """Of the open segment."""
@@ -205,7 +205,7 @@ class Recognizer:
             self._hot_words,
             self._fusion,
             audio_from=audio_from,
-            ear=self._ear,
+            listener=self._listener,
             read=self._buffer.read,
         )
 

@@ -25,7 +25,7 @@ from streamer.decoding.decision.rescoring import (
     rank,
     undisputed_words,
 )
-from streamer.decoding.decision.second_ear import SecondEar
+from streamer.decoding.decision.second_listener import SessionListener
 from streamer.decoding.draft import Prefix, Token
 from streamer.decoding.speech import SpeechDecoder
 from streamer.decoding.words import RecognizedWord, timed_words
@@ -108,13 +108,13 @@ class FusedRule:
         hot_words: HotWords,
         options: FusedOptions,
         start_sample: int,
-        ear: SecondEar | None = None,
+        listener: SessionListener | None = None,
     ) -> None:
         """
         Args:
-            ear: the second listener, if there is one.
+            listener: the second listener, if there is one.
         """
-        self._ear = ear
+        self._listener = listener
         self._supported: set[str] | None = None
         self._speech = speech
         self._fusion = fusion
@@ -170,24 +170,24 @@ class FusedRule:
             proposals = self._hot_words.proposals(hypotheses)
             request = ScoreRequest(window.audio, window.prefix, proposals)
             hypotheses += self._speech.score(request)
-        if self._ear is None or window.samples is None or not hypotheses:
+        if self._listener is None or window.samples is None or not hypotheses:
             judged = [Judged(each, window.words(each.tokens)) for each in hypotheses]
             pruning = Pruning(options.prune_nats, options.hot_word_nats)
         else:
-            judged = self._heard_twice(self._ear, window, window.samples, hypotheses)
+            judged = self._heard_twice(self._listener, window, window.samples, hypotheses)
             pruning = Pruning(options.second_prune_nats, options.hot_word_nats)
         return rank(judged, newest, pruning, self._hot_words, self._fusion)
 
     def _heard_twice(
         self,
-        ear: SecondEar,
+        listener: SessionListener,
         window: OpenWindow,
         samples: Floats,
         hypotheses: Sequence[BeamHypothesis],
     ) -> list[Judged]:
         """Our hypotheses, those of the second listener and what lies between, judged by both."""
         tokenizer = window.tokenizer
-        hearing = ear.hear(samples, window.said)
+        hearing = listener.hear(samples, window.said)
         ours = [_text(each, tokenizer) for each in sorted(hypotheses, key=lambda h: -h.logprob)]
         theirs = [hypothesis.text for hypothesis in hearing.hypotheses]
         known = {word_keys(text) for text in ours}
@@ -203,7 +203,7 @@ class FusedRule:
         own = {word_keys(each.text): each.logprob for each in reversed(hearing.hypotheses)}
         seconds = [
             max(score, own.get(word_keys(text), score))
-            for text, score in zip(texts, ear.score(hearing, texts), strict=True)
+            for text, score in zip(texts, listener.score(hearing, texts), strict=True)
         ]
         weight = self._options.second_weight
         return [

@@ -8,7 +8,7 @@ import numpy as np
 
 from streamer.audio.arrays import Floats
 from streamer.decoding.decision.hot_words import HotWords
-from streamer.decoding.decision.second_ear import SecondEar
+from streamer.decoding.decision.second_listener import SessionListener
 from streamer.decoding.speech import SpeechModels
 from streamer.decoding.streaming_decoder import DecoderOptions, StreamingDecoder
 from streamer.decoding.words import RecognizedWord
@@ -30,14 +30,14 @@ class Stream:
         options: DecoderOptions | None = None,
         hot_words: Sequence[str] = (),
         fusion: PreferringFusion | None = None,
-        ear: SecondEar | None = None,
+        listener: SessionListener | None = None,
     ) -> None:
         self.models = models
         self.options = options or DecoderOptions()
         self.fusion = fusion
         expected = HotWords(hot_words, models.tokenizer)
         self.segment = StreamingDecoder(
-            models, self.options, START, expected, fusion, ear=ear, read=self._read
+            models, self.options, START, expected, fusion, listener=listener, read=self._read
         )
         self._samples = np.zeros(0, np.float32)
         self.committed: list[RecognizedWord] = []

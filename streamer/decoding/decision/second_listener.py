@@ -16,14 +16,14 @@ MAX_SESSIONS: Final = 4
 
 
 @dataclass(frozen=True)
-class EarOptions:
+class ListeningOptions:
     n_best: int = 5
     """Hypotheses of the second listener's, at most."""
     beam_width: int = 5
     """Of its search."""
 
 
-class SecondEar(Protocol):
+class SessionListener(Protocol):
     """One session's second listener."""
 
     def hear(self, samples: Floats, said: str) -> Hearing:
@@ -43,13 +43,13 @@ class _Question:
     texts: Sequence[str]
 
 
-class EarLane:
+class ListenerLane:
     """Serves the sessions' requests on a batcher's threads."""
 
     def __init__(
-        self, listener: SecondListener, batcher: Batcher, options: EarOptions | None = None
+        self, listener: SecondListener, batcher: Batcher, options: ListeningOptions | None = None
     ) -> None:
-        self._options = options or EarOptions()
+        self._options = options or ListeningOptions()
         self._hearings: Lane[ListenRequest, Hearing] = batcher.lane(
             listener.hear, max_batch=MAX_SESSIONS, exclusive=True
         )
@@ -58,9 +58,9 @@ class EarLane:
             exclusive=True,
         )
 
-    def session(self, language: str, spans: SpanSink) -> LaneEar:
+    def session(self, language: str, spans: SpanSink) -> LaneListener:
         """What one session asks; its steps wait for their answers."""
-        return LaneEar(self, self._options, language, spans)
+        return LaneListener(self, self._options, language, spans)
 
     def hear(self, request: ListenRequest) -> Hearing:
         return self._hearings.run(request)
@@ -69,24 +69,26 @@ class EarLane:
         return self._scores.run(_Question(hearing, texts))
 
 
-class LaneEar:
-    """See `SecondEar`."""
+class LaneListener:
+    """See `SessionListener`."""
 
-    def __init__(self, lane: EarLane, options: EarOptions, language: str, spans: SpanSink) -> None:
+    def __init__(
+        self, lane: ListenerLane, options: ListeningOptions, language: str, spans: SpanSink
+    ) -> None:
         self._lane = lane
         self._options = options
         self._language = language
         self._spans = spans
 
     def hear(self, samples: Floats, said: str) -> Hearing:
-        """See `SecondEar`."""
+        """See `SessionListener`."""
         options = self._options
-        with span(self._spans, "listen", "ear"):
+        with span(self._spans, "listen", "listener"):
             return self._lane.hear(
                 ListenRequest(samples, self._language, said, options.n_best, options.beam_width)
             )
 
     def score(self, hearing: Hearing, texts: Sequence[str]) -> list[float]:
-        """See `SecondEar`."""
-        with span(self._spans, "judge", "ear"):
+        """See `SessionListener`."""
+        with span(self._spans, "judge", "listener"):
             return self._lane.score(hearing, texts)

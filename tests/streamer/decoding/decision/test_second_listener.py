@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from streamer.audio.arrays import Floats
-from streamer.decoding.decision.second_ear import EarLane
+from streamer.decoding.decision.second_listener import ListenerLane
 from streamer.decoding.streaming_decoder import DecoderOptions
 from streamer.models.store.catalog import WHISPER_TINY_EN
 from streamer.models.store.zoo import Zoo
@@ -22,7 +22,7 @@ from tests.speech_models import Clip
 from tests.streamer.decoding.segments import Stream, tones
 
 
-class ToneEar:
+class ToneListener:
     """Hears what it is told to, and finds each other word a nat less likely, or more by `nats`."""
 
     def __init__(self, heard: Sequence[str], nats: Mapping[str, float] | None = None) -> None:
@@ -46,9 +46,11 @@ class ToneEar:
 
 
 def heard_with(
-    ear: ToneEar, said: Sequence[int], rivals: dict[int, dict[int, float]] | None = None
+    listener: ToneListener, said: Sequence[int], rivals: dict[int, dict[int, float]] | None = None
 ) -> Stream:
-    stream = Stream(tone_models(ToneDecoder(rivals or {})), fusion=PreferringFusion(""), ear=ear)
+    stream = Stream(
+        tone_models(ToneDecoder(rivals or {})), fusion=PreferringFusion(""), listener=listener
+    )
     stream.listen(tones(list(said)))
     return stream
 
@@ -60,9 +62,9 @@ def texts(stream: Stream) -> str:
 def test_what_the_first_listener_mishears_the_second_puts_right() -> None:
     said = [10, 20, 30, 40]
     sounds_like = {20: {21: 10.5}}  # the first hears w21
-    assert texts(heard_with(ToneEar([]), said, sounds_like)) == "w10 w21 w30 w40"
-    ear = ToneEar(["w10 w20 w30 w40"], {"w21": -6.0})
-    stream = heard_with(ear, said, sounds_like)
+    assert texts(heard_with(ToneListener([]), said, sounds_like)) == "w10 w21 w30 w40"
+    listener = ToneListener(["w10 w20 w30 w40"], {"w21": -6.0})
+    stream = heard_with(listener, said, sounds_like)
     assert texts(stream) == text(said)
     decision = stream.committed[1].decision
     assert decision is not None
@@ -73,52 +75,52 @@ def test_what_the_first_listener_mishears_the_second_puts_right() -> None:
 
 def test_what_was_said_may_lie_between_the_two() -> None:
     said = [10, 20, 30, 40]
-    ear = ToneEar(["w50 w20 w30 w40"], {"w21": -6.0, "w50": -0.5})
-    assert texts(heard_with(ear, said, {20: {21: 10.5}})) == text(said)
+    listener = ToneListener(["w50 w20 w30 w40"], {"w21": -6.0, "w50": -0.5})
+    assert texts(heard_with(listener, said, {20: {21: 10.5}})) == text(said)
 
 
 def test_what_the_second_listener_cannot_believe_does_not_win_by_the_llm() -> None:
     stream = Stream(
         tone_models(ToneDecoder({20: {21: 9.0}})),
         fusion=PreferringFusion("w21"),
-        ear=ToneEar([text([10, 20, 30])], {"w21": -200.0}),
+        listener=ToneListener([text([10, 20, 30])], {"w21": -200.0}),
     )
     assert stream.listen(tones([10, 20, 30])) == text([10, 20, 30])
 
 
 def test_it_hears_the_window_and_is_told_what_is_committed_of_it() -> None:
     said = [10 + i for i in range(40)]
-    ear = ToneEar([text(said)])
-    stream = heard_with(ear, said)
+    listener = ToneListener([text(said)])
+    stream = heard_with(listener, said)
     assert texts(stream) == text(said)
-    assert ear.said[0] == ""
-    assert all(text(said).find(each) >= 0 for each in ear.said)
-    assert any(each.startswith("w1") for each in ear.said)
+    assert listener.said[0] == ""
+    assert all(text(said).find(each) >= 0 for each in listener.said)
+    assert any(each.startswith("w1") for each in listener.said)
     options = DecoderOptions()
     longest_ms = options.max_window_ms + options.agreement.max_open_ms
-    assert 0 < ear.longest <= longest_ms * 16
+    assert 0 < listener.longest <= longest_ms * 16
 
 
 def test_noise_that_is_silence_to_the_second_listener_gives_no_words() -> None:
-    ear = ToneEar([""], {"w10": -30.0})
-    assert texts(heard_with(ear, [10])) == ""
+    listener = ToneListener([""], {"w10": -30.0})
+    assert texts(heard_with(listener, [10])) == ""
 
 
 def test_a_doubtful_word_stays_if_the_second_listener_heard_it() -> None:
     unclear = {10: dict.fromkeys(range(60, 70), 9.99)}
     for heard, expected in (("w10", "w10"), ("w33", "")):
-        ear = ToneEar([heard], {"w33": -30.0})
-        assert texts(heard_with(ear, [10], unclear)) == expected
+        listener = ToneListener([heard], {"w33": -30.0})
+        assert texts(heard_with(listener, [10], unclear)) == expected
 
 
 def test_who_is_not_asked_has_no_say() -> None:
-    ear = ToneEar(["w10 w20 w30"], {"w21": -6.0})
+    listener = ToneListener(["w10 w20 w30"], {"w21": -6.0})
     stream = Stream(
-        tone_models(ToneDecoder({20: {21: 10.5}})), fusion=PreferringFusion(""), ear=ear
+        tone_models(ToneDecoder({20: {21: 10.5}})), fusion=PreferringFusion(""), listener=listener
     )
     stream.segment.listening = False
     assert stream.listen(tones([10, 20, 30])) == "w10 w21 w30"
-    assert ear.said == []
+    assert listener.said == []
 
 
 @pytest.mark.slow
@@ -126,13 +128,13 @@ def test_real_ears_hear_through_one_lane(clips: list[Clip]) -> None:
     listener = load_listener(WHISPER_TINY_EN.name, Zoo(), threads=2)
     batcher = Batcher(1, "test")
     try:
-        ear = EarLane(listener, batcher).session("en", NullSpans())
+        listener = ListenerLane(listener, batcher).session("en", NullSpans())
         clip = clips[0]
-        hearing = ear.hear(clip.samples, "")
+        hearing = listener.hear(clip.samples, "")
         best = hearing.hypotheses[0]
         assert word_errors(clip.text, best.text).rate < 0.3
         wrong = " ".join(reversed(best.text.split()))
-        right, turned = ear.score(hearing, [best.text, wrong])
+        right, turned = listener.score(hearing, [best.text, wrong])
         assert right == pytest.approx(best.logprob, abs=0.5)
         assert turned < right - 5
     finally:
