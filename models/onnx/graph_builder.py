@@ -96,11 +96,7 @@ class GraphBuilder:
         if self._products == "rows":
             return self._linear_by_rows(value, weight, output, bias)
         if self._products == "float":
-            matrix = self.constant(f"{output}/weight", weight.values())
-            if bias is None:
-                return self.add("MatMul", [value, matrix], output)
-            product = self.add("MatMul", [value, matrix], f"{output}/product")
-            return self.add("Add", [product, self.constant(f"{output}/bias", bias)], output)
+            return self.linear_in_floats(value, weight.values(), output, bias)
         codes, scale, zero = self._codes(value)
         inputs = [
             codes,
@@ -113,6 +109,16 @@ class GraphBuilder:
         if bias is not None:
             inputs.append(self.constant(f"{output}/bias", bias))
         return self.add("MatMulIntegerToFloat", inputs, output, MICROSOFT)
+
+    def linear_in_floats(
+        self, value: str, weight: Array, output: str, bias: Array | None = None
+    ) -> str:
+        """The same with a matrix `[K, N]` of float32."""
+        matrix = self.constant(f"{output}/weight", weight)
+        if bias is None:
+            return self.add("MatMul", [value, matrix], output)
+        product = self.add("MatMul", [value, matrix], f"{output}/product")
+        return self.add("Add", [product, self.constant(f"{output}/bias", bias)], output)
 
     def _linear_by_rows(
         self, value: str, weight: QuantizedWeight, output: str, bias: Array | None
@@ -184,10 +190,11 @@ class GraphBuilder:
         self._quantized[value] = names
         return names
 
-    def layer_norm(self, value: str, weight: Array, output: str) -> str:
+    def layer_norm(self, value: str, weight: Array, output: str, shift: Array | None = None) -> str:
+        shift = np.zeros_like(weight) if shift is None else shift
         names = [
             self.constant(f"{output}/gain", weight),
-            self.constant(f"{output}/shift", np.zeros_like(weight)),
+            self.constant(f"{output}/shift", shift),
         ]
         return self.add("LayerNormalization", [value, *names], output, axis=-1, epsilon=1e-5)
 

@@ -1,10 +1,10 @@
 """The second listener: Whisper on CTranslate2.
 
 Whisper was trained on windows of 30 s; it hears as well in windows of 10 s, at half the cost or
-less (`benchmarks.research.listener_windows`). A request is heard in a beam search; texts that
-others propose are then scored on the same encoded sound, by forcing the decoder through them. That
-computes what the search computes: CTranslate2's `align`, which scores all tokens at once, leaves
-the end out of every probability.
+less (`benchmarks.research.listener_windows`). A request is heard in a beam search; texts are then
+scored on the same encoded sound by a graph of the project's own (`judge_graph`): CTranslate2's
+`align`, which scores all tokens at once, leaves the end out of every probability, and its decoding
+goes token by token.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from streamer.models.whisper.contract import (
     TimedWord,
 )
 from streamer.models.whisper.features import HOP_SAMPLES, LogMel
+from streamer.models.whisper.judge import Judge
 from streamer.models.whisper.tokens import WhisperTokens
 
 _STATE_S: Final = 2 * HOP_SAMPLES / SAMPLE_RATE
@@ -34,21 +35,26 @@ _MAX_TOKENS: Final = 444
 _LEAST_TOKENS: Final = 4
 """CTranslate2 takes no limit that is less than the prompt."""
 _RULED_OUT: Final = -1e9
-"""Less than this has what may not be said, and what the search keeps besides when it is forced
-through given words."""
+"""Less than this has what the search keeps besides when it is forced through given words."""
 
 
 class WhisperListener:
     """A `streamer.models.whisper.contract.SecondListener`."""
 
     def __init__(
-        self, model: Any, tokens: WhisperTokens, options: ListenerOptions | None = None
+        self,
+        model: Any,
+        judge: Judge,
+        tokens: WhisperTokens,
+        options: ListenerOptions | None = None,
     ) -> None:
         """
         Args:
             model: a `ctranslate2.models.Whisper`.
+            judge: of the same weights.
         """
         self._model = model
+        self._judge = judge
         self._tokens = tokens
         self._options = options or ListenerOptions()
         self._log_mel = LogMel(model.n_mels)
@@ -97,19 +103,20 @@ class WhisperListener:
 
     def score(self, hearing: Hearing, texts: Sequence[str]) -> list[float]:
         """Log-probability (nats, the end included) of each text behind the given words, in one
-        batch. A text that was among the hypotheses keeps its figure; one with symbols that no
-        hypothesis may have (brackets, quotation marks) has minus infinity.
+        pass. A text with symbols that no hypothesis may have (brackets, quotation marks) has
+        minus infinity.
 
         Raises:
             ValueError: a text is longer than a window can hold.
         """
+        if not texts:
+            return []
         request = hearing.request
-        spelled = [tuple(self._tokens.spell(text, request.language)) for text in texts]
-        known = {hypothesis.tokens: hypothesis.logprob for hypothesis in hearing.hypotheses}
-        others = [tokens for tokens in dict.fromkeys(spelled) if tokens not in known]
-        if others:
-            known.update(zip(others, self._forced(hearing, others), strict=True))
-        return [known[tokens] for tokens in spelled]
+        given = self._tokens.spell(request.said, request.language)
+        spelled = [self._tokens.spell(text, request.language) for text in texts]
+        _check_length(len(given) + max(map(len, spelled)))
+        ended = [[*tokens, self._tokens.end] for tokens in spelled]
+        return self._judge.logprobs(hearing.states, [*self._prompt(request), *given], ended)
 
     def times(self, hearing: Hearing, text: str) -> list[TimedWord]:
         """When the words of `text`, behind the given words, are said, by where cross-attention
@@ -183,27 +190,6 @@ class WhisperListener:
                 found.setdefault(text, Hypothesis(text, logprob, tokens))
         return tuple(found.values())
 
-    def _forced(self, hearing: Hearing, texts: Sequence[tuple[int, ...]]) -> list[float]:
-        request = hearing.request
-        given = self._tokens.spell(request.said, request.language)
-        longest = len(given) + max(map(len, texts))
-        _check_length(longest)
-        prompt = self._prompt(request)
-        results = self._model.generate(
-            _view(np.repeat(hearing.states, len(texts), axis=0)),
-            [[*prompt, *given, *tokens] for tokens in texts],
-            beam_size=1,
-            return_logits_vocab=True,
-            **_search(longest + 1),
-        )
-        scores = []
-        for tokens, result in zip(texts, results, strict=True):
-            logits = result.logits[0][len(given) :]
-            wanted = (*tokens, self._tokens.end)
-            steps = zip(wanted, logits, strict=False)  # decoding goes on behind shorter texts
-            scores.append(sum(_logprob(_array(step), token) for token, step in steps))
-        return scores
-
 
 def _search(max_tokens: int) -> dict[str, Any]:
     """What every decoding has in common, so that scores can be compared."""
@@ -232,22 +218,7 @@ def _check_length(n_tokens: int) -> None:
         raise ValueError("the text is longer than 30 s can hold")
 
 
-def _logprob(logits: Floats, token: int) -> float:
-    if logits[token] < _RULED_OUT:
-        return -math.inf
-    top = logits.max()
-    return float(logits[token] - top - np.log(np.exp(logits - top).sum()))
-
-
 def _view(array: Floats) -> Any:
     import ctranslate2
 
     return ctranslate2.StorageView.from_array(np.ascontiguousarray(array))
-
-
-def _array(view: Any) -> Floats:
-    """Values that may lie on a GPU."""
-    import ctranslate2
-
-    on_cpu = view.to_device(ctranslate2.Device.cpu) if view.device != "cpu" else view
-    return np.asarray(on_cpu).astype(np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -12,12 +13,15 @@ from streamer.models.onnx.runtime import DeviceUnavailableError, calm_openmp
 from streamer.models.store.hub import Weights
 from streamer.models.store.zoo import Zoo
 from streamer.models.whisper.contract import ListenerOptions
+from streamer.models.whisper.judge import Judge
+from streamer.models.whisper.judge_graph import CONFIG_FILE, WEIGHTS_FILE, build_judge
 from streamer.models.whisper.listener import WhisperListener
 from streamer.models.whisper.tokens import WhisperTokens
 
-_FILES: Final = ("config.json", "model.bin", "tokenizer.json")
+_FILES: Final = (CONFIG_FILE, WEIGHTS_FILE, "tokenizer.json")
+_JUDGE_FILE: Final = "judge.onnx"
 _COMPUTE_TYPES: Final = {"cpu": "int8", "cuda": "float16"}
-_FOLDER_VERSION: Final = "1"
+_FOLDER_VERSION: Final = "2"
 
 
 def load_listener(
@@ -62,7 +66,8 @@ def load_listener(
             inter_threads=1,
             intra_threads=threads,
         )
-        listener = WhisperListener(model, tokens, options)
+        judge = _judge(folder, threads=threads, device=device)
+        listener = WhisperListener(model, judge, tokens, options)
         if device == "cuda":
             # Its libraries are opened by the first pass.
             listener.language(np.zeros(0, np.float32))
@@ -84,5 +89,17 @@ def _folder(name: str, zoo: Zoo) -> Path:
     def gather(target: Path) -> None:
         for file in entry.files:
             zoo.join(name, file.name, target / file.name)
+        build_judge(target, target / _JUDGE_FILE)
 
     return zoo.derived(name, gather, _FOLDER_VERSION)
+
+
+def _judge(folder: Path, *, threads: int, device: str) -> Judge:
+    """The graph that lies in the folder is for CPUs; any other is built in passing."""
+    graph = folder / _JUDGE_FILE
+    if graph.is_file() and device == "cpu":
+        return Judge(folder, graph, threads=threads)
+    with tempfile.TemporaryDirectory() as made:
+        graph = Path(made) / _JUDGE_FILE
+        build_judge(folder, graph, integer=device == "cpu")
+        return Judge(folder, graph, threads=threads, device=device)

@@ -7,6 +7,8 @@ import pytest
 
 from streamer.models.store.catalog import WHISPER_BASE, WHISPER_TINY_EN
 from streamer.models.store.zoo import Zoo
+from streamer.models.whisper.judge import Judge
+from streamer.models.whisper.judge_graph import build_judge
 from streamer.models.whisper.listener import WhisperListener
 from streamer.models.whisper.loading import _folder, load_listener
 from streamer.models.whisper.tokens import WhisperTokens
@@ -23,11 +25,15 @@ def listener() -> WhisperListener:
 
 
 @pytest.fixture(scope="session")
-def exact_listener(tokens: WhisperTokens) -> WhisperListener:
+def exact_listener(
+    tokens: WhisperTokens, tmp_path_factory: pytest.TempPathFactory
+) -> WhisperListener:
     """The same in 32 bits, which round alike in every batch."""
-    folder = str(_folder(WHISPER_BASE.name, Zoo()))
-    model = ctranslate2.models.Whisper(folder, compute_type="float32", intra_threads=1)
-    return WhisperListener(model, tokens)
+    folder = _folder(WHISPER_BASE.name, Zoo())
+    model = ctranslate2.models.Whisper(str(folder), compute_type="float32", intra_threads=1)
+    graph = tmp_path_factory.mktemp("exact") / "judge.onnx"
+    build_judge(folder, graph, integer=False)
+    return WhisperListener(model, Judge(folder, graph, threads=1), tokens)
 
 
 @pytest.fixture(scope="session")

@@ -82,28 +82,37 @@ def test_the_window_is_as_long_as_its_options_say(listener: WhisperListener) -> 
 def test_scores_are_those_of_the_search(
     said: str, exact_listener: WhisperListener, clips: list[Clip]
 ) -> None:
-    texts, logprobs, scores = search_and_score(exact_listener, clips[-1].samples, said)
-    assert len(texts) == 5
+    logprobs, scores = search_and_score(exact_listener, clips[-1].samples, said)
+    assert len(scores) == 5
     assert scores == pytest.approx(logprobs, abs=0.01)
 
 
 def test_scores_in_8_bits_are_about_those_of_the_search(
     listener: WhisperListener, clips: list[Clip]
 ) -> None:
-    _, logprobs, scores = search_and_score(listener, clips[-1].samples, "In winter")
+    logprobs, scores = search_and_score(listener, clips[-1].samples, "In winter")
     assert scores == pytest.approx(logprobs, abs=WITHIN_NATS)
 
 
 def search_and_score(
     listener: WhisperListener, samples: Floats, said: str
-) -> tuple[list[str], list[float], list[float]]:
-    """Hypotheses, their log-probabilities, and those of another pass over the same texts."""
+) -> tuple[list[float], list[float]]:
+    """What the search gives the hypotheses, and what they score."""
     hearing = heard(listener, samples, said)
     texts = [hypothesis.text for hypothesis in hearing.hypotheses]
-    logprobs = [hypothesis.logprob for hypothesis in hearing.hypotheses]
-    assert listener.score(hearing, texts) == logprobs
-    # Without hypotheses it cannot look the scores up.
-    return texts, logprobs, listener.score(replace(hearing, hypotheses=()), texts)
+    return [each.logprob for each in hearing.hypotheses], listener.score(hearing, texts)
+
+
+def test_a_text_scores_alone_what_it_scores_among_others(
+    exact_listener: WhisperListener, clips: list[Clip]
+) -> None:
+    hearing = heard(exact_listener, clips[-1].samples, "In")
+    words = hearing.hypotheses[0].text.split()
+    texts = [" ".join([*words[:at], "and", *words[at:]]) for at in range(len(words))]
+    texts += [" ".join(words[:at]) for at in range(len(words))]
+    alone = [exact_listener.score(hearing, [text])[0] for text in texts]
+    assert max(alone) - min(alone) > 10
+    assert exact_listener.score(hearing, texts) == pytest.approx(alone, abs=0.01)
 
 
 def test_what_was_said_scores_best(listener: WhisperListener, clips: list[Clip]) -> None:
@@ -254,7 +263,7 @@ def test_english_alone_hears_english(english_listener: WhisperListener, clips: l
     hearing = heard(english_listener, clips[-1].samples)
     assert word_errors(clips[-1].text, hearing.hypotheses[0].text).rate < 0.2
     best = hearing.hypotheses[0]
-    (score,) = english_listener.score(replace(hearing, hypotheses=()), [best.text])
+    (score,) = english_listener.score(hearing, [best.text])
     assert score == pytest.approx(best.logprob, abs=WITHIN_NATS)
     words = english_listener.times(hearing, best.text)
     assert [word.text for word in words] == best.text.split()

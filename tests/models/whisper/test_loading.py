@@ -33,7 +33,7 @@ def test_the_projects_own_is_gathered_in_one_folder_and_healed(tmp_path: Path) -
     zoo = Zoo(tmp_path)
     load_listener(WHISPER_TINY_EN.name, zoo, threads=1)
     (folder,) = (tmp_path / "derived").glob("whisper-tiny-en-*/")
-    assert {file.name for file in folder.iterdir()} == {*FILES, "contents.json"}
+    assert {file.name for file in folder.iterdir()} == {*FILES, "judge.onnx", "contents.json"}
     (folder / "model.bin").write_bytes(b"damaged")
     load_listener(WHISPER_TINY_EN.name, zoo, threads=1)
 
