@@ -37,7 +37,14 @@ from streamer.recognition.contract import Decoder
 
 RESULTS: Final = Path(__file__).resolve().parent / "results"
 BUNDLED: Final = "bundled"
-COLOURS: Final = {"offline": "#7f7f7f", "draft": "#1f77b4", "fused": "#d95f02"}
+COLOURS: Final = {
+    "offline": "#7f7f7f",
+    "draft": "#1f77b4",
+    "fused": "#d95f02",
+    "low": "#d95f02",
+    "balanced": "#1b9e77",
+    "accurate": "#7570b3",
+}
 _WHEELS: Final = ("torch", "onnxruntime-gpu", "onnxruntime", "ctranslate2", "transformers", "numpy")
 
 DataOption = Annotated[
@@ -105,7 +112,7 @@ class Setup:
 
 
 def load_clips(source: str, data: Path) -> list[Recording]:
-    """All clips of one set.
+    """All English clips of one set whose words are known.
 
     Raises:
         typer.BadParameter: there is no such set.
@@ -125,6 +132,7 @@ def load_clips(source: str, data: Path) -> list[Recording]:
             str(row.get("speaker", "")),
         )
         for row in _rows(manifest)
+        if row["text"] and row.get("language", "en") == "en"
     ]
 
 
@@ -321,7 +329,8 @@ def run_speech(function: Callable[..., None], speech: str = BUNDLED) -> typer.Ty
 
 def _manifest(source: str, data: Path) -> Path:
     path = Path(source)
-    manifest = path if path.suffix == ".jsonl" else data / "asr" / source / "manifest.jsonl"
+    folder = data / source if "/" in source else data / "asr" / source
+    manifest = path if path.suffix == ".jsonl" else folder / "manifest.jsonl"
     if not manifest.is_file():
         raise typer.BadParameter(f"no set {source!r}: {manifest} does not exist; see --data")
     return manifest

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Literal
 
 from streamer.decoding.decision.fused_commit import FusedOptions
 
 Latency = Literal["low", "balanced", "accurate"]
-"""`low`: the draft and the LLM decide. `balanced`: the second listener too. `accurate`: the same,
-with more sound behind each decision."""
+"""`low`: the draft and the LLM decide. `balanced`: where they are in doubt, the second listener
+too. `accurate`: always, and with more sound behind each decision."""
 
 
 def commit_rule(fused: FusedOptions, latency: Latency) -> FusedOptions:
@@ -18,6 +19,8 @@ def commit_rule(fused: FusedOptions, latency: Latency) -> FusedOptions:
         case "low":
             return fused
         case "balanced":
-            return replace(fused, every_ms=1_250)
+            return replace(fused, every_ms=1_000)
         case "accurate":
-            return replace(fused, every_ms=2_000, guard_ms=1_000, decide_ms=3_000)
+            return replace(
+                fused, every_ms=2_000, guard_ms=1_000, decide_ms=3_000, doubt_nats=math.inf
+            )

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def _heard(group: str, reference: str, **texts: str) -> Heard:
     outcomes = {
-        name: Outcome(word_errors(reference, text), text, 2.0, 0.5, (100.0,))
+        name: Outcome(word_errors(reference, text), text, 2.0, 0.5, 0.4, (100.0,))
         for name, text in texts.items()
     }
     return Heard(Recording(group, reference, (), reference, "s"), group, outcomes)
@@ -45,6 +45,7 @@ def test_errors_add_up_over_clips_by_hand() -> None:
     draft = pooled["draft"]
     assert [draft[kind] for kind in ("substitutions", "deletions", "insertions")] == [1, 1, 0]
     assert draft["real_time_factor"] == 0.25
+    assert draft["cpu_s_per_audio_s"] == 0.2
     assert results["all"]["comparisons"]["draft - offline"]["ratio"] == 2.0
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pytest
 
 from streamer.audio.arrays import Floats
+from streamer.decoding.decision.fused_commit import FusedOptions
 from streamer.decoding.decision.second_listener import ListenerLane
 from streamer.decoding.streaming_decoder import DecoderOptions
 from streamer.models.store.catalog import WHISPER_TINY_EN
@@ -91,7 +93,9 @@ def test_what_the_second_listener_cannot_believe_does_not_win_by_the_llm() -> No
 def test_it_hears_the_window_and_is_told_what_is_committed_of_it() -> None:
     said = [10 + i for i in range(40)]
     listener = ToneListener([text(said)])
-    stream = heard_with(listener, said)
+    always = DecoderOptions(fused=FusedOptions(doubt_nats=math.inf))
+    stream = Stream(tone_models(), always, fusion=PreferringFusion(""), listener=listener)
+    stream.listen(tones(said))
     assert texts(stream) == text(said)
     assert listener.said[0] == ""
     assert all(text(said).find(each) >= 0 for each in listener.said)
@@ -102,7 +106,7 @@ def test_it_hears_the_window_and_is_told_what_is_committed_of_it() -> None:
 
 
 def test_noise_that_is_silence_to_the_second_listener_gives_no_words() -> None:
-    listener = ToneListener([""], {"w10": -30.0})
+    listener = ToneListener([""], {"w10": -60.0})
     assert texts(heard_with(listener, [10])) == ""
 
 
@@ -111,6 +115,24 @@ def test_a_doubtful_word_stays_if_the_second_listener_heard_it() -> None:
     for heard, expected in (("w10", "w10"), ("w33", "")):
         listener = ToneListener([heard], {"w33": -30.0})
         assert texts(heard_with(listener, [10], unclear)) == expected
+
+
+@pytest.mark.parametrize(
+    ("rival", "asked"), [(10.5, True), (9.0, True), (7.5, False)], ids=["ahead", "close", "far"]
+)
+def test_the_second_listener_is_asked_where_the_first_is_in_doubt(
+    rival: float, asked: bool
+) -> None:
+    listener = ToneListener(["w60 w61 w62 w63"])
+    options = DecoderOptions(fused=FusedOptions(doubt_nats=2.0))
+    stream = Stream(
+        tone_models(ToneDecoder({20: {21: rival}})),
+        options,
+        fusion=PreferringFusion(""),
+        listener=listener,
+    )
+    stream.listen(tones([10, 20, 30, 40]))
+    assert bool(listener.said) == asked
 
 
 def test_who_is_not_asked_has_no_say() -> None:
