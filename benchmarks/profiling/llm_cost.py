@@ -204,7 +204,7 @@ def main(
     out: OutOption = RESULTS,
 ) -> None:
     recordings = [r for some in choose(load_sets(speech, data), clips, seed).values() for r in some]
-    engine = Engine.load(EngineOptions(threads=1))
+    engine = Engine.load(EngineOptions(threads=1, latency="low"))
     after = engine.llm
     assert after is not None
     before = open_llm(_transformers_folder(Zoo()), threads=1)

@@ -87,7 +87,7 @@ class ServerCost:
 
 def by_server(samples: Floats, decoder: Decoder) -> ServerCost:
     """The same audio through the real server."""
-    with server_process(llm=decoder == "fused", threads=1) as server:
+    with server_process("llm" if decoder == "fused" else "no_llm", threads=1) as server:
 
         def hear(some: Floats) -> LiveSession:
             return asyncio.run(live_session(server.url, some, StartMessage(decoder=decoder)))
@@ -102,7 +102,7 @@ def by_server(samples: Floats, decoder: Decoder) -> ServerCost:
 def operator_times(samples: Floats, decoder: Decoder) -> dict[str, dict[str, float]]:
     """Wall milliseconds by graph and operator, under ONNX Runtime's profiler."""
     with operators() as found:
-        engine = Engine.load(EngineOptions(threads=1, llm=decoder == "fused"))
+        engine = Engine.load(EngineOptions(threads=1, llm=decoder == "fused", latency="low"))
         try:
             listen(engine, samples, decoder)
         finally:
@@ -216,7 +216,7 @@ def main(
 ) -> None:
     clips = [clip for some in load_sets(speech, data).values() for clip in some]
     samples = speech_stream(clips, seconds, PAUSE_S, seed)
-    engine = Engine.load(EngineOptions(threads=1, llm=decoder == "fused"))
+    engine = Engine.load(EngineOptions(threads=1, llm=decoder == "fused", latency="low"))
     try:
         listen(engine, samples[: round(WARM_UP_S * SAMPLE_RATE)], decoder)
         passes = [in_process(engine, samples, decoder) for _ in range(repeats)]

@@ -270,7 +270,7 @@ def main(
         by_set = {f"{LONGFORM} {some[0].set_name}": some for some in long if some}
         recordings |= choose(by_set, longform, setup.seed)
     recordings = {group: some for group, some in recordings.items() if some}
-    engine = Engine.load(EngineOptions(threads=setup.threads, llm=setup.llm))
+    engine = Engine.load(EngineOptions(threads=setup.threads, llm=setup.llm, latency="low"))
     try:
         heard = measure(systems(engine, fused=setup.llm, emotion=emotion), recordings)
     finally:

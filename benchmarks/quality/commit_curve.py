@@ -236,7 +236,7 @@ def main(
     chosen = choose(load_sets(setup.speech, setup.data), clips, setup.seed)
     work = [(_group(name), one) for name, some in chosen.items() for one in some]
     family = rules(llm=setup.llm)
-    engine = Engine.load(EngineOptions(threads=setup.threads, llm=setup.llm))
+    engine = Engine.load(EngineOptions(threads=setup.threads, llm=setup.llm, latency="low"))
     try:
         with ThreadPoolExecutor(setup.threads) as pool:
             running = [

@@ -96,7 +96,7 @@ class WrongEmotion(EmotionModel):
 @contextmanager
 def engines_by_telling(threads: int) -> Iterator[dict[bool, Engine]]:
     """Engines on the same models, by whether the LLM is told the emotion."""
-    with closing(Engine.load(EngineOptions(threads=threads))) as untold:
+    with closing(Engine.load(EngineOptions(threads=threads, latency="low"))) as untold:
         models = untold.speech, untold.emotion, untold.llm
         with closing(Engine(untold.options, *models, AudioInputs(emotion_label=True))) as told:
             yield {False: untold, True: told}

@@ -199,7 +199,7 @@ def main(
         str, typer.Option(help="Weights of an expected word to try, with commas between.")
     ] = "",
 ) -> None:
-    engine = Engine.load(EngineOptions(threads=setup.threads))
+    engine = Engine.load(EngineOptions(threads=setup.threads, latency="low"))
     if engine.llm is None:
         raise typer.BadParameter("expected words need the LLM")
     weights = engine.options.weights

@@ -190,7 +190,7 @@ def main(
     seed: SeedOption = 0,
     out: OutOption = RESULTS,
 ) -> None:
-    engine = Engine.load(EngineOptions(threads=threads, llm=llm))
+    engine = Engine.load(EngineOptions(threads=threads, llm=llm, latency="low"))
     options = SessionOptions(decoder="fused" if llm else "draft")
     try:
         results = {

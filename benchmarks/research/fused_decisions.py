@@ -213,7 +213,7 @@ def main(
     threads: ThreadsOption = 1,
     seed: SeedOption = 0,
 ) -> None:
-    engine = Engine.load(EngineOptions(threads=threads))
+    engine = Engine.load(EngineOptions(threads=threads, latency="low"))
     try:
         recorder = DecisionRecorder(engine)
         for some in load_sets(speech, data).values():

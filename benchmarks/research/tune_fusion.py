@@ -167,7 +167,7 @@ def main(
 ) -> None:
     fused = FusedOptions()
     recordings = _pooled(load_sets(speech, data), clips, seed)
-    engine = Engine.load(EngineOptions(threads=threads))
+    engine = Engine.load(EngineOptions(threads=threads, latency="low"))
     try:
         name = f"hypotheses-{engine.models['asr']}-{engine.models['llm']}-{fused.beam_width}.jsonl"
         rows = collect(engine, recordings, fused.beam_width, cache / name)

@@ -120,7 +120,7 @@ async def by_server(
 ) -> list[float]:
     """Resident megabytes of the real server after each minute of audio."""
     rss_mb = []
-    with server_process(llm=llm, threads=1) as server:
+    with server_process("llm" if llm else "no_llm", threads=1) as server:
         async with connect(server.url, options) as client:
             listener = asyncio.create_task(_drain(client))
             for minute in track(minutes, "server", total=count, console=Console(stderr=True)):
@@ -218,7 +218,7 @@ def main(
     out: OutOption = RESULTS,
 ) -> None:
     recordings = load_longform(speech, data) or load_clips(speech, data)
-    engine = Engine.load(EngineOptions(threads=1, llm=decoder == "fused"))
+    engine = Engine.load(EngineOptions(threads=1, llm=decoder == "fused", latency="low"))
     recognizer = engine.recognizer(SessionOptions(decoder=decoder), NullSpans())
     audio = minutes_of(endless(recordings), minutes)
     heard: list[Minute] = []

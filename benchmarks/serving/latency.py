@@ -1,4 +1,5 @@
-"""How late captions are: one real-time client of the real server, draft and fused.
+"""How late captions are: one real-time client of the real server; without the LLM, with
+it, and with the second listener.
 
 The server runs in a thread of this process and is spoken to over its websocket. Word delays are
 wall time from the end of a word, by the recognizer's own timing, to the event that reaches the
@@ -10,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from typing import Annotated, Any, Final
 
 import typer
@@ -25,6 +27,7 @@ from streamer.hosting.options import ServerOptions
 from streamer.protocol.messages import StartMessage
 from streamer.recognition.contract import Decoder, RecognizerFactory
 from streamer.recognition.engine import Engine, EngineOptions
+from streamer.recognition.latency import Latency
 
 WARM_UP_S: Final = 5.0
 _START_TIMEOUT_S: Final = 30.0
@@ -118,15 +121,19 @@ def main(
 ) -> None:
     clips = setup.clips()
     samples = speech_stream(clips, seconds, pause_ms / 1000, setup.seed)
-    decoders: tuple[Decoder, ...] = ("draft", "fused") if setup.llm else ("draft",)
+    warm_up = speech_stream(clips, min(seconds, WARM_UP_S), 0, setup.seed)
+    ways: dict[str, tuple[Latency, Decoder]] = {"draft": ("low", "draft")}
+    if setup.llm:
+        ways |= {"fused": ("low", "fused"), "balanced": ("balanced", "fused")}
     sessions: dict[str, LiveSession] = {}
-    options = EngineOptions(threads=setup.threads, llm=setup.llm)
-    with server_thread(Engine.load(options)) as url:
-        for decoder in decoders:
-            warm_up = speech_stream(clips, min(seconds, WARM_UP_S), 0, setup.seed)
-            measure(url, warm_up, decoder, chunk_ms)
-            sessions[decoder] = measure(url, samples, decoder, chunk_ms)
-    results = {decoder: delay_figures(session) for decoder, session in sessions.items()}
+    engine = Engine.load(EngineOptions(threads=setup.threads, llm=setup.llm, latency="balanced"))
+    with closing(engine):
+        for name, (latency, decoder) in ways.items():
+            one = engine.with_options(replace(engine.options, latency=latency))
+            with server_thread(one) as url:
+                measure(url, warm_up, decoder, chunk_ms)
+                sessions[name] = measure(url, samples, decoder, chunk_ms)
+    results = {name: delay_figures(session) for name, session in sessions.items()}
     parameters = {
         "speech": sorted({clip.set_name for clip in clips}),
         "seconds": seconds,

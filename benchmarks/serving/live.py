@@ -60,8 +60,16 @@ class LiveSession:
     @property
     def llm_pauses(self) -> int:
         """How often the server went on without the LLM."""
-        events = [r.event for r in self.received if isinstance(r.event, DecoderEvent)]
-        return sum(event.decoder == "draft" for event in events)
+        return sum(event.decoder == "draft" for event in self._changes)
+
+    @property
+    def listener_pauses(self) -> int:
+        """How often it went on with the LLM, but without the second listener."""
+        return sum("listener is paused" in event.reason for event in self._changes)
+
+    @property
+    def _changes(self) -> list[DecoderEvent]:
+        return [r.event for r in self.received if isinstance(r.event, DecoderEvent)]
 
     @property
     def words(self) -> int:

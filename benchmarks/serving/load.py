@@ -1,7 +1,8 @@
 """How many sessions one server carries: 1, 2, 4, 8 … in real time until the p95 lag is too much.
 
-The server runs in a process of its own, once with the LLM and once without; the clients' CPU
-time is not counted. Under load the server leaves out the LLM first; `llm_pauses` counts that.
+The server runs in a process of its own, once of each kind; the clients' CPU time is not counted.
+Under load the server leaves out the second listener first, then the LLM; `listener_pauses` and
+`llm_pauses` count that.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from matplotlib.figure import Figure
 from rich.table import Table
 
 from benchmarks.common import (
-    COLOURS,
     Recording,
     Setup,
     figure,
@@ -25,7 +25,14 @@ from benchmarks.common import (
     style,
 )
 from benchmarks.serving.live import LiveSession, live_session
-from benchmarks.serving.server_process import LABELS, ServerProcess, kinds, server_process
+from benchmarks.serving.server_process import (
+    COLOUR_OF,
+    LABELS,
+    Kind,
+    ServerProcess,
+    kinds,
+    server_process,
+)
 from streamer.audio.arrays import Floats
 from streamer.client.client import ClientError
 from streamer.protocol.messages import StartMessage
@@ -63,6 +70,7 @@ def measure(server: ServerProcess, streams: Sequence[Floats]) -> dict[str, Any]:
         "drain_ms_max": round(max((session.drain_ms for session in sessions), default=0.0)),
         "lost_samples": sum(session.lost_samples for session in sessions),
         "words": sum(session.words for session in sessions),
+        "listener_pauses": sum(session.listener_pauses for session in sessions),
         "llm_pauses": sum(session.llm_pauses for session in sessions),
         "cpu_s_per_audio_s": round(cpu_s / audio_s, 4) if audio_s else None,
         "peak_rss_mb": round(server.peak_rss_mb()),
@@ -94,11 +102,11 @@ def climb(
     return rounds
 
 
-def table(results: Mapping[str, Any]) -> Table:
+def table(results: Mapping[Kind, Any]) -> Table:
     """The summary for people."""
     shown = Table(title="Load")
     columns = ("server", "sessions", "lag p50", "lag p95", "lost", "CPU s / audio s", "peak MB")
-    for column in (*columns, "LLM pauses"):
+    for column in (*columns, "pauses of listener, LLM"):
         shown.add_column(column, justify="left" if column == "server" else "right")
     for server, outcome in results.items():
         for one in outcome["rounds"]:
@@ -110,21 +118,20 @@ def table(results: Mapping[str, Any]) -> Table:
                 str(one["lost_samples"]),
                 str(one["cpu_s_per_audio_s"]),
                 str(one["peak_rss_mb"]),
-                str(one["llm_pauses"]),
+                f"{one['listener_pauses']}, {one['llm_pauses']}",
             )
         shown.add_section()
     return shown
 
 
-def draw(results: Mapping[str, Any], max_lag_ms: float) -> Figure:
+def draw(results: Mapping[Kind, Any], max_lag_ms: float) -> Figure:
     """Lag and CPU against the number of sessions."""
     picture = figure(11, 4.2)
     lag, cpu = picture.subplots(1, 2)
     for server, outcome in results.items():
         rounds = [one for one in outcome["rounds"] if one["lag_ms"]]
         counts = [one["sessions"] for one in rounds]
-        colour = COLOURS["fused" if server == "llm" else "draft"]
-        label = LABELS[server]
+        colour, label = COLOUR_OF[server], LABELS[server]
         lag.plot(counts, [one["lag_ms"]["p95"] for one in rounds], "o-", color=colour, label=label)
         used = [one["sessions"] * (one["cpu_s_per_audio_s"] or 0) for one in rounds]
         cpu.plot(counts, used, "o-", color=colour, label=label)
@@ -148,9 +155,9 @@ def main(
 ) -> None:
     clips = setup.clips()
     counts = [2**i for i in range(max_sessions.bit_length())]
-    results = {}
-    for kind, llm in kinds(setup.llm).items():
-        with server_process(llm=llm, threads=setup.threads, max_sessions=max_sessions) as server:
+    results: dict[Kind, Any] = {}
+    for kind in kinds(setup.llm):
+        with server_process(kind, threads=setup.threads, max_sessions=max_sessions) as server:
             rounds = climb(server, clips, counts, seconds, max_lag_ms, setup.seed)
         good = [one["sessions"] for one in rounds if carried(one, max_lag_ms)]
         results[kind] = {"sessions_carried": max(good, default=0), "rounds": rounds}
@@ -162,7 +169,7 @@ def main(
     }
     notes = ["clients run on the same machine; the peak of memory is that since the server began"]
     picture = draw(results, max_lag_ms)
-    setup.publish("serving.load", parameters, results, picture, table(results), notes)
+    setup.publish("serving.load", parameters, dict(results), picture, table(results), notes)
 
 
 app = run_speech(main)

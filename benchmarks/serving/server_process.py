@@ -6,19 +6,36 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import psutil
 
+from benchmarks.common import COLOURS
 from streamer.cli.local_server import local_server
 
-LABELS: Final = {"llm": "with the LLM", "no_llm": "without the LLM"}
-"""The two kinds of server, as results and pictures name them."""
+Kind = Literal["balanced", "llm", "no_llm"]
+"""Who decides about words: the second listener too, the draft and the LLM, or the draft alone."""
+LABELS: Final[dict[Kind, str]] = {
+    "balanced": "balanced",
+    "llm": "with the LLM",
+    "no_llm": "without the LLM",
+}
+"""As pictures name them."""
+COLOUR_OF: Final[dict[Kind, str]] = {
+    "balanced": COLOURS["balanced"],
+    "llm": COLOURS["fused"],
+    "no_llm": COLOURS["draft"],
+}
+_OPTIONS: Final[dict[Kind, list[str]]] = {
+    "balanced": ["--latency", "balanced"],
+    "llm": ["--latency", "low"],
+    "no_llm": ["--no-llm"],
+}
 
 
-def kinds(llm: bool) -> dict[str, bool]:
-    """The kinds to measure, and whether each has the LLM."""
-    return {"llm": True, "no_llm": False} if llm else {"no_llm": False}
+def kinds(llm: bool) -> list[Kind]:
+    """The kinds to measure."""
+    return list(LABELS) if llm else ["no_llm"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +70,13 @@ class ServerProcess:
 
 
 @contextmanager
-def server_process(*, llm: bool, threads: int, max_sessions: int = 8) -> Iterator[ServerProcess]:
+def server_process(kind: Kind, *, threads: int, max_sessions: int = 8) -> Iterator[ServerProcess]:
     """Run `streamer serve` for as long as the block lasts.
 
     Raises:
         streamer.cli.local_server.LocalServerError: it did not start.
     """
-    options = ["--llm" if llm else "--no-llm", "--threads", str(threads)]
-    options += ["--max-sessions", str(max_sessions)]
+    options = [*_OPTIONS[kind], "--threads", str(threads), "--max-sessions", str(max_sessions)]
     this = psutil.Process()
     before = set(this.children())
     with local_server(options) as url:

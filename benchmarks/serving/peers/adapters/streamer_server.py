@@ -45,7 +45,7 @@ def commit_id() -> str:
 def main() -> None:
     protocol, wanted = Protocol(), options()
     with server_process(
-        llm=wanted["llm"], threads=wanted["threads"], max_sessions=wanted["max_sessions"]
+        wanted["kind"], threads=wanted["threads"], max_sessions=wanted["max_sessions"]
     ) as server:
 
         def hear(samples: Floats, screen: Screen) -> Times:
