@@ -39,6 +39,6 @@ def engine() -> Iterator[Engine]:
     """The real models, loaded once a run. Tests must not close it."""
     from streamer.recognition.engine import Engine, EngineOptions
 
-    loaded = Engine.load(EngineOptions(device="cpu", threads=2, llm=True))
+    loaded = Engine.load(EngineOptions(device="cpu", threads=2, llm=True, latency="low"))
     yield loaded
     loaded.close()

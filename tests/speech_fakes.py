@@ -18,6 +18,7 @@ from streamer.models.fusion.score import Candidate, Terms
 from streamer.models.moonshine.decoder import AudioBatch, RowOutput
 from streamer.models.moonshine.encoder import MIN_SAMPLES, Audio, EncoderStream
 from streamer.models.moonshine.tokenizer import BOS, EOS, FRAME_SAMPLES
+from streamer.models.whisper.contract import Hearing, Hypothesis, ListenRequest
 
 WORD_SAMPLES = 3_840
 GAP_SAMPLES = 1_152
@@ -225,3 +226,26 @@ def tone_models(
         tokenizer=ToneTokenizer(),  # type: ignore[arg-type]
         vad=LevelVad(),  # type: ignore[arg-type]
     )
+
+
+class ToneListener:
+    """Hears what it is told to, and finds each other word a nat less likely, or more by `nats`."""
+
+    def __init__(self, heard: Sequence[str], nats: Mapping[str, float] | None = None) -> None:
+        self.heard = heard
+        self.nats = nats or {}
+        self.said: list[str] = []
+        self.longest = 0
+
+    def hear(self, samples: Floats, said: str) -> Hearing:
+        self.said.append(said)
+        self.longest = max(self.longest, len(samples))
+        texts = [text.removeprefix(said).strip() for text in self.heard]
+        found = tuple(Hypothesis(text, self._logprob(text), ()) for text in texts)
+        return Hearing(ListenRequest(samples, "en", said), found, 0.0, np.zeros(0, np.float32))
+
+    def score(self, hearing: Hearing, texts: Sequence[str]) -> list[float]:
+        return [self._logprob(text) for text in texts]
+
+    def _logprob(self, text: str) -> float:
+        return sum(self.nats.get(word, -1.0) for word in text.split())

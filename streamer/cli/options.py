@@ -53,8 +53,8 @@ LatencyOption = Annotated[
     LatencyChoice,
     typer.Option(
         envvar="STREAMER_LATENCY",
-        help="low: the draft and the LLM decide about words. balanced: a second, stronger listener "
-        "too; slower, more accurate. accurate: with more sound behind each decision.",
+        help="low: the draft and the LLM decide about words. balanced: where they are in doubt, a "
+        "second, stronger listener too. accurate: always, with more sound behind each decision.",
     ),
 ]
 ListenerOption = Annotated[

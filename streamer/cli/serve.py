@@ -101,7 +101,7 @@ def serve(
     llm: LlmOption = True,
     speech_model: SpeechModelOption = MOONSHINE.name,
     llm_model: LlmModelOption = GEMMA.name,
-    latency: LatencyOption = LatencyChoice.LOW,
+    latency: LatencyOption = LatencyChoice.BALANCED,
     listener: ListenerOption = WHISPER_BASE.name,
     fusion: FusionOption = None,
     emotion_model: EmotionModelOption = EMOTION.name,

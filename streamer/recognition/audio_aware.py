@@ -5,11 +5,12 @@ Only a trained fusion makes use of it; the engine then builds these in place of 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from streamer.audio.arrays import Floats
 from streamer.decoding.decision.hot_words import HotWords
+from streamer.decoding.decision.second_listener import SessionListener
 from streamer.decoding.speech import Speech
 from streamer.decoding.streaming_decoder import DecoderOptions, StreamingDecoder
 from streamer.decoding.words import RecognizedWord
@@ -88,8 +89,19 @@ class AudioAwareDecoder(StreamingDecoder):
         emotion: EmotionMonitor | None,
         *,
         audio_from: int | None = None,
+        listener: SessionListener | None = None,
+        read: Callable[[int, int], Floats] | None = None,
     ) -> None:
-        super().__init__(speech, options, start_sample, hot_words, fusion, audio_from=audio_from)
+        super().__init__(
+            speech,
+            options,
+            start_sample,
+            hot_words,
+            fusion,
+            audio_from=audio_from,
+            listener=listener,
+            read=read,
+        )
         self._emotion = emotion
 
     def commit_by_fusion(self, audio: Audio, window_end: int) -> tuple[RecognizedWord, ...]:
@@ -133,6 +145,7 @@ class AudioAwareRecognizer(Recognizer):
         stages: StageTimes,
         hot_words: Sequence[str] = (),
         start: StartPoint = BEGINNING,
+        listener: SessionListener | None = None,
     ) -> None:
         super().__init__(
             speech,
@@ -142,6 +155,7 @@ class AudioAwareRecognizer(Recognizer):
             stages=stages,
             hot_words=hot_words,
             start=start,
+            listener=listener,
         )
 
     def _new_decoder(self, start_sample: int, audio_from: int) -> AudioAwareDecoder:
@@ -153,4 +167,6 @@ class AudioAwareRecognizer(Recognizer):
             self._fusion,
             self._emotion,
             audio_from=audio_from,
+            listener=self._listener,
+            read=self._buffer.read,
         )

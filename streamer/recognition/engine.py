@@ -59,7 +59,7 @@ class EngineOptions:
     """Load the LLM; without it every session uses the draft decoder."""
     llm_model: str = GEMMA.name
     """What that is, by a name that `load_llm` knows."""
-    latency: Latency = "low"
+    latency: Latency = "balanced"
     """What is waited for before words are committed; see `Latency`."""
     listener: str = WHISPER_BASE.name
     """The second listener, by a name that `load_listener` knows; it is not loaded with `low`, nor
@@ -214,6 +214,9 @@ class Engine:
 
         speech = self._source.session(prompt_context)
         fusion = self._fusion(options.decoder, prompt, stages)
+        listener = None
+        if self._listener_lane is not None:
+            listener = self._listener_lane.session("en", stages)
         if isinstance(fusion, AudioAwareFusion):
             recognizer: Recognizer = AudioAwareRecognizer(
                 speech,
@@ -223,6 +226,7 @@ class Engine:
                 stages=stages,
                 hot_words=options.hot_words,
                 start=start,
+                listener=listener,
             )
         else:
             recognizer = Recognizer(
@@ -233,9 +237,7 @@ class Engine:
                 stages=stages,
                 hot_words=options.hot_words,
                 start=start,
-                listener=self._listener_lane.session("en", stages)
-                if self._listener_lane is not None
-                else None,
+                listener=listener,
             )
         return recognizer
 

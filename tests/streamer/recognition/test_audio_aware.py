@@ -5,6 +5,7 @@ from concurrent.futures import Executor
 import numpy as np
 
 from streamer.audio.arrays import Floats
+from streamer.decoding.speech import SpeechModels
 from streamer.models.emotion.classifier import LABELS, EmotionFeatures, EmotionScores
 from streamer.recognition.audio_aware import (
     MAX_FRAMES,
@@ -16,7 +17,14 @@ from streamer.recognition.recognizer import RecognizerOptions
 from streamer.recognition.stage_times import StageTimes
 from streamer.runtime.tracing import NullSpans
 from streamer.transcript.ledger import WordState
-from tests.speech_fakes import PerceivingFusion, silence, spoken, tone_models
+from tests.speech_fakes import (
+    PerceivingFusion,
+    ToneDecoder,
+    ToneListener,
+    silence,
+    spoken,
+    tone_models,
+)
 from tests.streamer.recognition.feeding import HOP, SECOND, Happy, cut, feed
 
 
@@ -32,14 +40,29 @@ class Counting(Happy):
         return EmotionFeatures(self.predict(samples), np.full((2, 1), len(samples), np.float32))
 
 
-def make(fusion: PerceivingFusion, emotion: EmotionMonitor | None = None) -> AudioAwareRecognizer:
+def make(
+    fusion: PerceivingFusion,
+    emotion: EmotionMonitor | None = None,
+    models: SpeechModels | None = None,
+    listener: ToneListener | None = None,
+) -> AudioAwareRecognizer:
     return AudioAwareRecognizer(
-        tone_models(),
+        models or tone_models(),
         RecognizerOptions(),
         fusion=fusion,  # type: ignore[arg-type]
         emotion=emotion,
         stages=StageTimes(NullSpans()),
+        listener=listener,
     )
+
+
+def test_a_second_listener_has_a_say_beside_it() -> None:
+    listener = ToneListener(["w10 w20 w30 w40"], {"w21": -6.0})
+    models = tone_models(ToneDecoder({20: {21: 10.5}}))  # the first hears w21
+    recognizer = make(PerceivingFusion(), models=models, listener=listener)
+    feed(recognizer, np.concatenate([spoken([10, 20, 30, 40]), silence(2 * SECOND)]))
+    assert " ".join(word.text for word in recognizer.ledger.words) == "w10 w20 w30 w40"
+    assert listener.said
 
 
 def test_the_fusion_gets_the_sound_that_is_not_committed_yet_and_a_little_before() -> None:

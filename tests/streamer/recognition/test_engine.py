@@ -157,7 +157,7 @@ def test_the_llm_is_converted_once_and_opened_with_the_context(
     zoo = FakeZoo(tmp_path)
     said: list[str] = []
     for _ in range(2):
-        engine = Engine.load(EngineOptions(threads=1), zoo, said.append)
+        engine = Engine.load(EngineOptions(threads=1, latency="low"), zoo, said.append)
         scorer = engine._llm
         assert isinstance(scorer, FakeScorer)
         assert (scorer.folder / "body.onnx").read_text() == "built"
@@ -199,7 +199,7 @@ def test_a_trained_fusion_changes_the_llm_and_the_weights(
     zoo = FakeZoo(tmp_path / "cache")
     for updates in ("first", "second"):  # other updates make another model
         (folder / LORA_FILE).write_text(updates)
-        engine = Engine.load(EngineOptions(threads=1, fusion=folder), zoo)
+        engine = Engine.load(EngineOptions(threads=1, fusion=folder, latency="low"), zoo)
         assert isinstance(engine._llm, FakeScorer)
         assert (engine._llm.folder / "body.onnx").read_text() == updates
         weights = engine._options.weights

@@ -3,48 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-import numpy as np
 import pytest
 
-from streamer.audio.arrays import Floats
 from streamer.decoding.decision.fused_commit import FusedOptions
 from streamer.decoding.decision.second_listener import ListenerLane
 from streamer.decoding.streaming_decoder import DecoderOptions
 from streamer.models.store.catalog import WHISPER_TINY_EN
 from streamer.models.store.zoo import Zoo
-from streamer.models.whisper.contract import Hearing, Hypothesis, ListenRequest
 from streamer.models.whisper.loading import load_listener
 from streamer.runtime.batcher import Batcher
 from streamer.runtime.tracing import NullSpans
 from streamer.transcript.wer import word_errors
-from tests.speech_fakes import PreferringFusion, ToneDecoder, text, tone_models
+from tests.speech_fakes import PreferringFusion, ToneDecoder, ToneListener, text, tone_models
 from tests.speech_models import Clip
 from tests.streamer.decoding.segments import Stream, tones
-
-
-class ToneListener:
-    """Hears what it is told to, and finds each other word a nat less likely, or more by `nats`."""
-
-    def __init__(self, heard: Sequence[str], nats: Mapping[str, float] | None = None) -> None:
-        self.heard = heard
-        self.nats = nats or {}
-        self.said: list[str] = []
-        self.longest = 0
-
-    def hear(self, samples: Floats, said: str) -> Hearing:
-        self.said.append(said)
-        self.longest = max(self.longest, len(samples))
-        texts = [text.removeprefix(said).strip() for text in self.heard]
-        found = tuple(Hypothesis(text, self._logprob(text), ()) for text in texts)
-        return Hearing(ListenRequest(samples, "en", said), found, 0.0, np.zeros(0, np.float32))
-
-    def score(self, hearing: Hearing, texts: Sequence[str]) -> list[float]:
-        return [self._logprob(text) for text in texts]
-
-    def _logprob(self, text: str) -> float:
-        return sum(self.nats.get(word, -1.0) for word in text.split())
 
 
 def heard_with(
