@@ -10,25 +10,23 @@ from __future__ import annotations
 import inspect
 import json
 import os
-import platform
 import random
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import numpy as np
 import numpy.typing as npt
-import psutil
 import typer
 from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.machine import machine, versions
 from streamer.audio.arrays import Floats
 from streamer.audio.clock import SAMPLE_RATE
 from streamer.audio.files import DEFAULT_BLOCK_SAMPLES, read_samples
@@ -45,7 +43,6 @@ COLOURS: Final = {
     "balanced": "#1b9e77",
     "accurate": "#7570b3",
 }
-_WHEELS: Final = ("torch", "onnxruntime-gpu", "onnxruntime", "ctranslate2", "transformers", "numpy")
 
 DataOption = Annotated[
     Path,
@@ -223,28 +220,6 @@ def interval95(values: Sequence[float] | npt.NDArray[np.float64], digits: int = 
     return [round(float(end), digits) for end in np.percentile(values, (2.5, 97.5))]
 
 
-def machine() -> dict[str, Any]:
-    """What the numbers depend on."""
-    return {
-        "cpu": _cpu_model(),
-        "cores": os.cpu_count(),
-        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
-        "system": f"{platform.system()} {platform.machine()}",
-        "load_average_at_end": [round(load, 2) for load in psutil.getloadavg()],
-    }
-
-
-def versions() -> dict[str, str]:
-    """Of Python and of the packages that do the computing."""
-    found = {"python": platform.python_version()}
-    for package in _WHEELS:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
-
-
 def write_result(
     module: str,
     out: Path,
@@ -348,12 +323,3 @@ def _command(module: str) -> str:
     ]
     name = module if module.startswith("tests.") else f"benchmarks.{module}"
     return shlex.join(["python", "-m", name, *arguments])
-
-
-def _cpu_model() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or "unknown"
-    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return models[0] if models else platform.processor() or "unknown"
