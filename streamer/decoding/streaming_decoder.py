@@ -22,6 +22,7 @@ from streamer.decoding.decision.second_listener import SessionListener
 from streamer.decoding.draft import DraftRequest, Prefix, Seen
 from streamer.decoding.loop_guard import loop_start
 from streamer.decoding.speech import SpeechDecoder
+from streamer.decoding.speech_evidence import EvidenceOptions, Probabilities, SpeechEvidence
 from streamer.decoding.words import RecognizedWord
 from streamer.models.fusion.score import Fusion
 from streamer.models.moonshine.encoder import Audio
@@ -51,6 +52,7 @@ class DecoderOptions:
     knocks that pass for speech give a single unlikely word."""
     doubtful_confidence: float = 0.4
     """See `doubtful_words`."""
+    evidence: EvidenceOptions = field(default_factory=EvidenceOptions)
     agreement: AgreementOptions = field(default_factory=AgreementOptions)
     fused: FusedOptions = field(default_factory=FusedOptions)
 
@@ -69,11 +71,13 @@ class StreamingDecoder:
         audio_from: int | None = None,
         listener: SessionListener | None = None,
         read: Callable[[int, int], Floats] | None = None,
+        speech_probabilities: Probabilities | None = None,
     ) -> None:
         """
         Args:
             listener: a second listener, if there is one.
             read: gives the sound between two samples, for it.
+            speech_probabilities: what the speech detector says; None: no word is doubted.
             audio_from: where the sound of the segment begins, if before its start: no word is
                 said to begin there.
             fusion: reads what is committed, and decides where it is asked to; None: there is no
@@ -87,6 +91,7 @@ class StreamingDecoder:
             if fusion is not None
             else None
         )
+        self._evidence = SpeechEvidence(options.evidence, speech_probabilities)
         self._read = read
         self.listening = listener is not None
         """Whether the second listener is asked."""
@@ -121,7 +126,8 @@ class StreamingDecoder:
 
     @property
     def tentative(self) -> tuple[RecognizedWord, ...]:
-        """The words behind the committed ones, but for newest ones that are only guessed."""
+        """The words behind the committed ones that have speech under them, but for newest ones that
+        are only guessed."""
         newest = self._window_end - samples_from_ms(self._options.guess_ms)
         words = self._tentative_words()
         while words:
@@ -129,7 +135,7 @@ class StreamingDecoder:
             if word.start_sample < newest or word.confidence >= self._options.shown_confidence:
                 break
             words.pop()
-        return tuple(words)
+        return tuple(words[: self._evidence.n_supported(self._committed, words)])
 
     def forget_prefix(self) -> None:
         """Decode the committed words again at the next step: what the decoder remembers of them
@@ -167,14 +173,17 @@ class StreamingDecoder:
 
     def commit_by_agreement(self, window_end: int) -> tuple[RecognizedWord, ...]:
         """Commit the words that recent drafts agree on."""
-        count = 0
+        count, stalled = 0, False
         if self._reliable:
             rule = self._options.agreement
             count = n_agreed(self._tentative, window_end, rule, rule.guard_ms)
-            if self._has_stalled(window_end):
+            stalled = self._has_stalled(window_end)
+            if stalled:
                 count = len(self._tentative)
         committed = self._commit(count)
-        if not self._reliable:
+        if stalled and self._tentative:  # without speech under them
+            self._begin_at(self._tentative[-1].word.end_sample)
+        if stalled or not self._reliable:
             self._set_tentative([], window_end)
         self._cut(window_end)
         return committed
@@ -219,9 +228,9 @@ class StreamingDecoder:
 
     def finish(self) -> tuple[RecognizedWord, ...]:
         """The segment ends: commit the words of `decode_end`."""
-        if self._is_doubtful():
-            self._tentative = []
-        return self._commit(len(self._tentative))
+        committed = self._commit(0 if self._is_doubtful() else len(self._tentative))
+        self._tentative = []
+        return committed
 
     def _is_doubtful(self) -> bool:
         """Whether the segment is short and unlikely enough to be no speech at all."""
@@ -272,8 +281,9 @@ class StreamingDecoder:
         self._n_chosen = min(n_chosen, len(words))
 
     def _commit(self, count: int) -> tuple[RecognizedWord, ...]:
-        """Commit the first `count` tentative words."""
-        committed = self._tentative_words()[:count]
+        """Commit the first `count` tentative words, as far as they have speech under them."""
+        words = self._tentative_words()[:count]
+        committed = words[: self._evidence.n_supported(self._committed, words)]
         if committed:
             self._committed.extend(committed)
             self._prefix = self._prefix.followed_by(_token_ids(committed), self._seen)
@@ -281,8 +291,8 @@ class StreamingDecoder:
             self._committed_end = committed[-1].end_sample
             if self._fusion is not None:
                 self._fusion.append(" ".join(word.text for word in committed))
-        del self._tentative[:count]
-        self._n_chosen = max(0, self._n_chosen - count)
+        del self._tentative[: len(committed)]
+        self._n_chosen = max(0, self._n_chosen - len(committed))
         return tuple(committed)
 
     def _has_stalled(self, window_end: int) -> bool:
@@ -298,8 +308,7 @@ class StreamingDecoder:
         """
         options = self._options
         if self._has_stalled(window_end):
-            self._move_window(self._committed_end)
-            self._committed, self._prefix = [], Prefix()
+            self._begin_at(self._committed_end)
             return
         length = window_end - self._window_start
         if length <= samples_from_ms(options.max_window_ms):
@@ -313,14 +322,18 @@ class StreamingDecoder:
                 best, best_pause = index, pause
         if best is None:
             if length > samples_from_ms(options.max_window_ms + options.agreement.max_open_ms):
-                self._move_window(latest)
-                self._committed_end = max(self._committed_end, latest)
-                self._committed, self._prefix = [], Prefix()
+                self._begin_at(latest)
                 self._set_tentative([], window_end)
             return
         self._move_window((self._committed[best].end_sample + following[best]) // 2)
         del self._committed[: best + 1]
         self._prefix = Prefix((BOS, *_token_ids(self._committed)))
+
+    def _begin_at(self, sample: int) -> None:
+        """Forget all before the sample."""
+        self._move_window(sample)
+        self._committed_end = max(self._committed_end, sample)
+        self._committed, self._prefix = [], Prefix()
 
     def _move_window(self, to_sample: int) -> None:
         """Encoder frames stay whole."""

@@ -20,12 +20,13 @@ from streamer.decoding.streaming_decoder import DecoderOptions, StreamingDecoder
 from streamer.decoding.words import RecognizedWord
 from streamer.models.fusion.score import Fusion
 from streamer.models.moonshine.encoder import Audio
-from streamer.models.silero import FRAME_SAMPLES, VadStream
+from streamer.models.silero import FRAME_SAMPLES
 from streamer.recognition.audio_buffer import AudioBuffer
 from streamer.recognition.contract import BEGINNING, StartPoint
 from streamer.recognition.decoder_choice import Backlogs, DecoderChoice
 from streamer.recognition.emotion_monitor import EmotionMonitor
 from streamer.recognition.endpointer import Edge, Endpointer, EndpointerOptions, Transition
+from streamer.recognition.speech_detector import SpeechDetector
 from streamer.recognition.stage_times import StageTimes
 from streamer.runtime.tracing import span
 from streamer.transcript.events import (
@@ -103,7 +104,7 @@ class Recognizer:
         decoder = options.decoder
         window = samples_from_ms(decoder.max_window_ms + decoder.agreement.max_open_ms)
         self._buffer = AudioBuffer(samples_from_ms(options.buffer_ms), 2 * window, start)
-        self._vad = VadStream(speech.vad)
+        self._detector = SpeechDetector(speech.vad, start.sample)
         self._endpointer = Endpointer(FRAME_SAMPLES, options.endpointer)
         self._endpointer.jump(start.sample)
         backlogs = Backlogs(
@@ -169,7 +170,7 @@ class Recognizer:
         backlog = target - self._processed
         self._buffer.claim(target)
         with span(self._stages, "vad", "asr"):
-            probabilities = self._vad.probabilities(self._buffer.read(self._processed, target))
+            probabilities = self._detector.probabilities(self._buffer.read(self._processed, target))
         for transition in self._endpointer.push(probabilities.tolist()):
             yield from self._apply(transition)
         if self._decoder is not None:
@@ -185,7 +186,7 @@ class Recognizer:
         if self._decoder is not None:
             yield from self._end_segment(self._decoder.committed_end, "loss")
         self._endpointer.jump(target)
-        self._vad = VadStream(self._speech.vad)
+        self._detector = SpeechDetector(self._speech.vad, target)
         self._processed = target
 
     def _apply(self, transition: Transition) -> Iterator[SessionEvent]:
@@ -207,6 +208,7 @@ class Recognizer:
             audio_from=audio_from,
             listener=self._listener,
             read=self._buffer.read,
+            speech_probabilities=self._detector.between,
         )
 
     def _encode(
@@ -290,8 +292,7 @@ class Recognizer:
             self._decoder.listening = self._choice.listening
 
     def _close_segment(self, end: int, cause: str, silence_ms: float = 0) -> Iterator[SessionEvent]:
-        decoder = self._decoder
-        if decoder is None:
+        if (decoder := self._decoder) is None:
             return
         if decoder.end_decoded_at == end or self._decode_end(decoder, end, silence_ms):
             yield self._words(decoder, decoder.finish())

@@ -25,6 +25,7 @@ from benchmarks.report.tables import result_tables
 from streamer.cli import build_app
 from streamer.decoding.decision.agreement import AgreementOptions
 from streamer.decoding.decision.fused_commit import FusedOptions
+from streamer.decoding.speech_evidence import EvidenceOptions
 from streamer.decoding.streaming_decoder import DecoderOptions
 from streamer.hosting.options import ServerOptions
 from streamer.models.fusion.score import FusionWeights
@@ -43,6 +44,7 @@ _OPTIONS: Final = (
     EngineOptions,
     RecognizerOptions,
     DecoderOptions,
+    EvidenceOptions,
     AgreementOptions,
     FusedOptions,
     EndpointerOptions,

@@ -10,6 +10,7 @@ from streamer.audio.arrays import Floats
 from streamer.decoding.decision.hot_words import HotWords
 from streamer.decoding.decision.second_listener import SessionListener
 from streamer.decoding.speech import SpeechModels
+from streamer.decoding.speech_evidence import Probabilities
 from streamer.decoding.streaming_decoder import DecoderOptions, StreamingDecoder
 from streamer.decoding.words import RecognizedWord
 from streamer.models.moonshine.encoder import Audio
@@ -31,13 +32,21 @@ class Stream:
         hot_words: Sequence[str] = (),
         fusion: PreferringFusion | None = None,
         listener: SessionListener | None = None,
+        speech_probabilities: Probabilities | None = None,
     ) -> None:
         self.models = models
         self.options = options or DecoderOptions()
         self.fusion = fusion
         expected = HotWords(hot_words, models.tokenizer)
         self.segment = StreamingDecoder(
-            models, self.options, START, expected, fusion, listener=listener, read=self._read
+            models,
+            self.options,
+            START,
+            expected,
+            fusion,
+            listener=listener,
+            read=self._read,
+            speech_probabilities=speech_probabilities,
         )
         self._samples = np.zeros(0, np.float32)
         self.committed: list[RecognizedWord] = []

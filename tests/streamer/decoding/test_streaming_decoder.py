@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -21,6 +23,11 @@ from tests.speech_fakes import (
 )
 from tests.speech_models import Clip, offline
 from tests.streamer.decoding.segments import HOP, START, Stream, tones
+
+FRAME_LENGTH = 512
+"""Of the speech detector, in samples."""
+DOUBTS = {word: {99: 10.0} for word in range(10, 80)}
+"""A decoder that is never sure: something else is as likely as each word."""
 
 
 def test_the_whole_text_comes_out_and_wild_guesses_do_not() -> None:
@@ -74,6 +81,53 @@ def test_sound_without_words_is_cut_once_it_is_longer_than_words_stay_open() -> 
             break
     else:
         pytest.fail("the window was never cut")
+    assert stream.segment.finish() == ()
+
+
+def maybe_speech_until(sample: int) -> Callable[[int, int], list[float]]:
+    """Frames of what may be speech, but for sure is none before that sample of the segment."""
+    return lambda start, end: [
+        0.9 if at < START + sample else 1.0
+        for at in range(start // FRAME_LENGTH * FRAME_LENGTH, end, FRAME_LENGTH)
+    ]
+
+
+@pytest.mark.parametrize("fusion", [None, PreferringFusion("none")])
+def test_words_without_speech_are_neither_committed_nor_shown(
+    fusion: PreferringFusion | None,
+) -> None:
+    doubtful = tone_models(ToneDecoder(rivals=DOUBTS))
+    stream = Stream(doubtful, fusion=fusion, speech_probabilities=maybe_speech_until(10**9))
+    samples = tones(list(range(10, 80)))
+    for _ in stream.hops(samples):
+        assert stream.segment.tentative == ()
+    stream.decode_end(samples, START + len(samples))
+    assert stream.segment.finish() == ()
+    assert stream.committed == []
+    between_decisions = 750 * 16 + HOP
+    assert stream.longest_window <= 13_000 * 16 + between_decisions
+
+
+def test_words_are_held_until_there_is_evidence_of_speech() -> None:
+    doubtful = tone_models(ToneDecoder(rivals=DOUBTS))
+    said = list(range(10, 30))
+    sure_from = 2 * 16_000
+    stream = Stream(doubtful, speech_probabilities=maybe_speech_until(sure_from))
+    for end in stream.hops(tones(said)):
+        if end < START + sure_from:
+            assert stream.segment.tentative == ()
+    stream.decode_end(tones(said), START + len(tones(said)))
+    stream.take(stream.segment.finish())
+    assert [word.text for word in stream.committed] == text(said).split()
+
+
+def test_sound_behind_words_that_turn_out_to_be_none_is_forgotten() -> None:
+    """A word in a cough, then silence that passes for speech."""
+    doubtful = tone_models(ToneDecoder(rivals=DOUBTS))
+    stream = Stream(doubtful, speech_probabilities=maybe_speech_until(10**9))
+    for end in stream.hops(tones([10], rest=8)):
+        if end > START + 4 * 16_000:
+            assert stream.segment.window_start > START
     assert stream.segment.finish() == ()
 
 

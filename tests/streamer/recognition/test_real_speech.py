@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from streamer.audio.arrays import Floats
 from streamer.decoding.speech import SpeechModels
+from streamer.decoding.speech_evidence import EvidenceOptions
+from streamer.decoding.streaming_decoder import DecoderOptions
 from streamer.models.emotion.classifier import EmotionClassifier
 from streamer.recognition.recognizer import RecognizerOptions
 from streamer.transcript.events import (
@@ -51,6 +53,56 @@ def hum(seconds: int) -> Floats:
     return (0.2 * np.sin(2 * np.pi * 50 * at) + 0.05 * np.sin(2 * np.pi * 150 * at)).astype(
         np.float32
     )
+
+
+def laughter(seed: int, seconds: int = 10) -> Floats:
+    """Bursts of a high voice without words."""
+    random = np.random.default_rng(seed)
+    pitch_hz = 350
+    at = np.arange(1_920) / SECOND
+    out = np.zeros(seconds * SECOND)
+    start_s = 0.3
+    while start_s < seconds - 2:
+        for syllable in range(random.integers(4, 7)):
+            bend = (1 - 0.05 * syllable) * (1 + 0.15 * random.standard_normal())
+            phase = 2 * np.pi * np.cumsum(pitch_hz * bend * (1 - 2.5 * at)) / SECOND
+            burst = np.zeros(len(at))
+            for harmonic in range(1, 25):
+                resonances = ((700, 120), (1_200, 150), (2_600, 200))
+                weights = [1 / (1 + ((harmonic * pitch_hz - f) / w) ** 2) for f, w in resonances]
+                burst += np.sin(harmonic * phase) / harmonic * sum(weights)
+            begin = round((start_s + syllable / 4.5) * SECOND)
+            out[begin : begin + len(at)] += burst * np.sin(np.pi * at / at[-1]) ** 0.7
+        start_s += 1.5 + random.uniform(1, 2)
+    return (0.2 * out / np.abs(out).max()).astype(np.float32)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1])
+def test_bursts_of_a_voice_give_no_words_though_the_decoder_finds_some(
+    seed: int, speech_models: SpeechModels
+) -> None:
+    sound = laughter(seed)
+    believing = DecoderOptions(evidence=EvidenceOptions(surely_ms=0, speech_threshold=0))
+    assert caption(make(speech_models, RecognizerOptions(decoder=believing)), sound)
+    recognizer = make(speech_models)
+    updates = of(WordsUpdate, feed(recognizer, sound))
+    updates += of(WordsUpdate, list(recognizer.finalize()))
+    assert not any(update.committed or update.tentative for update in updates)
+    assert list(recognizer.ledger.words) == []
+
+
+@pytest.mark.slow
+def test_no_word_of_very_quiet_speech_is_lost(
+    speech_models: SpeechModels, clips: list[Clip]
+) -> None:
+    for clip in clips[:3]:
+        sound = np.append(silence(SECOND), clip.samples)
+        loudness = np.sqrt(np.mean(np.square(clip.samples)))
+        quiet = np.rint(sound * (10 ** (-60 / 20) / loudness) * 32_768) / 32_768
+        errors = word_errors(clip.text, caption(make(speech_models), quiet.astype(np.float32)))
+        assert errors.deletions == 0
+        assert errors.rate <= 0.2
 
 
 @pytest.mark.slow
