@@ -75,20 +75,15 @@ SILERO: Final = ModelEntry(
     name="silero-vad",
     kind="voice activity",
     licence="MIT",
-    source="Silero Team, from the package silero-vad 6.2.3",
-    install="pip install silero-vad==6.2.3",
+    # Its package wants PyTorch, which this file does not.
+    source="Silero Team, silero-vad 6.2.3, see models/weights",
+    install="restore models/weights/silero_vad_16k_sequence.onnx from the repository",
     files=(
-        _single(
-            "silero_vad_16k_op15.onnx",
-            "7ed98ddbad84ccac4cd0aeb3099049280713df825c610a8ed34543318f1b2c49",
-            "silero_vad",
-            "data",
-        ),
         _single(
             "silero_vad_16k_sequence.onnx",
             "9ccdacc4719d8aa7e45a77536bfabec45a03ba1f2fad5e241ab4060b24238a85",
-            "silero_vad",
-            "data",
+            "streamer.models",
+            "weights",
         ),
     ),
 )

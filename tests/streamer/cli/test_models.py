@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from streamer.models.store import zoo
-from streamer.models.store.catalog import CATALOG, SILERO, WHISPER_TINY_EN
+from streamer.models.store.catalog import CATALOG, MOONSHINE, WHISPER_TINY_EN
 from tests.streamer.cli.conftest import Run
 
 
@@ -19,10 +19,10 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def damaged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """One file of Silero's is damaged, the other is gone."""
-    bad = tmp_path / "bad.onnx"
+    """One file of Moonshine's is damaged, the others are gone."""
+    bad = tmp_path / "bad.ort"
     bad.write_bytes(b"damaged")
-    names = [file.name for file in SILERO.files]
+    names = [file.name for file in MOONSHINE.files]
     monkeypatch.setattr(
         "streamer.models.store.zoo._packaged",
         lambda part: bad if part.path.endswith(names[0]) else None,
@@ -43,9 +43,9 @@ def test_list_as_json(run: Run) -> None:
 
 
 def test_verify_one(run: Run) -> None:
-    result = run("models", "verify", "silero-vad")
+    result = run("models", "verify", MOONSHINE.name)
     assert result.exit_code == 0
-    assert [line.split()[0] for line in result.stdout.splitlines()] == ["ok", "ok"]
+    assert [line.split()[0] for line in result.stdout.splitlines()] == ["ok"] * 3
 
 
 def test_verify_all(run: Run) -> None:
@@ -74,16 +74,20 @@ def test_an_installation_is_whole_without_what_is_optional(
 
 
 def test_verify_tells_what_to_do(run: Run, damaged: Path) -> None:
-    result = run("models", "verify", "silero-vad")
+    result = run("models", "verify", MOONSHINE.name)
     assert result.exit_code == 1
-    assert [line.split()[0] for line in result.stdout.splitlines()] == ["corrupt", "missing"]
-    first, second = result.stderr.splitlines()
-    assert "silero_vad_16k_op15.onnx is corrupt; pip install silero-vad" in first
+    assert [line.split()[0] for line in result.stdout.splitlines()] == [
+        "corrupt",
+        "missing",
+        "missing",
+    ]
+    first, second, _ = result.stderr.splitlines()
+    assert f"{MOONSHINE.files[0].name} is corrupt; {MOONSHINE.install}" in first
     assert "is missing" in second
 
 
 def test_path_prints_files(run: Run) -> None:
-    result = run("models", "path", "moonshine-tiny-en")
+    result = run("models", "path", MOONSHINE.name)
     assert result.exit_code == 0
     paths = [Path(line) for line in result.stdout.splitlines()]
     assert len(paths) == 3
@@ -91,9 +95,9 @@ def test_path_prints_files(run: Run) -> None:
 
 
 def test_path_of_a_damaged_model_fails_in_one_line(run: Run, damaged: Path) -> None:
-    result = run("models", "path", "silero-vad")
+    result = run("models", "path", MOONSHINE.name)
     assert result.exit_code == 1
-    assert result.stderr.startswith(f"error: {damaged} of the model silero-vad is damaged")
+    assert result.stderr.startswith(f"error: {damaged} of the model {MOONSHINE.name} is damaged")
     assert result.stderr.count("\n") == 1
 
 
