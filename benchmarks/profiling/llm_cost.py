@@ -41,9 +41,9 @@ from benchmarks.common import (
 from streamer.decoding.speech import SpeechModels
 from streamer.models.fusion.score import Candidate, FusionWeights, LlmFusion, Terms
 from streamer.models.llm.contract import LlmRequest
-from streamer.models.llm.gemma_gguf import CONVERSION_VERSION, convert
 from streamer.models.llm.loading import open_llm
 from streamer.models.llm.scorer import LlmScorer
+from streamer.models.llm.transformers_folder import CONVERSION_VERSION, convert
 from streamer.models.store.zoo import Zoo
 from streamer.recognition.engine import LLM_FILE, LLM_MODEL, Engine, EngineOptions
 from streamer.recognition.recognizer import Recognizer

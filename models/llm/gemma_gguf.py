@@ -1,21 +1,27 @@
-"""Convert the packaged Gemma 3 GGUF into what transformers loads fast: safetensors + tokenizer.
+"""Reads Gemma 3 from a GGUF file.
 
-The GGUF is dequantized once into bfloat16 (the transformers loader keeps the weights packed,
-which is slower on CPU and cannot be saved). Names map as in llama.cpp's `gemma3` architecture;
-its norm weights are stored with 1 added.
+The weights are dequantized and rounded to what bfloat16 can tell, in which Gemma was published.
+Names map as in llama.cpp's `gemma3` architecture; its norm weights are stored with 1 added.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import gguf
-import torch
-from safetensors.torch import save_file
-from transformers import AutoTokenizer, Gemma3TextConfig
+import numpy as np
+from tokenizers import AddedToken, Tokenizer, decoders, normalizers, pre_tokenizers, processors
+from tokenizers.models import BPE
 
-CONVERSION_VERSION: Final = "1"
+from streamer.audio.arrays import Floats
+from streamer.models.llm.gemma_source import (
+    MAX_POSITIONS,
+    GemmaShape,
+    GemmaSource,
+    UnsupportedGemmaError,
+)
+from streamer.models.llm.gguf_file import GgufFile, GgufFormatError, read_gguf
 
 _TOP: Final = {
     "token_embd.weight": "model.embed_tokens.weight",
@@ -36,10 +42,121 @@ _BLOCK: Final = {
     "ffn_down": "mlp.down_proj",
     "post_ffw_norm": "post_feedforward_layernorm",
 }
+_GLOBAL_EVERY: Final = 6
+"""Each sixth layer sees all; the others have a window, and this rotary base:"""
+_LOCAL_ROTARY_BASE: Final = 10_000.0
+_CONTROL, _USER_DEFINED = 3, 4
+"""Types of tokens that no text is cut into."""
+_SPACE: Final = "\u2581"
+_ROUNDED_AT_ONCE: Final = 1 << 20
 
 
-class GgufFormatError(ValueError):
-    """The file is not the GGUF of a Gemma 3 text model."""
+def read_gemma(path: Path) -> GemmaSource:
+    """Some seconds, and the memory of all weights in 32 bits.
+
+    Raises:
+        GgufFormatError: not the GGUF of a Gemma 3 text model.
+        UnsupportedGemmaError: one that the graphs cannot express.
+    """
+    file = read_gguf(path)
+    bos = int(gemma_field(file, "tokenizer.ggml.bos_token_id"))
+    return GemmaSource(gemma_shape(file), bos, gemma_weights(file), gemma_tokenizer(file))
+
+
+def gemma_weights(file: GgufFile) -> dict[str, Floats]:
+    """
+    Raises:
+        GgufFormatError: a tensor is of another model.
+    """
+    weights = {}
+    for tensor in file.tensors:
+        name = _target_name(tensor.name)
+        values = tensor.dequantized()
+        if name.endswith("norm.weight"):
+            values -= 1.0
+        weights[name] = _as_bfloat16(values)
+    return weights
+
+
+def gemma_field(file: GgufFile, key: str) -> Any:
+    """
+    Raises:
+        GgufFormatError: the file does not have it.
+    """
+    try:
+        return file.fields[key]
+    except KeyError:
+        raise GgufFormatError(f"the GGUF file lacks {key}") from None
+
+
+def gemma_shape(file: GgufFile) -> GemmaShape:
+    """
+    Raises:
+        GgufFormatError: a setting is missing.
+        UnsupportedGemmaError: the graphs cannot express it.
+    """
+
+    def value(key: str) -> Any:
+        return gemma_field(file, f"gemma3.{key}")
+
+    if value("attention.head_count_kv") != 1:
+        raise UnsupportedGemmaError("only models with a single key-value head are supported")
+    if value("attention.sliding_window") < MAX_POSITIONS:
+        raise UnsupportedGemmaError(f"the sliding window must hold {MAX_POSITIONS} tokens")
+    if any(key.endswith("softcapping") for key in file.fields):
+        raise UnsupportedGemmaError("soft-capped logits are not supported")
+    base, n_layers = value("rope.freq_base"), value("block_count")
+    return GemmaShape(
+        value("attention.head_count"),
+        value("attention.key_length"),
+        value("attention.layer_norm_rms_epsilon"),
+        value("attention.key_length") ** -0.5,
+        tuple(
+            _LOCAL_ROTARY_BASE if layer % _GLOBAL_EVERY else base
+            for layer in range(1, n_layers + 1)
+        ),
+    )
+
+
+def gemma_tokenizer(file: GgufFile) -> Tokenizer:
+    """Byte pairs. The file lists no merges: any two pieces that make a piece are one, and the
+    piece that stands earlier is made first.
+
+    Raises:
+        GgufFormatError: the file carries no tokenizer.
+    """
+    spelled: Sequence[str] = gemma_field(file, "tokenizer.ggml.tokens")
+    kinds = gemma_field(file, "tokenizer.ggml.token_type").tolist()
+    # Runs of spaces are spelled as spaces, although texts have others by then.
+    pieces = [_SPACE * len(piece) if not piece.strip(" ") else piece for piece in spelled]
+    vocabulary = {piece: token for token, piece in enumerate(pieces)}
+    merges = [
+        (piece[:cut], piece[cut:])
+        for piece in pieces
+        for cut in range(len(piece) - 1, 0, -1)
+        if piece[:cut] in vocabulary and piece[cut:] in vocabulary
+    ]
+    unknown = pieces[gemma_field(file, "tokenizer.ggml.unknown_token_id")]
+    tokenizer = Tokenizer(
+        BPE(vocabulary, merges, unk_token=unknown, fuse_unk=True, byte_fallback=True)
+    )
+    tokenizer.normalizer = normalizers.Replace(" ", _SPACE)
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(" ", "merged_with_previous")
+    tokenizer.decoder = decoders.Sequence(
+        [decoders.Replace(_SPACE, " "), decoders.ByteFallback(), decoders.Fuse()]
+    )
+    bos = gemma_field(file, "tokenizer.ggml.bos_token_id")
+    tokenizer.post_processor = processors.TemplateProcessing(
+        f"{pieces[bos]} $A", f"{pieces[bos]} $A {pieces[bos]}:1 $B:1", [(pieces[bos], bos)]
+    )
+    tokenizer.add_tokens(
+        [
+            AddedToken(piece, normalized=False, special=kind == _CONTROL)
+            for piece, kind in zip(spelled, kinds, strict=True)
+            if kind in (_CONTROL, _USER_DEFINED) and piece in vocabulary
+        ]
+    )
+    return tokenizer
 
 
 def _target_name(name: str) -> str:
@@ -52,53 +169,11 @@ def _target_name(name: str) -> str:
         raise GgufFormatError(f"unexpected tensor {name!r} in the GGUF file") from None
 
 
-def _config(reader: gguf.GGUFReader) -> Gemma3TextConfig:
-    def value(key: str) -> Any:
-        field = reader.get_field(f"gemma3.{key}")
-        if field is None:
-            raise GgufFormatError(f"the GGUF file lacks gemma3.{key}")
-        return field.contents()
-
-    tokens = reader.get_field("tokenizer.ggml.tokens")
-    if tokens is None:
-        raise GgufFormatError("the GGUF file carries no tokenizer")
-    return Gemma3TextConfig(
-        vocab_size=len(tokens.data),
-        hidden_size=value("embedding_length"),
-        intermediate_size=value("feed_forward_length"),
-        num_hidden_layers=value("block_count"),
-        num_attention_heads=value("attention.head_count"),
-        num_key_value_heads=value("attention.head_count_kv"),
-        head_dim=value("attention.key_length"),
-        query_pre_attn_scalar=value("attention.key_length"),
-        max_position_embeddings=value("context_length"),
-        rms_norm_eps=value("attention.layer_norm_rms_epsilon"),
-        sliding_window=value("attention.sliding_window"),
-        tie_word_embeddings=True,
-        architectures=["Gemma3ForCausalLM"],
-        dtype="bfloat16",
-    )
-
-
-def convert(gguf_path: Path, folder: Path) -> None:
-    """Write config, weights (bfloat16) and tokenizer of `gguf_path` into `folder`.
-
-    Raises:
-        GgufFormatError: not a Gemma 3 text model.
-    """
-    try:
-        reader = gguf.GGUFReader(gguf_path)
-    except ValueError as error:
-        raise GgufFormatError(f"{gguf_path.name} is not a GGUF file: {error}") from error
-    _config(reader).save_pretrained(folder)
-    weights = {}
-    for tensor in reader.tensors:
-        values = torch.from_numpy(gguf.quants.dequantize(tensor.data, tensor.tensor_type).copy())
-        if tensor.name.endswith("norm.weight"):
-            values -= 1.0
-        weights[_target_name(tensor.name)] = values.to(torch.bfloat16)
-    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    tokenizer = AutoTokenizer.from_pretrained(
-        gguf_path.parent, gguf_file=gguf_path.name, trust_remote_code=False
-    )
-    tokenizer.save_pretrained(folder)
+def _as_bfloat16(values: Floats) -> Floats:
+    """Rounds in place to the nearest, of two to the even one, as processors do."""
+    bits = values.reshape(-1).view(np.uint32)
+    for at in range(0, len(bits), _ROUNDED_AT_ONCE):
+        some = bits[at : at + _ROUNDED_AT_ONCE]
+        some += 0x7FFF + ((some >> 16) & 1)
+        some &= 0xFFFF0000
+    return values

@@ -18,16 +18,15 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from onnx import TensorProto, helper
 
 from streamer.audio.arrays import Floats
-from streamer.models.llm.contract import MAX_CONTEXT_TOKENS, MAX_CONTINUATION_TOKENS
 from streamer.models.llm.gemma import (
     BODY_FILE,
     EMBEDDING_FILE,
@@ -37,50 +36,10 @@ from streamer.models.llm.gemma import (
     GemmaSettings,
     cache_names,
 )
+from streamer.models.llm.gemma_source import MAX_POSITIONS, GemmaShape, GemmaSource
 from streamer.models.onnx.graph_builder import BLOCK, MICROSOFT, GraphBuilder, tensor
 
-MAX_POSITIONS: Final = MAX_CONTEXT_TOKENS + MAX_CONTINUATION_TOKENS
 _TRANSCRIPT_PIECE: Final = re.compile("[\u2581A-Za-z0-9'\u2019.,?!:;\"()$%&-]+")
-
-
-class UnsupportedGemmaError(ValueError):
-    """The model is not a Gemma 3 text model that the graphs can express."""
-
-
-@dataclass(frozen=True)
-class GemmaShape:
-    """What the graphs need to know of the model."""
-
-    n_heads: int
-    head_dim: int
-    epsilon: float
-    attention_scale: float
-    rotary_bases: tuple[float, ...]
-    """One a layer."""
-
-
-def shape_of(config: Mapping[str, Any]) -> GemmaShape:
-    """Read a transformers configuration.
-
-    Raises:
-        UnsupportedGemmaError: not a Gemma 3 text model, or one with several key heads or a
-            sliding window that a pass would not fit into.
-    """
-    if config.get("model_type") != "gemma3_text":
-        raise UnsupportedGemmaError(f"{config.get('model_type')!r} is not a Gemma 3 text model")
-    if config["num_key_value_heads"] != 1:
-        raise UnsupportedGemmaError("only models with a single key-value head are supported")
-    if config["sliding_window"] < MAX_POSITIONS:
-        raise UnsupportedGemmaError(f"the sliding window must hold {MAX_POSITIONS} tokens")
-    if config.get("attn_logit_softcapping") or config.get("final_logit_softcapping"):
-        raise UnsupportedGemmaError("soft-capped logits are not supported")
-    return GemmaShape(
-        config["num_attention_heads"],
-        config["head_dim"],
-        config["rms_norm_eps"],
-        config["query_pre_attn_scalar"] ** -0.5,
-        tuple(config["rope_parameters"][kind]["rope_theta"] for kind in config["layer_types"]),
-    )
 
 
 class _GemmaBuilder(GraphBuilder):
@@ -316,30 +275,16 @@ def shortlist(vocabulary: Mapping[str, int], size: int) -> npt.NDArray[np.bool_]
     return chosen
 
 
-def build_graphs(model: Path, folder: Path) -> None:
-    """Write graphs, embedding and tokenizer into `folder` from a Gemma 3 in transformers' format
-    (`config.json`, `model.safetensors`, `tokenizer.json`), half a minute.
-
-    Raises:
-        UnsupportedGemmaError: it is another model.
-    """
-    # torch reads bfloat16, which numpy does not know.
-    from safetensors.torch import load_file
-
-    config = json.loads((model / "config.json").read_text())
-    shape = shape_of(config)
-    weights = {
-        name: tensor.float().numpy()
-        for name, tensor in load_file(model / "model.safetensors").items()
-    }
+def build_graphs(source: GemmaSource, folder: Path) -> None:
+    """Write graphs, embedding and tokenizer into `folder`, some seconds."""
+    shape, weights = source.shape, source.weights
     build_body(weights, shape, folder / BODY_FILE)
     embedding = weights["model.embed_tokens.weight"]
-    tokenizer = (model / "tokenizer.json").read_text()
-    chosen = shortlist(json.loads(tokenizer)["model"]["vocab"], len(embedding))
+    chosen = shortlist(source.tokenizer.get_vocab(with_added_tokens=False), len(embedding))
     build_head(embedding[chosen], folder / HEAD_FILE)
     np.save(folder / SHORTLIST_FILE, chosen)
     scale = math.sqrt(embedding.shape[1])
     np.save(folder / EMBEDDING_FILE, (embedding * scale).astype(np.float16))
-    settings = GemmaSettings(config["bos_token_id"], len(shape.rotary_bases), shape.head_dim, scale)
+    settings = GemmaSettings(source.bos, len(shape.rotary_bases), shape.head_dim, scale)
     (folder / SETTINGS_FILE).write_text(json.dumps(asdict(settings)))
-    (folder / "tokenizer.json").write_text(tokenizer)
+    source.tokenizer.save(str(folder / "tokenizer.json"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -35,7 +36,7 @@ def load_llm(
 
     Args:
         name: `gemma-3-270m` for the project's own, which is converted into the cache the first
-            time (a minute); a folder, with its graphs or any causal language model of the
+            time (some seconds); a folder, with its graphs or any causal language model of the
             transformers library; or `hub:owner/repository@commit` for the latter.
         zoo: where the project's own is found.
         threads: CPU threads that one pass may use.
@@ -86,15 +87,15 @@ def open_llm(folder: Path, *, threads: int, device: str = "cpu") -> LlmScorer:
 
 
 def _build_gemma(zoo: Zoo, folder: Path, lora: Path | None, say: Callable[[str], None]) -> None:
-    say("converting the LLM into the cache (once, about a minute)")
-    # Its imports drag torch and transformers in: only when the graphs are not there yet.
-    from streamer.models.llm.gemma_gguf import convert
+    say("converting the LLM into the cache (once, some seconds)")
+    # What reads GGUF and writes graphs is not needed once they are there.
+    from streamer.models.llm.gemma_gguf import read_gemma
     from streamer.models.llm.gemma_graph import build_graphs
 
     with TemporaryDirectory(dir=zoo.cache_dir) as scratch:
-        source = Path(scratch) / GEMMA_FILE
-        zoo.join(GEMMA.name, GEMMA_FILE, source)
-        convert(source, Path(scratch))
-        if lora is not None:
-            merge_lora(Path(scratch), lora)
-        build_graphs(Path(scratch), folder)
+        packed = Path(scratch) / GEMMA_FILE
+        zoo.join(GEMMA.name, GEMMA_FILE, packed)
+        source = read_gemma(packed)
+    if lora is not None:
+        source = replace(source, weights=merge_lora(source.weights, lora))
+    build_graphs(source, folder)

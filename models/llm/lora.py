@@ -8,13 +8,14 @@ in B.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+import numpy as np
+
+from streamer.audio.arrays import Floats
 from streamer.models.errors import ModelError
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 LORA_FILE: Final = "lora.safetensors"
 DOWN: Final = ".lora_a"
@@ -25,32 +26,27 @@ class LoraMismatchError(ModelError):
     """The updates were trained for another model."""
 
 
-def merge_lora(model: Path, lora: Path) -> None:
-    """Add the updates in the file `lora` to `model.safetensors` in the folder `model`.
-
-    Changed weights become float32: bfloat16 would round much of the update away.
+def merge_lora(weights: Mapping[str, Floats], lora: Path) -> dict[str, Floats]:
+    """The weights with the updates in the file `lora` added.
 
     Raises:
         LoraMismatchError: a weight that the model does not have, or of another shape.
     """
-    # torch takes seconds to import: only for those who build graphs.
-    from safetensors.torch import load_file, save_file
+    # Only for those who have such updates.
+    from safetensors.numpy import load_file
 
-    path = model / "model.safetensors"
-    weights = load_file(path)
-    weights.update(updated(weights, load_file(lora)))
-    save_file(weights, path, metadata={"format": "pt"})
+    return {**weights, **updated(weights, load_file(lora))}
 
 
-def updated(weights: dict[str, Tensor], updates: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The weights that the updates change, in float32."""
+def updated(weights: Mapping[str, Floats], updates: Mapping[str, Floats]) -> dict[str, Floats]:
+    """The weights that the updates change."""
     found = {}
     for name in sorted({key.removesuffix(DOWN).removesuffix(UP) for key in updates}):
         down, up = updates.get(name + DOWN), updates.get(name + UP)
         weight = weights.get(name)
         if weight is None or down is None or up is None:
             raise LoraMismatchError(f"the update of {name!r} does not fit the model")
-        if (up.shape[0], down.shape[1]) != tuple(weight.shape) or up.shape[1] != down.shape[0]:
+        if (up.shape[0], down.shape[1]) != weight.shape or up.shape[1] != down.shape[0]:
             raise LoraMismatchError(f"the update of {name!r} has another shape than the weight")
-        found[name] = weight.float() + up.float() @ down.float()
+        found[name] = weight + up.astype(np.float32) @ down.astype(np.float32)
     return found

@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import Gemma3ForCausalLM, Gemma3TextConfig
+
+from streamer.models.llm.gemma_source import GemmaShape, GemmaSource
 
 WORDS = [f"w{i}" for i in range(60)]
 CONTROL = ["<pad>", "<eos>", "<bos>", "<unk>"]
@@ -45,3 +48,23 @@ def write_tiny_gemma(
         "initializer_range": 0.5,
     }
     Gemma3ForCausalLM(Gemma3TextConfig(**shape | settings)).save_pretrained(folder)
+
+
+def tiny_source(folder: Path) -> GemmaSource:
+    """What `write_tiny_gemma` wrote, as the graphs are built from."""
+    config = Gemma3TextConfig.from_pretrained(folder)
+    rotary = config.rope_parameters
+    shape = GemmaShape(
+        config.num_attention_heads,
+        config.head_dim,
+        config.rms_norm_eps,
+        config.query_pre_attn_scalar**-0.5,
+        tuple(rotary[kind]["rope_theta"] for kind in config.layer_types),
+    )
+    weights = load_file(folder / "model.safetensors")
+    return GemmaSource(
+        shape,
+        BOS,
+        {name: values.float().numpy() for name, values in weights.items()},
+        Tokenizer.from_file(str(folder / "tokenizer.json")),
+    )

@@ -23,9 +23,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import AutoModelForCausalLM
 
-from streamer.models.llm.gemma_gguf import convert
 from streamer.models.llm.gemma_graph import shortlist
 from streamer.models.llm.lora import DOWN, UP
+from streamer.models.llm.transformers_folder import convert
 from streamer.models.store.catalog import GEMMA
 from streamer.models.store.zoo import Zoo
 from streamer.models.train.fusion.modalities import SoftTokens

@@ -22,7 +22,7 @@ from benchmarks.profiling.llm_cost import (
 )
 from streamer.models.llm.gemma_graph import build_graphs
 from streamer.models.llm.loading import open_llm
-from tests.models.tiny_gemma import BOS, write_tiny_gemma
+from tests.models.tiny_gemma import BOS, tiny_source, write_tiny_gemma
 
 if TYPE_CHECKING:
     from streamer.recognition.engine import Engine
@@ -36,7 +36,7 @@ def test_sessions_together_get_what_each_gets_alone(tmp_path: Path) -> None:
     graphs = tmp_path / "graphs"
     graphs.mkdir()
     write_tiny_gemma(tmp_path)
-    build_graphs(tmp_path, graphs)
+    build_graphs(tiny_source(tmp_path), graphs)
     scorer = open_llm(graphs, threads=1)
     clips = [[asked(), asked(10, 11)], [asked(12)], [asked(13), asked(13, 14), asked(13, 14, 15)]]
     costs, shared = Costs(), Costs()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from streamer.models.llm.lora import merge_lora
 from streamer.models.store.catalog import MOONSHINE
 from streamer.models.train.fusion.ablation import load_trained
 from streamer.models.train.fusion.export import export_fusion
+from tests.models.tiny_gemma import tiny_source
 from tests.models.train.fusion.test_train import heard, question, work
 
 __all__ = ["work"]
@@ -40,13 +42,12 @@ def served(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AudioAwareFusion:
     """The trained fusion as a session has it: eight-bit graphs, no torch."""
-    merged, graphs = (tmp_path_factory.mktemp(name) for name in ("merged", "graphs"))
-    shutil.copytree(work / "llm", merged, dirs_exist_ok=True)
+    graphs = tmp_path_factory.mktemp("graphs")
     trained = read_fusion(exported, speech_model=MOONSHINE.name)
     assert trained.lora is not None
     assert trained.inputs is not None
-    merge_lora(merged, trained.lora)
-    build_graphs(merged, graphs)
+    source = tiny_source(work / "llm")
+    build_graphs(replace(source, weights=merge_lora(source.weights, trained.lora)), graphs)
     weights = trained.weights(FusionWeights())
     return AudioAwareFusion(open_llm(graphs, threads=1), weights, "w5", trained.inputs)
 

@@ -1,107 +1,48 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import gguf
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM
 
-from streamer.models.llm.gemma_gguf import GgufFormatError, convert
+from streamer.models.llm.gemma_gguf import _as_bfloat16, read_gemma
+from streamer.models.llm.gemma_graph import build_graphs
+from streamer.models.llm.gemma_source import UnsupportedGemmaError
+from streamer.models.llm.gguf_file import GgufFormatError
+from streamer.models.store.catalog import GEMMA
+from streamer.models.store.checksum import sha256_of
+from streamer.models.store.zoo import Zoo
+from tests.models.llm.tiny_gguf import HEAD_DIM, HEADS, LAYERS, random_tensors, write_gguf
 
-HIDDEN, WIDE, HEADS, HEAD_DIM, LAYERS = 32, 64, 2, 16, 2
-PIECES = ["<pad>", "<eos>", "<bos>", "<unk>", "\u2581", "a", "b", "\u2581a", "ab", "\u2581ab"]
-
-
-def shapes() -> dict[str, tuple[int, ...]]:
-    made: dict[str, tuple[int, ...]] = {
-        "token_embd.weight": (len(PIECES), HIDDEN),
-        "output_norm.weight": (HIDDEN,),
-    }
-    for layer in range(LAYERS):
-        block = {
-            "attn_norm": (HIDDEN,),
-            "attn_q": (HEADS * HEAD_DIM, HIDDEN),
-            "attn_k": (HEAD_DIM, HIDDEN),
-            "attn_v": (HEAD_DIM, HIDDEN),
-            "attn_q_norm": (HEAD_DIM,),
-            "attn_k_norm": (HEAD_DIM,),
-            "attn_output": (HIDDEN, HEADS * HEAD_DIM),
-            "post_attention_norm": (HIDDEN,),
-            "ffn_norm": (HIDDEN,),
-            "ffn_gate": (WIDE, HIDDEN),
-            "ffn_up": (WIDE, HIDDEN),
-            "ffn_down": (HIDDEN, WIDE),
-            "post_ffw_norm": (HIDDEN,),
-        }
-        made |= {f"blk.{layer}.{part}.weight": shape for part, shape in block.items()}
-    return made
-
-
-def write_gguf(
-    path: Path,
-    tensors: dict[str, np.ndarray],
-    *,
-    arch: str = "gemma3",
-    tokenizer: bool = True,
-    without: Callable[[gguf.GGUFWriter], None] | None = None,
-) -> None:
-    writer = gguf.GGUFWriter(path, arch)
-    writer.add_context_length(128)
-    writer.add_embedding_length(HIDDEN)
-    writer.add_block_count(LAYERS)
-    writer.add_feed_forward_length(WIDE)
-    writer.add_head_count(HEADS)
-    writer.add_head_count_kv(1)
-    writer.add_key_length(HEAD_DIM)
-    writer.add_value_length(HEAD_DIM)
-    writer.add_layer_norm_rms_eps(1e-6)
-    if without is None:
-        writer.add_sliding_window(16)
-    if tokenizer:
-        writer.add_tokenizer_model("llama")
-        writer.add_token_list(PIECES)
-        writer.add_token_scores([float(-i) for i in range(len(PIECES))])
-        writer.add_token_types([3, 3, 3, 2, 1, 1, 1, 1, 1, 1])
-        writer.add_bos_token_id(2)
-        writer.add_eos_token_id(1)
-        writer.add_pad_token_id(0)
-        writer.add_unk_token_id(3)
-    for name, values in tensors.items():
-        if values.ndim == 2 and values.shape[1] % 32 == 0:
-            quantized = gguf.quants.quantize(values, gguf.GGMLQuantizationType.Q8_0)
-            writer.add_tensor(name, quantized, raw_dtype=gguf.GGMLQuantizationType.Q8_0)
-        else:
-            writer.add_tensor(name, values)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
+GRAPHS = {
+    "body.onnx": "d763f0f221ab77646da5896ebfaf27c2fbd64b23d52f358ca8ede6859900a900",
+    "embedding.npy": "b1e86a792659a12410d71fa6a9e2bd41f20c80946c9ba1aa9642f1b5cc38aab7",
+    "gemma.json": "dd0b28f67535dfdb7c25691789db764a85b69aa5bd457e75d8bfed7f7335614d",
+    "head.onnx": "a087628686fdf2e311fe80b8d8e36ab4802cdd3e29993f1a6746408c2a6a9c44",
+    "shortlist.npy": "35132184d68f8a2712c3d48b520e193d85841595cbe1825bbf444c70b04db80b",
+    "tokenizer.json": "3c01ed742c180439796d05b781d1cc02ce30801903444b53a73c57fe9d798a84",
+}
+"""What all figures of the benchmarks were measured with: the first that were built went through
+transformers and torch."""
 
 
 @pytest.fixture
 def tensors() -> dict[str, np.ndarray]:
-    rng = np.random.default_rng(0)
-    return {name: rng.standard_normal(shape).astype(np.float32) for name, shape in shapes().items()}
+    return random_tensors()
 
 
 def test_weights_arrive_under_their_names_and_norms_lose_the_one_added(
     tensors: dict[str, np.ndarray], tmp_path: Path
 ) -> None:
     write_gguf(tmp_path / "tiny.gguf", tensors)
-    target = tmp_path / "out"
-    target.mkdir()
-    convert(tmp_path / "tiny.gguf", target)
-    weights = load_file(target / "model.safetensors")
+    weights = read_gemma(tmp_path / "tiny.gguf").weights
     assert len(weights) == len(tensors)
-    assert all(value.dtype == torch.bfloat16 for value in weights.values())
 
     def same(name: str, expected: np.ndarray) -> None:
         # 8 bits in the file, then bfloat16.
-        np.testing.assert_allclose(weights[name].float().numpy(), expected, atol=0.04)
+        np.testing.assert_allclose(weights[name], expected, atol=0.04)
 
     same("model.embed_tokens.weight", tensors["token_embd.weight"])
     same("model.norm.weight", tensors["output_norm.weight"] - 1)
@@ -115,19 +56,35 @@ def test_weights_arrive_under_their_names_and_norms_lose_the_one_added(
     )
 
 
-def test_the_result_loads_whole_with_its_tokenizer(
+def test_the_shape_is_that_of_the_file(tensors: dict[str, np.ndarray], tmp_path: Path) -> None:
+    write_gguf(tmp_path / "tiny.gguf", tensors)
+    source = read_gemma(tmp_path / "tiny.gguf")
+    assert (source.shape.n_heads, source.shape.head_dim) == (HEADS, HEAD_DIM)
+    assert source.shape.attention_scale == 0.25
+    assert source.shape.epsilon == pytest.approx(1e-6)
+    assert source.shape.rotary_bases == (*[10_000] * 5, 1e6, 10_000)
+    assert len(source.shape.rotary_bases) == LAYERS
+    assert source.bos == 2
+
+
+def test_texts_are_cut_into_the_largest_pieces(
     tensors: dict[str, np.ndarray], tmp_path: Path
 ) -> None:
     write_gguf(tmp_path / "tiny.gguf", tensors)
-    target = tmp_path / "out"
-    target.mkdir()
-    convert(tmp_path / "tiny.gguf", target)
-    model, report = AutoModelForCausalLM.from_pretrained(target, output_loading_info=True)
-    assert not report["missing_keys"]
-    assert not report["unexpected_keys"]
-    assert model.config.sliding_window == 16
-    assert model(torch.tensor([[2, 5, 6]])).logits.shape == (1, 3, len(PIECES))
-    assert (target / "tokenizer.json").is_file()
+    tokenizer = read_gemma(tmp_path / "tiny.gguf").tokenizer
+    assert tokenizer.encode("ab ab").tokens == ["<bos>", "ab", "\u2581ab"]
+    assert tokenizer.encode("a  b", add_special_tokens=False).tokens == ["a", "\u2581\u2581", "b"]
+    assert tokenizer.encode("<eos>", add_special_tokens=False).ids == [1]
+    assert tokenizer.decode(tokenizer.encode("ab ab").ids) == "ab ab"
+
+
+def test_numbers_are_rounded_as_torch_rounds_them() -> None:
+    rng = np.random.default_rng(1)
+    values = rng.standard_normal(100_000).astype(np.float32)
+    halfway = np.array([1 + 2**-8, 1 + 3 * 2**-8, -1 - 2**-8, 0, 3.0e38], np.float32)
+    values = np.concatenate([values, halfway])
+    expected = torch.from_numpy(values.copy()).to(torch.bfloat16).float().numpy()
+    np.testing.assert_array_equal(_as_bfloat16(values), expected)
 
 
 def test_a_tensor_of_another_model_is_refused(
@@ -136,7 +93,7 @@ def test_a_tensor_of_another_model_is_refused(
     tensors["blk.0.ssm_in.weight"] = np.ones(4, np.float32)
     write_gguf(tmp_path / "tiny.gguf", tensors)
     with pytest.raises(GgufFormatError, match=r"unexpected tensor 'blk\.0\.ssm_in\.weight'"):
-        convert(tmp_path / "tiny.gguf", tmp_path)
+        read_gemma(tmp_path / "tiny.gguf")
 
 
 @pytest.mark.parametrize("name", ["rope_freqs.weight", "blk.x.attn_q.weight", "a.b.c.d.e"])
@@ -145,24 +102,45 @@ def test_a_tensor_without_a_place_is_refused(
 ) -> None:
     write_gguf(tmp_path / "tiny.gguf", tensors | {name: np.ones(4, np.float32)})
     with pytest.raises(GgufFormatError, match="unexpected tensor"):
-        convert(tmp_path / "tiny.gguf", tmp_path)
+        read_gemma(tmp_path / "tiny.gguf")
 
 
-def test_another_architecture_is_refused(tensors: dict[str, np.ndarray], tmp_path: Path) -> None:
-    write_gguf(tmp_path / "tiny.gguf", tensors, arch="llama")
-    with pytest.raises(GgufFormatError, match=r"lacks gemma3\."):
-        convert(tmp_path / "tiny.gguf", tmp_path)
-
-
-def test_a_file_without_tokenizer_is_refused(
-    tensors: dict[str, np.ndarray], tmp_path: Path
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"arch": "llama"}, r"lacks gemma3\."),
+        ({"tokenizer": False}, r"lacks tokenizer\.ggml"),
+        ({"sliding_window": None}, r"lacks gemma3\.attention\.sliding_window"),
+    ],
+)
+def test_what_is_missing_is_named(
+    settings: dict[str, Any], reason: str, tensors: dict[str, np.ndarray], tmp_path: Path
 ) -> None:
-    write_gguf(tmp_path / "tiny.gguf", tensors, tokenizer=False)
-    with pytest.raises(GgufFormatError, match="carries no tokenizer"):
-        convert(tmp_path / "tiny.gguf", tmp_path)
+    write_gguf(tmp_path / "tiny.gguf", tensors, **settings)
+    with pytest.raises(GgufFormatError, match=reason):
+        read_gemma(tmp_path / "tiny.gguf")
 
 
-def test_a_missing_setting_is_named(tensors: dict[str, np.ndarray], tmp_path: Path) -> None:
-    write_gguf(tmp_path / "tiny.gguf", tensors, without=gguf.GGUFWriter.add_sliding_window)
-    with pytest.raises(GgufFormatError, match=r"lacks gemma3\.attention\.sliding_window"):
-        convert(tmp_path / "tiny.gguf", tmp_path)
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"key_heads": 2}, "single key-value head"),
+        ({"sliding_window": 8}, "sliding window"),
+        ({"softcapping": 30.0}, "soft-capped"),
+    ],
+)
+def test_what_the_graphs_cannot_express_is_refused(
+    settings: dict[str, Any], reason: str, tensors: dict[str, np.ndarray], tmp_path: Path
+) -> None:
+    write_gguf(tmp_path / "tiny.gguf", tensors, **settings)
+    with pytest.raises(UnsupportedGemmaError, match=reason):
+        read_gemma(tmp_path / "tiny.gguf")
+
+
+@pytest.mark.slow
+def test_the_packaged_model_gives_the_graphs_that_were_measured(tmp_path: Path) -> None:
+    file, folder = GEMMA.files[0].name, tmp_path / "graphs"
+    folder.mkdir()
+    Zoo().join(GEMMA.name, file, tmp_path / file)
+    build_graphs(read_gemma(tmp_path / file), folder)
+    assert {path.name: sha256_of([path]) for path in folder.iterdir()} == GRAPHS

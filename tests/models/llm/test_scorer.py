@@ -21,7 +21,7 @@ from streamer.models.llm.scorer import LlmScorer
 from streamer.models.llm.token_tree import TokenTree
 from streamer.models.store.zoo import Zoo
 from streamer.recognition.engine import Engine
-from tests.models.tiny_gemma import BOS, CONTROL, WORDS, write_tiny_gemma
+from tests.models.tiny_gemma import BOS, CONTROL, WORDS, tiny_source, write_tiny_gemma
 
 WITHIN = 0.35
 """Nats between eight-bit or bfloat16 scores of the wild tiny model and its plain full pass."""
@@ -32,7 +32,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The same tiny model, as transformers wants it and as graphs."""
     made = {name: tmp_path_factory.mktemp(name) for name in ("transformers", "graphs")}
     write_tiny_gemma(made["transformers"])
-    build_graphs(made["transformers"], made["graphs"])
+    build_graphs(tiny_source(made["transformers"]), made["graphs"])
     return made
 
 
@@ -188,7 +188,7 @@ def test_an_endless_hypothesis_is_scored_by_its_beginning(scorer: LlmScorer) -> 
 def test_gemma_scores_as_in_a_plain_full_pass_and_prefers_sense(
     engine: Engine, tmp_path: Path
 ) -> None:
-    from streamer.models.llm.gemma_gguf import convert
+    from streamer.models.llm.transformers_folder import convert
     from streamer.recognition.engine import LLM_FILE, LLM_MODEL
 
     Zoo().join(LLM_MODEL, LLM_FILE, tmp_path / LLM_FILE)

@@ -1,19 +1,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
 import pytest
+from tokenizers import Tokenizer
+from tokenizers.models import BPE
 
+from streamer.audio.arrays import Floats
 from streamer.decoding.decision.fused_commit import FusedOptions
 from streamer.decoding.streaming_decoder import DecoderOptions
 from streamer.models.fusion.audio_aware import AudioInputs
 from streamer.models.fusion.score import FusionWeights
 from streamer.models.fusion.trained import SETTINGS_FILE
 from streamer.models.llm.contract import LlmRequest
+from streamer.models.llm.gemma_source import GemmaShape, GemmaSource
 from streamer.models.llm.lora import LORA_FILE, LoraMismatchError
 from streamer.models.onnx.runtime import DeviceUnavailableError
 from streamer.models.store.zoo import Zoo
@@ -139,19 +143,19 @@ def test_the_llm_is_converted_once_and_opened_with_the_context(
     import streamer.models.llm.gemma_graph
     import streamer.models.llm.loading
 
-    def convert(gguf_path: Path, folder: Path) -> None:
-        assert gguf_path.read_bytes() == b"gguf"
-        (folder / "model.safetensors").write_text("converted")
+    def read_gemma(path: Path) -> str:
+        assert path.read_bytes() == b"gguf"
+        return "read"
 
-    def build_graphs(model: Path, folder: Path) -> None:
-        assert (model / "model.safetensors").read_text() == "converted"
+    def build_graphs(source: str, folder: Path) -> None:
+        assert source == "read"
         (folder / "body.onnx").write_text("built")
 
     def open_llm(folder: Path, *, threads: int, device: str) -> FakeScorer:
         assert (threads, device) == (1, "cpu")
         return FakeScorer(folder)
 
-    monkeypatch.setattr(streamer.models.llm.gemma_gguf, "convert", convert)
+    monkeypatch.setattr(streamer.models.llm.gemma_gguf, "read_gemma", read_gemma)
     monkeypatch.setattr(streamer.models.llm.gemma_graph, "build_graphs", build_graphs)
     monkeypatch.setattr(streamer.models.llm.loading, "open_llm", open_llm)
     zoo = FakeZoo(tmp_path)
@@ -162,7 +166,6 @@ def test_the_llm_is_converted_once_and_opened_with_the_context(
         assert isinstance(scorer, FakeScorer)
         assert (scorer.folder / "body.onnx").read_text() == "built"
         assert not (scorer.folder / LLM_FILE).exists()
-        assert not (scorer.folder / "model.safetensors").exists()
         assert engine.models["llm"] == streamer.recognition.engine.LLM_MODEL
         assert engine.default_decoder == "fused"
         engine.recognizer(SessionOptions(context="A talk.", hot_words=("Ada",)), NullSpans())
@@ -179,13 +182,16 @@ def test_a_trained_fusion_changes_the_llm_and_the_weights(
     import streamer.models.llm.gemma_graph
     import streamer.models.llm.loading
 
-    def build_graphs(model: Path, folder: Path) -> None:
-        (folder / "body.onnx").write_text((model / "merged").read_text())
+    def read_gemma(path: Path) -> GemmaSource:
+        return GemmaSource(GemmaShape(1, 1, 0.0, 1.0, ()), 2, {}, Tokenizer(BPE()))
 
-    def merge_lora(model: Path, lora: Path) -> None:
-        (model / "merged").write_text(lora.read_text())
+    def build_graphs(source: GemmaSource, folder: Path) -> None:
+        (folder / "body.onnx").write_text(" ".join(source.weights))
 
-    monkeypatch.setattr(streamer.models.llm.gemma_gguf, "convert", lambda gguf_path, folder: None)
+    def merge_lora(weights: Mapping[str, Floats], lora: Path) -> dict[str, Floats]:
+        return {**weights, lora.read_text(): np.zeros(1, np.float32)}
+
+    monkeypatch.setattr(streamer.models.llm.gemma_gguf, "read_gemma", read_gemma)
     monkeypatch.setattr(streamer.models.llm.gemma_graph, "build_graphs", build_graphs)
     monkeypatch.setattr(streamer.models.llm.loading, "merge_lora", merge_lora)
     monkeypatch.setattr(

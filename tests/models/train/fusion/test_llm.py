@@ -2,15 +2,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.numpy import save_file as save_numpy
+from safetensors.torch import save_file
 from transformers import AutoModelForCausalLM
 
 from streamer.models.llm.lora import LoraMismatchError, merge_lora, updated
 from streamer.models.train.fusion.llm import LoraConfig, TunedGemma, tree_of
 from streamer.models.train.fusion.modalities import SoftTokens
-from tests.models.tiny_gemma import BOS, write_tiny_gemma
+from tests.models.tiny_gemma import BOS, tiny_source, write_tiny_gemma
 
 CONTEXT = [BOS, 10, 11, 12]
 ROWS = [[20, 21, 22], [20, 21], [20, 23, 24, 25], [20, 23]]
@@ -82,15 +84,16 @@ def test_updates_start_at_nothing_and_merge_into_the_weights(folder: Path) -> No
     changed = model(trees, None, None)[0]
     assert not torch.allclose(changed, plain, atol=1e-2)
     save_file(model.lora_state(), folder / "lora.safetensors")
-    merge_lora(folder, folder / "lora.safetensors")
+    weights = merge_lora(tiny_source(folder).weights, folder / "lora.safetensors")
+    save_numpy(weights, folder / "model.safetensors", metadata={"format": "pt"})
     merged = tuned(folder, rank=0)(trees, None, None)[0]
     assert torch.allclose(merged, changed, atol=2e-2)
 
 
 def test_updates_of_another_model_are_refused(folder: Path) -> None:
-    weights = load_file(folder / "model.safetensors")
+    weights = tiny_source(folder).weights
     name = "model.layers.0.self_attn.q_proj.weight"
-    a, b = torch.zeros(2, 32), torch.zeros(32, 2)
+    a, b = np.zeros((2, 32), np.float32), np.zeros((32, 2), np.float32)
     assert set(updated(weights, {f"{name}.lora_a": a, f"{name}.lora_b": b})) == {name}
     with pytest.raises(LoraMismatchError, match="does not fit"):
         updated(weights, {"elsewhere.lora_a": a, "elsewhere.lora_b": b})
