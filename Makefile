@@ -15,7 +15,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
 
-install: $(VENV)/installed  ## Create .venv with streamer and its models (once; several GB)
+install: $(VENV)/installed  ## Create .venv with streamer and its models (once; 1.2 GB)
 
 demo: $(VENV)/installed  ## Caption bundled speech live, in this terminal
 	@$(BIN)/streamer demo
@@ -52,12 +52,13 @@ INSTALL_LOCKED := $(BIN)/python -m pip install --progress-bar on --require-hashe
 
 # The stamps make every later run skip pip altogether; a change of pyproject.toml or of a lock renews them.
 $(VENV)/installed: pyproject.toml $(LOCK) | $(BIN)/python
-	@echo "Installing streamer, PyTorch and the default models: several GB, some minutes, once"
+	@echo "Installing streamer and its models: 1.2 GB, once"
 	$(INSTALL_LOCKED) --requirement $(LOCK)
 	$(BIN)/python -m pip install --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/installed-test: $(VENV)/installed $(TEST_LOCK)
+	@echo "Installing PyTorch, transformers and the test tools: 6 GB more, once"
 	$(INSTALL_LOCKED) --requirement $(TEST_LOCK)
 	@touch $@
 
@@ -74,7 +75,7 @@ COMPILE = $(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml
   --exclude-newer "7 days" --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) pyproject.toml -
 
 lock: $(TOOLS)/installed  ## Renew the locks after a change of pyproject.toml; UPGRADE=1 takes the newest releases
-	$(COMPILE) --extra test --output-file $(TEST_LOCK)
+	$(COMPILE) --extra test --extra torch --output-file $(TEST_LOCK)
 	$(COMPILE) --constraint $(TEST_LOCK) --output-file $(LOCK)
 
 audit: $(TOOLS)/installed  ## Look up what is locked in the database of known vulnerabilities; needs a network

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
+
+_LIBRARIES: Final = ("torch", "transformers")
 
 
 class ModelError(RuntimeError):
@@ -24,6 +28,20 @@ class ModelCacheError(ModelError):
 
 class ModelLanguageError(ModelError):
     """The model does not know the language that was asked for."""
+
+
+def require_torch(name: str) -> None:
+    """For models that the transformers library runs: captions need neither it nor PyTorch.
+
+    Raises:
+        ModelMissingError: one of them is not installed.
+    """
+    missing = [library for library in _LIBRARIES if importlib.util.find_spec(library) is None]
+    if missing:
+        raise ModelMissingError(
+            f"the model {name} needs {' and '.join(missing)}; install the extra: "
+            "pip install 'streamer[torch]' (in a checkout: pip install -e '.[torch]')"
+        )
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from streamer.models.emotion.classifier import EmotionClassifier, EmotionModel
+from streamer.models.errors import require_torch
 from streamer.models.store.zoo import HUB_PREFIX, Zoo
 
 _FILE: Final = "emotion.onnx"
@@ -29,7 +30,9 @@ def load_emotion_model(name: str, zoo: Zoo, *, device: str = "cpu") -> EmotionMo
     known = any(entry.name == name for entry in zoo.list())
     if known or (not on_hub and (not folder.is_dir() or (folder / _FILE).is_file())):
         return EmotionClassifier(zoo.path(name, _FILE), device=device)
+    folder = zoo.folder(name)
+    require_torch(name)
     # Imports torch, which the project's own model does without.
     from streamer.models.emotion.transformers_classifier import TransformersEmotion
 
-    return TransformersEmotion(zoo.folder(name), name=name, device=device)
+    return TransformersEmotion(folder, name=name, device=device)

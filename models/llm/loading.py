@@ -10,7 +10,7 @@ from typing import Final
 
 from tokenizers import Tokenizer
 
-from streamer.models.errors import ModelMissingError
+from streamer.models.errors import ModelMissingError, require_torch
 from streamer.models.llm.contract import LanguageModel
 from streamer.models.llm.gemma import BODY_FILE, GRAPH_VERSION, Gemma
 from streamer.models.llm.lora import LoraMismatchError, merge_lora
@@ -78,7 +78,8 @@ def open_llm(folder: Path, *, threads: int, device: str = "cpu") -> LlmScorer:
     if (folder / BODY_FILE).is_file():
         model = Gemma(folder, threads=threads, device=device)
     else:
-        # torch and transformers take seconds to import: only for those who use them.
+        require_torch(str(folder))
+        # Those two take seconds to import: only for those who use them.
         calm_openmp()
         from streamer.models.llm.transformers_model import TransformersModel
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 
-from streamer.models.errors import ModelMissingError
+from streamer.models.errors import ModelMissingError, require_torch
 
 
 class Weights(StrEnum):
@@ -43,12 +43,14 @@ def fetch_folder_from_hub(repository: str, weights: Weights = Weights.SAFETENSOR
     """Fetch, or find in the hub's own cache, configuration and weights of `owner/name@commit`.
 
     Raises:
-        ModelMissingError: no commit is named, the hub or the repository cannot be reached, or
-            it has no such weights.
+        ModelMissingError: no commit is named, the hub or the repository cannot be reached,
+            it has no such weights, or what would open them is not installed.
     """
     from huggingface_hub import snapshot_download
 
     repository, revision = _pinned(repository)
+    if weights is Weights.SAFETENSORS:
+        require_torch(repository)  # before gigabytes are fetched
     patterns = ["*.json", "*.jinja", "*.txt", weights.value]
     with _unreachable(repository):
         folder = Path(snapshot_download(repository, revision=revision, allow_patterns=patterns))

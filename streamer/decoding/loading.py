@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from streamer.decoding.speech import LoadedSpeech, SpeechModels
+from streamer.models.errors import require_torch
 from streamer.models.moonshine.decoder import DraftDecoder
 from streamer.models.moonshine.encoder import AsrEncoder
 from streamer.models.moonshine.tokenizer import GRAPH_VERSION, Tokenizer
@@ -34,7 +35,8 @@ def load_speech(name: str, zoo: Zoo, *, threads: int, device: str = "cpu") -> Lo
     vad = VadModel(zoo.path(SILERO.name, VAD_FILE))
     if name != MOONSHINE.name:
         folder = zoo.folder(name)
-        # torch and transformers take seconds to import: only for those who use them.
+        require_torch(name)
+        # Those two take seconds to import: only for those who use them.
         calm_openmp()
         from streamer.decoding.hub_speech import HubSpeech
         from streamer.models.transformers_speech.loading import load_speech_model
@@ -62,7 +64,7 @@ def load_speech(name: str, zoo: Zoo, *, threads: int, device: str = "cpu") -> Lo
 
 
 def _build_graphs(encoder: Path, decoder: Path, folder: Path, *, integer: bool) -> None:
-    # Its imports drag torch in: only when the graphs are not in the cache yet.
+    # What writes graphs is not needed once they are there.
     from streamer.models.moonshine.graph import build_graphs
 
     build_graphs(encoder, decoder, folder, integer=integer)

@@ -1,4 +1,5 @@
-"""The locks name all that pyproject.toml asks for, by hash, and nothing known to be broken."""
+"""The locks name all that pyproject.toml asks for, by hash, and nothing known to be broken; the one
+for captions alone names none of the tools for other models."""
 
 from __future__ import annotations
 
@@ -68,8 +69,18 @@ def asked_for(*, by_tests: bool) -> list[Requirement]:
     project = PROJECT["project"]
     lines = [*PROJECT["build-system"]["requires"], *project["dependencies"]]
     if by_tests:
-        lines += project["optional-dependencies"]["test"]
+        extras = project["optional-dependencies"]
+        lines += extras["test"] + extras["torch"]
     return [Requirement(line) for line in lines]
+
+
+def matching(lock: Path, environment: dict[str, str]) -> set[str]:
+    """The packages that are installed in an environment, described as markers do."""
+    return {
+        locked.name
+        for locked in read(lock)
+        if locked.requirement.marker is None or locked.requirement.marker.evaluate(environment)
+    }
 
 
 @pytest.mark.parametrize("lock", [LOCK, TEST_LOCK], ids=lambda lock: lock.name)
@@ -98,11 +109,32 @@ def test_the_locks_name_no_place(lock: Path) -> None:
     assert not re.search(r"://|^-|@ |(^|\s)/", text, re.MULTILINE)
 
 
+PLATFORMS: Final = {
+    ("linux", "x86_64"): "onnxruntime-gpu",
+    ("linux", "aarch64"): "onnxruntime",
+    ("darwin", "arm64"): "onnxruntime",
+    ("win32", "AMD64"): "onnxruntime-gpu",
+    ("win32", "ARM64"): "onnxruntime",
+}
+
+
 @pytest.mark.parametrize("lock", [LOCK, TEST_LOCK], ids=lambda lock: lock.name)
-def test_there_is_one_onnx_runtime_and_a_torch_that_loads(lock: Path) -> None:
-    locked = versions(lock)
-    assert [name for name in locked if name.startswith("onnxruntime")] == ["onnxruntime-gpu"]
-    assert locked["torch"] != Version("2.13.0")  # torchaudio does not load with it
+@pytest.mark.parametrize("platform", PLATFORMS, ids="-".join)
+def test_each_platform_gets_one_onnx_runtime(lock: Path, platform: tuple[str, str]) -> None:
+    """Two would overwrite each other's files."""
+    system, machine = platform
+    found = matching(lock, {"sys_platform": system, "platform_machine": machine})
+    runtimes = [name for name in found if name.startswith("onnxruntime")]
+    assert runtimes == [PLATFORMS[platform]]
+
+
+def test_torch_is_one_that_loads() -> None:
+    assert versions(TEST_LOCK)["torch"] != Version("2.13.0")  # torchaudio does not load with it
+
+
+def test_captions_need_no_tools_for_other_models() -> None:
+    heavy = {"torch", "torchaudio", "transformers", "triton", "sympy"}
+    assert not {n for n in versions(LOCK) if n in heavy or n.startswith(("nvidia-", "cuda-"))}
 
 
 def test_what_runs_is_what_was_tested() -> None:
