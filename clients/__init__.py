@@ -2,7 +2,8 @@
 
 `connect` opens a session; `blocking` has the same for programs without asyncio, `files` captions
 recordings, `follow` reads along with somebody else's session. `examples` shows each. Imports
-`streamer.protocol`, and of `streamer.audio` the clock and the type of sound.
+`streamer.protocol`, and of `streamer.audio` the clock, the type of sound and what turns other
+sound into it: see `clients/python`, which installs these alone.
 """
 
 from streamer.client.client import (

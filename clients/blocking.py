@@ -17,10 +17,9 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
-import numpy.typing as npt
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
+from streamer.audio.samples import Sound
 from streamer.client import client as asynchronous
 from streamer.client import files
 from streamer.client.address import DEFAULT_ADDRESS
@@ -97,9 +96,7 @@ class BlockingClient:
     def bye(self) -> ByeEvent | None:
         return self._read(lambda client: client.bye)
 
-    def send_audio(
-        self, samples: npt.NDArray[np.float32], capture_time_ms: float | None = None
-    ) -> None:
+    def send_audio(self, samples: Sound, capture_time_ms: float | None = None) -> None:
         """Waits while the server holds us back."""
         self._running().call(self._client.send_audio, samples, capture_time_ms)
 

@@ -20,11 +20,10 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-import numpy as np
-import numpy.typing as npt
 from pydantic import ValidationError
 from websockets.asyncio.client import ClientConnection
 
+from streamer.audio.samples import Sound
 from streamer.client.address import DEFAULT_ADDRESS, websocket_url
 from streamer.client.backoff import ReconnectOptions, backoff_delays_s
 from streamer.client.connection import Connection
@@ -163,18 +162,18 @@ class Client:
         if self.ready is None:
             raise self._end_error()
 
-    async def send_audio(
-        self, samples: npt.NDArray[np.float32], capture_time_ms: float | None = None
-    ) -> None:
-        """Send mono samples in -1 … 1 at the rate of the `StartMessage`. Waits while the
-        server holds us back; while the connection is broken, a recording waits and live audio
-        is kept.
+    async def send_audio(self, samples: Sound, capture_time_ms: float | None = None) -> None:
+        """Send sound at the rate of the `StartMessage`. Waits while the server holds us back;
+        while the connection is broken, a recording waits and live audio is kept.
 
         Args:
+            samples: floats in -1 … 1, int16, int32 or uint8; several channels are averaged. Bytes
+                are mono samples in the encoding of the `StartMessage`, 16-bit if it says nothing.
             capture_time_ms: of the first sample, milliseconds since the Unix epoch, if known.
 
         Raises:
             ServerRefusedError, ConnectionLostError
+            TypeError, ValueError: this is no sound, see `streamer.audio.samples`.
         """
         for chunk in self._state.chunks(samples, capture_time_ms):
             self._add(chunk)

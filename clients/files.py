@@ -8,16 +8,19 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, Literal
+from types import ModuleType
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
-import soundfile
 
 from streamer.audio.arrays import Floats
 from streamer.client.address import DEFAULT_ADDRESS
 from streamer.client.client import Client, connect
 from streamer.client.transcript import Transcript
 from streamer.protocol.messages import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, StartMessage
+
+if TYPE_CHECKING:
+    import soundfile
 
 CHUNK_MS: Final = 100.0
 
@@ -44,7 +47,7 @@ class Recording:
         try:
             for block in self._file.blocks(n_frames, dtype="float32", always_2d=True):
                 yield block.mean(axis=1, dtype=np.float32)
-        except soundfile.SoundFileRuntimeError as error:
+        except _soundfile().SoundFileRuntimeError as error:
             raise RecordingError(f"{self._path}: the audio is damaged ({error})") from error
 
 
@@ -53,12 +56,14 @@ def open_recording(path: Path | str) -> Iterator[Recording]:
     """Open wav, flac, mp3, ogg and more; the session's `sample_rate` must be the recording's.
 
     Raises:
-        RecordingError: it cannot be read, or has a rate that the server does not take.
+        RecordingError: it cannot be read, or has a rate that the server does not take; or the
+            library that reads recordings is not installed.
     """
     path = Path(path)
+    library = _soundfile()
     try:
-        file = soundfile.SoundFile(path)
-    except (soundfile.SoundFileRuntimeError, TypeError) as error:  # TypeError: a file named .raw
+        file = library.SoundFile(path)
+    except (library.SoundFileRuntimeError, TypeError) as error:  # TypeError: a file named .raw
         raise RecordingError(
             f"{path}: cannot be read ({error}); use wav, flac, mp3 or ogg"
         ) from error
@@ -69,6 +74,19 @@ def open_recording(path: Path | str) -> Iterator[Recording]:
                 f"{MAX_SAMPLE_RATE}; convert it"
             )
         yield Recording(path, file)
+
+
+def _soundfile() -> ModuleType:
+    """Programs that caption a microphone or a call do without it."""
+    try:
+        import soundfile
+    except ImportError as error:
+        raise RecordingError(
+            "recordings are read by soundfile, which is not installed: "
+            "pip install 'streamer-client[files]'"
+        ) from error
+    found: ModuleType = soundfile
+    return found
 
 
 async def transcribe(

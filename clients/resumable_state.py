@@ -7,10 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-import numpy.typing as npt
-
 from streamer.audio.clock import SAMPLE_RATE
+from streamer.audio.samples import Sound, mono_samples
 from streamer.client.renumbering import Renumbering
 from streamer.client.resend_buffer import Chunk, Command, ResendBuffer
 from streamer.client.transcript import Transcript
@@ -85,12 +83,15 @@ class ResumableState:
         """Whether the server offers it."""
         return self.ready is not None and self.ready.resume_token is not None
 
-    def chunks(
-        self, samples: npt.NDArray[np.float32], capture_time_ms: float | None
-    ) -> Iterator[Chunk]:
-        """Cut audio into pieces that fit a message, as the next to be sent."""
+    def chunks(self, sound: Sound, capture_time_ms: float | None) -> Iterator[Chunk]:
+        """Cut audio into pieces that fit a message, as the next to be sent.
+
+        Raises:
+            TypeError, ValueError: this is no sound, see `mono_samples`.
+        """
         rate = self.start.sample_rate
-        width = 2 if self.start.encoding is Encoding.PCM_S16LE else 4
+        width, byte_type = (2, "<i2") if self.start.encoding is Encoding.PCM_S16LE else (4, "<f4")
+        samples = mono_samples(sound, byte_type)
         longest = MAX_FRAME_MS * rate // 1000
         if self.ready is not None:
             longest = min(longest, (self.ready.max_message_bytes - HEADER.size) // width)

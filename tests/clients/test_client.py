@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import numpy as np
 import pytest
@@ -58,6 +59,37 @@ COMMITTED = {
     "lag_ms": 0,
     "words": [WORD | {"state": "committed"}],
 }
+
+
+@pytest.mark.parametrize("encoding", Encoding)
+@pytest.mark.parametrize("kind", ["int16", "bytes", "stereo", "list"])
+async def test_sound_may_come_in_any_form(
+    server: ServerThread, kind: str, encoding: Encoding
+) -> None:
+    samples = tone(1.2)
+    int16 = (samples * 2**15).astype("<i2")
+    byte_type = "<i2" if encoding is Encoding.PCM_S16LE else "<f4"
+    sound: Any = {
+        "int16": int16,
+        "bytes": (int16 if byte_type == "<i2" else samples).tobytes(),
+        "stereo": np.stack([int16, int16], axis=1),
+        "list": samples.tolist(),
+    }[kind]
+    async with connect(server.url, StartMessage(encoding=encoding), token="s3cret") as client:
+        await client.send_audio(sound)
+        await client.stop()
+    assert client.transcript.text == "w0 w8000 w16000"
+
+
+async def test_what_is_no_sound_is_told_and_the_session_goes_on(server: ServerThread) -> None:
+    async with connect(server.url, token="s3cret") as client:
+        with pytest.raises(ValueError, match="no whole number of samples"):
+            await client.send_audio(b"odd")
+        with pytest.raises(TypeError, match="floats or integers, or bytes"):
+            await client.send_audio("talk.wav")  # type: ignore[arg-type]
+        await client.send_audio(tone(1.0))
+        await client.stop()
+    assert client.transcript.text == "w0 w8000"
 
 
 async def test_a_session_from_start_to_bye(server: ServerThread) -> None:

@@ -1,0 +1,82 @@
+"""Sound as programs have it, turned into what sessions take: mono float32 samples in -1 … 1."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from streamer.audio.arrays import Floats
+
+Sound = npt.NDArray[Any] | Sequence[float] | bytes | bytearray | memoryview
+"""Arrays of floats in -1 … 1, or of integers of 8 (unsigned), 16 or 32 bits; `[frames]`,
+`[frames, channels]` or `[channels, frames]`. Bytes are mono samples in a known encoding."""
+
+_MAX_CHANNELS: Final = 8
+_MAX_PEAK: Final = 16.0
+"""Beyond it, somebody forgot to scale."""
+_FULL_SCALE: Final = {"i2": 2.0**15, "i4": 2.0**31}
+_UNSIGNED_8_ZERO: Final = 128.0
+
+
+def mono_samples(sound: Sound, byte_type: str = "<i2") -> Floats:
+    """The samples `[frames]`; channels are averaged.
+
+    Args:
+        byte_type: what bytes hold, `<i2` or `<f4`.
+
+    Raises:
+        TypeError: this is no sound.
+        ValueError: it has no known full scale, is far beyond it, is not finite, has a shape that
+            no sound has, or ends within a sample.
+    """
+    if isinstance(sound, bytes | bytearray | memoryview):
+        array: npt.NDArray[Any] = _from_bytes(sound, byte_type)
+    else:
+        array = np.asarray(sound)
+    scaled = _scaled(array)
+    if len(scaled) and not np.abs(scaled).max() <= _MAX_PEAK:
+        raise ValueError("samples must be finite floats in -1 … 1, or integers such as int16")
+    return scaled
+
+
+def _from_bytes(sound: bytes | bytearray | memoryview, byte_type: str) -> npt.NDArray[Any]:
+    kind = np.dtype(byte_type)
+    n_bytes = memoryview(sound).nbytes
+    if n_bytes % kind.itemsize:
+        raise ValueError(
+            f"{n_bytes} bytes are no whole number of samples of {kind.itemsize} bytes; a block "
+            "that ends within a sample would turn all that follows into noise"
+        )
+    return np.frombuffer(sound, kind)
+
+
+def _scaled(array: npt.NDArray[Any]) -> Floats:
+    kind = array.dtype.str[1:]
+    if array.dtype.kind == "f":
+        return _mixed(array.astype(np.float32, copy=False))
+    if kind in _FULL_SCALE:
+        return _mixed(array.astype(np.float32) / np.float32(_FULL_SCALE[kind]))
+    if kind == "u1":
+        return _mixed(array.astype(np.float32) / np.float32(_UNSIGNED_8_ZERO) - np.float32(1))
+    if array.dtype.kind in "iu":
+        raise ValueError(
+            f"{array.dtype} has no full scale that sound is known by; give int16, int32, uint8, "
+            "or floats in -1 … 1"
+        )
+    raise TypeError(f"sound is an array of floats or integers, or bytes; this is {array.dtype}")
+
+
+def _mixed(array: Floats) -> Floats:
+    if array.ndim == 1:
+        return array
+    if array.ndim == 2 and min(array.shape) <= _MAX_CHANNELS:
+        # Sound has more frames than channels, whichever way it lies.
+        channels = 0 if 0 < array.shape[0] < array.shape[1] else 1
+        mixed: Floats = array.mean(axis=channels, dtype=np.float32)
+        return mixed
+    raise ValueError(
+        f"sound is [frames], [frames, channels] or [channels, frames]; this is {list(array.shape)}"
+    )
