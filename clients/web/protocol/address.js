@@ -1,9 +1,11 @@
 // @ts-check
-/** Where the server's websockets are, as seen from a page that it served. */
+/** Where the server's websockets are: from the address of a page that it served, or its own. */
+
+/** @typedef {import("./client.js").ServerLocation} ServerLocation */
 
 const SUBPROTOCOL = "streamer.v1";
 
-/** @param {Location} location */
+/** @param {ServerLocation} location */
 export function streamAddress(location) {
   // An unencoded plus sign, which base64 has, would be read as a space.
   const query = location.search.replaceAll("+", "%2B");
@@ -23,7 +25,7 @@ function base64url(text) {
 }
 
 /**
- * @param {Location} location
+ * @param {ServerLocation} location
  * @param {string} followId
  */
 export function followAddress(location, followId) {
@@ -31,7 +33,7 @@ export function followAddress(location, followId) {
   return { url: `${websocketOrigin(location)}/v1/follow?${query}`, protocols: [SUBPROTOCOL] };
 }
 
-/** @param {Location} location */
+/** @param {ServerLocation} location */
 function websocketOrigin(location) {
   return `${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}`;
 }

@@ -1,5 +1,6 @@
 /**
- * The caption server's client for web pages: one session, over as many connections as it takes.
+ * The caption server's client for web pages and Node: one session, over as many connections as it
+ * takes.
  *
  *     const client = new StreamClient(streamAddress(window.location), { sampleRate: 48_000 });
  *     client.addEventListener("event", ({ detail }) => show(detail));
@@ -264,11 +265,37 @@ export class StreamClient extends EventTarget {
   ): void;
 }
 
-/** The address of the speaker's websocket on the server that served a page. */
-export function streamAddress(location: Location): Address;
+/** Of the page that the server served, or of the server: `new URL("https://captions.example")`. */
+export type ServerLocation = Pick<URL, "protocol" | "host" | "search">;
+
+/** The address of the speaker's websocket; a token in the location (`?token=…`) goes with it. */
+export function streamAddress(location: ServerLocation): Address;
 
 /** The address to follow a session at, read-only. */
-export function followAddress(location: Location, followId: string): Address;
+export function followAddress(location: ServerLocation, followId: string): Address;
+
+export interface FollowClientEvents {
+  /** Every event of the server; each connection begins with `following` and a snapshot. */
+  event: CustomEvent<ServerEvent>;
+}
+
+/** Follows somebody's session, read-only, and connects again whenever it must, until `close`. */
+export class FollowClient extends EventTarget {
+  /** `address`: of `followAddress`. */
+  constructor(address: Address);
+  address: Address;
+  close(): void;
+  addEventListener<K extends keyof FollowClientEvents>(
+    type: K,
+    listener: (event: FollowClientEvents[K]) => void,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  addEventListener(
+    type: string,
+    callback: EventListenerOrEventListenerObject | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+}
 
 /** The next delay before connecting again; `attempt` counts from 0. */
 export function retryDelayMs(attempt: number): number;

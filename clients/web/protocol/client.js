@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * The native protocol, version 1, from the browser's side: one session, over as many connections
- * as it takes. `client.d.ts` has the types and tells how to use it.
+ * The native protocol, version 1, from the side of a browser or of Node: one session, over as many
+ * connections as it takes. `client.d.ts` has the types and tells how to use it.
  */
 
 import { retryDelayMs } from "./backoff.js";
@@ -11,6 +11,7 @@ import { ResumableState } from "./resumable-state.js";
 
 export { followAddress, streamAddress } from "./address.js";
 export { retryDelayMs } from "./backoff.js";
+export { FollowClient } from "./follow.js";
 export { PROTOCOL_VERSION, encodeFrame, parseEvent } from "./messages.js";
 
 /** @typedef {import("./client.js").Address} Address */
@@ -144,7 +145,7 @@ export class StreamClient extends EventTarget {
   #pump() {
     clearTimeout(this.#pumping);
     const socket = this.#socket;
-    if (!this.#isOpen || socket === null || socket.readyState !== WebSocket.OPEN) return;
+    if (!this.#isOpen || socket === null || socket.readyState !== socket.OPEN) return;
     const { buffer } = this.#resumable;
     while (!buffer.isAllSent && this.#maySend(socket)) this.#sendNext(socket);
     if (!buffer.isAllSent) this.#pumping = setTimeout(() => this.#pump(), RETRY_MS);
@@ -209,13 +210,14 @@ export class StreamClient extends EventTarget {
     this.#resumable.onDisconnect();
     this.#setState("reconnecting");
     this.#retrying = setTimeout(this.#retry, retryDelayMs(this.#attempt));
-    window.addEventListener("online", this.#retry);
+    // Node has no such event.
+    globalThis.addEventListener?.("online", this.#retry);
     this.#attempt += 1;
   }
 
   #retry = () => {
     clearTimeout(this.#retrying);
-    window.removeEventListener("online", this.#retry);
+    globalThis.removeEventListener?.("online", this.#retry);
     this.#connect();
   };
 
@@ -247,7 +249,7 @@ export class StreamClient extends EventTarget {
     for (const timer of [this.#deadline, this.#pumping, this.#retrying, this.#stopDeadline]) {
       clearTimeout(timer);
     }
-    window.removeEventListener("online", this.#retry);
+    globalThis.removeEventListener?.("online", this.#retry);
     this.#setState("closed");
     const { wasReady, saidBye } = this.#resumable;
     this.#dispatch("closed", { code, reason, wasReady, saidBye, timedOut });

@@ -1,5 +1,6 @@
 // A page of somebody's, in strict TypeScript. Each expected error is one that the types must find.
 import {
+  FollowClient,
   StreamClient,
   encodeFrame,
   followAddress,
@@ -68,4 +69,8 @@ const overlay: Address = followAddress(window.location, "id");
 const frame: ArrayBuffer = encodeFrame(0, { sampleOffset: 0, captureTimeMs: 0, samples });
 const parsed: ServerEvent | null = parseEvent("{}");
 const delayMs: number = retryDelayMs(0);
-console.log(overlay.url, frame.byteLength, parsed, delayMs);
+const elsewhere: Address = streamAddress(new URL("https://captions.example/?token=s3cret"));
+const follower = new FollowClient(overlay);
+follower.addEventListener("event", ({ detail }) => show(detail));
+follower.close();
+console.log(elsewhere.url, overlay.url, frame.byteLength, parsed, delayMs);
