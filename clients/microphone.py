@@ -67,10 +67,15 @@ def audio_system() -> AudioSystem:
     """The real one.
 
     Raises:
-        MicrophoneError: PortAudio, the system's audio library, is missing.
+        MicrophoneError: PortAudio, the system's audio library, is missing, or what speaks to it.
     """
     try:
         import sounddevice
+    except ImportError as error:
+        raise MicrophoneError(
+            "microphones are read by sounddevice, which is not installed: "
+            "pip install 'streamer-client[microphone]'"
+        ) from error
     except OSError as error:
         raise MicrophoneError(
             f"no microphone access ({error}); install PortAudio: "

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import builtins
 import sys
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from streamer.client.files import RecordingError, open_recording
 from streamer.client.microphone import (
     SILENCE_DB,
     InputDevice,
@@ -129,6 +131,24 @@ def test_missing_portaudio_says_what_to_install(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(builtins, "__import__", without_portaudio)
     with pytest.raises(MicrophoneError, match="install PortAudio: apt install libportaudio2"):
         audio_system()
+
+
+@pytest.mark.parametrize(
+    ("library", "open_with_it", "error"),
+    [
+        ("sounddevice", audio_system, MicrophoneError),
+        ("soundfile", lambda: open_recording("talk.wav").__enter__(), RecordingError),
+    ],
+)
+def test_the_client_alone_says_which_extra_is_missing(
+    library: str,
+    open_with_it: Callable[[], object],
+    error: type[Exception],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(error, match=rf"{library}, .*pip install 'streamer-client\["):
+        open_with_it()
 
 
 def test_the_real_audio_system_is_sounddevice(monkeypatch: pytest.MonkeyPatch) -> None:
