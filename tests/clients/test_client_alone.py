@@ -18,7 +18,7 @@ from tests.serving import ServerThread
 pytestmark = pytest.mark.slow
 
 MAX_MB: Final = 70
-"""Of files as they are installed, without bytecode; 61 of them are numpy's."""
+"""Of files as they are installed, without bytecode; 57 of them are numpy's."""
 MAX_WITHOUT_NUMPY_MB: Final = 10
 DRIVER = """\
 import sys
