@@ -26,6 +26,9 @@ class EvidenceOptions:
     """Words that have so much of it each, in the mean, are speech. Spoken ones have twice that."""
     sure_confidence: float = 0.8
     """So are words that are so likely in the mean, whatever the detector says."""
+    likely: float = 0.4
+    """And so are words whose mean likelihood, times the mean probability of speech under them, is
+    this much: soft voices are never beyond doubt to the detector."""
     speech_threshold: float = 0.5
     """The last words that stand must have a frame at or above this probability."""
     near_ms: float = 150
@@ -63,10 +66,13 @@ class SpeechEvidence:
         if not words:
             return False
         options = self._options
-        if sum(word.confidence for word in words) >= options.sure_confidence * len(words):
+        confidence = sum(word.confidence for word in words) / len(words)
+        if confidence >= options.sure_confidence:
             return True
         near = samples_from_ms(options.near_ms)
         heard = probabilities(words[0].start_sample - near, words[-1].end_sample + near)
+        if confidence * sum(heard) >= options.likely * len(heard) > 0:
+            return True
         surely = sum(each >= options.surely_speech for each in heard)
         return surely * FRAME_SAMPLES >= len(words) * samples_from_ms(options.surely_ms)
 

@@ -23,6 +23,8 @@ GAIN: Final = np.float32(16)
 _QUIET_FRAMES: Final = samples_from_ms(2_000) // FRAME_SAMPLES
 """The amplified sound counts once it has not clipped for so long: in a pause of louder speech it
 would keep the segment open over breath and echo."""
+_WARM_UP_FRAMES: Final = samples_from_ms(500) // FRAME_SAMPLES
+"""It is heard for so long before it counts; hearing everything twice would cost a tenth more."""
 _KEPT_FRAMES: Final = samples_from_ms(40_000) // FRAME_SAMPLES
 """More than a segment may have, with the audio that a late step covers at once."""
 
@@ -35,6 +37,7 @@ class SpeechDetector:
         Args:
             start_sample: of the first frame, on the session clock.
         """
+        self._model = model
         self._plain = VadStream(model)
         self._amplified = VadStream(model)
         self._quiet_frames = _QUIET_FRAMES
@@ -49,16 +52,24 @@ class SpeechDetector:
             ValueError: the samples are not whole frames.
         """
         probabilities = self._plain.probabilities(samples)
-        louder = GAIN * samples
-        amplified = self._amplified.probabilities(np.clip(louder, -1, 1))
-        peaks = np.abs(louder).reshape(-1, FRAME_SAMPLES).max(axis=1, initial=0)
-        for at, peak in enumerate(peaks):
-            self._quiet_frames = 0 if peak > 1 else self._quiet_frames + 1
-            if self._quiet_frames >= _QUIET_FRAMES:
-                probabilities[at] = max(probabilities[at], amplified[at])
+        for at, frame in enumerate(samples.reshape(-1, FRAME_SAMPLES)):
+            amplified = self._amplified_probability(GAIN * frame)
+            probabilities[at] = max(probabilities[at], amplified)
         self._kept.extend(probabilities.tolist())
         self._end += len(samples)
         return probabilities
+
+    def _amplified_probability(self, frame: Floats) -> float:
+        """Of a frame of the amplified sound; 0 where it does not count."""
+        if np.abs(frame).max() > 1:
+            self._quiet_frames = 0
+            self._amplified = VadStream(self._model)
+            return 0.0
+        self._quiet_frames += 1
+        if self._quiet_frames <= _QUIET_FRAMES - _WARM_UP_FRAMES:
+            return 0.0
+        (probability,) = self._amplified.probabilities(frame)
+        return float(probability) if self._quiet_frames >= _QUIET_FRAMES else 0.0
 
     def between(self, start: int, end: int) -> list[float]:
         """What was said of the frames that overlap the samples `start … end`, as far as kept."""

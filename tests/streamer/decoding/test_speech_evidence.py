@@ -60,9 +60,17 @@ def test_many_words_need_more_speech_than_one() -> None:
 
 
 def test_words_that_the_decoder_is_sure_of_stand_all_the_same() -> None:
-    whispered = heard((1, 2, 0.8))
+    whispered = heard((1, 1.2, 0.6), (1.4, 1.6, 0.6))
     assert n_supported(whispered, [word(1, 0.9), word(1.4, 0.7)]) == 2
     assert n_supported(whispered, [word(1, 0.9), word(1.4, 0.3)]) == 0
+
+
+def test_likely_words_in_likely_speech_stand() -> None:
+    """A soft voice: the detector is never sure of it."""
+    soft = heard((0.8, 2.2, 0.9))
+    assert n_supported(soft, [word(1, 0.6), word(1.4, 0.6)]) == 2
+    assert n_supported(soft, [word(1, 0.4), word(1.4, 0.4)]) == 0
+    assert n_supported(heard((0.8, 2.2, 0.6)), [word(1, 0.6), word(1.4, 0.6)]) == 0
 
 
 def test_no_word_stands_in_silence_however_sure_it_is() -> None:

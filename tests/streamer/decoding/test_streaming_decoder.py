@@ -87,7 +87,7 @@ def test_sound_without_words_is_cut_once_it_is_longer_than_words_stay_open() -> 
 def maybe_speech_until(sample: int) -> Callable[[int, int], list[float]]:
     """Frames of what may be speech, but for sure is none before that sample of the segment."""
     return lambda start, end: [
-        0.9 if at < START + sample else 1.0
+        0.5 if at < START + sample else 1.0
         for at in range(start // FRAME_LENGTH * FRAME_LENGTH, end, FRAME_LENGTH)
     ]
 
