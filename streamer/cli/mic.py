@@ -18,8 +18,11 @@ from streamer.cli.options import (
     HotWordOption,
     LlmOption,
     SaveOption,
+    TaskChoice,
+    TaskOption,
     ThreadsOption,
     TokenOption,
+    checked_language,
     server_options,
 )
 from streamer.models.store.catalog import EMOTION
@@ -65,6 +68,16 @@ def mic(
         typer.Option(envvar="STREAMER_CONTEXT", help="What it will be about.", metavar="TEXT"),
     ] = "",
     hot_word: HotWordOption = None,
+    language: Annotated[
+        str | None,
+        typer.Option(
+            envvar="STREAMER_LANGUAGE",
+            help="What is spoken: a code (de) or name (german), or auto. Left out: the server's "
+            "own choice.",
+            metavar="LANGUAGE",
+        ),
+    ] = None,
+    task: TaskOption = TaskChoice.TRANSCRIBE,
     save: SaveOption = None,
     threads: ThreadsOption = 2,
     llm: LlmOption = True,
@@ -89,6 +102,8 @@ def mic(
             decoder=decoder.value if decoder is not None else None,
             context=context,
             hot_words=tuple(hot_word or ()),
+            language=checked_language(language) if language is not None else None,
+            task=task.value,
         )
     except ValidationError as error:
         first = error.errors()[0]

@@ -24,15 +24,20 @@ from streamer.cli.options import (
     FusionOption,
     HotWordOption,
     JsonOption,
+    LanguageOption,
     LatencyChoice,
     LatencyOption,
     ListenerOption,
     LlmModelOption,
     SaveOption,
     SpeechModelOption,
+    TaskChoice,
+    TaskOption,
     ThreadsOption,
+    checked_language,
 )
 from streamer.models.store.catalog import EMOTION, GEMMA, MOONSHINE, WHISPER_BASE
+from streamer.recognition.languages import AUTO, ENGLISH
 from streamer.transcript.formats import CaptionFormat
 
 if TYPE_CHECKING:
@@ -87,6 +92,8 @@ def transcribe(
     listener: ListenerOption = WHISPER_BASE.name,
     fusion: FusionOption = None,
     emotion_model: EmotionModelOption = EMOTION.name,
+    language: LanguageOption = ENGLISH,
+    task: TaskOption = TaskChoice.TRANSCRIBE,
     trace: Annotated[
         Path | None,
         typer.Option(
@@ -104,8 +111,12 @@ def transcribe(
     from streamer.runtime.tracing import NullSpans, TraceWriter
 
     _check_usage(files, save, caption_format, as_json=as_json)
+    spoken = checked_language(language)
     options = SessionOptions(
-        decoder=decoder.value, context=context, hot_words=tuple(hot_word or ())
+        decoder=decoder.value,
+        context=context,
+        hot_words=tuple(hot_word or ()),
+        task=task.value,
     )
     with ExitStack() as stack:
         writer = None
@@ -114,7 +125,8 @@ def transcribe(
                 writer = stack.enter_context(TraceWriter(trace))
             except OSError as error:
                 fail(f"the trace cannot be written to {trace}: {error.strerror}")
-        fused = decoder is DecoderChoice.FUSED
+        # Only of English it knows what is likely.
+        fused = decoder is DecoderChoice.FUSED and spoken in (ENGLISH, AUTO)
         # In a script, stderr holds nothing but what went wrong.
         engine = load_engine(
             device,
@@ -126,6 +138,8 @@ def transcribe(
             listener=listener,
             fusion=fusion,
             emotion_model=emotion_model,
+            languages=spoken != ENGLISH,
+            language=spoken,
             tell=sys.stderr.isatty(),
         )
         stack.callback(engine.close)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from streamer.audio.arrays import Floats
 from streamer.audio.clock import seconds_from_samples
+from streamer.protocol.joining import joined
 from streamer.recognition.contract import SpeechRecognizer
 from streamer.runtime.tracing import StagePercentiles, StageStats
 from streamer.transcript.events import SegmentClosed, SessionEvent, StepDone
@@ -50,7 +51,7 @@ class Transcription(Hearing):
 
     @property
     def text(self) -> str:
-        return " ".join(segment.text for segment in self.segments)
+        return joined(segment.text for segment in self.segments)
 
 
 def listen(
