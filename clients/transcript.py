@@ -6,7 +6,14 @@ from copy import copy
 from dataclasses import dataclass
 
 from streamer.protocol.joining import joined
-from streamer.protocol.messages import SegmentEvent, ServerEvent, WireEmotion, WireWord, WordsEvent
+from streamer.protocol.messages import (
+    LanguageEvent,
+    SegmentEvent,
+    ServerEvent,
+    WireEmotion,
+    WireWord,
+    WordsEvent,
+)
 
 
 class TranscriptError(RuntimeError):
@@ -39,6 +46,8 @@ class Transcript:
         self._open_segment_id: int | None = None
         self._next_word_id = first_word_id
         self._next_segment_id = 0
+        self.language: str | None = None
+        """Its code, where it was found out."""
 
     @property
     def segments(self) -> tuple[TranscriptSegment, ...]:
@@ -93,6 +102,8 @@ class Transcript:
             self._apply_words(event)
         elif isinstance(event, SegmentEvent):
             self._apply_segment(event)
+        elif isinstance(event, LanguageEvent):
+            self.language = event.language
 
     def interrupt(self) -> None:
         """The session was lost: what was committed of its open segment is all there will be."""

@@ -26,6 +26,7 @@ from streamer.cli.options import (
     server_options,
 )
 from streamer.models.store.catalog import EMOTION
+from streamer.recognition.languages import ENGLISH
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -118,7 +119,8 @@ def mic(
         with contextlib.ExitStack() as stack:
             files = stack.enter_context(_caption_files(save)) if save is not None else None
             if url is None:
-                options = server_options(threads, emotion_model, llm=llm)
+                foreign = start.language not in (None, ENGLISH)
+                options = server_options(threads, emotion_model, llm=llm, languages=foreign)
                 address = stack.enter_context(
                     local_server(options, lambda line: typer.echo(line, err=True))
                 )

@@ -150,10 +150,13 @@ def checked_language(name: str) -> str:
     return code
 
 
-def server_options(threads: int, emotion_model: str, *, llm: bool) -> list[str]:
+def server_options(
+    threads: int, emotion_model: str, *, llm: bool, languages: bool = False
+) -> list[str]:
     """What a server started by another command is told."""
     return [
         *("--threads", str(threads)),
         *("--emotion-model", emotion_model),
         "--llm" if llm else "--no-llm",
+        "--languages" if languages else "--no-languages",
     ]

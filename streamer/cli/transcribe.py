@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -116,6 +117,7 @@ def transcribe(
         decoder=decoder.value,
         context=context,
         hot_words=tuple(hot_word or ()),
+        language=spoken,
         task=task.value,
     )
     with ExitStack() as stack:
@@ -230,7 +232,8 @@ def _transcribe_file(
             pacing=Pacing(realtime=speed == 1),
         )
         shown.reached(seconds_from_samples(heard.n_samples))
-        for piece in output.end(heard):
+        given = options.language if options.language != AUTO else None
+        for piece in output.end(replace(heard, language=heard.language or given)):
             shown.write(piece)
     for problem in problems:
         complain(problem)

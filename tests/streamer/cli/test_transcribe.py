@@ -22,7 +22,7 @@ from tests.fakes import FakeEngine, silence, tone
 from tests.streamer.cli.conftest import Run
 
 KEYS = [
-    *("file", "duration_s", "text", "words", "segments"),
+    *("file", "duration_s", "language", "text", "words", "segments"),
     *("latency_ms", "compute_s", "lost_samples"),
 ]
 

@@ -69,7 +69,7 @@ def test_what_may_be_asked_for(engine_of_languages: Engine) -> None:
 
 def test_english_goes_its_own_way_whatever_the_task(engine_of_languages: Engine) -> None:
     for task in ("transcribe", "translate"):
-        words = recognizer(engine_of_languages, "en", task)._words  # type: ignore[arg-type]
+        words = recognizer(engine_of_languages, "en", task)._words
         assert type(words) is DraftedWords
         assert words._listener is None
 
