@@ -69,6 +69,7 @@ def test_options_and_environment(
         (["--allow-host", "https://a.example"], "allow_host takes names"),
         (["--token", "x", "--wyoming-port", "0"], "Wyoming clients cannot show a token"),
         (["--port", "70000"], "65535"),
+        (["--language", "tlh"], "--language: 'tlh' is not known; use auto, or one of af"),
         (["--device", "abacus"], "abacus"),
     ],
 )
