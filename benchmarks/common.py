@@ -72,7 +72,6 @@ class Recording:
     paths: tuple[Path, ...]
     text: str
     speaker: str
-    language: str = "en"
 
     def pieces(self) -> list[Floats]:
         """The samples of each clip."""
@@ -128,7 +127,6 @@ def load_clips(source: str, data: Path) -> list[Recording]:
             (manifest.parent / row["path"],),
             row["text"],
             str(row.get("speaker", "")),
-            row.get("language") or "en",
         )
         for row in _rows(manifest)
         if row["text"] and row.get("language", "en") == "en"
@@ -143,14 +141,16 @@ def load_longform(source: str, data: Path) -> list[Recording]:
     if not listing.is_file():
         return []
     folder = listing.parent
-
-    def recording(row: Mapping[str, Any]) -> Recording:
-        paths = tuple(folder / path for path in row["paths"])
-        return Recording(
-            folder.name, str(row["id"]), paths, row["text"], str(row.get("speaker", ""))
+    return [
+        Recording(
+            folder.name,
+            str(row["id"]),
+            tuple(folder / path for path in row["paths"]),
+            row["text"],
+            str(row.get("speaker", "")),
         )
-
-    return [recording(row) for row in _rows(listing)]
+        for row in _rows(listing)
+    ]
 
 
 def load_sets(names: str, data: Path) -> dict[str, list[Recording]]:
