@@ -5,7 +5,15 @@ from __future__ import annotations
 from copy import copy
 from dataclasses import dataclass
 
-from streamer.protocol.messages import SegmentEvent, ServerEvent, WireEmotion, WireWord, WordsEvent
+from streamer.protocol.joining import joined
+from streamer.protocol.messages import (
+    LanguageEvent,
+    SegmentEvent,
+    ServerEvent,
+    WireEmotion,
+    WireWord,
+    WordsEvent,
+)
 
 
 class TranscriptError(RuntimeError):
@@ -38,6 +46,8 @@ class Transcript:
         self._open_segment_id: int | None = None
         self._next_word_id = first_word_id
         self._next_segment_id = 0
+        self.language: str | None = None
+        """Its code, where it was found out."""
 
     @property
     def segments(self) -> tuple[TranscriptSegment, ...]:
@@ -74,7 +84,7 @@ class Transcript:
     @property
     def text(self) -> str:
         """What is certain: final and committed words."""
-        return " ".join(word.text for word in self.committed)
+        return joined(word.text for word in self.committed)
 
     def copy(self) -> Transcript:
         """One that later events do not change."""
@@ -92,12 +102,14 @@ class Transcript:
             self._apply_words(event)
         elif isinstance(event, SegmentEvent):
             self._apply_segment(event)
+        elif isinstance(event, LanguageEvent):
+            self.language = event.language
 
     def interrupt(self) -> None:
         """The session was lost: what was committed of its open segment is all there will be."""
         if self._committed and self._open_segment_id is not None:
             words = tuple(word.model_copy(update={"state": "final"}) for word in self._committed)
-            text = " ".join(word.text for word in words)
+            text = joined(word.text for word in words)
             start_ms, end_ms = words[0].start_ms, words[-1].end_ms
             self._segments.append(
                 TranscriptSegment(self._open_segment_id, start_ms, end_ms, text, words, None)
@@ -129,7 +141,7 @@ class Transcript:
         if [_unchanging(word) for word in event.words] != said:
             raise TranscriptError(
                 f"segment {event.segment_id} reads {event.text!r}, but "
-                f"{' '.join(word.text for word in self._committed)!r} was committed"
+                f"{joined(word.text for word in self._committed)!r} was committed"
             )
         if event.words:
             self._next_segment_id = event.segment_id + 1

@@ -101,6 +101,8 @@ def create_app(
                 "token_required": options.token is not None,
                 "decoder": engine.default_decoder,
                 "models": engine.models,
+                "languages": sorted(engine.languages),
+                "language": engine.default_language,
                 "max_message_bytes": options.max_message_bytes,
                 "buffer_ms": options.buffer_s * 1000,
             }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from streamer.recognition.contract import (
     BEGINNING,
     Decoder,
@@ -27,6 +29,14 @@ class BorrowedEngine:
     @property
     def default_decoder(self) -> Decoder:
         return self._engine.default_decoder
+
+    @property
+    def languages(self) -> Collection[str]:
+        return self._engine.languages
+
+    @property
+    def default_language(self) -> str:
+        return self._engine.default_language
 
     @property
     def executor(self) -> DeadlineExecutor:

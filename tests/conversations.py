@@ -13,6 +13,7 @@ from starlette.datastructures import QueryParams
 
 from streamer.dialects.common.conversation import Conversation
 from streamer.dialects.common.dialect import Dialect
+from streamer.dialects.common.settings import Offer
 from streamer.dialects.deepgram.codec import DeepgramDialect
 from streamer.dialects.deepgram.settings import read_settings
 from streamer.dialects.openai.realtime import RealtimeDialect
@@ -42,10 +43,10 @@ def new_dialect(name: str) -> Dialect:
     """`deepgram`, `realtime`, `realtime beta` or `wyoming`."""
     if name == "deepgram":
         query = QueryParams("encoding=linear16&sample_rate=16000&interim_results=true")
-        return DeepgramDialect(read_settings(query, "draft"), "request", {"asr": "fake"})
+        return DeepgramDialect(read_settings(query, Offer("draft")), "request", {"asr": "fake"})
     if name == "wyoming":
-        return WyomingDialect("draft", {"asr": "fake"}, "1")
-    return RealtimeDialect(RealtimeSettings(), "draft", beta=name == "realtime beta")
+        return WyomingDialect(Offer("draft"), {"asr": "fake"}, "1")
+    return RealtimeDialect(RealtimeSettings(), Offer("draft"), beta=name == "realtime beta")
 
 
 async def talk(

@@ -1,7 +1,7 @@
 """A small deterministic recognizer behind the real contract, and an engine that makes them.
 
 Every half second of sound becomes a word: tentative at first, committed a step later. Half a
-second of silence, or `finalize`, closes the segment.
+second of silence, or `finalize`, closes the segment. With `auto` whatever is spoken is German.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ import numpy.typing as npt
 
 from streamer.audio.clock import SAMPLE_RATE
 from streamer.recognition.contract import BEGINNING, Decoder, SessionOptions, StartPoint
+from streamer.recognition.languages import AUTO, check_language
 from streamer.runtime.deadline_executor import DeadlineExecutor
 from streamer.runtime.tracing import SpanSink, span
 from streamer.transcript.events import (
     AudioLost,
     EmotionUpdate,
+    LanguageChanged,
     SegmentClosed,
     SessionEvent,
     SpeechBegan,
@@ -80,6 +82,7 @@ class FakeRecognizer:
         self._engine = engine if engine is not None else FakeEngine(start=False)
         self._audio = np.zeros(0, np.float32)  # from processed_samples on
         self._tentative: FakeWord | None = None
+        self._named = False
         self._inside = threading.Lock()
         self._audio_lock = threading.Lock()
 
@@ -150,6 +153,9 @@ class FakeRecognizer:
         if np.abs(block).max() < 0.01:
             yield from self._close_segment("silence")
             return
+        if self.options.language == AUTO and not self._named:
+            self._named = True
+            yield LanguageChanged("de", 0.9)
         if self.ledger.open_segment is None:
             yield SpeechBegan(self.ledger.open(start).id, start)
         committed = self.ledger.commit([self._tentative] if self._tentative else [])
@@ -184,6 +190,8 @@ class FakeEngine:
     def __init__(self, *, start: bool = True, buffer_s: float = 20.0) -> None:
         self.models = {"asr": "fake"}
         self.default_decoder: Decoder = "draft"
+        self.languages = ("de", "en")
+        self.default_language = "en"
         self.executor = DeadlineExecutor(ENGINE_THREADS if start else 0, "fake-engine")
         self.recognizers: list[FakeRecognizer] = []
         self.hold = threading.Event()
@@ -199,6 +207,7 @@ class FakeEngine:
     def recognizer(
         self, options: SessionOptions, trace: SpanSink, start: StartPoint = BEGINNING
     ) -> FakeRecognizer:
+        check_language(options.language or self.default_language, self.languages)
         if self.broken:
             raise RuntimeError("out of memory")
         recognizer = FakeRecognizer(options, trace, self, start)

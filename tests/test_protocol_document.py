@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from streamer.protocol.errors import CLOSE_CODES
 from streamer.protocol.frames import decode_header
 from streamer.protocol.messages import (
-    CLOSE_CODES,
     ByeEvent,
     DecoderEvent,
     EmotionEvent,
@@ -19,6 +19,7 @@ from streamer.protocol.messages import (
     FinalizedEvent,
     FinalizeMessage,
     FollowingEvent,
+    LanguageEvent,
     LatencyEvent,
     LossEvent,
     ReadyEvent,
@@ -59,6 +60,7 @@ def row(first: str) -> str:
         EmotionEvent,
         LatencyEvent,
         DecoderEvent,
+        LanguageEvent,
         LossEvent,
         ErrorEvent,
         ByeEvent,

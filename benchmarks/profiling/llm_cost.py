@@ -49,6 +49,7 @@ from streamer.recognition.engine import LLM_FILE, LLM_MODEL, Engine, EngineOptio
 from streamer.recognition.recognizer import Recognizer
 from streamer.recognition.stage_times import StageTimes
 from streamer.recognition.transcribe import transcribe
+from streamer.recognition.words.drafted import DraftedWords
 from streamer.runtime.tracing import NullSpans
 
 TOGETHER: Final = (1, 2, 4, 8)
@@ -124,12 +125,15 @@ def questions_of(engine: Engine, scorer: LlmScorer, recording: Recording) -> lis
     if not isinstance(engine.speech, SpeechModels):
         raise ValueError(f"no questions are kept of {engine.speech.name}")
     kept: list[Asked] = []
-    recognizer = Recognizer(
+    stages = StageTimes(NullSpans())
+    words = DraftedWords(
         engine.speech,
         engine.options.recognizer,
         fusion=_KeepingFusion(scorer, engine.options.weights, kept),
-        emotion=None,
-        stages=StageTimes(NullSpans()),
+        stages=stages,
+    )
+    recognizer = Recognizer(
+        engine.speech.vad, engine.options.recognizer, words, emotion=None, stages=stages
     )
     transcribe(blocks(np.concatenate(recording.pieces())), recognizer)
     recognizer.close()

@@ -39,7 +39,7 @@ from benchmarks.quality.streaming import stream
 from streamer.audio.clock import SAMPLE_RATE
 from streamer.recognition.contract import Decoder, SessionOptions
 from streamer.recognition.engine import Engine, EngineOptions
-from streamer.recognition.recognizer import RecognizerOptions
+from streamer.recognition.options import RecognizerOptions
 from streamer.transcript.wer import WordErrors, word_errors
 
 TAIL_S: Final = 1.0

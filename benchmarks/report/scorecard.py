@@ -17,6 +17,7 @@ def _scorecard() -> str:
         _continuous(),
         _clips(),
         _non_native(),
+        _languages(),
         _delays(),
         _sessions(),
         _cost(),
@@ -54,6 +55,19 @@ def _non_native() -> tuple[str, str, str]:
         f"WER, {found['recordings']} sentences of non-native readers",
         f"{errors(found, 'draft', 'fused')} (× {fixed(compared['ratio'])})",
         target(("better", compared["wer_points_ci95"][1] < 0)),
+    )
+
+
+def _languages() -> tuple[str, str, str]:
+    found = results("languages")
+    german, named = found["languages"]["de"], found["named"]
+    live = german["ways"]["live"]["error_percent"]
+    share = named["right"] / max(1, named["clips"])
+    return (
+        f"WER, German, live, {german['clips']} read clips; language named right, clips of 5 s or "
+        "more",
+        f"{fixed(live, 1)} %; {named['right']} of {named['clips']}",
+        target(("≤ 30 %", live <= 30), ("≥ 95 %", share >= 0.95)),
     )
 
 

@@ -51,8 +51,9 @@ from streamer.models.train.fusion.data import (
     save_decisions,
     varied,
 )
-from streamer.recognition.audio_aware import AudioAwareRecognizer, FeatureEmotionMonitor
+from streamer.recognition.audio_aware import AudioAwareWords, FeatureEmotionMonitor
 from streamer.recognition.engine import Engine, EngineOptions
+from streamer.recognition.recognizer import Recognizer
 from streamer.recognition.stage_times import StageTimes
 from streamer.recognition.transcribe import transcribe
 from streamer.runtime.tracing import NullSpans
@@ -146,12 +147,16 @@ class DecisionRecorder:
                 self._options.emotion,
                 NullSpans(),
             )
-            recognizer = AudioAwareRecognizer(
+            stages = StageTimes(NullSpans())
+            words = AudioAwareWords(
                 self._speech,
                 self._options.recognizer,
                 fusion=_RecordingFusion(self._llm, self._options.weights, said),
                 emotion=emotion,
-                stages=StageTimes(NullSpans()),
+                stages=stages,
+            )
+            recognizer = Recognizer(
+                self._speech.vad, self._options.recognizer, words, emotion=emotion, stages=stages
             )
             text = transcribe(blocks(samples), recognizer).text
             recognizer.close()

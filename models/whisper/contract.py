@@ -47,6 +47,11 @@ class ListenRequest:
     """At least `n_best`; 1 is greedy."""
     task: Task = "transcribe"
 
+    @property
+    def text_language(self) -> str:
+        """Of what is said and heard, by code."""
+        return "en" if self.task == "translate" else self.language
+
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
@@ -76,15 +81,22 @@ class Hearing:
 
 @dataclass(frozen=True, slots=True)
 class TimedWord:
-    """A word and when it is said, in seconds from the first of the samples."""
+    """A word and when it is said, in seconds from the first of the samples; where a language is
+    written without spaces, a few characters."""
 
     text: str
     start_s: float
     end_s: float
+    probability: float
+    """Geometric mean over its tokens, each behind those before it."""
 
 
 class SecondListener(Protocol):
     """Stateless: safe for calls from several threads."""
+
+    @property
+    def languages(self) -> frozenset[str]:
+        """Those that it hears, by code."""
 
     def hear(self, requests: Sequence[ListenRequest]) -> list[Hearing]:
         """Hear stretches of several sessions in one batch."""

@@ -59,6 +59,10 @@ class WhisperListener:
         self._options = options or ListenerOptions()
         self._log_mel = LogMel(model.n_mels)
 
+    @property
+    def languages(self) -> frozenset[str]:
+        return self._tokens.languages if self._model.is_multilingual else frozenset({"en"})
+
     def hear(self, requests: Sequence[ListenRequest]) -> list[Hearing]:
         """Hear stretches of several sessions in one batch, all in a window for the longest.
 
@@ -73,7 +77,7 @@ class WhisperListener:
             return []
         _check(requests)
         prompts = [self._prompt(request) for request in requests]
-        said = [self._tokens.spell(request.said, request.language) for request in requests]
+        said = [self._tokens.spell(request.said, request.text_language) for request in requests]
         budgets = [
             self._budget(request, len(given)) for request, given in zip(requests, said, strict=True)
         ]
@@ -112,22 +116,22 @@ class WhisperListener:
         if not texts:
             return []
         request = hearing.request
-        given = self._tokens.spell(request.said, request.language)
-        spelled = [self._tokens.spell(text, request.language) for text in texts]
+        given = self._tokens.spell(request.said, request.text_language)
+        spelled = [self._tokens.spell(text, request.text_language) for text in texts]
         _check_length(len(given) + max(map(len, spelled)))
         ended = [[*tokens, self._tokens.end] for tokens in spelled]
         return self._judge.logprobs(hearing.states, [*self._prompt(request), *given], ended)
 
     def times(self, hearing: Hearing, text: str) -> list[TimedWord]:
         """When the words of `text`, behind the given words, are said, by where cross-attention
-        looks. Times never fall. A language without spaces has one word.
+        looks. Times never fall. Where a language has no spaces, a word is a few characters.
 
         Raises:
             ValueError: the text is longer than a window can hold.
         """
         request = hearing.request
-        said = self._tokens.spell(request.said, request.language)
-        spelled = self._tokens.spell(text, request.language)
+        said = self._tokens.spell(request.said, request.text_language)
+        spelled = self._tokens.spell(text, request.text_language)
         if not spelled:
             return []
         _check_length(len(said) + len(spelled))
@@ -140,12 +144,14 @@ class WhisperListener:
         for token, state in found.alignments:
             begins.setdefault(token, state)
         length_s = len(request.samples) / SAMPLE_RATE
-        starts = self._tokens.word_starts(spelled)
+        starts = self._tokens.word_starts(spelled, request.text_language)
         ends = [*starts[1:], len(spelled)]
         return [
             TimedWord(
                 self._tokens.read(spelled[start:end]),
-                *(min(begins[len(said) + at] * _STATE_S, length_s) for at in (start, end)),
+                min(begins[len(said) + start] * _STATE_S, length_s),
+                min(begins[len(said) + end] * _STATE_S, length_s),
+                _mean(found.text_token_probs[len(said) + start : len(said) + end]),
             )
             for start, end in zip(starts, ends, strict=True)
         ]
@@ -216,6 +222,12 @@ def _check(requests: Sequence[ListenRequest]) -> None:
 def _check_length(n_tokens: int) -> None:
     if n_tokens >= _MAX_TOKENS:
         raise ValueError("the text is longer than 30 s can hold")
+
+
+def _mean(probabilities: Sequence[float]) -> float:
+    """The geometric one; CTranslate2 may give a hair more than 1."""
+    logs = [math.log(max(probability, 1e-9)) for probability in probabilities]
+    return min(1.0, math.exp(sum(logs) / len(logs)))
 
 
 def _view(array: Floats) -> Any:

@@ -19,6 +19,8 @@ _UNSPACED: Final = frozenset({"ja", "lo", "my", "th", "yue", "zh"})
 """Languages that are written without spaces between words."""
 _ATTACHED: Final = tuple(",.!?;:%)]}…、。，！？：；")
 """Marks that follow a word without a space."""
+_INCOMPLETE: Final = "\N{REPLACEMENT CHARACTER}"
+"""What decoding puts in the place of a character that lacks bytes."""
 _LANGUAGE: Final = re.compile(r"<\|([a-z]{2,3})\|>")
 
 
@@ -37,7 +39,7 @@ class WhisperTokens:
             self._start = self._id("<|startoftranscript|>")
             self._no_times = self._id("<|notimestamps|>")
             named = (_LANGUAGE.fullmatch(name) for name in self._tokenizer.get_vocab())
-            self._languages = frozenset(match[1] for match in named if match)
+            self.languages = frozenset(match[1] for match in named if match)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ModelCorruptError(f"{path} is no tokenizer of Whisper's") from error
 
@@ -54,8 +56,8 @@ class WhisperTokens:
                     "choose a multilingual one, as whisper-base"
                 )
             return [self._start, self._no_times]
-        if language not in self._languages:
-            known = ", ".join(sorted(self._languages))
+        if language not in self.languages:
+            known = ", ".join(sorted(self.languages))
             raise ModelLanguageError(f"this listener knows no language {language!r}, but {known}")
         return [self._start, self._id(f"<|{language}|>"), self._id(f"<|{task}|>"), self._no_times]
 
@@ -73,16 +75,39 @@ class WhisperTokens:
         text: str = self._tokenizer.decode(list(tokens))
         return text.strip()
 
-    def word_starts(self, tokens: Sequence[int]) -> list[int]:
-        """Where words begin in the tokens of a text: at its first token, and at each space."""
+    def word_starts(self, tokens: Sequence[int], language: str) -> list[int]:
+        """Where words begin in the tokens of a text: at its first token, and at each space. Where
+        the language has no spaces, at each token that begins with a whole character, but for marks
+        and for letters of other alphabets that go on."""
+        if language in _UNSPACED:
+            return self._unspaced_starts(tokens)
         names = (self._tokenizer.id_to_token(token) or "" for token in tokens)
         return [i for i, name in enumerate(names) if i == 0 or name.startswith(_SPACE)]
+
+    def _unspaced_starts(self, tokens: Sequence[int]) -> list[int]:
+        starts = []
+        text, piece = "", ""
+        whole_until = 0
+        for i in range(len(tokens)):
+            piece = self._tokenizer.decode(list(tokens[whole_until : i + 1]))
+            if piece.endswith(_INCOMPLETE):
+                continue
+            goes_on = _is_latin(text[-1:]) and _is_latin(piece[:1])
+            attached = not piece.strip() or piece.startswith(_ATTACHED)
+            if whole_until == 0 or not (goes_on or attached):
+                starts.append(whole_until)
+            text, whole_until = text + piece, i + 1
+        return starts or [0][: len(tokens)]
 
     def _id(self, name: str) -> int:
         token = self._tokenizer.token_to_id(name)
         if token is None:
             raise KeyError(name)
         return int(token)
+
+
+def _is_latin(character: str) -> bool:
+    return character.isascii() and character.isalnum()
 
 
 def _repaired(description: dict[str, Any]) -> Tokenizer:

@@ -27,6 +27,8 @@ def load_engine(
     listener: str,
     fusion: Path | None,
     emotion_model: str,
+    languages: bool,
+    language: str,
     tell: bool,
 ) -> Engine:
     """Takes seconds; the very first time the LLM is converted too, which takes about a minute.
@@ -39,6 +41,7 @@ def load_engine(
     os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
     from streamer.models.onnx.runtime import DeviceUnavailableError
     from streamer.recognition.engine import Engine, EngineOptions
+    from streamer.recognition.languages import UnknownLanguageError
 
     try:
         return Engine.load(
@@ -52,10 +55,12 @@ def load_engine(
                 listener=listener,
                 fusion=fusion,
                 emotion_model=emotion_model,
+                languages=languages,
+                language=language,
             ),
             progress=_tell if tell else None,
         )
-    except (ModelError, DeviceUnavailableError) as error:
+    except (ModelError, DeviceUnavailableError, UnknownLanguageError) as error:
         fail(str(error))
 
 

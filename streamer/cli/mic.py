@@ -18,11 +18,15 @@ from streamer.cli.options import (
     HotWordOption,
     LlmOption,
     SaveOption,
+    TaskChoice,
+    TaskOption,
     ThreadsOption,
     TokenOption,
+    checked_language,
     server_options,
 )
 from streamer.models.store.catalog import EMOTION
+from streamer.recognition.languages import ENGLISH
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -65,6 +69,16 @@ def mic(
         typer.Option(envvar="STREAMER_CONTEXT", help="What it will be about.", metavar="TEXT"),
     ] = "",
     hot_word: HotWordOption = None,
+    language: Annotated[
+        str | None,
+        typer.Option(
+            envvar="STREAMER_LANGUAGE",
+            help="What is spoken: a code (de) or name (german), or auto. Left out: the server's "
+            "own choice.",
+            metavar="LANGUAGE",
+        ),
+    ] = None,
+    task: TaskOption = TaskChoice.TRANSCRIBE,
     save: SaveOption = None,
     threads: ThreadsOption = 2,
     llm: LlmOption = True,
@@ -89,6 +103,8 @@ def mic(
             decoder=decoder.value if decoder is not None else None,
             context=context,
             hot_words=tuple(hot_word or ()),
+            language=checked_language(language) if language is not None else None,
+            task=task.value,
         )
     except ValidationError as error:
         first = error.errors()[0]
@@ -103,7 +119,8 @@ def mic(
         with contextlib.ExitStack() as stack:
             files = stack.enter_context(_caption_files(save)) if save is not None else None
             if url is None:
-                options = server_options(threads, emotion_model, llm=llm)
+                foreign = start.language not in (None, ENGLISH)
+                options = server_options(threads, emotion_model, llm=llm, languages=foreign)
                 address = stack.enter_context(
                     local_server(options, lambda line: typer.echo(line, err=True))
                 )

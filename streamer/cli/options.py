@@ -8,6 +8,9 @@ from typing import Annotated
 
 import typer
 
+from streamer.cli.failures import EXIT_USAGE, fail
+from streamer.recognition.languages import AUTO, NAMES, language_code
+
 
 class Device(StrEnum):
     CPU = "cpu"
@@ -18,6 +21,11 @@ class LatencyChoice(StrEnum):
     LOW = "low"
     BALANCED = "balanced"
     ACCURATE = "accurate"
+
+
+class TaskChoice(StrEnum):
+    TRANSCRIBE = "transcribe"
+    TRANSLATE = "translate"
 
 
 class DecoderChoice(StrEnum):
@@ -64,6 +72,22 @@ ListenerOption = Annotated[
         help="The second listener: whisper-base, a folder, or hub:OWNER/REPOSITORY@COMMIT, with a "
         "Whisper for CTranslate2.",
         metavar="NAME",
+    ),
+]
+LanguageOption = Annotated[
+    str,
+    typer.Option(
+        envvar="STREAMER_LANGUAGE",
+        help="What is spoken: a code (de) or name (german), or auto. Other languages than English "
+        "are heard by the second listener alone.",
+        metavar="LANGUAGE",
+    ),
+]
+TaskOption = Annotated[
+    TaskChoice,
+    typer.Option(
+        envvar="STREAMER_TASK",
+        help="translate: into English, as far as it is not English already.",
     ),
 ]
 LlmModelOption = Annotated[
@@ -117,10 +141,22 @@ TokenOption = Annotated[
 ]
 
 
-def server_options(threads: int, emotion_model: str, *, llm: bool) -> list[str]:
+def checked_language(name: str) -> str:
+    """The language's code, or `auto`; ends the command if nobody knows it."""
+    code = language_code(name)
+    if code is None:
+        known = ", ".join(sorted(NAMES))
+        fail(f"--language: {name!r:.40} is not known; use {AUTO}, or one of {known}", EXIT_USAGE)
+    return code
+
+
+def server_options(
+    threads: int, emotion_model: str, *, llm: bool, languages: bool = False
+) -> list[str]:
     """What a server started by another command is told."""
     return [
         *("--threads", str(threads)),
         *("--emotion-model", emotion_model),
         "--llm" if llm else "--no-llm",
+        "--languages" if languages else "--no-languages",
     ]

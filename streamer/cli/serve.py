@@ -18,6 +18,7 @@ from streamer.cli.options import (
     DeviceOption,
     EmotionModelOption,
     FusionOption,
+    LanguageOption,
     LatencyChoice,
     LatencyOption,
     ListenerOption,
@@ -26,10 +27,12 @@ from streamer.cli.options import (
     SpeechModelOption,
     ThreadsOption,
     TokenOption,
+    checked_language,
 )
 from streamer.client.bundled import page_folder
 from streamer.hosting.options import ServerOptions
 from streamer.models.store.catalog import EMOTION, GEMMA, MOONSHINE, WHISPER_BASE
+from streamer.recognition.languages import ENGLISH
 
 _DEFAULTS = ServerOptions()
 _STDIN: Final = 0
@@ -105,6 +108,15 @@ def serve(
     listener: ListenerOption = WHISPER_BASE.name,
     fusion: FusionOption = None,
     emotion_model: EmotionModelOption = EMOTION.name,
+    language: LanguageOption = ENGLISH,
+    languages: Annotated[
+        bool,
+        typer.Option(
+            "--languages/--no-languages",
+            envvar="STREAMER_LANGUAGES",
+            help="Let clients speak other languages than English. Off: less memory.",
+        ),
+    ] = True,
     trace: Annotated[
         Path | None,
         typer.Option(
@@ -125,6 +137,7 @@ def serve(
     """Serve captions to web pages and programs. Prints the caption page's address when ready."""
     if stop_at_eof:
         threading.Thread(target=_terminate_at_eof, daemon=True).start()
+    spoken = checked_language(language)
     try:
         options = ServerOptions(
             host=host,
@@ -154,6 +167,8 @@ def serve(
         listener=listener,
         fusion=fusion,
         emotion_model=emotion_model,
+        languages=languages,
+        language=spoken,
         tell=True,
     )
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -24,15 +25,20 @@ from streamer.cli.options import (
     FusionOption,
     HotWordOption,
     JsonOption,
+    LanguageOption,
     LatencyChoice,
     LatencyOption,
     ListenerOption,
     LlmModelOption,
     SaveOption,
     SpeechModelOption,
+    TaskChoice,
+    TaskOption,
     ThreadsOption,
+    checked_language,
 )
 from streamer.models.store.catalog import EMOTION, GEMMA, MOONSHINE, WHISPER_BASE
+from streamer.recognition.languages import AUTO, ENGLISH
 from streamer.transcript.formats import CaptionFormat
 
 if TYPE_CHECKING:
@@ -87,6 +93,8 @@ def transcribe(
     listener: ListenerOption = WHISPER_BASE.name,
     fusion: FusionOption = None,
     emotion_model: EmotionModelOption = EMOTION.name,
+    language: LanguageOption = ENGLISH,
+    task: TaskOption = TaskChoice.TRANSCRIBE,
     trace: Annotated[
         Path | None,
         typer.Option(
@@ -104,8 +112,13 @@ def transcribe(
     from streamer.runtime.tracing import NullSpans, TraceWriter
 
     _check_usage(files, save, caption_format, as_json=as_json)
+    spoken = checked_language(language)
     options = SessionOptions(
-        decoder=decoder.value, context=context, hot_words=tuple(hot_word or ())
+        decoder=decoder.value,
+        context=context,
+        hot_words=tuple(hot_word or ()),
+        language=spoken,
+        task=task.value,
     )
     with ExitStack() as stack:
         writer = None
@@ -114,7 +127,8 @@ def transcribe(
                 writer = stack.enter_context(TraceWriter(trace))
             except OSError as error:
                 fail(f"the trace cannot be written to {trace}: {error.strerror}")
-        fused = decoder is DecoderChoice.FUSED
+        # Only of English it knows what is likely.
+        fused = decoder is DecoderChoice.FUSED and spoken in (ENGLISH, AUTO)
         # In a script, stderr holds nothing but what went wrong.
         engine = load_engine(
             device,
@@ -126,6 +140,8 @@ def transcribe(
             listener=listener,
             fusion=fusion,
             emotion_model=emotion_model,
+            languages=spoken != ENGLISH,
+            language=spoken,
             tell=sys.stderr.isatty(),
         )
         stack.callback(engine.close)
@@ -216,7 +232,8 @@ def _transcribe_file(
             pacing=Pacing(realtime=speed == 1),
         )
         shown.reached(seconds_from_samples(heard.n_samples))
-        for piece in output.end(heard):
+        given = options.language if options.language != AUTO else None
+        for piece in output.end(replace(heard, language=heard.language or given)):
             shown.write(piece)
     for problem in problems:
         complain(problem)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 
 from streamer.audio.arrays import Floats
 from streamer.audio.clock import SAMPLE_RATE, samples_from_ms
-from streamer.decoding.decision.agreement import AgreementOptions, TentativeWord, n_agreed
+from streamer.decoding.decision.agreement import AgreementOptions, TentativeWord, aged, n_agreed
 from streamer.decoding.decision.fused_commit import FusedOptions, FusedRule, OpenWindow
 from streamer.decoding.decision.hot_words import HotWords
 from streamer.decoding.decision.second_listener import SessionListener
@@ -23,7 +23,7 @@ from streamer.decoding.draft import DraftRequest, Prefix, Seen
 from streamer.decoding.loop_guard import loop_start
 from streamer.decoding.speech import SpeechDecoder
 from streamer.decoding.speech_evidence import EvidenceOptions, Probabilities, SpeechEvidence
-from streamer.decoding.words import RecognizedWord
+from streamer.decoding.words import RecognizedWord, cut_behind
 from streamer.models.fusion.score import Fusion
 from streamer.models.moonshine.encoder import Audio
 from streamer.models.moonshine.tokenizer import BOS, FRAME_SAMPLES
@@ -271,12 +271,7 @@ class StreamingDecoder:
     ) -> None:
         """Make `words` the tentative ones, the first `n_chosen` of them those of the fused rule.
         One that stands where it stood keeps its age."""
-        since = [
-            before.since_sample if word.key == before.word.key else window_end
-            for word, before in zip(words, self._tentative, strict=False)
-        ]
-        since += [window_end] * (len(words) - len(since))
-        self._tentative = [TentativeWord(*pair) for pair in zip(words, since, strict=True)]
+        self._tentative = aged(words, self._tentative, window_end)
         self._window_end = window_end
         self._n_chosen = min(n_chosen, len(words))
 
@@ -314,18 +309,14 @@ class StreamingDecoder:
         if length <= samples_from_ms(options.max_window_ms):
             return
         latest = window_end - samples_from_ms(options.kept_window_ms)
-        best, best_pause = None, -1
-        following = [word.start_sample for word in self._committed[1:]]
-        for index, start in enumerate(following):
-            pause = start - self._committed[index].end_sample
-            if start <= latest and pause >= best_pause:
-                best, best_pause = index, pause
+        best = cut_behind(self._committed, latest)
         if best is None:
             if length > samples_from_ms(options.max_window_ms + options.agreement.max_open_ms):
                 self._begin_at(latest)
                 self._set_tentative([], window_end)
             return
-        self._move_window((self._committed[best].end_sample + following[best]) // 2)
+        behind, before = self._committed[best : best + 2]
+        self._move_window((behind.end_sample + before.start_sample) // 2)
         del self._committed[: best + 1]
         self._prefix = Prefix((BOS, *_token_ids(self._committed)))
 

@@ -93,3 +93,14 @@ def timed_words(
         RecognizedWord(text, tuple(tokens[at] for at in group), start, end)
         for text, group, start, end in zip(texts, groups, starts, ends, strict=True)
     ]
+
+
+def cut_behind(words: Sequence[RecognizedWord], latest: int) -> int | None:
+    """The word behind which a window is best cut, at the longest pause; None if no word follows
+    another before the sample `latest`."""
+    best, best_pause = None, -1
+    for index, (word, following) in enumerate(pairwise(words)):
+        pause = following.start_sample - word.end_sample
+        if following.start_sample <= latest and pause >= best_pause:
+            best, best_pause = index, pause
+    return best

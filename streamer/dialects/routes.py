@@ -12,7 +12,7 @@ from starlette.websockets import WebSocket
 
 from streamer.dialects.common.conversation import converse
 from streamer.dialects.common.dialect import Dialect
-from streamer.dialects.common.settings import HTTP_STATUS, decoder_for
+from streamer.dialects.common.settings import HTTP_STATUS, Offer, decoder_for
 from streamer.dialects.deepgram.codec import DeepgramDialect
 from streamer.dialects.deepgram.settings import read_settings
 from streamer.dialects.openai.errors import openai_refusal
@@ -37,7 +37,7 @@ def dialect_routes(server: StreamServer) -> Sequence[BaseRoute]:
         request_id = str(uuid.uuid4())
         try:
             _admit(server, websocket)
-            settings = read_settings(websocket.query_params, server.engine.default_decoder)
+            settings = read_settings(websocket.query_params, Offer.of(server.engine))
         except ProtocolError as error:
             server.metrics.rejected.labels(error.code.value).inc()
             await websocket.send_denial_response(_deepgram_refusal(error, request_id))
@@ -50,22 +50,26 @@ def dialect_routes(server: StreamServer) -> Sequence[BaseRoute]:
         query = websocket.query_params
         offered = websocket.scope["subprotocols"]
         beta = "openai-beta" in websocket.headers or any("openai-beta" in p for p in offered)
-        best = server.engine.default_decoder
+        offer = Offer.of(server.engine)
         try:
             _admit(server, websocket)
-            decoder_for("model", model := query.get("model", "streamer"), MODELS, best)
+            decoder_for("model", model := query.get("model", "streamer"), MODELS, offer)
         except ProtocolError as error:
             server.metrics.rejected.labels(error.code.value).inc()
             await websocket.send_denial_response(openai_refusal(error))
             return
-        dialect = RealtimeDialect(RealtimeSettings(model=model), best, beta=beta)
+        dialect = RealtimeDialect(
+            RealtimeSettings(model=model, language=offer.language), offer, beta=beta
+        )
         spoken = "realtime" if "realtime" in offered else None
         await _converse(server, websocket, dialect, spoken)
 
+    uploads = Uploads(server)
     return [
         WebSocketRoute("/v1/listen", listen),
         WebSocketRoute("/v1/realtime", realtime),
-        Route("/v1/audio/transcriptions", Uploads(server).transcribe, methods=["POST"]),
+        Route("/v1/audio/transcriptions", uploads.transcribe, methods=["POST"]),
+        Route("/v1/audio/translations", uploads.translate, methods=["POST"]),
     ]
 
 

@@ -21,6 +21,7 @@ from streamer.recognition.contract import (
     RecognizerFactory,
     SessionOptions,
 )
+from streamer.recognition.languages import AUTO, ENGLISH, language_code
 from streamer.runtime.metrics import ServerMetrics
 from streamer.session.limits import SessionLimits
 from streamer.session.runner import SessionRunner
@@ -64,7 +65,16 @@ class SessionRegistry:
         return self._engine.models
 
     def decoder(self, start: StartMessage) -> Decoder:
+        """Only of English the LLM knows what is likely."""
+        if self.language(start) not in (ENGLISH, AUTO):
+            return "draft"
         return start.decoder or self._engine.default_decoder
+
+    def language(self, start: StartMessage) -> str:
+        """Its code, or `auto`."""
+        if start.language is None:
+            return self._engine.default_language
+        return language_code(start.language) or start.language
 
     def open(self, start: StartMessage, client: str = "") -> ResumableSession:
         """`client`: address of who speaks.
@@ -219,6 +229,8 @@ class SessionRegistry:
             hot_words=start.hot_words,
             emotion=start.emotion,
             silence_ms=start.silence_ms,
+            language=self.language(start),
+            task=start.task,
         )
 
     def _on_end(self, hosted: ResumableSession) -> None:

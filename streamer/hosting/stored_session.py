@@ -7,6 +7,7 @@ from itertools import groupby
 
 from streamer.hosting.event_log import EventLog
 from streamer.models.silero import FRAME_SAMPLES
+from streamer.protocol.joining import joined
 from streamer.protocol.messages import MAX_CONTEXT_CHARS, StartMessage
 from streamer.recognition.contract import StartPoint
 from streamer.session.report import Report
@@ -48,7 +49,7 @@ class StoredSession:
 
     @property
     def text(self) -> str:
-        return " ".join(word.text for _, word in self.words)
+        return joined(word.text for _, word in self.words)
 
     @property
     def start_point(self) -> StartPoint:

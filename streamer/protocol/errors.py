@@ -2,7 +2,28 @@
 
 from __future__ import annotations
 
-from streamer.protocol.messages import CLOSE_CODES, ErrorCode
+from typing import Final
+
+from streamer.protocol.messages import ErrorCode
+
+CLOSE_CODES: Final[dict[ErrorCode, int]] = {
+    ErrorCode.BAD_MESSAGE: 4400,
+    ErrorCode.BAD_CONFIG: 4400,
+    ErrorCode.NOT_STARTED: 4400,
+    ErrorCode.BAD_FRAME: 4400,
+    ErrorCode.MESSAGE_TOO_LARGE: 1009,
+    ErrorCode.RATE_LIMITED: 4429,
+    ErrorCode.IDLE_TIMEOUT: 4408,
+    ErrorCode.UNAUTHORIZED: 4401,
+    ErrorCode.TOO_MANY_SESSIONS: 4503,
+    ErrorCode.TOO_MANY_FOLLOWERS: 4503,
+    ErrorCode.SESSION_EXPIRED: 4410,
+    ErrorCode.TAKEN_OVER: 4409,
+    ErrorCode.UNKNOWN_SESSION: 4404,
+    ErrorCode.SLOW_FOLLOWER: 4413,
+    ErrorCode.SHUTTING_DOWN: 1001,
+    ErrorCode.INTERNAL: 1011,
+}
 
 
 class ProtocolError(Exception):

@@ -24,6 +24,7 @@ MAX_SILENCE_MS: Final = 5_000
 MAX_CONTEXT_CHARS: Final = 4_000
 MAX_HOT_WORDS: Final = 100
 MAX_HOT_WORD_CHARS: Final = 64
+MAX_LANGUAGE_CHARS: Final = 40
 
 
 class Encoding(StrEnum):
@@ -32,7 +33,8 @@ class Encoding(StrEnum):
 
 
 class ErrorCode(StrEnum):
-    """Stable codes. The comment is the websocket close code when the error ends the session."""
+    """Stable codes. The comment is the websocket close code when the error ends the session, as
+    `streamer.protocol.errors.CLOSE_CODES` has it."""
 
     BAD_MESSAGE = "bad_message"  # 4400
     BAD_CONFIG = "bad_config"  # 4400
@@ -55,26 +57,6 @@ class ErrorCode(StrEnum):
     INTERNAL = "internal"  # 1011
 
 
-CLOSE_CODES: Final[dict[ErrorCode, int]] = {
-    ErrorCode.BAD_MESSAGE: 4400,
-    ErrorCode.BAD_CONFIG: 4400,
-    ErrorCode.NOT_STARTED: 4400,
-    ErrorCode.BAD_FRAME: 4400,
-    ErrorCode.MESSAGE_TOO_LARGE: 1009,
-    ErrorCode.RATE_LIMITED: 4429,
-    ErrorCode.IDLE_TIMEOUT: 4408,
-    ErrorCode.UNAUTHORIZED: 4401,
-    ErrorCode.TOO_MANY_SESSIONS: 4503,
-    ErrorCode.TOO_MANY_FOLLOWERS: 4503,
-    ErrorCode.SESSION_EXPIRED: 4410,
-    ErrorCode.TAKEN_OVER: 4409,
-    ErrorCode.UNKNOWN_SESSION: 4404,
-    ErrorCode.SLOW_FOLLOWER: 4413,
-    ErrorCode.SHUTTING_DOWN: 1001,
-    ErrorCode.INTERNAL: 1011,
-}
-
-
 class _FromClient(BaseModel):
     """A setting that is misspelt must not be ignored."""
 
@@ -94,7 +76,10 @@ class StartMessage(_FromClient):
     protocol_version: Whole = PROTOCOL_VERSION
     sample_rate: Whole = Field(SAMPLE_RATE, ge=MIN_SAMPLE_RATE, le=MAX_SAMPLE_RATE)
     encoding: Encoding = Encoding.PCM_S16LE
-    language: Literal["en"] = "en"
+    language: str | None = Field(None, max_length=MAX_LANGUAGE_CHARS)
+    """A code, or `auto`: whichever is spoken. None leaves it to the server."""
+    task: Literal["transcribe", "translate"] = "transcribe"
+    """`translate`: into English."""
     decoder: Literal["draft", "fused"] | None = None
     context: str = Field("", max_length=MAX_CONTEXT_CHARS)
     hot_words: tuple[Annotated[str, Field(min_length=1, max_length=MAX_HOT_WORD_CHARS)], ...] = (
@@ -188,6 +173,8 @@ class ReadyEvent(_Wire):
     session_id: str
     decoder: Literal["draft", "fused"]
     models: dict[str, str]
+    language: str = "en"
+    """A code, or `auto`."""
     max_message_bytes: int
     buffer_ms: float
     resumed: bool = False
@@ -300,6 +287,14 @@ class DecoderEvent(_Numbered):
     reason: str
 
 
+class LanguageEvent(_Numbered):
+    """What is said from now on is taken for this language, until another such event."""
+
+    type: Literal["language"] = "language"
+    language: str
+    probability: float
+
+
 class LossEvent(_Numbered):
     """Audio that will not be transcribed."""
 
@@ -338,6 +333,7 @@ ServerEvent = Annotated[
     | EmotionEvent
     | LatencyEvent
     | DecoderEvent
+    | LanguageEvent
     | LossEvent
     | ErrorEvent
     | ByeEvent,

@@ -12,21 +12,22 @@ from streamer.audio.arrays import Floats
 from streamer.decoding.decision.hot_words import HotWords
 from streamer.decoding.decision.second_listener import SessionListener
 from streamer.decoding.speech import Speech
+from streamer.decoding.speech_evidence import Probabilities
 from streamer.decoding.streaming_decoder import DecoderOptions, StreamingDecoder
 from streamer.decoding.words import RecognizedWord
 from streamer.models.emotion.classifier import EmotionFeatures, EmotionScores
 from streamer.models.fusion.audio_aware import AudioAwareFusion
 from streamer.models.moonshine.encoder import Audio
 from streamer.models.moonshine.tokenizer import FRAME_SAMPLES
-from streamer.recognition.contract import BEGINNING, StartPoint
 from streamer.recognition.emotion_monitor import (
     Classifier,
     EmotionLane,
     EmotionMonitor,
     EmotionOptions,
 )
-from streamer.recognition.recognizer import Recognizer, RecognizerOptions
-from streamer.recognition.stage_times import StageTimes
+from streamer.recognition.options import RecognizerOptions
+from streamer.recognition.words.contract import Sound
+from streamer.recognition.words.drafted import DraftedWords
 from streamer.runtime.tracing import SpanSink
 from streamer.transcript.events import EmotionUpdate
 
@@ -91,6 +92,7 @@ class AudioAwareDecoder(StreamingDecoder):
         audio_from: int | None = None,
         listener: SessionListener | None = None,
         read: Callable[[int, int], Floats] | None = None,
+        speech_probabilities: Probabilities | None = None,
     ) -> None:
         super().__init__(
             speech,
@@ -101,6 +103,7 @@ class AudioAwareDecoder(StreamingDecoder):
             audio_from=audio_from,
             listener=listener,
             read=read,
+            speech_probabilities=speech_probabilities,
         )
         self._emotion = emotion
 
@@ -130,8 +133,8 @@ class AudioAwareDecoder(StreamingDecoder):
         return max(0, committed - LEAD_FRAMES, audio.n_frames - MAX_FRAMES)
 
 
-class AudioAwareRecognizer(Recognizer):
-    """See `streamer.recognition.contract.SpeechRecognizer` for the contract."""
+class AudioAwareWords(DraftedWords):
+    """Words by an LLM that hears."""
 
     _fusion: AudioAwareFusion
 
@@ -142,23 +145,21 @@ class AudioAwareRecognizer(Recognizer):
         *,
         fusion: AudioAwareFusion,
         emotion: EmotionMonitor | None,
-        stages: StageTimes,
+        stages: SpanSink,
         hot_words: Sequence[str] = (),
-        start: StartPoint = BEGINNING,
         listener: SessionListener | None = None,
     ) -> None:
         super().__init__(
             speech,
             options,
             fusion=fusion,
-            emotion=emotion,
             stages=stages,
             hot_words=hot_words,
-            start=start,
             listener=listener,
         )
+        self._emotion = emotion
 
-    def _new_decoder(self, start_sample: int, audio_from: int) -> AudioAwareDecoder:
+    def _new_decoder(self, sound: Sound, start_sample: int, audio_from: int) -> AudioAwareDecoder:
         return AudioAwareDecoder(
             self._speech,
             self._options.decoder,
@@ -168,5 +169,6 @@ class AudioAwareRecognizer(Recognizer):
             self._emotion,
             audio_from=audio_from,
             listener=self._listener,
-            read=self._buffer.read,
+            read=sound.read,
+            speech_probabilities=sound.probabilities,
         )

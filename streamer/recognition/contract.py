@@ -5,13 +5,14 @@ The real one is `recognizer.Recognizer`; tests of sockets and protocols use smal
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from streamer.models.whisper.contract import Task
 from streamer.runtime.tracing import SpanSink
 from streamer.transcript.events import AudioLost, SessionEvent
 from streamer.transcript.ledger import Ledger
@@ -35,6 +36,11 @@ class SessionOptions:
     emotion: bool = True
     silence_ms: float | None = None
     """Pause that ends a segment; None leaves it to the engine."""
+    language: str | None = None
+    """Its code, or `auto`; None leaves it to the engine. Other languages than English are heard by
+    the second listener alone."""
+    task: Task = "transcribe"
+    """`translate`: into English. What is said in English is transcribed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +114,24 @@ class RecognizerFactory(Protocol):
         """The better one that this engine has; `draft` means that it has no LLM."""
 
     @property
+    def languages(self) -> Collection[str]:
+        """Those that sessions may ask for, by code."""
+
+    @property
+    def default_language(self) -> str:
+        """Of sessions that ask for none; maybe `auto`."""
+
+    @property
     def executor(self) -> DeadlineExecutor: ...
 
     def recognizer(
         self, options: SessionOptions, trace: SpanSink, start: StartPoint = BEGINNING, /
     ) -> SpeechRecognizer:
-        """A recognizer for a session. Cheap: servers call it on the event loop."""
+        """A recognizer for a session. Cheap: servers call it on the event loop.
+
+        Raises:
+            streamer.recognition.languages.UnknownLanguageError: the language is not to be had.
+        """
 
     def close(self) -> None:
         """Stop the executor and free the models; no recognizer may be in use. Idempotent."""

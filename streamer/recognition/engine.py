@@ -12,9 +12,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from streamer.decoding.decision.second_listener import ListenerLane
+from streamer.decoding.ear import SessionEar
 from streamer.decoding.llm_lane import LlmLane
 from streamer.decoding.loading import load_speech
-from streamer.decoding.speech import LoadedSpeech, PromptContext
+from streamer.decoding.speech import LoadedSpeech, PromptContext, Speech
 from streamer.models.emotion.classifier import EmotionClassifier, EmotionModel, EmotionScores
 from streamer.models.emotion.loading import load_emotion_model
 from streamer.models.fusion.audio_aware import AudioAwareFusion, AudioInputs
@@ -26,12 +27,18 @@ from streamer.models.store.catalog import EMOTION, GEMMA, MOONSHINE, SILERO, WHI
 from streamer.models.store.zoo import Zoo
 from streamer.models.whisper.contract import SecondListener
 from streamer.models.whisper.loading import load_listener
-from streamer.recognition.audio_aware import AudioAwareRecognizer, FeatureEmotionMonitor
+from streamer.recognition.audio_aware import AudioAwareWords, FeatureEmotionMonitor
 from streamer.recognition.contract import BEGINNING, Decoder, SessionOptions, StartPoint
 from streamer.recognition.emotion_monitor import EmotionMonitor, EmotionOptions
+from streamer.recognition.languages import AUTO, ENGLISH, NAMES, check_language
 from streamer.recognition.latency import Latency, commit_rule
-from streamer.recognition.recognizer import Recognizer, RecognizerOptions
+from streamer.recognition.options import RecognizerOptions
+from streamer.recognition.recognizer import Recognizer
 from streamer.recognition.stage_times import StageTimes
+from streamer.recognition.words.auto import AutoWords
+from streamer.recognition.words.contract import SessionWords
+from streamer.recognition.words.drafted import DraftedWords
+from streamer.recognition.words.listened import ListenedWords
 from streamer.runtime.batcher import Batcher, Lane, call_each
 from streamer.runtime.deadline_executor import DeadlineExecutor
 from streamer.runtime.tracing import SpanSink
@@ -62,8 +69,12 @@ class EngineOptions:
     latency: Latency = "balanced"
     """What is waited for before words are committed; see `Latency`."""
     listener: str = WHISPER_BASE.name
-    """The second listener, by a name that `load_listener` knows; it is not loaded with `low`, nor
-    without the LLM."""
+    """The second listener, by a name that `load_listener` knows; it is loaded for `latency` other
+    than `low`, with an LLM, and for `languages`."""
+    languages: bool = False
+    """Load the second listener, so that sessions may speak other languages than English."""
+    language: str = ENGLISH
+    """Of sessions that ask for none: its code, or `auto`. Others than `en` need `languages`."""
     fusion: Path | None = None
     """Folder of a trained fusion: see `models/fusion/trained`. None: the LLM as it is, and it
     only reads."""
@@ -101,7 +112,7 @@ class Engine:
         self._recognizer_options = replace(options.recognizer, decoder=decoder)
         self._batcher = Batcher(options.threads, "model")
         self._listener_lane: ListenerLane | None = None
-        if listener is not None and options.latency != "low":
+        if listener is not None:
             self._listener_lane = ListenerLane(listener, self._batcher)
         self._source = speech.serve(self._batcher, max_batch=options.max_batch)
         self._emotion_lane: Lane[Callable[[], EmotionScores], EmotionScores] = self._batcher.lane(
@@ -121,6 +132,7 @@ class Engine:
 
         Raises:
             streamer.models.errors.ModelError: a model is missing or corrupt.
+            UnknownLanguageError: no session can speak the language of those that ask for none.
             streamer.models.onnx.runtime.DeviceUnavailableError: the device is not usable.
         """
         zoo = zoo or Zoo()
@@ -148,11 +160,12 @@ class Engine:
                 say=say,
             )
         listener = None
-        if options.latency != "low" and options.llm:
+        if options.languages or (options.latency != "low" and options.llm):
             say("loading the second listener")
             listener = load_listener(
                 options.listener, zoo, threads=options.threads, device=options.device
             )
+        check_language(options.language, _languages(options, listener))
         return cls(options, speech, emotion, llm, audio_inputs, listener)
 
     @property
@@ -168,6 +181,11 @@ class Engine:
     @property
     def emotion(self) -> EmotionModel:
         return self._emotion
+
+    @property
+    def listener(self) -> SecondListener | None:
+        """None: loaded without a second listener."""
+        return self._listener
 
     @property
     def llm(self) -> LlmScorer | None:
@@ -195,17 +213,31 @@ class Engine:
     def default_decoder(self) -> Decoder:
         return "fused" if self._llm is not None and self._options.weights.llm else "draft"
 
+    @property
+    def languages(self) -> frozenset[str]:
+        return _languages(self._options, self._listener)
+
+    @property
+    def default_language(self) -> str:
+        return self._options.language
+
     def recognizer(
         self, options: SessionOptions, spans: SpanSink, start: StartPoint = BEGINNING
     ) -> Recognizer:
-        """A fresh recognizer for one session. `fused` needs the LLM; without it, `draft`."""
+        """A fresh recognizer for one session. `fused` needs the LLM; without it, `draft`.
+
+        Raises:
+            UnknownLanguageError: the language is not to be had.
+        """
+        language = options.language or self._options.language
+        check_language(language, self.languages)
         stages = StageTimes(spans)
-        prompt = initial_prompt(options.context, options.hot_words)
         emotion = self._emotion_monitor(stages) if options.emotion else None
         recognizer_options = self._recognizer_options
         if options.silence_ms is not None:
             endpointer = replace(recognizer_options.endpointer, hangover_ms=options.silence_ms)
             recognizer_options = replace(recognizer_options, endpointer=endpointer)
+        prompt = initial_prompt(options.context, options.hot_words)
 
         def prompt_context() -> PromptContext:
             words = recognizer.ledger.words
@@ -213,33 +245,62 @@ class Engine:
             return PromptContext(prompt, said, emotion.label if emotion is not None else "")
 
         speech = self._source.session(prompt_context)
-        fusion = self._fusion(options.decoder, prompt, stages)
-        listener = None
-        if self._listener_lane is not None:
-            listener = self._listener_lane.session("en", stages)
-        if isinstance(fusion, AudioAwareFusion):
-            recognizer: Recognizer = AudioAwareRecognizer(
-                speech,
-                recognizer_options,
-                fusion=fusion,
-                emotion=emotion,
-                stages=stages,
-                hot_words=options.hot_words,
-                start=start,
-                listener=listener,
+
+        def words_of(language: str) -> SessionWords:
+            if language == ENGLISH:
+                return self._english(speech, options, recognizer_options, prompt, emotion, stages)
+            return ListenedWords(self._ear(options, stages), recognizer_options.ear, language)
+
+        if language == AUTO:
+            words: SessionWords = AutoWords(
+                self._ear(options, stages),
+                words_of,
+                self.languages,
+                recognizer_options.language,
+                recognizer_options.ear,
             )
         else:
-            recognizer = Recognizer(
+            words = words_of(language)
+        recognizer = Recognizer(
+            speech.vad, recognizer_options, words, emotion=emotion, stages=stages, start=start
+        )
+        return recognizer
+
+    def _english(
+        self,
+        speech: Speech,
+        options: SessionOptions,
+        recognizer_options: RecognizerOptions,
+        prompt: str,
+        emotion: EmotionMonitor | None,
+        stages: StageTimes,
+    ) -> DraftedWords:
+        fusion = self._fusion(options.decoder, prompt, stages)
+        asked = fusion is not None and self._options.latency != "low"
+        lane = self._listener_lane if asked else None
+        listener = lane.session(ENGLISH, stages) if lane is not None else None
+        if isinstance(fusion, AudioAwareFusion):
+            return AudioAwareWords(
                 speech,
                 recognizer_options,
                 fusion=fusion,
                 emotion=emotion,
                 stages=stages,
                 hot_words=options.hot_words,
-                start=start,
                 listener=listener,
             )
-        return recognizer
+        return DraftedWords(
+            speech,
+            recognizer_options,
+            fusion=fusion,
+            stages=stages,
+            hot_words=options.hot_words,
+            listener=listener,
+        )
+
+    def _ear(self, options: SessionOptions, stages: StageTimes) -> SessionEar:
+        assert self._listener_lane is not None
+        return SessionEar(self._listener_lane, options.task, stages)
 
     def _fusion(self, decoder: Decoder, prompt: str, spans: SpanSink) -> LlmFusion | None:
         weights = self._options.weights
@@ -264,3 +325,9 @@ class Engine:
         """Finish running steps and stop all threads."""
         self.executor.close()
         self._batcher.close()
+
+
+def _languages(options: EngineOptions, listener: SecondListener | None) -> frozenset[str]:
+    if listener is None or not options.languages:
+        return frozenset({ENGLISH})
+    return (listener.languages & NAMES.keys()) | {ENGLISH}

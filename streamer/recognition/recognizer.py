@@ -1,4 +1,4 @@
-"""One session's road from samples to events: buffer, endpointer, decoders, emotion, ledger.
+"""One session's road from samples to events: buffer, endpointer, words, emotion, ledger.
 
 Steps end on a fixed grid of the session clock, so the same audio gives the same events however
 it was cut into chunks. A step that comes late covers several grid points at once: cadence adapts
@@ -7,27 +7,19 @@ to the machine and lag stays bounded.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 
 from streamer.audio.arrays import Floats
 from streamer.audio.clock import samples_from_ms
-from streamer.decoding.decision.hot_words import HotWords
-from streamer.decoding.decision.second_listener import SessionListener
-from streamer.decoding.segment_audio import SegmentAudio
-from streamer.decoding.speech import Speech
-from streamer.decoding.streaming_decoder import DecoderOptions, StreamingDecoder
-from streamer.decoding.words import RecognizedWord
-from streamer.models.fusion.score import Fusion
-from streamer.models.moonshine.encoder import Audio
-from streamer.models.silero import FRAME_SAMPLES
+from streamer.models.silero import FRAME_SAMPLES, VadModel
 from streamer.recognition.audio_buffer import AudioBuffer
 from streamer.recognition.contract import BEGINNING, StartPoint
-from streamer.recognition.decoder_choice import Backlogs, DecoderChoice
 from streamer.recognition.emotion_monitor import EmotionMonitor
-from streamer.recognition.endpointer import Edge, Endpointer, EndpointerOptions, Transition
+from streamer.recognition.endpointer import Edge, Endpointer, Transition
+from streamer.recognition.options import RecognizerOptions
 from streamer.recognition.speech_detector import SpeechDetector
 from streamer.recognition.stage_times import StageTimes
+from streamer.recognition.words.contract import SegmentWords, SessionWords, Sound, Told
 from streamer.runtime.tracing import span
 from streamer.transcript.events import (
     AudioLost,
@@ -37,34 +29,7 @@ from streamer.transcript.events import (
     StepDone,
     WordsUpdate,
 )
-from streamer.transcript.ledger import Emotion, Ledger
-
-
-@dataclass(frozen=True)
-class RecognizerOptions:
-    hop_ms: float = 256
-    """Grid of the steps; a multiple of the detector's 32 ms frame."""
-    afresh_every_ms: float = 1_000
-    """After this much audio, and when speech pauses, the whole window is encoded again and the
-    committed words are decoded again; between them what is old is kept as it is."""
-    buffer_ms: float = 20_000
-    """Audio that may wait for its step; more is an overrun and is counted as lost."""
-    max_segment_ms: float = 30_000
-    """A segment longer than this is closed behind its last committed word."""
-    kept_segments: int = 100
-    """Final segments that the ledger keeps; a session of hours must not grow."""
-    listener_backlog_ms: float = 800
-    """With more audio than this waiting, the second listener is left out until the backlog is
-    gone."""
-    fused_backlog_ms: float = 960
-    """With more audio than this waiting, the LLM is left out until the backlog is gone."""
-    step_silence_ms: float = 160
-    """Silence appended to the window of every step. Without it the decoder, cut off in the middle
-    of a sound, guesses wildly; with it half as many tentative words are wrong."""
-    closing_silence_ms: float = 320
-    """Silence appended when a segment is closed from outside; the decoder ends sentences on it."""
-    decoder: DecoderOptions = field(default_factory=DecoderOptions)
-    endpointer: EndpointerOptions = field(default_factory=EndpointerOptions)
+from streamer.transcript.ledger import Emotion, Ledger, NewWord
 
 
 class Recognizer:
@@ -72,52 +37,34 @@ class Recognizer:
 
     def __init__(
         self,
-        speech: Speech,
+        vad: VadModel,
         options: RecognizerOptions,
+        words: SessionWords,
         *,
-        fusion: Fusion | None,
         emotion: EmotionMonitor | None,
         stages: StageTimes,
-        hot_words: Sequence[str] = (),
         start: StartPoint = BEGINNING,
-        listener: SessionListener | None = None,
     ) -> None:
-        """
-        Args:
-            listener: a second listener; it has a say where the LLM has.
-        """
-        self._listener = listener
         self.ledger = Ledger(
             options.kept_segments,
             start_sample=start.sample,
             next_word_id=start.word_id,
             next_segment_id=start.segment_id,
         )
-        self._speech = speech
+        self._vad_model = vad
         self._options = options
-        self._fusion = fusion
+        self._words = words
         self._emotion = emotion
         self._stages = stages
-        self._hot_words = HotWords(hot_words, speech.tokenizer)
         self._hop = samples_from_ms(options.hop_ms)
-        self._afresh_samples = samples_from_ms(options.afresh_every_ms)
         decoder = options.decoder
         window = samples_from_ms(decoder.max_window_ms + decoder.agreement.max_open_ms)
         self._buffer = AudioBuffer(samples_from_ms(options.buffer_ms), 2 * window, start)
-        self._detector = SpeechDetector(speech.vad, start.sample)
+        self._detector = SpeechDetector(vad, start.sample)
         self._endpointer = Endpointer(FRAME_SAMPLES, options.endpointer)
         self._endpointer.jump(start.sample)
-        backlogs = Backlogs(
-            pause_listener=samples_from_ms(options.listener_backlog_ms),
-            pause_llm=samples_from_ms(options.fused_backlog_ms),
-            resume=self._hop,
-        )
-        self._choice = DecoderChoice(
-            backlogs, has_llm=fusion is not None, has_listener=listener is not None
-        )
-        self._decoder: StreamingDecoder | None = None
-        """Of the open segment."""
-        self._audio = SegmentAudio(start.sample)
+        self._segment: SegmentWords | None = None
+        """The words of the open one."""
         self._processed = start.sample
         self._steps = 0
 
@@ -154,14 +101,14 @@ class Recognizer:
         """Process all audio that has arrived and close the open segment."""
         received = self._buffer.end
         yield from self._advance(received // FRAME_SAMPLES * FRAME_SAMPLES)
-        if self._decoder is not None:
+        if self._segment is not None:
             yield from self._close_segment(received, cause, self._options.closing_silence_ms)
             self._endpointer.close(received)
             yield self._done()
         self._endpointer.mark(received)
 
     def close(self) -> None:
-        self._decoder = None
+        self._segment = None
 
     def _advance(self, target: int) -> Iterator[SessionEvent]:
         yield from self._jump_over_lost()
@@ -173,8 +120,8 @@ class Recognizer:
             probabilities = self._detector.probabilities(self._buffer.read(self._processed, target))
         for transition in self._endpointer.push(probabilities.tolist()):
             yield from self._apply(transition)
-        if self._decoder is not None:
-            yield from self._decode(self._decoder, target, backlog)
+        if self._segment is not None:
+            yield from self._hear(self._segment, target, backlog)
         self._processed = target
         yield self._done()
 
@@ -183,119 +130,44 @@ class Recognizer:
         target = self._buffer.claim_behind_loss(self._processed, FRAME_SAMPLES)
         if target is None:
             return
-        if self._decoder is not None:
-            yield from self._end_segment(self._decoder.committed_end, "loss")
+        if self._segment is not None:
+            yield from self._end_segment(self._segment.committed_end, "loss")
         self._endpointer.jump(target)
-        self._detector = SpeechDetector(self._speech.vad, target)
+        self._detector = SpeechDetector(self._vad_model, target)
         self._processed = target
 
     def _apply(self, transition: Transition) -> Iterator[SessionEvent]:
         if transition.edge is Edge.START:
             opened = self.ledger.open(transition.sample)
             yield SpeechBegan(opened.id, opened.start_sample)
-            self._decoder = self._new_decoder(transition.sample, transition.audio_from)
-            self._audio = SegmentAudio(transition.audio_from)
+            sound = Sound(self._buffer.read, self._detector.between)
+            self._segment = self._words.begin(sound, transition.sample, transition.audio_from)
         else:
             yield from self._close_segment(transition.sample, "silence")
 
-    def _new_decoder(self, start_sample: int, audio_from: int) -> StreamingDecoder:
-        return StreamingDecoder(
-            self._speech,
-            self._options.decoder,
-            start_sample,
-            self._hot_words,
-            self._fusion,
-            audio_from=audio_from,
-            listener=self._listener,
-            read=self._buffer.read,
-            speech_probabilities=self._detector.between,
-        )
-
-    def _encode(
-        self, decoder: StreamingDecoder, end: int, silence_ms: float, *, afresh: bool
-    ) -> Audio | None:
-        """The segment's window up to `end` and so much silence; None if it is too short."""
-        afresh = afresh or self._audio.fresh_until + self._afresh_samples <= end
-        if afresh:
-            decoder.forget_prefix()
-        request = self._audio.request(
-            self._buffer.read,
-            decoder.window_start,
-            end,
-            silence_samples=samples_from_ms(silence_ms),
-            afresh=afresh,
-        )
-        with span(self._stages, "encode", "asr"):
-            return self._speech.encode(request)
-
-    def _decode(self, decoder: StreamingDecoder, end: int, backlog: int) -> Iterator[SessionEvent]:
+    def _hear(self, words: SegmentWords, end: int, backlog: int) -> Iterator[SessionEvent]:
         if self._emotion is not None:
             self._emotion.start(self._buffer.read, self._segment_start(), end)
         pause = self._endpointer.pause_end
-        if pause is None:
-            yield from self._decode_speech(decoder, end, backlog)
-        elif decoder.end_decoded_at != pause:
-            yield from self._decode_pause(decoder, pause, end, backlog)
+        told = words.step(end, backlog) if pause is None else words.pause(pause, backlog)
+        yield from self._tell(words, told, end)
         yield from self._collect_emotion()
         if end - self._segment_start() >= samples_from_ms(self._options.max_segment_ms):
-            yield from self._split_segment(decoder)
+            yield from self._split_segment(words)
 
-    def _decode_speech(
-        self, decoder: StreamingDecoder, end: int, backlog: int
-    ) -> Iterator[SessionEvent]:
-        """A step while somebody speaks."""
-        audio = self._encode(decoder, end, self._options.step_silence_ms, afresh=False)
-        if audio is None:
-            return
-        with span(self._stages, "decode", "asr"):
-            decoder.draft(audio, end)
-        yield from self._choose_decoder(backlog)
-        if not self._choice.fused:
-            with span(self._stages, "commit", "asr"):
-                committed = decoder.commit_by_agreement(end)
-            self._processed = end
-            yield self._words(decoder, committed)
-            return
-        # The new audio is on the screen; what follows only decides on commits.
-        self._processed = end
-        yield self._words(decoder, ())
-        if decoder.at_commit_point(end):
-            with span(self._stages, "fuse", "asr"):
-                committed = decoder.commit_by_fusion(audio, end)
-            yield self._words(decoder, committed)
-
-    def _decode_pause(
-        self, decoder: StreamingDecoder, pause: int, end: int, backlog: int
-    ) -> Iterator[SessionEvent]:
-        """The first step of a pause: decode as if the segment ended there, as it may."""
-        yield from self._choose_decoder(backlog)
-        if self._decode_end(decoder, pause, silence_ms=0):
-            committed = decoder.commit_at_pause()
-            self._processed = end
-            yield self._words(decoder, committed)
-
-    def _decode_end(self, decoder: StreamingDecoder, end: int, silence_ms: float) -> bool:
-        """Decode up to `end` for good; whether there was enough audio to."""
-        audio = self._encode(decoder, end, silence_ms, afresh=True)
-        if audio is None:
-            return False
-        fused = self._choice.fused
-        with span(self._stages, "fuse" if fused else "decode", "asr"):
-            decoder.decode_end(audio, end, fused=fused)
-        return True
-
-    def _choose_decoder(self, backlog: int) -> Iterator[SessionEvent]:
-        changed = self._choice.update(backlog)
-        if changed is not None:
-            yield changed
-        if self._decoder is not None:
-            self._decoder.listening = self._choice.listening
+    def _tell(self, words: SegmentWords, told: Iterator[Told], end: int) -> Iterator[SessionEvent]:
+        for one in told:
+            if isinstance(one, tuple):
+                self._processed = end
+                yield self._update(words, one)
+            else:
+                yield one
 
     def _close_segment(self, end: int, cause: str, silence_ms: float = 0) -> Iterator[SessionEvent]:
-        if (decoder := self._decoder) is None:
+        words = self._segment
+        if words is None:
             return
-        if decoder.end_decoded_at == end or self._decode_end(decoder, end, silence_ms):
-            yield self._words(decoder, decoder.finish())
+        yield from self._tell(words, words.close(end, silence_ms), self._processed)
         yield from self._end_segment(end, cause)
 
     def _end_segment(self, end: int, cause: str) -> Iterator[SessionEvent]:
@@ -306,11 +178,11 @@ class Recognizer:
                 emotion = self._emotion_of(start, end)
             else:
                 self._emotion.collect()
-        self._decoder = None
+        self._segment = None
         yield SegmentClosed(self.ledger.close(end, emotion), cause)
 
-    def _split_segment(self, decoder: StreamingDecoder) -> Iterator[SessionEvent]:
-        """Close the ledger's segment behind its last committed word; decoding goes on."""
+    def _split_segment(self, words: SegmentWords) -> Iterator[SessionEvent]:
+        """Close the ledger's segment behind its last committed word; hearing goes on."""
         open_segment = self.ledger.open_segment
         if open_segment is None or not open_segment.words:
             return
@@ -318,7 +190,7 @@ class Recognizer:
         emotion = self._emotion_of(open_segment.start_sample, end)
         yield SegmentClosed(self.ledger.close(end, emotion), "length")
         self.ledger.open(end)
-        yield self._words(decoder, ())
+        yield self._update(words, ())
 
     def _collect_emotion(self) -> Iterator[SessionEvent]:
         update = self._emotion.collect() if self._emotion is not None else None
@@ -331,10 +203,10 @@ class Recognizer:
             return None
         return self._emotion.segment(self._buffer.read, start, end)
 
-    def _words(self, decoder: StreamingDecoder, committed: Sequence[RecognizedWord]) -> WordsUpdate:
-        words = self.ledger.commit(committed)
-        tentative = self.ledger.set_tentative(decoder.tentative)
-        return WordsUpdate(self._segment_id(), words, tentative)
+    def _update(self, words: SegmentWords, committed: tuple[NewWord, ...]) -> WordsUpdate:
+        added = self.ledger.commit(committed)
+        tentative = self.ledger.set_tentative(words.tentative)
+        return WordsUpdate(self._segment_id(), added, tentative)
 
     def _segment_start(self) -> int:
         open_segment = self.ledger.open_segment

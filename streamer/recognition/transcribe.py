@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 
 from streamer.audio.arrays import Floats
 from streamer.audio.clock import seconds_from_samples
+from streamer.protocol.joining import joined
 from streamer.recognition.contract import SpeechRecognizer
 from streamer.runtime.tracing import StagePercentiles, StageStats
-from streamer.transcript.events import SegmentClosed, SessionEvent, StepDone
+from streamer.transcript.events import LanguageChanged, SegmentClosed, SessionEvent, StepDone
 from streamer.transcript.ledger import Segment
 
 
@@ -40,17 +41,19 @@ class Hearing:
     compute_s: float
     """Wall time spent in steps, waiting for audio left out."""
     lost_samples: int
+    language: str | None = None
+    """Its code, where it was found out."""
 
 
 @dataclass(frozen=True)
 class Transcription(Hearing):
     """What came out of one recording."""
 
-    segments: tuple[Segment, ...]
+    segments: tuple[Segment, ...] = ()
 
     @property
     def text(self) -> str:
-        return " ".join(segment.text for segment in self.segments)
+        return joined(segment.text for segment in self.segments)
 
 
 def listen(
@@ -71,13 +74,16 @@ def listen(
     started = pacing.now()
     n_samples = 0
     compute_s = 0.0
+    language: str | None = None
 
     def run(events: Iterator[SessionEvent]) -> None:
-        nonlocal compute_s
+        nonlocal compute_s, language
         began = pacing.now()
         for event in events:
             if isinstance(event, StepDone):
                 stats.record_all(event.stages_ms)
+            elif isinstance(event, LanguageChanged):
+                language = event.language
             on_event(event)
         compute_s += pacing.now() - began
 
@@ -91,7 +97,7 @@ def listen(
         while recognizer.due():
             run(recognizer.step())
     run(recognizer.finalize())
-    return Hearing(n_samples, stats.percentiles(), compute_s, recognizer.lost_samples)
+    return Hearing(n_samples, stats.percentiles(), compute_s, recognizer.lost_samples, language)
 
 
 def transcribe(
@@ -112,5 +118,10 @@ def transcribe(
 
     result = listen(blocks, recognizer, gather, pacing=pacing)
     return Transcription(
-        result.n_samples, result.latency, result.compute_s, result.lost_samples, tuple(segments)
+        result.n_samples,
+        result.latency,
+        result.compute_s,
+        result.lost_samples,
+        result.language,
+        tuple(segments),
     )

@@ -18,9 +18,8 @@ from streamer.hosting.resumable_session import (
 )
 from streamer.hosting.session_registry import SessionRegistry
 from streamer.hosting.session_state import SessionState
-from streamer.protocol.errors import ProtocolError, broken, session_expired
+from streamer.protocol.errors import CLOSE_CODES, ProtocolError, broken, session_expired
 from streamer.protocol.messages import (
-    CLOSE_CODES,
     ErrorCode,
     ReadyEvent,
     ResumeMessage,
@@ -249,6 +248,7 @@ class Connection:
                 session_id=hosted.id,
                 decoder=self._registry.decoder(hosted.start),
                 models=self._registry.models,
+                language=self._registry.language(hosted.start),
                 max_message_bytes=options.max_message_bytes,
                 buffer_ms=options.buffer_s * 1000,
                 resumed=resumed,

@@ -8,8 +8,8 @@ from typing import Final
 
 from streamer.hosting.options import ServerOptions
 from streamer.hosting.resumable_session import Following, ResumableSession, SlowFollowerError
-from streamer.protocol.errors import ProtocolError, broken
-from streamer.protocol.messages import CLOSE_CODES, ErrorCode, FollowingEvent
+from streamer.protocol.errors import CLOSE_CODES, ProtocolError, broken
+from streamer.protocol.messages import ErrorCode, FollowingEvent
 from streamer.recognition.contract import Decoder
 from streamer.runtime.faults import fault_line
 from streamer.runtime.metrics import ServerMetrics

@@ -10,6 +10,7 @@ from streamer.protocol.messages import (
     DecoderEvent,
     EmotionEvent,
     FinalizedEvent,
+    LanguageEvent,
     LossEvent,
     SegmentEvent,
     SpeechEvent,
@@ -25,6 +26,7 @@ from streamer.transcript.events import (
     DecoderChanged,
     EmotionUpdate,
     Finalized,
+    LanguageChanged,
     SegmentClosed,
     SpeechBegan,
     StepDone,
@@ -40,6 +42,7 @@ WireEvent = (
     | EmotionEvent
     | LossEvent
     | DecoderEvent
+    | LanguageEvent
 )
 
 
@@ -94,6 +97,10 @@ def wire_event(report: Report) -> WireEvent | None:  # noqa: PLR0911 - one for e
                 seq=report.seq,
                 decoder=cast(Literal["draft", "fused"], event.decoder),
                 reason=event.reason,
+            )
+        case LanguageChanged():
+            return LanguageEvent(
+                seq=report.seq, language=event.language, probability=event.probability
             )
         case StepDone() | AudioPaused():
             return None

@@ -16,6 +16,7 @@ from streamer.recognition.contract import (
     SpeechRecognizer,
     StartPoint,
 )
+from streamer.recognition.languages import UnknownLanguageError
 from streamer.runtime.faults import fault_line, retrieved
 from streamer.runtime.metrics import ServerMetrics
 from streamer.runtime.tracing import LatencyTrace, SpanSink, TraceWriter
@@ -148,8 +149,8 @@ class SessionRunner:
             start: where it goes on.
 
         Raises:
-            ProtocolError: there is no place, or the engine could not make a recognizer; why is in
-                the log.
+            ProtocolError: there is no place, the language is not to be had, or the engine could
+                not make a recognizer; why is in the log.
         """
         if place is None:
             place = self.places.reserve()
@@ -172,6 +173,8 @@ class SessionRunner:
     ) -> SpeechRecognizer:
         try:
             return self._engine.recognizer(options, trace, start)
+        except UnknownLanguageError as error:
+            raise ProtocolError(ErrorCode.BAD_CONFIG, f"language: {error}") from error
         except Exception as error:  # whatever broke, the client gets an answer
             logger.error("session %s: no recognizer: %s", session_id, fault_line(error))
             raise ProtocolError(

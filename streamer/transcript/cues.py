@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from streamer.audio.clock import ms_from_samples
+from streamer.protocol.joining import joined
 from streamer.transcript.ledger import Segment
 
 MAX_LINE_CHARS: Final = 42
@@ -93,8 +94,9 @@ def _must_break(shown: Sequence[_Piece], piece: _Piece) -> bool:
 def _wrap(pieces: Sequence[_Piece]) -> list[str]:
     lines: list[str] = []
     for piece in pieces:
-        if lines and len(lines[-1]) + 1 + len(piece.text) <= MAX_LINE_CHARS:
-            lines[-1] += f" {piece.text}"
+        longer = joined((lines[-1], piece.text)) if lines else ""
+        if lines and len(longer) <= MAX_LINE_CHARS:
+            lines[-1] = longer
         else:
             lines.append(piece.text)
     return lines

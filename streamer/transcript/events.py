@@ -81,6 +81,14 @@ class DecoderChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class LanguageChanged:
+    """What is said from now on is taken for this language (a code), with this probability."""
+
+    language: str
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
 class StepDone:
     """One pass of the models over the newest audio.
 
@@ -103,5 +111,6 @@ SessionEvent = (
     | EmotionUpdate
     | AudioLost
     | DecoderChanged
+    | LanguageChanged
     | StepDone
 )

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol
 
+from streamer.protocol.joining import joined
+
 
 class LedgerError(RuntimeError):
     """A call that would break the ledger's contract; a bug in the caller."""
@@ -105,7 +107,7 @@ class Segment:
 
     @property
     def text(self) -> str:
-        return " ".join(word.text for word in self.words)
+        return joined(word.text for word in self.words)
 
 
 class Ledger:

@@ -16,7 +16,7 @@ import uvicorn
 from pydantic import TypeAdapter
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.responses import FileResponse
+from starlette.responses import FileResponse, JSONResponse
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -58,12 +58,13 @@ class ScriptedSession:
     async def send(self, event: ServerEvent) -> None:
         await self.socket.send_text(_EVENT.dump_json(event).decode())
 
-    async def ready(self, buffer_ms: float = 30_000) -> None:
+    async def ready(self, buffer_ms: float = 30_000, language: str = "en") -> None:
         await self.send(
             ReadyEvent(
                 session_id="scripted",
                 decoder="fused",
                 models={"asr": "moonshine-tiny-en", "llm": "gemma3-270m"},
+                language=language,
                 max_message_bytes=65_536,
                 buffer_ms=buffer_ms,
             )
@@ -115,6 +116,7 @@ class ScriptedServer:
         return Starlette(
             routes=[
                 Route("/", lambda _: FileResponse(WEB / "index.html")),
+                Route("/v1/config", lambda _: JSONResponse({"languages": ["de", "en", "ja"]})),
                 WebSocketRoute("/v1/stream", self._stream),
                 Mount("/static", StaticFiles(directory=WEB)),
             ],

@@ -8,19 +8,22 @@ import pytest
 
 from streamer.protocol.messages import (
     EmotionEvent,
+    LanguageEvent,
     WireDecision,
     WireEmotion,
 )
 from tests.browser.chromium import Page
 from tests.browser.page_state import COMMITTED, IDLE, LIVE, PAUSED, TENTATIVE, start, stop
 from tests.browser.scripted_server import ScriptedSession, scripted
-from tests.browser.scripts import HAPPY, captions_of_two_segments, heartbeat, update
+from tests.browser.scripts import HAPPY, captions_of_two_segments, final, heartbeat, update
 from tests.serving import ServerThread
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 DETAIL = "document.querySelector('#word-detail')"
 FOCUSED = "document.activeElement.id"
+SPOKEN = "document.querySelector('#spoken').textContent"
+LANGUAGE = "document.querySelector('#language')"
 TAB, ENTER, ESCAPE, LEFT, RIGHT = 9, 13, 27, 37, 39
 
 
@@ -239,3 +242,76 @@ async def test_the_keyboard_reaches_everything(page: Page, server: ServerThread)
     assert await page.evaluate(FOCUSED) == "save-open"
     await press_on(page, "clear")
     assert await page.evaluate(COMMITTED) == ""
+
+
+async def close_settings(page: Page) -> None:
+    """Having turned translation on, or off. The button may have to be scrolled to."""
+    for id_ in ("translate", "settings-close"):
+        await page.evaluate(f"document.querySelector('#{id_}').click(); 0")
+    await page.wait_for("!document.querySelector('#settings').open")
+
+
+async def quiet(session: ScriptedSession) -> None:
+    await session.ready()
+    await session.bye()
+
+
+async def test_a_language_is_chosen_and_asked_for(page: Page) -> None:
+    async with scripted(quiet) as server:
+        await page.goto(server.url)
+        await page.click("#settings-open")
+        await page.wait_for("document.querySelector('#settings').open")
+        names = await page.evaluate(f"[...{LANGUAGE}.options].map(option => option.text)")
+        assert names == ["The server's own", "Whichever is spoken", "English", "German", "Japanese"]
+        await page.evaluate(f"{LANGUAGE}.value = 'de'; 0")
+        await close_settings(page)
+        await page.click("#toggle")
+        await page.wait_for(f"{SPOKEN} === 'English'")
+        await stop(page)
+        (session,) = server.sessions
+        assert (session.start.language, session.start.task) == ("de", "translate")
+        # Chosen once, it stays so.
+        await page.click("#settings-open")
+        await page.wait_for("document.querySelector('#settings').open")
+        assert await page.evaluate(f"{LANGUAGE}.value") == "de"
+        await page.evaluate(f"{LANGUAGE}.value = ''; 0")
+        await close_settings(page)
+        await page.click("#toggle")
+        await page.wait_for(f"{SPOKEN} === 'English'")
+        await stop(page)
+        assert (server.sessions[1].start.language, server.sessions[1].start.task) == (
+            None,
+            "transcribe",
+        )
+
+
+async def test_a_language_that_is_found_out_is_shown(page: Page) -> None:
+    async def script(session: ScriptedSession) -> None:
+        await session.ready(language="auto")
+        await session.heard(0.2)
+        await session.send(LanguageEvent(language="de", probability=0.93))
+        await session.bye()
+
+    async with scripted(script) as server:
+        await start(page, server)
+        await page.wait_for(f"{SPOKEN} === 'German'")
+        assert await page.evaluate("document.querySelector('#spoken').title") == "93 % sure"
+        await stop(page)
+
+
+async def test_japanese_has_no_spaces(page: Page) -> None:
+    async def script(session: ScriptedSession) -> None:
+        await session.ready()
+        await session.send(update("復興 努力", "に 対する"))
+        await session.heard(0.2)
+        await session.send(update("に 対する", "", first_id=2))
+        await session.send(final("復興 努力 に 対する"))
+        await session.bye()
+
+    async with scripted(script) as server:
+        await start(page, server)
+        await page.wait_for(f"{TENTATIVE} === 'に対する'")
+        await page.wait_for("document.querySelectorAll('.word').length === 4")
+        text = "document.querySelector('.line .text').textContent"
+        assert await page.evaluate(text) == "復興努力に対する"
+        await stop(page)

@@ -11,7 +11,7 @@ import numpy as np
 
 from streamer.audio.arrays import Floats
 from streamer.audio.clock import SAMPLE_RATE, samples_from_ms
-from streamer.recognition.recognizer import RecognizerOptions
+from streamer.recognition.options import RecognizerOptions
 
 _CHUNK: Final = SAMPLE_RATE // 10
 

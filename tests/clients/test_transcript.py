@@ -9,6 +9,7 @@ from streamer.protocol.messages import (
     SERVER_EVENT,
     ErrorCode,
     ErrorEvent,
+    LanguageEvent,
     SegmentEvent,
     WireWord,
     WordsEvent,
@@ -138,3 +139,10 @@ def _timed(raw: list[tuple[str, int]], clock: int) -> tuple[list[FakeWord], int]
         timed.append(FakeWord(text, clock, clock + length, 0.5))
         clock += length
     return timed, clock
+
+
+def test_a_language_that_was_found_out_is_known() -> None:
+    transcript = Transcript()
+    assert transcript.language is None
+    transcript.apply(LanguageEvent(language="de", probability=0.9))
+    assert transcript.language == "de"

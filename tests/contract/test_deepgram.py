@@ -254,7 +254,7 @@ async def test_keys(locked_server: ServerThread) -> None:
         ({"encoding": None}, "with encoding=linear16 and sample_rate=16000"),
         ({"sample_rate": None}, "sample_rate: is missing"),
         ({"sample_rate": 4_000}, "sample_rate: 4000 Hz is out of range"),
-        ({"language": "multi"}, "language: only English is recognized"),
+        ({"language": "tlh"}, "language: 'tlh' is not known; use auto, or one of de, en"),
         ({"model": "siri"}, "use one of streamer, streamer-draft, streamer-fused"),
         ({"channels": 2, "multichannel": True}, "open a connection for each"),
         ({"diarize": True}, "diarize: speakers are not told apart; leave it out"),

@@ -238,7 +238,7 @@ async def test_what_is_wrong_is_told_and_the_session_goes_on(locked_server: Serv
         await connection.input_audio_buffer.commit()
         await connection.session.update(session={"type": "realtime"})
         await connection.session.update(session=settings(turn_detection={"type": "semantic_vad"}))
-        await connection.session.update(session=settings(transcription={"language": "de"}))
+        await connection.session.update(session=settings(transcription={"language": "tlh"}))
         await connection.session.update(session=settings(format={"type": "audio/opus"}))
         await connection.session.update(session=settings(transcription={"model": "siri"}))
         await connection.input_audio_buffer.append(audio=base64.b64encode(bytes(4_801)).decode())
@@ -259,7 +259,7 @@ async def test_what_is_wrong_is_told_and_the_session_goes_on(locked_server: Serv
         ("input_audio_buffer_commit_empty", "send at least 100 ms before a commit"),
         ("invalid_value", "session.type: this server only transcribes"),
         ("invalid_value", "use 'server_vad', or null"),
-        ("invalid_value", "only English is recognized"),
+        ("invalid_value", "use auto, or one of de, en"),
         ("invalid_value", "use one of audio/pcm, audio/pcmu, audio/pcma"),
         ("invalid_value", "use one of streamer, streamer-draft, streamer-fused"),
         ("session_in_use", "open another connection to change them"),

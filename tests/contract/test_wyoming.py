@@ -107,7 +107,7 @@ async def test_audio_may_come_without_its_start(fake_server: ServerThread) -> No
 @pytest.mark.parametrize(
     ("events", "advice"),
     [
-        ([Transcribe(language="de").event()], "only English is recognized"),
+        ([Transcribe(language="tlh").event()], "'tlh' is not known; use auto, or one of de, en"),
         ([Transcribe(name="whisper").event()], "use one of streamer, streamer-draft"),
         ([Event("transcribe", {"transcript_terms": "Ada"})], "must be a list of strings"),
         ([AudioStart(rate=RATE, width=3, channels=1).event()], "use 2"),

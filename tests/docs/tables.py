@@ -25,6 +25,7 @@ from benchmarks.report.tables import result_tables
 from streamer.cli import build_app
 from streamer.decoding.decision.agreement import AgreementOptions
 from streamer.decoding.decision.fused_commit import FusedOptions
+from streamer.decoding.listening_decoder import EarOptions
 from streamer.decoding.speech_evidence import EvidenceOptions
 from streamer.decoding.streaming_decoder import DecoderOptions
 from streamer.hosting.options import ServerOptions
@@ -33,7 +34,7 @@ from streamer.protocol.messages import StartMessage
 from streamer.recognition.emotion_monitor import EmotionOptions
 from streamer.recognition.endpointer import EndpointerOptions
 from streamer.recognition.engine import EngineOptions
-from streamer.recognition.recognizer import RecognizerOptions
+from streamer.recognition.options import LanguageOptions, RecognizerOptions
 from tests.docs.blocks import DOCUMENTS, ROOT
 
 HOW_TO_RENEW: Final = "run `python -m tests.docs.tables` and read what it changed"
@@ -47,6 +48,8 @@ _OPTIONS: Final = (
     EvidenceOptions,
     AgreementOptions,
     FusedOptions,
+    EarOptions,
+    LanguageOptions,
     EndpointerOptions,
     EmotionOptions,
     FusionWeights,

@@ -33,7 +33,7 @@ from streamer.hosting.resumable_session import ResumableSession
 from streamer.models.emotion.track import TrackOptions
 from streamer.models.llm.contract import MAX_CONTEXT_TOKENS
 from streamer.protocol.messages import StartMessage
-from streamer.recognition.recognizer import RecognizerOptions
+from streamer.recognition.options import RecognizerOptions
 from tests.borrowed_engine import BorrowedEngine
 from tests.browser.captioned_page import microphone_file, serve_page
 from tests.browser.chromium import BrowserOptions, find_chromium, open_page

@@ -29,7 +29,7 @@ import streamer.dialects
 import streamer.protocol
 import streamer.server
 from streamer.app import ServerOptions
-from streamer.dialects.common.settings import check_language, decoder_for
+from streamer.dialects.common.settings import Offer, decoder_for, language_for
 from streamer.dialects.deepgram.settings import read_settings
 from streamer.dialects.openai.files import read_form
 from streamer.dialects.openai.realtime_settings import MODELS
@@ -39,6 +39,7 @@ from tests.fakes import tone
 from tests.serving import ServerThread
 
 LIMIT_S = 1.0
+OFFER = Offer("draft", ("de", "en"))
 HOSTILE = [
     "en" + "_a" * 26 + "!",
     "en" + "-a" * 4_000 + "!",
@@ -181,14 +182,14 @@ def test_whatever_reads_text_of_strangers_is_done_at_once(text: str) -> None:
     with hard_limit(LIMIT_S):
         for query in queries:
             with suppress(ProtocolError):
-                read_settings(QueryParams({"encoding": "mulaw", **query}), "draft")
+                read_settings(QueryParams({"encoding": "mulaw", **query}), OFFER)
         for name, value in form.items():
             with suppress(ProtocolError):
-                read_form({name: value}, "draft")
+                read_form({name: value}, OFFER)
         with suppress(ProtocolError):
-            decoder_for("model", text, MODELS, "draft")
+            decoder_for("model", text, MODELS, OFFER)
         with suppress(ProtocolError):
-            check_language("language", text)
+            language_for("language", [text], OFFER)
         origin_is_allowed(("https://a.example",), {"origin": text, "host": text})
         host_is_known(ServerOptions(), text)
         token_is_right("x", {"authorization": text}, {"token": text}, [text, f"token64.{text}"])

@@ -13,8 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from streamer.dialects.wyoming.server import WyomingSocket
-from streamer.protocol.errors import ProtocolError
-from streamer.protocol.messages import CLOSE_CODES
+from streamer.protocol.errors import CLOSE_CODES, ProtocolError
 from streamer.server.sender import SocketClosedError
 from tests.conversations import log_records, said, talk
 from tests.fakes import FakeEngine

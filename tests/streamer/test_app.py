@@ -57,7 +57,7 @@ def test_health_metrics_and_config(server: ServerThread) -> None:
         assert metrics.headers["content-type"].startswith("text/plain")
         config = http.get("v1/config").json()
         assert config["token_required"] is True
-        assert config["models"] == {"asr": "fake"}
+        assert (config["models"], config["languages"]) == ({"asr": "fake"}, ["de", "en"])
 
 
 def test_the_page_may_load_nothing_from_elsewhere(server: ServerThread) -> None:

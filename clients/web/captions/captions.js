@@ -7,7 +7,7 @@
  */
 
 import { clock, element } from "./dom.js";
-import { joinWords } from "../protocol/transcript.js";
+import { joinWords, spaceAfter } from "../protocol/transcript.js";
 
 /** @typedef {import("../protocol/client.js").WireWord} WireWord */
 /** @typedef {import("../protocol/transcript.js").Caption} Caption */
@@ -138,7 +138,7 @@ export class CaptionView {
       const span = element("span", "word", word.text);
       this.#words.set(span, word);
       open.text.insertBefore(span, open.tail);
-      open.text.insertBefore(document.createTextNode(" "), open.tail);
+      open.text.insertBefore(document.createTextNode(spaceAfter(word.text)), open.tail);
     }
     this.#announce(joinWords(words));
   }

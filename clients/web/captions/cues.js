@@ -1,6 +1,8 @@
 // @ts-check
 /** Subtitle cues: captions cut into pieces that can be read. The rules are those of the server. */
 
+import { joinTexts } from "../protocol/transcript.js";
+
 /** @typedef {import("../protocol/client.js").WireWord} WireWord */
 /** @typedef {import("../protocol/transcript.js").Caption} Caption */
 /** @typedef {{text: string, startMs: number, endMs: number}} Piece */
@@ -84,7 +86,8 @@ function wrapped(shown) {
   const lines = [];
   for (const { text } of shown) {
     const last = lines.length - 1;
-    if (last >= 0 && lines[last].length + 1 + text.length <= MAX_LINE_CHARS) lines[last] += ` ${text}`;
+    const longer = last >= 0 ? joinTexts(lines[last], text) : text;
+    if (last >= 0 && longer.length <= MAX_LINE_CHARS) lines[last] = longer;
     else lines.push(text);
   }
   return lines;

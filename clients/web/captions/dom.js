@@ -40,3 +40,11 @@ export function clock(ms) {
 export function duration(ms) {
   return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
 }
+
+/**
+ * @param {string} code
+ * @returns {string} the language's name in English
+ */
+export function languageName(code) {
+  return new Intl.DisplayNames(["en"], { type: "language" }).of(code) ?? code;
+}

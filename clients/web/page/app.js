@@ -9,7 +9,7 @@ import { byId, duration } from "../captions/dom.js";
 import { Insight } from "./insight.js";
 import { LevelMeter } from "../audio/level.js";
 import { Notices } from "./notices.js";
-import { loadPreferences, parseHotWords } from "./preferences.js";
+import { loadPreferences, startOptions } from "./preferences.js";
 import { Recording } from "../audio/recording.js";
 import { SaveMenu } from "./save-menu.js";
 import { bindSettings } from "./settings.js";
@@ -134,13 +134,8 @@ class CaptionPage {
     }
     // The first chunks arrive from here on; the client keeps them until the server is ready.
     this.#sampleRate = this.#capture.sampleRate;
-    const { context, hotWords, shareSecret } = this.preferences;
-    const client = new StreamClient(streamAddress(window.location), {
-      sampleRate: this.#sampleRate,
-      context,
-      hotWords: parseHotWords(hotWords),
-      shareSecret,
-    });
+    const wanted = startOptions(this.preferences, this.#sampleRate);
+    const client = new StreamClient(streamAddress(window.location), wanted);
     client.addEventListener("event", ({ detail }) => this.#handle(detail));
     client.addEventListener("state", () => this.#showStatus());
     client.addEventListener("restart", () => this.#restarted());

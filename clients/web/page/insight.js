@@ -1,7 +1,7 @@
 // @ts-check
 /** The panel beside the captions: emotion, latency, what decides, what was lost. */
 
-import { byId, duration } from "../captions/dom.js";
+import { byId, duration, languageName } from "../captions/dom.js";
 import { EmotionTimeline } from "./emotion-timeline.js";
 import { EmotionMeter, LatencyMeter } from "./meters.js";
 
@@ -22,6 +22,7 @@ export class Insight {
 
   constructor() {
     this.decoder = byId("decoder", HTMLElement);
+    this.language = byId("spoken", HTMLElement);
     this.lost = byId("lost", HTMLElement);
     this.lag = byId("lag", HTMLElement);
     this.emotion = new EmotionMeter(
@@ -58,6 +59,8 @@ export class Insight {
     this.lost.textContent = "none";
     this.decoder.textContent = "–";
     this.decoder.removeAttribute("title");
+    this.language.textContent = "–";
+    this.language.removeAttribute("title");
     this.emotion.reset();
     this.timeline.reset();
     this.latency.reset();
@@ -75,6 +78,12 @@ export class Insight {
       case "ready":
         this.decoder.textContent = event.decoder === "fused" ? "draft + LLM" : "draft";
         this.decoder.title = Object.values(event.models).join(", ");
+        if (event.language === "auto") this.language.textContent = "to be found out";
+        else if (event.language) this.language.textContent = languageName(event.language);
+        break;
+      case "language":
+        this.language.textContent = languageName(event.language);
+        this.language.title = `${Math.round(100 * event.probability)} % sure`;
         break;
       case "emotion":
         this.emotion.show(event.emotion);

@@ -7,7 +7,7 @@ const THEMES = ["auto", "light", "dark", "contrast"];
 
 /** @typedef {{theme: string, textSize: number, deviceId: string, echoCancellation: boolean,
  *   noiseSuppression: boolean, autoGainControl: boolean, hotWords: string, context: string,
- *   shareSecret: string, followId: string}} Preferences */
+ *   language: string, translate: boolean, shareSecret: string, followId: string}} Preferences */
 
 /** @type {Preferences} */
 const DEFAULTS = {
@@ -19,6 +19,8 @@ const DEFAULTS = {
   autoGainControl: true,
   hotWords: "",
   context: "",
+  language: "",
+  translate: false,
   shareSecret: "",
   followId: "",
 };
@@ -72,6 +74,22 @@ export function nextTheme(theme) {
  */
 export function steppedTextSize(textSize, step) {
   return Math.max(0, Math.min(TEXT_SIZES_REM.length - 1, textSize + step));
+}
+
+/**
+ * @param {Preferences} preferences
+ * @param {number} sampleRate
+ * @returns {import("../protocol/client.js").StartOptions}
+ */
+export function startOptions({ context, hotWords, language, translate, shareSecret }, sampleRate) {
+  return {
+    sampleRate,
+    context,
+    hotWords: parseHotWords(hotWords),
+    language: language === "" ? undefined : language,
+    task: translate ? "translate" : undefined,
+    shareSecret,
+  };
 }
 
 /** @param {string} text comma-separated, as typed */

@@ -1,11 +1,26 @@
 // @ts-check
 /** The dialog of the settings that hold from the next start. */
 
-import { byId } from "../captions/dom.js";
+import { byId, languageName } from "../captions/dom.js";
 import { savePreferences } from "./preferences.js";
 import { listMicrophones } from "../audio/sources.js";
 
 /** @typedef {import("./preferences.js").Preferences} Preferences */
+
+/** @returns {Promise<HTMLOptionElement[]>} the languages that this server can be asked for */
+async function languageOptions() {
+  try {
+    const { languages = [] } = await (await fetch("/v1/config")).json();
+    if (languages.length < 2) return [];
+    const named = languages.map((/** @type {string} */ code) => new Option(languageName(code), code));
+    named.sort((/** @type {HTMLOptionElement} */ a, /** @type {HTMLOptionElement} */ b) =>
+      a.text.localeCompare(b.text),
+    );
+    return [new Option("Whichever is spoken", "auto"), ...named];
+  } catch {
+    return []; // The server is away; Start will tell.
+  }
+}
 
 /** @param {Preferences} preferences */
 export function bindSettings(preferences) {
@@ -16,6 +31,8 @@ export function bindSettings(preferences) {
   const gain = byId("gain", HTMLInputElement);
   const hotWords = byId("hot-words", HTMLInputElement);
   const context = byId("context", HTMLTextAreaElement);
+  const language = byId("language", HTMLSelectElement);
+  const translate = byId("translate", HTMLInputElement);
   byId("settings-open", HTMLButtonElement).addEventListener("click", async () => {
     const options = (await listMicrophones()).map((found) => new Option(found.label, found.deviceId));
     device.replaceChildren(device.options[0], ...options);
@@ -26,6 +43,10 @@ export function bindSettings(preferences) {
     gain.checked = preferences.autoGainControl;
     hotWords.value = preferences.hotWords;
     context.value = preferences.context;
+    language.replaceChildren(language.options[0], ...(await languageOptions()));
+    language.value = preferences.language;
+    if (language.selectedIndex < 0) language.value = "";
+    translate.checked = preferences.translate;
     dialog.showModal();
   });
   dialog.addEventListener("close", () => {
@@ -36,6 +57,8 @@ export function bindSettings(preferences) {
       autoGainControl: gain.checked,
       hotWords: hotWords.value,
       context: context.value,
+      language: language.value,
+      translate: translate.checked,
     });
     savePreferences(preferences);
   });

@@ -48,6 +48,8 @@ export interface ReadyEvent {
   session_id: string;
   decoder: "draft" | "fused";
   models: Record<string, string>;
+  /** A code, or `auto`. */
+  language?: string;
   max_message_bytes: number;
   buffer_ms: number;
   resumed?: boolean;
@@ -126,6 +128,14 @@ export interface DecoderEvent {
   reason: string;
 }
 
+/** What is said from now on is taken for this language, a code, until another such event. */
+export interface LanguageEvent {
+  type: "language";
+  seq?: number;
+  language: string;
+  probability: number;
+}
+
 export interface LossEvent {
   type: "loss";
   seq?: number;
@@ -162,6 +172,7 @@ export type ServerEvent =
   | EmotionEvent
   | LatencyEvent
   | DecoderEvent
+  | LanguageEvent
   | LossEvent
   | ErrorEvent
   | ByeEvent;
@@ -185,6 +196,10 @@ export interface StartOptions {
   hotWords?: string[];
   /** The server's best if not told. */
   decoder?: "draft" | "fused";
+  /** A code, or `auto`; the server's own if not told. */
+  language?: string;
+  /** Into words of the language that is spoken, as if not told, or into English. */
+  task?: "transcribe" | "translate";
   /** Whether to be told of emotions; true if not told. */
   emotion?: boolean;
   /** False for a recording: the server takes its time and loses nothing. True if not told. */

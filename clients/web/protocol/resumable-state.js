@@ -97,6 +97,7 @@ export class ResumableState {
     }
     const { sampleRate, context = "", hotWords, decoder, emotion, live, silenceMs, shareSecret } =
       this.options;
+    const { language, task } = this.options;
     // JSON leaves out what is undefined, and the server then does as usual.
     return {
       type: "start",
@@ -105,6 +106,8 @@ export class ResumableState {
       encoding: "pcm_s16le",
       context: `${context} ${this.#text}`.trim().slice(-MAX_CONTEXT_CHARS),
       hot_words: hotWords,
+      language,
+      task,
       decoder,
       emotion,
       live,

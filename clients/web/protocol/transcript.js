@@ -146,7 +146,30 @@ export class Transcript {
   }
 }
 
+/** Thai, Lao, Burmese and Khmer letters, kana, Han characters and their marks; Korean has spaces. */
+const UNSPACED =
+  /^[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u312f\u3190-\u9fff\uf900-\ufaff\ufe30-\ufe4f\uff00-\uffef\u{20000}-\u{3ffff}]/u;
+
 /** @param {WireWord[]} words */
 export function joinWords(words) {
-  return words.map((word) => word.text).join(" ");
+  return words.map((word) => word.text).reduce(joinTexts, "");
+}
+
+/**
+ * No space stands between two words that meet in a script without spaces.
+ *
+ * @param {string} before
+ * @param {string} word
+ */
+export function joinTexts(before, word) {
+  if (before === "" || word === "") return before + word;
+  return `${before}${UNSPACED.test(word) ? spaceAfter(before) : " "}${word}`;
+}
+
+/**
+ * @param {string} text
+ * @returns {string} what follows it in front of a word of the same script
+ */
+export function spaceAfter(text) {
+  return UNSPACED.test([...text.slice(-2)].at(-1) ?? "") ? "" : " ";
 }

@@ -16,10 +16,12 @@ from rich.text import Text
 
 from streamer.audio.clock import seconds_from_samples
 from streamer.client.transcript import Transcript, TranscriptSegment
+from streamer.protocol.joining import gap, joined
 from streamer.protocol.messages import (
     DecoderEvent,
     EmotionEvent,
     ErrorEvent,
+    LanguageEvent,
     LatencyEvent,
     LossEvent,
     SegmentEvent,
@@ -69,6 +71,8 @@ class CaptionView:
             self._lost_samples += event.lost_samples
         elif isinstance(event, DecoderEvent):
             self.notice = f"{event.decoder} decoder: {event.reason}"
+        elif isinstance(event, LanguageEvent):
+            self.notice = f"language: {event.language}"
         elif isinstance(event, ErrorEvent):
             self.notice = f"{event.code.value}: {event.message}"
         if isinstance(event, WordsEvent | SegmentEvent | EmotionEvent | LatencyEvent):
@@ -86,11 +90,11 @@ class CaptionView:
 
     def _captions(self) -> Text:
         lines = [segment_line(one) for one in self.transcript.segments[-_SHOWN_SEGMENTS:]]
-        said = " ".join(word.text for word in self.transcript.spoken)
-        guessed = " ".join(word.text for word in self.transcript.tentative)
+        said = joined(word.text for word in self.transcript.spoken)
+        guessed = joined(word.text for word in self.transcript.tentative)
         if said or guessed:
             line = _line(said, self._emotion)
-            line.append(" " if said and guessed else "").append(guessed, style="dim italic")
+            line.append(gap(said, guessed)).append(guessed, style="dim italic")
             lines.append(line)
         return Text("\n").join(lines) if lines else Text("listening …", style="dim")
 

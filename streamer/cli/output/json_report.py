@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import IO, Any, Final
 
 from streamer.audio.clock import seconds_from_samples
+from streamer.protocol.joining import gap
 from streamer.recognition.transcribe import Hearing
 from streamer.transcript.formats import segment_dict, word_dict
 from streamer.transcript.ledger import Segment
@@ -37,15 +38,15 @@ class JsonReport:
     def __init__(self, file: str, text: IO[str], words: IO[str], segments: IO[str]) -> None:
         self._file = file
         self._text, self._words, self._segments = text, words, segments
-        self._empty = True
+        self._last = ""
 
     def add(self, segment: Segment) -> None:
         """Raises OSError."""
-        if not self._empty:
-            self._text.write(" ")
+        if self._last:
+            self._text.write(gap(self._last, segment.text))
             self._words.write(", ")
             self._segments.write(", ")
-        self._empty = False
+        self._last = segment.text
         self._text.write(_json(segment.text)[1:-1])
         self._words.write(_json([word_dict(word) for word in segment.words])[1:-1])
         self._segments.write(_json(segment_dict(segment)))
@@ -53,7 +54,8 @@ class JsonReport:
     def end(self, heard: Hearing) -> Iterator[str]:
         """The object on one line, in pieces."""
         duration_s = round(seconds_from_samples(heard.n_samples), 3)
-        yield f'{{"file": {_json(self._file)}, "duration_s": {duration_s}, "text": "'
+        about = {"file": self._file, "duration_s": duration_s, "language": heard.language}
+        yield f'{_json(about)[:-1]}, "text": "'
         yield from _pieces(self._text)
         yield '", "words": ['
         yield from _pieces(self._words)

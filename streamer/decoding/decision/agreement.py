@@ -28,6 +28,18 @@ class TentativeWord:
     """End of the window in which it first stood where it stands."""
 
 
+def aged(
+    words: Sequence[RecognizedWord], before: Sequence[TentativeWord], window_end: int
+) -> list[TentativeWord]:
+    """The words of a new window; one that stands where it stood before keeps its age."""
+    since = [
+        old.since_sample if word.key == old.word.key else window_end
+        for word, old in zip(words, before, strict=False)
+    ]
+    since += [window_end] * (len(words) - len(since))
+    return [TentativeWord(*pair) for pair in zip(words, since, strict=True)]
+
+
 def n_agreed(
     words: Sequence[TentativeWord], window_end: int, options: AgreementOptions, guard_ms: float
 ) -> int:

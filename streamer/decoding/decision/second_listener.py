@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from streamer.audio.arrays import Floats
-from streamer.models.whisper.contract import Hearing, ListenRequest, SecondListener
+from streamer.models.whisper.contract import Hearing, ListenRequest, SecondListener, TimedWord
 from streamer.runtime.batcher import Batcher, Lane
 from streamer.runtime.tracing import SpanSink, span
 
@@ -57,6 +57,13 @@ class ListenerLane:
             lambda questions: [listener.score(q.hearing, q.texts) for q in questions],
             exclusive=True,
         )
+        self._times: Lane[_Question, list[TimedWord]] = batcher.lane(
+            lambda questions: [listener.times(q.hearing, q.texts[0]) for q in questions],
+            exclusive=True,
+        )
+        self._languages: Lane[Floats, list[tuple[str, float]]] = batcher.lane(
+            lambda sounds: [listener.language(samples) for samples in sounds], exclusive=True
+        )
 
     def session(self, language: str, spans: SpanSink) -> LaneListener:
         """What one session asks; its steps wait for their answers."""
@@ -67,6 +74,12 @@ class ListenerLane:
 
     def score(self, hearing: Hearing, texts: Sequence[str]) -> list[float]:
         return self._scores.run(_Question(hearing, texts))
+
+    def times(self, hearing: Hearing, text: str) -> list[TimedWord]:
+        return self._times.run(_Question(hearing, (text,)))
+
+    def language(self, samples: Floats) -> list[tuple[str, float]]:
+        return self._languages.run(samples)
 
 
 class LaneListener:

@@ -20,8 +20,8 @@ from streamer.dialects.common.dialect import (
     StartSession,
 )
 from streamer.hosting.options import ServerOptions
-from streamer.protocol.errors import ProtocolError, broken
-from streamer.protocol.messages import CLOSE_CODES, ErrorCode
+from streamer.protocol.errors import CLOSE_CODES, ProtocolError, broken
+from streamer.protocol.messages import ErrorCode
 from streamer.runtime.faults import fault_line, retrieved
 from streamer.runtime.metrics import ServerMetrics
 from streamer.server.receiver import Receiver

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from streamer.audio.clock import seconds_from_samples
+from streamer.protocol.joining import joined
 from streamer.transcript.ledger import Emotion, Word
 
 
 def text_of(words: Sequence[Word]) -> str:
-    return " ".join(word.text for word in words)
+    return joined(word.text for word in words)
 
 
 def seconds(samples: int) -> float:

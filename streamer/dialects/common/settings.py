@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Final, TypeGuard
 
 from streamer.protocol.errors import ProtocolError
@@ -16,7 +17,14 @@ from streamer.protocol.messages import (
     MIN_SAMPLE_RATE,
     ErrorCode,
 )
-from streamer.recognition.contract import Decoder
+from streamer.recognition.contract import Decoder, RecognizerFactory
+from streamer.recognition.languages import (
+    AUTO,
+    ENGLISH,
+    UnknownLanguageError,
+    check_language,
+    language_code,
+)
 
 OWN_MODELS: Final[dict[str, Decoder | None]] = {
     "streamer": None,
@@ -34,7 +42,22 @@ HTTP_STATUS: Final = {
 """Where a client is turned away before there is a websocket."""
 _MIN_SILENCE_MS: Final = 500.0
 _MAX_NAME_CHARS: Final = 100
-_ENGLISH: Final = re.compile(r"en([-_][a-z0-9]+)*|english", re.ASCII | re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What clients of this server may choose from."""
+
+    decoder: Decoder
+    """The better one that it has."""
+    languages: Collection[str] = (ENGLISH,)
+    """By code."""
+    language: str = ENGLISH
+    """Of those who ask for none; maybe `auto`."""
+
+    @classmethod
+    def of(cls, engine: RecognizerFactory) -> Offer:
+        return cls(engine.default_decoder, engine.languages, engine.default_language)
 
 
 class SettingError(ProtocolError):
@@ -45,7 +68,7 @@ class SettingError(ProtocolError):
         self.setting = setting
 
 
-def decoder_for(setting: str, model: str, foreign: re.Pattern[str], best: Decoder) -> Decoder:
+def decoder_for(setting: str, model: str, foreign: re.Pattern[str], offer: Offer) -> Decoder:
     """The decoder behind a model's name; `foreign` names all stand for the best one.
 
     Raises:
@@ -55,16 +78,28 @@ def decoder_for(setting: str, model: str, foreign: re.Pattern[str], best: Decode
         raise SettingError(
             setting, f"there is no model {model!r:.60}; use one of {', '.join(OWN_MODELS)}"
         )
-    decoder = OWN_MODELS.get(model) or best
-    if decoder == "fused" and best == "draft":
+    decoder = OWN_MODELS.get(model) or offer.decoder
+    if decoder == "fused" and offer.decoder == "draft":
         raise SettingError(setting, "this server runs without an LLM; use streamer-draft")
     return decoder
 
 
-def check_language(setting: str, language: str) -> None:
-    """Raises SettingError unless it is a kind of English."""
-    if not _is_named(language, _ENGLISH):
-        raise SettingError(setting, f"only English is recognized, not {language!r:.40}; use 'en'")
+def language_for(setting: str, names: Sequence[str], offer: Offer) -> str:
+    """The code of the language of that name, with a country or without; of several whichever is
+    spoken; of none the server's own.
+
+    Raises:
+        SettingError: one is unknown, or not to be had on this server.
+    """
+    codes = [language_code(name) or name for name in names]
+    try:
+        for code in codes:
+            check_language(code, offer.languages)
+    except UnknownLanguageError as error:
+        raise SettingError(setting, str(error)) from error
+    if len(set(codes)) > 1:
+        return AUTO
+    return codes[0] if codes else offer.language
 
 
 def _is_named(name: str, names: re.Pattern[str]) -> bool:

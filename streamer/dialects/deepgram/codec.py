@@ -21,8 +21,8 @@ from streamer.dialects.common.dialect import (
 from streamer.dialects.common.formatting import seconds
 from streamer.dialects.deepgram.settings import DeepgramSettings
 from streamer.dialects.deepgram.view import DeepgramView
-from streamer.protocol.errors import ProtocolError
-from streamer.protocol.messages import CLOSE_CODES, ErrorCode
+from streamer.protocol.errors import CLOSE_CODES, ProtocolError
+from streamer.protocol.messages import ErrorCode
 from streamer.protocol.strict_json import StrictJsonError, read_object
 from streamer.session.report import Report
 

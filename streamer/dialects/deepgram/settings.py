@@ -10,14 +10,16 @@ from starlette.datastructures import QueryParams
 
 from streamer.audio.pcm import SampleFormat
 from streamer.dialects.common.settings import (
+    Offer,
     SettingError,
     check_hot_words,
-    check_language,
     check_rate,
     decoder_for,
+    language_for,
     silence_within_reach,
 )
-from streamer.recognition.contract import Decoder, SessionOptions
+from streamer.recognition.contract import SessionOptions
+from streamer.recognition.languages import AUTO
 
 _MODELS: Final = re.compile(
     r"(nova|enhanced|base|flux|whisper)(-[\w-]+)?|general|meeting|phonecall|finance|"
@@ -37,7 +39,6 @@ _REFUSED: Final = {
     "search": "nothing is searched for",
     "replace": "nothing is replaced",
     "detect_entities": "entities are not detected",
-    "detect_language": "only English is recognized",
     "translate": "nothing is translated",
 }
 """Whoever asks for these would be let down by silence; what only styles the text is let pass."""
@@ -61,9 +62,8 @@ class DeepgramSettings:
     session: SessionOptions
 
 
-def read_settings(query: QueryParams, best: Decoder) -> DeepgramSettings:
-    """`best`: the better decoder that this server has.
-
+def read_settings(query: QueryParams, offer: Offer) -> DeepgramSettings:
+    """
     Raises:
         SettingError: a parameter is out of range, or asks for what is not to be had here.
     """
@@ -71,8 +71,7 @@ def read_settings(query: QueryParams, best: Decoder) -> DeepgramSettings:
         if any(value.lower() not in ("false", "") for value in query.getlist(name)):
             raise SettingError(name, f"{why}; leave it out")
     model = query.get("model", "streamer")
-    decoder = decoder_for("model", model, _MODELS, best)
-    check_language("language", query.get("language", "en"))
+    decoder = decoder_for("model", model, _MODELS, offer)
     interim_results = _flag(query, "interim_results")
     endpointing = query.get("endpointing", "").lower()
     hot_words = [
@@ -91,10 +90,22 @@ def read_settings(query: QueryParams, best: Decoder) -> DeepgramSettings:
         vad_events=_flag(query, "vad_events"),
         session=SessionOptions(
             decoder=decoder,
+            language=_language(query, offer),
             hot_words=check_hot_words("keyterm", hot_words),
             silence_ms=_silence_ms(query) if endpointing not in ("true", "false") else None,
         ),
     )
+
+
+def _language(query: QueryParams, offer: Offer) -> str:
+    """`detect_language` may be true, or name languages."""
+    detect = [value for value in query.getlist("detect_language") if value.lower() != "false"]
+    wanted = [query["language"]] if query.get("language") else []
+    if detect or wanted == ["multi"]:
+        named = [value for value in detect if value.lower() not in ("true", "")]
+        language_for("detect_language", named, offer)
+        return language_for("detect_language" if detect else "language", [AUTO], offer)
+    return language_for("language", wanted, offer)
 
 
 def _without_weight(word: str) -> str:

@@ -21,6 +21,7 @@ from streamer.transcript.events import (
     AudioPaused,
     EmotionUpdate,
     Finalized,
+    LanguageChanged,
     SegmentClosed,
     SpeechBegan,
     StepDone,
@@ -57,6 +58,8 @@ class DeepgramView:
     _last_word_end: int | None = None
     """Of final words, until `UtteranceEnd` told it."""
     _lost_samples: int = 0
+    _language: LanguageChanged | None = None
+    """Told, where it was to be found out."""
 
     def on_event(self, report: Report) -> Iterator[dict[str, Any]]:
         event = report.event
@@ -76,6 +79,8 @@ class DeepgramView:
                 yield from self._finalized(event, report.lag_ms)
             case EmotionUpdate():
                 self._emotion = event.emotion
+            case LanguageChanged():
+                self._language = event
             case AudioLost():
                 self._lost_samples += event.n_samples
             case StepDone():
@@ -142,6 +147,9 @@ class DeepgramView:
         self._last_word_end = None
         yield {"type": "UtteranceEnd", "channel": [0, 1], "last_word_end": seconds(last)}
 
+    def _languages(self) -> dict[str, Any]:
+        return {} if self._language is None else {"languages": [self._language.language]}
+
     def _results(
         self, words: tuple[Word, ...], end: int, flags: Flags, lag_ms: float
     ) -> dict[str, Any]:
@@ -161,6 +169,7 @@ class DeepgramView:
                         "confidence": confidence_of(words),
                         "words": [_word(word) for word in words],
                     }
+                    | self._languages()
                 ]
             },
             "metadata": {

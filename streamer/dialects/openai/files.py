@@ -11,16 +11,20 @@ from typing import Any, Final
 
 from streamer.dialects.common.formatting import emotion_dict, seconds
 from streamer.dialects.common.settings import (
+    Offer,
     SettingError,
     check_context,
     check_hot_words,
-    check_language,
     decoder_for,
+    language_for,
 )
 from streamer.dialects.openai.errors import error_dict
 from streamer.dialects.openai.realtime_settings import MODELS
+from streamer.models.whisper.contract import Task
 from streamer.protocol.errors import ProtocolError
-from streamer.recognition.contract import Decoder, SessionOptions
+from streamer.protocol.joining import joined
+from streamer.recognition.contract import SessionOptions
+from streamer.recognition.languages import AUTO, NAMES
 from streamer.transcript.formats import CaptionFormat, caption_text
 from streamer.transcript.ledger import Segment, Word
 
@@ -39,8 +43,13 @@ class FileSettings:
     session: SessionOptions
 
 
-def read_form(fields: Mapping[str, Sequence[str]], best: Decoder) -> FileSettings:
-    """`fields`: all values of each text field; `best`: the better decoder that this server has.
+def read_form(
+    fields: Mapping[str, Sequence[str]], offer: Offer, task: Task = "transcribe"
+) -> FileSettings:
+    """
+    Args:
+        fields: all values of each text field.
+        task: a translation is made from whichever language is spoken, if none is named.
 
     Raises:
         SettingError: a field is wrong, or asks for what is not to be had here.
@@ -66,23 +75,32 @@ def read_form(fields: Mapping[str, Sequence[str]], best: Decoder) -> FileSetting
     stream = last("stream", "false").lower() in ("true", "1")
     if stream and response_format not in ("json", "text"):
         raise SettingError("stream", "streams text alone; leave response_format out")
-    for language in [*listed("language"), *listed("languages")]:
-        check_language("language", language)
+    languages = [name for name in (*listed("language"), *listed("languages")) if name]
+    if task == "translate" and not languages:
+        languages = [AUTO]
     return FileSettings(
         response_format=response_format,
         words="word" in granularities,
         segments="segment" in granularities or not granularities,
         stream=stream,
         session=SessionOptions(
-            decoder=decoder_for("model", last("model", "streamer"), MODELS, best),
+            decoder=decoder_for("model", last("model", "streamer"), MODELS, offer),
+            language=language_for("language", languages, offer),
+            task=task,
             context=check_context("prompt", last("prompt", "")),
             hot_words=check_hot_words("keywords", listed("keywords")),
         ),
     )
 
 
-def answer(settings: FileSettings, segments: Sequence[Segment], n_samples: int) -> tuple[str, str]:
-    """The body in the wanted format, and its media type."""
+def answer(
+    settings: FileSettings, segments: Sequence[Segment], n_samples: int, language: str
+) -> tuple[str, str]:
+    """The body in the wanted format, and its media type.
+
+    Args:
+        language: that was spoken, by code.
+    """
     match settings.response_format:
         case "srt":
             return caption_text(CaptionFormat.SRT, segments), "application/x-subrip"
@@ -91,7 +109,7 @@ def answer(settings: FileSettings, segments: Sequence[Segment], n_samples: int) 
         case "text":
             return full_text(segments) + "\n", "text/plain"
         case "verbose_json":
-            return json.dumps(_verbose(settings, segments, n_samples)), "application/json"
+            return json.dumps(_verbose(settings, segments, n_samples, language)), "application/json"
         case _:
             body = {"text": full_text(segments), "usage": _usage(n_samples)}
             return json.dumps(body), "application/json"
@@ -113,7 +131,7 @@ def error_event(error: ProtocolError) -> str:
 
 
 def full_text(segments: Sequence[Segment]) -> str:
-    return " ".join(segment.text for segment in segments)
+    return joined(segment.text for segment in segments)
 
 
 def _event(data: dict[str, Any]) -> str:
@@ -124,10 +142,12 @@ def _usage(n_samples: int) -> dict[str, Any]:
     return {"type": "duration", "seconds": seconds(n_samples)}
 
 
-def _verbose(settings: FileSettings, segments: Sequence[Segment], n_samples: int) -> dict[str, Any]:
+def _verbose(
+    settings: FileSettings, segments: Sequence[Segment], n_samples: int, language: str
+) -> dict[str, Any]:
     body: dict[str, Any] = {
-        "task": "transcribe",
-        "language": "english",
+        "task": settings.session.task,
+        "language": NAMES.get(language, language),
         "duration": seconds(n_samples),
         "text": full_text(segments),
         "usage": _usage(n_samples),

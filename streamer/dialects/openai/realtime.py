@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from streamer.audio.pcm import SampleReader
 from streamer.dialects.common.dialect import Action, Finalize, Send, StartSession, audio_from
-from streamer.dialects.common.settings import SettingError
+from streamer.dialects.common.settings import Offer, SettingError
 from streamer.dialects.openai.errors import error_dict
 from streamer.dialects.openai.realtime_settings import (
     RealtimeSettings,
@@ -20,10 +20,8 @@ from streamer.dialects.openai.realtime_settings import (
     updated_beta,
 )
 from streamer.dialects.openai.realtime_view import RealtimeView
-from streamer.protocol.errors import ProtocolError
-from streamer.protocol.messages import CLOSE_CODES
+from streamer.protocol.errors import CLOSE_CODES, ProtocolError
 from streamer.protocol.strict_json import StrictJsonError, read_object
-from streamer.recognition.contract import Decoder
 from streamer.session.report import Report
 
 _TYPES: Final = (
@@ -46,10 +44,9 @@ class _RefusedError(Exception):
 class RealtimeDialect:
     """One connection to `/v1/realtime`."""
 
-    def __init__(self, settings: RealtimeSettings, best: Decoder, *, beta: bool) -> None:
-        """`best`: the better decoder that this server has."""
+    def __init__(self, settings: RealtimeSettings, offer: Offer, *, beta: bool) -> None:
         self._settings = settings
-        self._best = best
+        self._offer = offer
         self._beta = beta
         self._session_id = f"sess_{secrets.token_hex(10)}"
         self._view = RealtimeView(beta=beta)
@@ -89,12 +86,12 @@ class RealtimeDialect:
         match event.get("type"):
             case "session.update":
                 session = as_object("session", event.get("session"))
-                self._apply(updated(self._settings, session, self._best))
+                self._apply(updated(self._settings, session, self._offer))
                 yield self._send_session("updated")
             case "transcription_session.update":
                 session = as_object("session", event.get("session"))
                 self._beta = self._view.beta = True
-                self._apply(updated_beta(self._settings, session, self._best))
+                self._apply(updated_beta(self._settings, session, self._offer))
                 yield self._send_session("updated")
             case "input_audio_buffer.append":
                 yield from self._append(event)
@@ -136,7 +133,7 @@ class RealtimeDialect:
                 "invalid_value", "audio must be a string of base64; this one was left out", "audio"
             ) from None
         if self._samples is None:
-            yield StartSession(self._settings.rate, self._settings.session_options(self._best))
+            yield StartSession(self._settings.rate, self._settings.session_options(self._offer))
             self._samples = SampleReader(self._settings.sample_format)
         audio = audio_from(self._samples, data)
         self._buffered_ms += len(audio.samples) * 1000 / self._settings.rate

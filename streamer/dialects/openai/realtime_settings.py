@@ -9,18 +9,20 @@ from typing import Any, Final
 
 from streamer.audio.pcm import SampleFormat
 from streamer.dialects.common.settings import (
+    Offer,
     SettingError,
     check_context,
     check_hot_words,
-    check_language,
     check_rate,
     decoder_for,
     is_whole,
+    language_for,
     silence_within_reach,
     text_of_setting,
     texts_of_setting,
 )
-from streamer.recognition.contract import Decoder, SessionOptions
+from streamer.recognition.contract import SessionOptions
+from streamer.recognition.languages import ENGLISH
 
 MODELS: Final = re.compile(r"(gpt|whisper|chatgpt|o\d)(-[\w.-]+)?")
 """OpenAI's names, which all stand for the best model there is here."""
@@ -44,7 +46,8 @@ class RealtimeSettings:
     """Of one transcription session."""
 
     model: str = "streamer"
-    language: str = "en"
+    language: str = ENGLISH
+    """Its code, or `auto`."""
     prompt: str = ""
     keywords: tuple[str, ...] = ()
     media_type: str = "audio/pcm"
@@ -57,9 +60,10 @@ class RealtimeSettings:
     def sample_format(self) -> SampleFormat:
         return _FORMATS[self.media_type]
 
-    def session_options(self, best: Decoder) -> SessionOptions:
+    def session_options(self, offer: Offer) -> SessionOptions:
         return SessionOptions(
-            decoder=decoder_for("model", self.model, MODELS, best),
+            decoder=decoder_for("model", self.model, MODELS, offer),
+            language=self.language,
             context=self.prompt,
             hot_words=self.keywords,
             silence_ms=self.silence_ms if self.turns else None,
@@ -110,7 +114,7 @@ class RealtimeSettings:
 
 
 def updated(
-    settings: RealtimeSettings, session: Mapping[str, Any], best: Decoder
+    settings: RealtimeSettings, session: Mapping[str, Any], offer: Offer
 ) -> RealtimeSettings:
     """The settings after a GA `session.update`; what it leaves out stays.
 
@@ -128,15 +132,17 @@ def updated(
     if "format" in given:
         settings = _with_format(settings, as_object(f"{where}.format", given["format"]), where)
     if "transcription" in given:
-        settings = _with_transcription(settings, given["transcription"], f"{where}.transcription")
+        settings = _with_transcription(
+            settings, given["transcription"], f"{where}.transcription", offer
+        )
     if "turn_detection" in given:
         settings = _with_turns(settings, given["turn_detection"], f"{where}.turn_detection")
-    settings.session_options(best)
+    settings.session_options(offer)
     return settings
 
 
 def updated_beta(
-    settings: RealtimeSettings, session: Mapping[str, Any], best: Decoder
+    settings: RealtimeSettings, session: Mapping[str, Any], offer: Offer
 ) -> RealtimeSettings:
     """As `updated`, for `transcription_session.update` from before GA."""
     if "input_audio_format" in session:
@@ -149,10 +155,10 @@ def updated_beta(
         settings = _with_format(settings, {"type": _BETA_FORMATS[name]}, "session")
     if "input_audio_transcription" in session:
         where = "session.input_audio_transcription"
-        settings = _with_transcription(settings, session["input_audio_transcription"], where)
+        settings = _with_transcription(settings, session["input_audio_transcription"], where, offer)
     if "turn_detection" in session:
         settings = _with_turns(settings, session["turn_detection"], "session.turn_detection")
-    settings.session_options(best)
+    settings.session_options(offer)
     return settings
 
 
@@ -179,12 +185,17 @@ def _with_format(
     return replace(settings, media_type=kind, rate=check_rate(f"{where}.format.rate", rate))
 
 
-def _with_transcription(settings: RealtimeSettings, value: object, where: str) -> RealtimeSettings:
+def _with_transcription(
+    settings: RealtimeSettings, value: object, where: str, offer: Offer
+) -> RealtimeSettings:
     given = as_object(where, value)
     model = text_of_setting(f"{where}.model", given.get("model"), settings.model)
     language = text_of_setting(f"{where}.language", given.get("language"), settings.language)
-    for one in (language, *texts_of_setting(f"{where}.languages", given.get("languages"))):
-        check_language(f"{where}.language", one)
+    several = texts_of_setting(f"{where}.languages", given.get("languages"))
+    if several:
+        language = language_for(f"{where}.languages", several, offer)
+    else:
+        language = language_for(f"{where}.language", [language], offer)
     prompt = text_of_setting(f"{where}.prompt", given.get("prompt"), settings.prompt)
     keywords = texts_of_setting(f"{where}.keywords", given.get("keywords", settings.keywords))
     return replace(

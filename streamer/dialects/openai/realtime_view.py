@@ -17,6 +17,7 @@ from typing import Any, Final, Literal
 
 from streamer.audio.clock import ms_from_samples
 from streamer.dialects.common.formatting import emotion_dict, seconds, text_of
+from streamer.protocol.joining import gap
 from streamer.session.report import Report
 from streamer.transcript.events import (
     AudioLost,
@@ -108,13 +109,14 @@ class RealtimeView:
     def _delta(self, committed: tuple[Word, ...]) -> Message:
         if self._item is None:
             self._item = _Item(self._item_end)
-        space = " " if self._item.words else ""
+        text = text_of(committed)
+        space = gap(text_of(self._item.words[-1:]), text)
         self._item.words.extend(committed)
         return {
             "type": f"{_TRANSCRIPTION}.delta",
             "item_id": self._item.id,
             "content_index": 0,
-            "delta": space + text_of(committed),
+            "delta": space + text,
         }
 
     def _close(self, event: SegmentClosed) -> Iterator[Message]:

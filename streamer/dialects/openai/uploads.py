@@ -21,7 +21,7 @@ from starlette.types import Receive, Scope, Send
 from streamer.audio.files import AudioFileError, read_blocks
 from streamer.dialects.common.file_session import BLOCK_SAMPLES, FileSession
 from streamer.dialects.common.formatting import text_of
-from streamer.dialects.common.settings import SettingError
+from streamer.dialects.common.settings import Offer, SettingError
 from streamer.dialects.openai.errors import openai_refusal
 from streamer.dialects.openai.files import (
     FileSettings,
@@ -31,14 +31,17 @@ from streamer.dialects.openai.files import (
     error_event,
     read_form,
 )
+from streamer.models.whisper.contract import Task
 from streamer.protocol.errors import ProtocolError
+from streamer.protocol.joining import gap
 from streamer.protocol.messages import ErrorCode
+from streamer.recognition.languages import ENGLISH
 from streamer.runtime.bounded_queue import BoundedQueue
 from streamer.server.stream_server import StreamServer
 from streamer.session.places import Place
 from streamer.session.report import Report
 from streamer.session.session import SessionFailedError
-from streamer.transcript.events import SegmentClosed, WordsUpdate
+from streamer.transcript.events import LanguageChanged, SegmentClosed, WordsUpdate
 from streamer.transcript.ledger import Segment
 
 _POLL_S: Final = 1.0
@@ -59,6 +62,13 @@ class Uploads:
         self._server = server
 
     async def transcribe(self, request: Request) -> Response:
+        return await self._serve(request, "transcribe")
+
+    async def translate(self, request: Request) -> Response:
+        """Into English."""
+        return await self._serve(request, "translate")
+
+    async def _serve(self, request: Request, task: Task) -> Response:
         try:
             self._admit(request)
             place = self._server.places.reserve()  # before a byte of the body is read
@@ -67,7 +77,7 @@ class Uploads:
         try:
             form = await self._form(request)
             try:
-                recording, settings = await self._read(form)
+                recording, settings = await self._read(form, task)
             finally:
                 await form.close()
         except ProtocolError as error:
@@ -115,13 +125,13 @@ class Uploads:
         except (KeyError, ClientDisconnect) as error:
             raise SettingError("file", "the form has no boundary, or was cut short") from error
 
-    async def _read(self, form: FormData) -> tuple[_Recording, FileSettings]:
+    async def _read(self, form: FormData, task: Task) -> tuple[_Recording, FileSettings]:
         """Raises SettingError."""
         upload = form.get("file")
         if not isinstance(upload, UploadFile):
             raise SettingError("file", "is missing; send the recording as a file")
         fields = {name: [v for v in form.getlist(name) if isinstance(v, str)] for name in form}
-        settings = read_form(fields, self._server.engine.default_decoder)
+        settings = read_form(fields, Offer.of(self._server.engine), task)
         name = upload.filename or "upload"
         return await asyncio.to_thread(_Recording, upload.file, name), settings
 
@@ -150,7 +160,8 @@ class _Transcription:
         self._recording = recording
         self._settings = settings
         self._segments: list[Segment] = []
-        self._said = False
+        self._said = ""
+        self._language = settings.session.language or ENGLISH
         self._deltas: BoundedQueue[str] = BoundedQueue(server.options.outbox_events)
         self._session = FileSession(
             read_blocks(recording.path, BLOCK_SAMPLES),
@@ -192,7 +203,9 @@ class _Transcription:
             await running
         except ProtocolError as error:
             return openai_refusal(error)
-        body, media_type = answer(self._settings, self._segments, self._session.received_samples)
+        body, media_type = answer(
+            self._settings, self._segments, self._session.received_samples, self._language
+        )
         return Response(body, media_type=media_type)
 
     async def stream(self) -> AsyncIterator[str]:
@@ -226,8 +239,11 @@ class _Transcription:
             self._segments.append(event.segment)
         elif isinstance(event, WordsUpdate) and event.committed and self._settings.stream:
             await self._deltas.room()
-            self._deltas.put((" " if self._said else "") + text_of(event.committed))
-            self._said = True
+            text = text_of(event.committed)
+            self._deltas.put(gap(self._said, text) + text)
+            self._said = text
+        elif isinstance(event, LanguageChanged):
+            self._language = event.language
 
 
 class _EventStream(StreamingResponse):

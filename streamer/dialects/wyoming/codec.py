@@ -18,21 +18,24 @@ from streamer.dialects.common.dialect import Action, EndSession, Send, StartSess
 from streamer.dialects.common.formatting import emotion_dict, text_of
 from streamer.dialects.common.settings import (
     OWN_MODELS,
+    Offer,
     SettingError,
     check_hot_words,
-    check_language,
     check_rate,
     decoder_for,
     is_whole,
+    language_for,
     text_of_setting,
     texts_of_setting,
 )
-from streamer.protocol.errors import ProtocolError
-from streamer.protocol.messages import CLOSE_CODES, ErrorCode
+from streamer.protocol.errors import CLOSE_CODES, ProtocolError
+from streamer.protocol.joining import gap
+from streamer.protocol.messages import ErrorCode
 from streamer.protocol.strict_json import StrictJsonError, read_object
-from streamer.recognition.contract import Decoder, SessionOptions
+from streamer.recognition.contract import SessionOptions
+from streamer.recognition.languages import ENGLISH
 from streamer.session.report import Report
-from streamer.transcript.events import SegmentClosed, WordsUpdate
+from streamer.transcript.events import LanguageChanged, SegmentClosed, WordsUpdate
 from streamer.transcript.formats import segment_dict
 from streamer.transcript.ledger import Segment
 
@@ -85,12 +88,13 @@ def encode(event: Event) -> str:
 class WyomingDialect:
     """One connection."""
 
-    def __init__(self, best: Decoder, models: dict[str, str], version: str) -> None:
-        """`best`: the better decoder that this server has; `version`: the program's."""
-        self._best = best
+    def __init__(self, offer: Offer, models: dict[str, str], version: str) -> None:
+        """`version`: the program's."""
+        self._offer = offer
         self._models = models
         self._version = version
-        self._wanted = SessionOptions(decoder=best)
+        self._wanted = SessionOptions(decoder=offer.decoder, language=offer.language)
+        self._language = offer.language
         self._samples: SampleReader | None = None
         self._format: tuple[int, int, int] | None = None
         self._text = ""
@@ -108,6 +112,7 @@ class WyomingDialect:
                 yield Send(encode(Event("pong", event.data)))
             case "transcribe":
                 self._wanted = self._options(event.data)
+                self._language = self._wanted.language or ENGLISH
             case "audio-start":
                 yield self._begin(event.data)
             case "audio-chunk":
@@ -128,12 +133,14 @@ class WyomingDialect:
         if isinstance(event, WordsUpdate) and event.committed:
             text = text_of(event.committed)
             if not self._text:
-                yield encode(Event("transcript-start", {"language": "en"}))
+                yield encode(Event("transcript-start", {"language": self._language}))
             else:
-                text = " " + text
+                text = gap(self._text, text) + text
             self._text += text
             lag_ms = round(report.lag_ms, 1)  # ours, as emotion and segments below
             yield encode(Event("transcript-chunk", {"text": text, "lag_ms": lag_ms}))
+        elif isinstance(event, LanguageChanged):
+            self._language = event.language
         elif isinstance(event, SegmentClosed) and event.segment.words:
             self._segments.append(event.segment)
 
@@ -141,11 +148,11 @@ class WyomingDialect:
         text, self._text = self._text, ""
         segments, self._segments = self._segments, []
         if not text:
-            yield encode(Event("transcript-start", {"language": "en"}))
+            yield encode(Event("transcript-start", {"language": self._language}))
         longest = max(segments, key=lambda segment: len(segment.words), default=None)
         data = {
             "text": text,
-            "language": "en",
+            "language": self._language,
             # Ours; Wyoming's clients let them pass.
             "emotion": emotion_dict(longest.emotion if longest else None),
             "segments": [segment_dict(segment) for segment in segments],
@@ -161,13 +168,14 @@ class WyomingDialect:
 
     def _options(self, data: dict[str, Any]) -> SessionOptions:
         model = text_of_setting("name", data.get("name"), "streamer")
-        check_language("language", text_of_setting("language", data.get("language"), "en"))
+        language = text_of_setting("language", data.get("language"), "")
         names, terms = "transcript_names", "transcript_terms"
         hot_words = [
             name for key in (names, terms) for name in texts_of_setting(key, data.get(key))
         ]
         return SessionOptions(
-            decoder=decoder_for("name", model, _NO_FOREIGN_MODELS, self._best),
+            decoder=decoder_for("name", model, _NO_FOREIGN_MODELS, self._offer),
+            language=language_for("language", [language] if language else [], self._offer),
             hot_words=check_hot_words(names, hot_words),
         )
 
@@ -186,11 +194,11 @@ class WyomingDialect:
             {
                 "name": name,
                 "description": f"{self._models.get('asr', '')}, {decoder or 'best'} decoder",
-                "languages": ["en"],
+                "languages": sorted(self._offer.languages),
                 **about,
             }
             for name, decoder in OWN_MODELS.items()
-            if decoder != "fused" or self._best == "fused"
+            if decoder != "fused" or self._offer.decoder == "fused"
         ]
         return {
             "name": "streamer",

@@ -12,6 +12,7 @@ from typing import Final
 
 from streamer.dialects.common.conversation import converse
 from streamer.dialects.common.dialect import Dialect
+from streamer.dialects.common.settings import Offer
 from streamer.dialects.wyoming.codec import MAX_JSON_BYTES, WyomingDialect, lengths
 from streamer.protocol.errors import ProtocolError
 from streamer.protocol.messages import ErrorCode
@@ -96,7 +97,7 @@ async def listen(
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         transport = writer.transport
         engine = server.engine
-        dialect = WyomingDialect(engine.default_decoder, engine.models, program_version)
+        dialect = WyomingDialect(Offer.of(engine), engine.models, program_version)
         if not guard.admit(transport):
             writer.writelines(f"{text}\n".encode() for text in dialect.on_error(_no_room()))
             writer.close()

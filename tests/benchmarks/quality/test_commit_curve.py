@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from streamer.recognition.recognizer import RecognizerOptions
+from streamer.recognition.options import RecognizerOptions
 from streamer.transcript.wer import word_errors
 
 pytest.importorskip("matplotlib")

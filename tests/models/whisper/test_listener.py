@@ -170,6 +170,8 @@ def test_times_rise_within_the_sound(listener: WhisperListener, clips: list[Clip
         text = hearing.hypotheses[0].text
         words = listener.times(hearing, text)
         assert [word.text for word in words] == text.split()
+        assert all(0 < word.probability <= 1 for word in words)
+        assert np.mean([word.probability for word in words]) > 0.6
         edges = [edge for word in words for edge in (word.start_s, word.end_s)]
         assert all(before <= after for before, after in pairwise(edges))
         assert edges[0] >= 0
@@ -216,6 +218,31 @@ def test_other_languages_are_known_and_heard(
     translate = ListenRequest(samples, language, task="translate")
     (english,) = listener.hear([translate])
     assert word_errors(row["text"], english.hypotheses[0].text).rate > 0.8
+
+
+def test_what_nobody_said_is_unlikely(listener: WhisperListener, clips: list[Clip]) -> None:
+    hearing = heard(listener, clips[-1].samples, n_best=1)
+    said = hearing.hypotheses[0].text.split()
+    wrong = " ".join([*said[:4], "zebra", *said[5:]])
+    timed = listener.times(hearing, wrong)
+    assert timed[4].probability < 0.01
+    assert timed[4].probability < min(word.probability for word in timed[:4])
+
+
+def test_a_translation_is_written_as_english_is(listener: WhisperListener) -> None:
+    """Out of Japanese too, which has no spaces."""
+    sound = np.zeros(32_000, np.float32)
+    (hearing,) = listener.hear([ListenRequest(sound, "ja", said="Good", task="translate")])
+    words = listener.times(hearing, "evening, my friends")
+    assert [word.text for word in words] == ["evening,", "my", "friends"]
+
+
+def test_what_is_heard_is_known(
+    listener: WhisperListener, english_listener: WhisperListener
+) -> None:
+    assert len(listener.languages) == 99
+    assert {"de", "en", "ja"} <= listener.languages
+    assert english_listener.languages == {"en"}
 
 
 def test_silence_is_no_speech(listener: WhisperListener) -> None:

@@ -38,10 +38,45 @@ def test_a_text_that_goes_on_is_spelled_as_the_whole(tokens: WhisperTokens) -> N
 
 def test_words_begin_at_spaces(tokens: WhisperTokens) -> None:
     spelled = tokens.spell("glittering decanters don't", "en")
-    starts = tokens.word_starts(spelled)
+    starts = tokens.word_starts(spelled, "en")
     ends = [*starts[1:], len(spelled)]
     words = [tokens.read(spelled[at:end]) for at, end in zip(starts, ends, strict=True)]
     assert words == ["glittering", "decanters", "don't"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("復興努力に対する、批判。", ["復", "興", "努", "力", "に", "対", "する、", "批", "判。"]),
+        ("用 iPhone 15 拍的", ["用", "iPhone", "15", "拍", "的"]),
+        ("、今日", None),
+        ("👍🏽です", None),
+    ],
+)
+def test_where_there_are_no_spaces_words_are_a_few_characters(
+    text: str, words: list[str] | None, tokens: WhisperTokens
+) -> None:
+    spelled = tokens.spell(text, "ja")
+    starts = tokens.word_starts(spelled, "ja")
+    ends = [*starts[1:], len(spelled)]
+    read = [tokens.read(spelled[at:end]) for at, end in zip(starts, ends, strict=True)]
+    assert "\N{REPLACEMENT CHARACTER}" not in "".join(read)
+    assert "".join(read) == text.replace(" ", "")
+    assert all(len(word) <= 6 for word in read)
+    assert not any(word[0] in "、。" for word in read[1:])
+    assert words is None or read == words
+
+
+def test_a_word_of_another_alphabet_is_not_cut_up(tokens: WhisperTokens) -> None:
+    spelled = tokens.spell("用iPhone拍", "zh")
+    starts = tokens.word_starts(spelled, "zh")
+    ends = [*starts[1:], len(spelled)]
+    assert [tokens.read(spelled[at:end]) for at, end in zip(starts, ends, strict=True)] == [
+        "用",
+        "iPhone",
+        "拍",
+    ]
+    assert tokens.word_starts([], "zh") == []
 
 
 def test_the_prompt_asks_for_language_and_task(tokens: WhisperTokens) -> None:

@@ -53,7 +53,7 @@ def test_captions_report_and_files(
     assert len(list((tmp_path / "captions").iterdir())) == 4
     assert server_options == [
         *("--device", "cpu", "--threads", "2"),
-        *("--emotion-model", "folder", "--no-llm"),
+        *("--emotion-model", "folder", "--no-llm", "--no-languages"),
     ]
 
 

@@ -194,7 +194,7 @@ def test_a_server_of_its_own_is_started(
     with once_heard(server, press_ctrl_c):
         result = run("mic", "--no-llm", "--threads", "1")
     assert result.exit_code == 0, result.output
-    assert seen == ["--threads", "1", "--emotion-model", EMOTION.name, "--no-llm"]
+    assert seen == ["--threads", "1", "--emotion-model", EMOTION.name, "--no-llm", "--no-languages"]
     assert "loading the fake" in result.stderr
 
 

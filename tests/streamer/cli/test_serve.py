@@ -69,6 +69,7 @@ def test_options_and_environment(
         (["--allow-host", "https://a.example"], "allow_host takes names"),
         (["--token", "x", "--wyoming-port", "0"], "Wyoming clients cannot show a token"),
         (["--port", "70000"], "65535"),
+        (["--language", "tlh"], "--language: 'tlh' is not known; use auto, or one of af"),
         (["--device", "abacus"], "abacus"),
     ],
 )
@@ -131,7 +132,7 @@ def test_an_ordinary_user_serves_from_models_that_nobody_can_write(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STREAMER_CACHE", str(tmp_path))
-    Engine.load(EngineOptions(device="cpu", threads=2, llm=False)).close()  # converts them
+    Engine.load(EngineOptions(threads=2, llm=False, languages=True)).close()  # converts them
     for path in (tmp_path, *tmp_path.rglob("*")):
         path.chmod(0o555 if path.is_dir() else 0o444)
     user = _as_ordinary_user()

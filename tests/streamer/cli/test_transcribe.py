@@ -22,7 +22,7 @@ from tests.fakes import FakeEngine, silence, tone
 from tests.streamer.cli.conftest import Run
 
 KEYS = [
-    *("file", "duration_s", "text", "words", "segments"),
+    *("file", "duration_s", "language", "text", "words", "segments"),
     *("latency_ms", "compute_s", "lost_samples"),
 ]
 
@@ -254,3 +254,29 @@ def test_real_speech_through_the_real_command(bundled_speech: Path, tmp_path: Pa
         paced[1][0].pop(measured)
     assert free[1] == paced[1]
     assert word_errors("that is exactly what happened", free[1][0]["text"]).errors <= 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "told", "wanted"),
+    [
+        ([], "en", "en"),
+        (["--language", "German"], "de", "de"),
+        (["--language", "auto"], "de", "auto"),
+    ],
+)
+def test_the_language_is_asked_for_and_told(
+    run: Run, fake_engine: FakeEngine, speech: Path, asked: list[str], told: str, wanted: str
+) -> None:
+    result = run("transcribe", "--json", speech, *asked, "--task", "translate")
+    assert json.loads(result.stdout)["language"] == told
+    options = fake_engine.recognizers[0].options
+    assert (options.language, options.task) == (wanted, "translate")
+
+
+def test_an_unknown_language_is_refused_with_those_there_are(
+    run: Run, fake_engine: FakeEngine, speech: Path
+) -> None:
+    result = run("transcribe", speech, "--language", "tlh")
+    assert result.exit_code == 2
+    assert "--language: 'tlh' is not known; use auto, or one of af, ar" in result.stderr
+    assert fake_engine.recognizers == []

@@ -31,7 +31,8 @@ from streamer.models.transformers_speech.loading import load_speech_model
 from streamer.models.transformers_speech.seq2seq import Seq2SeqDecoding
 from streamer.recognition.contract import SessionOptions
 from streamer.recognition.engine import Engine, EngineOptions
-from streamer.recognition.recognizer import Recognizer, RecognizerOptions
+from streamer.recognition.options import RecognizerOptions
+from streamer.recognition.recognizer import Recognizer
 from streamer.runtime.tracing import NullSpans
 from streamer.transcript.events import SegmentClosed, SessionEvent, StepDone, WordsUpdate
 from streamer.transcript.ledger import Word

@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from streamer.protocol.errors import CLOSE_CODES
 from streamer.protocol.messages import (
     CLIENT_MESSAGE,
-    CLOSE_CODES,
     SERVER_EVENT,
     ByeEvent,
     ErrorCode,

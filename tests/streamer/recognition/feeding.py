@@ -10,8 +10,10 @@ from streamer.audio.arrays import Floats
 from streamer.decoding.speech import SpeechModels
 from streamer.models.emotion.classifier import LABELS, EmotionScores
 from streamer.recognition.emotion_monitor import Classifier, EmotionMonitor, EmotionOptions
-from streamer.recognition.recognizer import Recognizer, RecognizerOptions
+from streamer.recognition.options import RecognizerOptions
+from streamer.recognition.recognizer import Recognizer
 from streamer.recognition.stage_times import StageTimes
+from streamer.recognition.words.drafted import DraftedWords
 from streamer.runtime.tracing import NullSpans, SpanSink
 from streamer.transcript.events import SegmentClosed, SessionEvent, StepDone, WordsUpdate
 from streamer.transcript.ledger import Segment, Word, WordState
@@ -43,13 +45,9 @@ def make(
     if classifier is not None:
         assert lane is not None
         emotion = EmotionMonitor(classifier, lane, EmotionOptions(), stages)
-    return Recognizer(
-        models or tone_models(),
-        options or RecognizerOptions(),
-        fusion=fusion,
-        emotion=emotion,
-        stages=stages,
-    )
+    models, options = models or tone_models(), options or RecognizerOptions()
+    words = DraftedWords(models, options, fusion=fusion, stages=stages)
+    return Recognizer(models.vad, options, words, emotion=emotion, stages=stages)
 
 
 def cut(samples: Floats, sizes: Iterable[int]) -> Iterator[Floats]:

@@ -9,11 +9,12 @@ from streamer.decoding.speech import SpeechModels
 from streamer.models.emotion.classifier import LABELS, EmotionFeatures, EmotionScores
 from streamer.recognition.audio_aware import (
     MAX_FRAMES,
-    AudioAwareRecognizer,
+    AudioAwareWords,
     FeatureEmotionMonitor,
 )
 from streamer.recognition.emotion_monitor import EmotionMonitor, EmotionOptions
-from streamer.recognition.recognizer import RecognizerOptions
+from streamer.recognition.options import RecognizerOptions
+from streamer.recognition.recognizer import Recognizer
 from streamer.recognition.stage_times import StageTimes
 from streamer.runtime.tracing import NullSpans
 from streamer.transcript.ledger import WordState
@@ -45,15 +46,17 @@ def make(
     emotion: EmotionMonitor | None = None,
     models: SpeechModels | None = None,
     listener: ToneListener | None = None,
-) -> AudioAwareRecognizer:
-    return AudioAwareRecognizer(
-        models or tone_models(),
-        RecognizerOptions(),
+) -> Recognizer:
+    models, options, stages = models or tone_models(), RecognizerOptions(), StageTimes(NullSpans())
+    words = AudioAwareWords(
+        models,
+        options,
         fusion=fusion,  # type: ignore[arg-type]
         emotion=emotion,
-        stages=StageTimes(NullSpans()),
+        stages=stages,
         listener=listener,
     )
+    return Recognizer(models.vad, options, words, emotion=emotion, stages=stages)
 
 
 def test_a_second_listener_has_a_say_beside_it() -> None:

@@ -21,11 +21,13 @@ from streamer.models.llm.gemma_source import GemmaShape, GemmaSource
 from streamer.models.llm.lora import LORA_FILE, LoraMismatchError
 from streamer.models.onnx.runtime import DeviceUnavailableError
 from streamer.models.store.zoo import Zoo
-from streamer.recognition.audio_aware import AudioAwareRecognizer, FeatureEmotionMonitor
+from streamer.recognition.audio_aware import AudioAwareWords, FeatureEmotionMonitor
 from streamer.recognition.contract import Decoder, SessionOptions
 from streamer.recognition.emotion_monitor import EmotionMonitor
 from streamer.recognition.engine import LLM_FILE, Engine, EngineOptions
-from streamer.recognition.recognizer import Recognizer, RecognizerOptions
+from streamer.recognition.options import RecognizerOptions
+from streamer.recognition.recognizer import Recognizer
+from streamer.recognition.words.drafted import DraftedWords
 from streamer.runtime.deadline_executor import EngineClosedError
 from streamer.runtime.tracing import NullSpans
 from streamer.transcript.events import EmotionUpdate, SegmentClosed, SessionEvent, StepDone
@@ -252,7 +254,7 @@ def test_only_a_fusion_that_was_trained_to_gets_sound_and_emotion(
     )
     aware = inputs is not None
     fused = engine.recognizer(SessionOptions(), NullSpans())
-    assert type(fused) is (AudioAwareRecognizer if aware else Recognizer)
+    assert type(fused._words) is (AudioAwareWords if aware else DraftedWords)
     assert type(fused._emotion) is (FeatureEmotionMonitor if aware else EmotionMonitor)
     draft = engine.recognizer(SessionOptions(decoder="draft", emotion=False), NullSpans())
     assert type(draft) is Recognizer

@@ -7,7 +7,7 @@ from concurrent.futures import Executor
 import numpy as np
 import pytest
 
-from streamer.recognition.recognizer import RecognizerOptions
+from streamer.recognition.options import RecognizerOptions
 from streamer.transcript.events import (
     AudioLost,
     DecoderChanged,

@@ -15,7 +15,7 @@ from streamer.decoding.speech import SpeechModels
 from streamer.decoding.speech_evidence import EvidenceOptions
 from streamer.decoding.streaming_decoder import DecoderOptions
 from streamer.models.emotion.classifier import EmotionClassifier
-from streamer.recognition.recognizer import RecognizerOptions
+from streamer.recognition.options import RecognizerOptions
 from streamer.transcript.events import (
     EmotionUpdate,
     StepDone,

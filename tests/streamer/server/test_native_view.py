@@ -9,6 +9,7 @@ from streamer.transcript.events import (
     DecoderChanged,
     EmotionUpdate,
     Finalized,
+    LanguageChanged,
     SegmentClosed,
     SessionEvent,
     SpeechBegan,
@@ -84,6 +85,10 @@ HI = Word(3, "hi", 1600, 3200, 0.5, WordState.COMMITTED, 1, WHY)
         (
             DecoderChanged("draft", "too slow"),
             {"type": "decoder", "decoder": "draft", "reason": "too slow"},
+        ),
+        (
+            LanguageChanged("de", 0.9),
+            {"type": "language", "language": "de", "probability": 0.9},
         ),
     ],
 )

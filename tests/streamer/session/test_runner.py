@@ -108,3 +108,9 @@ async def test_a_recording_is_held_back_and_live_audio_only_ahead_of_time(
     bench.engine.hold.set()
     await waiting
     await run.abort()
+
+
+async def test_a_language_that_is_not_to_be_had_is_the_client_s_fault(bench: Bench) -> None:
+    with pytest.raises(ProtocolError, match="language: 'fr' is not known; use auto, or") as refused:
+        bench.runner.open(SessionOptions(language="fr"), 16_000)
+    assert refused.value.code is ErrorCode.BAD_CONFIG

@@ -9,7 +9,7 @@ from streamer.recognition.transcribe import Hearing
 from streamer.runtime.tracing import StagePercentiles
 from streamer.transcript.ledger import Emotion, Segment, Word, WordState
 
-HEARD = Hearing(40_000, {"encode": StagePercentiles(11.0, 12.345, 13.0)}, 0.12345, 7)
+HEARD = Hearing(40_000, {"encode": StagePercentiles(11.0, 12.345, 13.0)}, 0.12345, 7, "en")
 
 
 def said(segment_id: int, *texts: str, emotion: Emotion | None = None) -> Segment:
@@ -35,6 +35,7 @@ def test_the_contract() -> None:
     expected = {
         "file": "talk \u2603.wav",
         "duration_s": 2.5,
+        "language": "en",
         "text": 'one two "2" na\u00efve\n',
         "words": [
             {"text": "one", "start_s": 0.0, "end_s": 0.25, "confidence": 0.9877},

@@ -5,17 +5,19 @@ from typing import Any
 import pytest
 from starlette.datastructures import QueryParams
 
+from streamer.dialects.common.settings import Offer, SettingError
 from streamer.dialects.deepgram.settings import read_settings
 from streamer.dialects.deepgram.view import DeepgramView
+from streamer.recognition.contract import SessionOptions
 from streamer.session.report import Report
-from streamer.transcript.events import AudioLost
+from streamer.transcript.events import AudioLost, LanguageChanged
 from tests.streamer.dialects.views import PromptContext, report
 
 BASE = "encoding=linear16&sample_rate=16000&model=nova-3"
 
 
 def view(more: str = "interim_results=true") -> DeepgramView:
-    settings = read_settings(QueryParams(f"{BASE}&{more}"), "draft")
+    settings = read_settings(QueryParams(f"{BASE}&{more}"), Offer("draft"))
     return DeepgramView(settings, "request", {"asr": "moonshine"})
 
 
@@ -164,3 +166,51 @@ def test_the_live_emotion_rides_along() -> None:
     by, speaker = view(), PromptContext()
     messages = told(by, speaker.begin(), speaker.feel(), speaker.words("", "well"))
     assert messages[-1]["emotion"]["label"] == "sad"
+
+
+def offered(more: str) -> SessionOptions:
+    offer = Offer("draft", ("de", "en", "fr"))
+    return read_settings(QueryParams(f"{BASE}&{more}"), offer).session
+
+
+@pytest.mark.parametrize(
+    ("query", "language"),
+    [
+        ("", "en"),
+        ("language=de-AT", "de"),
+        ("language=multi", "auto"),
+        ("language=auto", "auto"),
+        ("detect_language=true", "auto"),
+        ("detect_language=de&detect_language=fr", "auto"),
+        ("detect_language=false", "en"),
+    ],
+)
+def test_languages_by_deepgram_s_names(query: str, language: str) -> None:
+    assert offered(query).language == language
+
+
+@pytest.mark.parametrize("query", ["language=tlh", "detect_language=tlh"])
+def test_an_unknown_language_is_refused_with_those_there_are(query: str) -> None:
+    with pytest.raises(SettingError, match="language: 'tlh' is not known; use auto, or one of de"):
+        offered(query)
+    alone = Offer("draft")
+    for choice in ("language=multi", "detect_language=true", "language=de"):
+        with pytest.raises(SettingError, match="this server hears English alone"):
+            read_settings(QueryParams(f"{BASE}&{choice}"), alone)
+
+
+def test_a_language_that_was_found_out_is_told() -> None:
+    by, speaker = view(""), PromptContext()
+    messages = told(
+        by,
+        speaker.begin(),
+        speaker.words("yes"),
+        speaker.close(),
+        report(LanguageChanged("de", 0.9)),
+        speaker.begin(),
+        speaker.words("ja"),
+        speaker.close(),
+    )
+    first, second = (m["channel"]["alternatives"][0] for m in messages)
+    assert "languages" not in first
+    assert second["languages"] == ["de"]

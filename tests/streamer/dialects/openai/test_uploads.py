@@ -146,3 +146,28 @@ def test_the_headers_of_a_part_are_limited(server: ServerThread, headers: bytes)
     )
     assert answer.status_code == 400
     assert "the form cannot be read" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "language"),
+    [
+        ({}, "english"),
+        ({"language": "de-AT"}, "german"),
+        ({"language": "auto"}, "german"),
+        ({"languages": ["de", "en"]}, "german"),
+    ],
+)
+def test_the_language_that_was_spoken_is_told(
+    server: ServerThread, fields: dict[str, Any], language: str
+) -> None:
+    told = post(server, 1.0, response_format="verbose_json", **fields).json()
+    assert (told["task"], told["language"]) == ("transcribe", language)
+
+
+def test_a_translation_is_of_whichever_is_spoken(server: ServerThread) -> None:
+    url = f"{server.http_url}v1/audio/translations"
+    data = {"response_format": "verbose_json"}
+    told = httpx.post(url, data=data, files={"file": ("a.wav", wav(1.0))}, timeout=30).json()
+    assert (told["task"], told["language"]) == ("translate", "german")
+    (recognizer,) = server.engine.recognizers
+    assert (recognizer.options.task, recognizer.options.language) == ("translate", "auto")

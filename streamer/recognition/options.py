@@ -1,0 +1,60 @@
+"""How a recognizer steps through its audio, and when it leaves work out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from streamer.decoding.listening_decoder import EarOptions
+from streamer.decoding.streaming_decoder import DecoderOptions
+from streamer.recognition.endpointer import EndpointerOptions
+
+
+@dataclass(frozen=True)
+class LanguageOptions:
+    """When it is decided which language is spoken."""
+
+    first_ms: float = 1_500
+    """Sound of the segment before the first guess."""
+    every_ms: float = 1_024
+    """New sound between two guesses."""
+    sure: float = 0.9
+    """A guess with this probability decides."""
+    decide_ms: float = 6_000
+    """After so much sound the likeliest decides."""
+    likely: float = 0.5
+    """Probability that a whole segment, shorter than `decide_ms`, needs to decide."""
+    change: float = 0.8
+    """Probability at a pause that changes what was decided."""
+    change_ms: float = 2_000
+    """Sound that a segment needs to change it."""
+    newest_ms: float = 10_000
+    """Sound that is looked at, at most."""
+
+
+@dataclass(frozen=True)
+class RecognizerOptions:
+    hop_ms: float = 256
+    """Grid of the steps; a multiple of the detector's 32 ms frame."""
+    afresh_every_ms: float = 1_000
+    """After this much audio, and when speech pauses, the whole window is encoded again and the
+    committed words are decoded again; between them what is old is kept as it is."""
+    buffer_ms: float = 20_000
+    """Audio that may wait for its step; more is an overrun and is counted as lost."""
+    max_segment_ms: float = 30_000
+    """A segment longer than this is closed behind its last committed word."""
+    kept_segments: int = 100
+    """Final segments that the ledger keeps; a session of hours must not grow."""
+    listener_backlog_ms: float = 800
+    """With more audio than this waiting, the second listener is left out until the backlog is
+    gone."""
+    fused_backlog_ms: float = 960
+    """With more audio than this waiting, the LLM is left out until the backlog is gone."""
+    step_silence_ms: float = 160
+    """Silence appended to the window of every step. Without it the decoder, cut off in the middle
+    of a sound, guesses wildly; with it half as many tentative words are wrong."""
+    closing_silence_ms: float = 320
+    """Silence appended when a segment is closed from outside; the decoder ends sentences on it."""
+    decoder: DecoderOptions = field(default_factory=DecoderOptions)
+    ear: EarOptions = field(default_factory=EarOptions)
+    language: LanguageOptions = field(default_factory=LanguageOptions)
+    endpointer: EndpointerOptions = field(default_factory=EndpointerOptions)
