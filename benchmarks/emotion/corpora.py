@@ -47,7 +47,7 @@ from benchmarks.emotion.scores import (
 )
 from streamer.audio.clock import SAMPLE_RATE
 from streamer.models.emotion.classifier import LABELS, EmotionClassifier, Samples
-from streamer.models.emotion.track import UNKNOWN, EmotionTrack
+from streamer.models.emotion.track import UNKNOWN, TrackOptions, shown_label
 from streamer.models.train.emotion.data import (
     CREMA_D,
     DEV_SPEAKERS,
@@ -84,7 +84,7 @@ def listeners(data: Path) -> dict[str, Any]:
 
 def shown(model: EmotionClassifier, samples: Samples) -> str:
     """What a live view would show for this one window."""
-    return EmotionTrack().update(model.predict(samples), len(samples)).label
+    return shown_label(model.predict(samples).probs, TrackOptions(shown_from=model.shown_from))
 
 
 def shares(labels: Sequence[str]) -> dict[str, float]:

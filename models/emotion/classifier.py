@@ -17,11 +17,14 @@ import numpy.typing as npt
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_state
 
 from streamer.audio.clock import SAMPLE_RATE
+from streamer.models.emotion.track import SHOWN_FROM
 from streamer.models.errors import ModelCorruptError, ModelMissingError
 from streamer.models.onnx.runtime import open_session
 
 LABELS: Final = ("neutral", "happy", "sad", "angry", "fearful", "disgust")
 MIN_WINDOW_S: Final = 0.4
+TELLING_S: Final = 0.8
+"""A clip shorter than this tells nothing."""
 _SILENCE_PEAK: Final = 1e-4
 """-80 dBFS; the quietest speech this was tried on peaks above it."""
 
@@ -38,11 +41,6 @@ class EmotionScores:
     def best(self) -> str:
         """The likeliest class."""
         return max(self.probs, key=lambda name: self.probs[name])
-
-    @property
-    def label(self) -> str:
-        """The likeliest class, under the name that the live view uses too."""
-        return self.best
 
 
 @dataclass(frozen=True)
@@ -75,6 +73,9 @@ class ClipOptions:
 
 class EmotionModel(ABC):
     """What tells an emotion from speech, whatever network is behind it."""
+
+    shown_from: float = SHOWN_FROM
+    """Other classes than `neutral` may be shown from this probability on."""
 
     def __init__(self, labels: Sequence[str], options: ClipOptions | None) -> None:
         self.labels = tuple(labels)
@@ -109,7 +110,8 @@ class EmotionModel(ABC):
         """Scores a whole clip.
 
         Args:
-            samples: [N] float32 mono at 16 kHz, any length; short ones are padded with silence.
+            samples: [N] float32 mono at 16 kHz, any length. What is shorter than `TELLING_S` gives
+                every class the same share.
 
         Raises:
             ValueError: empty, silent, or not one channel of finite numbers.
@@ -119,9 +121,8 @@ class EmotionModel(ABC):
             raise ValueError("the clip is empty: there is no emotion to tell")
         if float(np.max(np.abs(samples))) < _SILENCE_PEAK:
             raise ValueError("the clip is silent: there is no emotion to tell")
-        short = int(MIN_WINDOW_S * SAMPLE_RATE) - len(samples)
-        if short > 0:
-            samples = np.pad(samples, (short // 2, short - short // 2))
+        if len(samples) < TELLING_S * SAMPLE_RATE:
+            return self._named(np.ones(len(self.labels), np.float32))
         return self.predict(samples)
 
     @abstractmethod
@@ -183,6 +184,7 @@ class EmotionClassifier(EmotionModel):
         self.metadata: Mapping[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
         if self.metadata.get("labels", "").split(",") != list(LABELS):
             raise ModelCorruptError(f"{model_path} is not an emotion model of this project")
+        self.shown_from = float(self.metadata.get("shown_from", SHOWN_FROM))
 
     @property
     def name(self) -> str:

@@ -9,16 +9,23 @@ import math
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from streamer.audio.clock import SAMPLE_RATE
 
-if TYPE_CHECKING:  # the track itself needs neither numpy nor ONNX Runtime
-    from streamer.models.emotion.classifier import EmotionScores
-
 UNKNOWN: Final = "unknown"
+NEUTRAL: Final = "neutral"
+SHOWN_FROM: Final = 0.8
+"""For a model that does not say from what probability on its emotions may be shown."""
 _FLOOR: Final = 1e-6
 """A probability below this is raised to it, so that one window cannot veto a class for ever."""
+
+
+class Scores(Protocol):
+    """Probabilities of the classes; they sum to 1."""
+
+    @property
+    def probs(self) -> dict[str, float]: ...
 
 
 @dataclass(frozen=True)
@@ -31,9 +38,12 @@ class TrackOptions:
     half_life_s: float = 1.0
     """After this much audio the older predictions weigh half."""
     unknown_below: float = 0.40
-    """With the likeliest class below this the label is `unknown`."""
-    switch_margin: float = 0.15
-    """A new label must lead the one held by this much (hysteresis)."""
+    """If `neutral` is the likeliest class and below this the label is `unknown`."""
+    shown_from: float = SHOWN_FROM
+    """Any other class is shown from this on, else the label is `unknown`: calm speech that is
+    called angry is worse than no label."""
+    hold_margin: float = 0.10
+    """A label that is shown stays while it is the likeliest and this much below what it needed."""
     forget_after_s: float = 8.0
     """After a gap this long (silence, a pause) smoothing starts afresh."""
     keep_s: float = 120.0
@@ -47,8 +57,9 @@ class TrackOptions:
                 raise ValueError(f"{name} must be above 0")
         if self.max_windows < 1:
             raise ValueError("max_windows must be at least 1")
-        if not 0 <= self.unknown_below <= 1 or not 0 <= self.switch_margin <= 1:
-            raise ValueError("unknown_below and switch_margin must lie between 0 and 1")
+        for name in ("unknown_below", "shown_from", "hold_margin"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must lie between 0 and 1")
 
 
 @dataclass(frozen=True)
@@ -83,7 +94,7 @@ class EmotionTrack:
         return len(self._windows)
 
     def update(
-        self, scores: EmotionScores, end_sample: int, start_sample: int | None = None
+        self, scores: Scores, end_sample: int, start_sample: int | None = None
     ) -> LiveEmotion:
         """Takes in one window's scores.
 
@@ -116,7 +127,7 @@ class EmotionTrack:
             }
         self._windows.append(_Window(start, end_sample, _logs(scores.probs)))
         self.prune(end_sample - round(opts.keep_s * opts.sample_rate))
-        self._label = self._steady_label(self._smooth)
+        self._label = shown_label(self._smooth, opts, held=self._label)
         return LiveEmotion(self._label, dict(self._smooth))
 
     def segment(self, start_sample: int, end_sample: int) -> LiveEmotion:
@@ -138,8 +149,7 @@ class EmotionTrack:
         probs = _weighted_mean((share, logs) for share, logs in overlaps if share > 0)
         if not probs:
             return LiveEmotion(UNKNOWN, {})
-        best = max(probs, key=lambda name: probs[name])
-        return LiveEmotion(best if probs[best] >= self._options.unknown_below else UNKNOWN, probs)
+        return LiveEmotion(shown_label(probs, self._options), probs)
 
     def prune(self, before_sample: int) -> None:
         """Drops windows that end at or before `before_sample`."""
@@ -151,18 +161,20 @@ class EmotionTrack:
         self._windows.clear()
         self._smooth, self._label = {}, UNKNOWN
 
-    def _steady_label(self, probs: Mapping[str, float]) -> str:
-        """The label held, or a new one that leads it clearly."""
-        best = max(probs, key=lambda name: probs[name])
-        threshold, margin = self._options.unknown_below, self._options.switch_margin
-        if self._label == UNKNOWN:
-            return best if probs[best] >= threshold else UNKNOWN
-        if best == self._label:
-            # Half the margin below the threshold, so that a label at its edge does not blink.
-            return best if probs[best] >= threshold - margin / 2 else UNKNOWN
-        if probs[best] >= threshold and probs[best] - probs[self._label] >= margin:
-            return best
-        return self._label if probs[self._label] >= threshold - margin / 2 else UNKNOWN
+
+def shown_label(probs: Mapping[str, float], options: TrackOptions, held: str = UNKNOWN) -> str:
+    """The likeliest class if that is sure enough, else `unknown`; never another class.
+
+    Args:
+        probs: of the classes, at least one.
+        options: how sure is sure enough.
+        held: the label that is shown now.
+    """
+    best = max(probs, key=lambda name: probs[name])
+    needed = options.unknown_below if best == NEUTRAL else options.shown_from
+    if best == held:
+        needed -= options.hold_margin
+    return best if probs[best] >= needed else UNKNOWN
 
 
 def _logs(probs: Mapping[str, float]) -> dict[str, float]:

@@ -20,12 +20,13 @@ def emotion(
     device: DeviceOption = Device.CPU,
     emotion_model: EmotionModelOption = EMOTION.name,
 ) -> None:
-    """Tell the emotion in which each recording was said, as a whole.
+    """Tell the emotion in which each recording was said, as a whole; `unknown` when unsure.
 
     A file that cannot be used is reported and the others are still done; the exit code tells.
     """
     from streamer.audio.files import AudioFileError, read_samples
     from streamer.models.emotion.loading import load_emotion_model
+    from streamer.models.emotion.track import TrackOptions, shown_label
     from streamer.models.onnx.runtime import DeviceUnavailableError
     from streamer.models.store.zoo import Zoo
 
@@ -33,6 +34,7 @@ def emotion(
         classifier = load_emotion_model(emotion_model, Zoo(), device=device.value)
     except (ModelError, DeviceUnavailableError) as error:
         fail(str(error))
+    options = TrackOptions(shown_from=classifier.shown_from)
     failed = 0
     for file in files:
         try:
@@ -48,12 +50,13 @@ def emotion(
             failed += 1
             continue
         probs = {label: round(float(p), 4) for label, p in scores.probs.items()}
+        label = shown_label(scores.probs, options)
         if as_json:
-            line = {"file": str(file), "label": scores.label, "probs": probs}
+            line = {"file": str(file), "label": label, "probs": probs}
             typer.echo(json.dumps(line, ensure_ascii=False))
         else:
             ranked = sorted(probs.items(), key=lambda item: -item[1])
             shown = "  ".join(f"{name} {p:.0%}" for name, p in ranked)
-            typer.echo(f"{file}: {scores.label}  ({shown})")
+            typer.echo(f"{file}: {label}  ({shown})")
     if failed:
         raise typer.Exit(1)

@@ -16,6 +16,7 @@ from streamer.decoding.speech_evidence import Probabilities
 from streamer.decoding.streaming_decoder import DecoderOptions, StreamingDecoder
 from streamer.decoding.words import RecognizedWord
 from streamer.models.emotion.classifier import EmotionFeatures, EmotionScores
+from streamer.models.emotion.track import TrackOptions
 from streamer.models.fusion.audio_aware import AudioAwareFusion
 from streamer.models.moonshine.encoder import Audio
 from streamer.models.moonshine.tokenizer import FRAME_SAMPLES
@@ -52,8 +53,9 @@ class FeatureEmotionMonitor(EmotionMonitor):
         lane: EmotionLane,
         options: EmotionOptions,
         spans: SpanSink,
+        track: TrackOptions | None = None,
     ) -> None:
-        super().__init__(classifier, lane, options, spans)
+        super().__init__(classifier, lane, options, spans, track)
         self._features = classifier.features
         self._newest_frames: Floats | None = None
         self._frames: Floats | None = None

@@ -15,7 +15,7 @@ from typing import Protocol
 from streamer.audio.arrays import Floats
 from streamer.audio.clock import samples_from_ms
 from streamer.models.emotion.classifier import EmotionScores
-from streamer.models.emotion.track import UNKNOWN, EmotionTrack
+from streamer.models.emotion.track import UNKNOWN, EmotionTrack, TrackOptions
 from streamer.runtime.tracing import SpanSink, span
 from streamer.transcript.events import EmotionUpdate
 from streamer.transcript.ledger import Emotion
@@ -39,7 +39,7 @@ class EmotionOptions:
     """Audio of the segment needed for a first answer."""
     hop_ms: float = 640
     """New audio between two answers."""
-    shortest_ms: float = 400
+    shortest_ms: float = 800
     """A whole segment shorter than this gets no emotion."""
 
 
@@ -52,12 +52,13 @@ class EmotionMonitor:
         lane: EmotionLane,
         options: EmotionOptions,
         spans: SpanSink,
+        track: TrackOptions | None = None,
     ) -> None:
         self._classifier = classifier
         self._lane = lane
         self._options = options
         self._spans = spans
-        self._track = EmotionTrack()
+        self._track = EmotionTrack(track)
         self._classified_until = 0
         self._pending: tuple[int, int, Future[EmotionScores]] | None = None
         self._label = ""

@@ -18,6 +18,7 @@ from streamer.decoding.loading import load_speech
 from streamer.decoding.speech import LoadedSpeech, PromptContext, Speech
 from streamer.models.emotion.classifier import EmotionClassifier, EmotionModel, EmotionScores
 from streamer.models.emotion.loading import load_emotion_model
+from streamer.models.emotion.track import TrackOptions
 from streamer.models.fusion.audio_aware import AudioAwareFusion, AudioInputs
 from streamer.models.fusion.score import FusionWeights, LlmFusion, initial_prompt
 from streamer.models.fusion.trained import read_fusion
@@ -314,12 +315,15 @@ class Engine:
 
     def _emotion_monitor(self, spans: SpanSink) -> EmotionMonitor:
         """Other classifiers than the project's own have no states that a fusion was trained on."""
+        track = TrackOptions(shown_from=self._emotion.shown_from)
         takes_states = self._audio_inputs is not None and "emotion" in self._audio_inputs.modalities
         if takes_states and isinstance(self._emotion, EmotionClassifier):
             return FeatureEmotionMonitor(
-                self._emotion, self._emotion_lane, self._options.emotion, spans
+                self._emotion, self._emotion_lane, self._options.emotion, spans, track
             )
-        return EmotionMonitor(self._emotion, self._emotion_lane, self._options.emotion, spans)
+        return EmotionMonitor(
+            self._emotion, self._emotion_lane, self._options.emotion, spans, track
+        )
 
     def close(self) -> None:
         """Finish running steps and stop all threads."""

@@ -7,6 +7,7 @@ import pytest
 
 from streamer.audio.arrays import Floats
 from streamer.models.emotion.classifier import LABELS, EmotionScores
+from streamer.models.emotion.track import UNKNOWN, TrackOptions
 from streamer.recognition.emotion_monitor import EmotionMonitor, EmotionOptions
 from streamer.runtime.tracing import NullSpans
 
@@ -107,9 +108,24 @@ def test_an_end_that_was_heard_already_is_not_heard_again(
 
 
 def test_a_short_segment_has_no_emotion(monitor: EmotionMonitor, listener: Listener) -> None:
-    assert monitor.segment(listener.read, 0, 399 * MS) is None
+    assert monitor.segment(listener.read, 0, 799 * MS) is None
     assert listener.windows == []
-    assert monitor.segment(listener.read, 0, 400 * MS) is not None
+    assert monitor.segment(listener.read, 0, 800 * MS) is not None
+
+
+def test_what_the_model_is_not_sure_enough_of_is_not_shown(
+    listener: Listener, lane: Executor
+) -> None:
+    strict = TrackOptions(shown_from=0.95)
+    monitor = EmotionMonitor(listener, lane, EmotionOptions(), NullSpans(), strict)
+    monitor.start(listener.read, 0, 1_000 * MS)
+    update = monitor.collect()
+    assert update is not None
+    assert (update.emotion.label, monitor.label) == (UNKNOWN, "")
+    assert update.emotion.probs["happy"] == pytest.approx(0.9)
+    emotion = monitor.segment(listener.read, 0, 1_500 * MS)
+    assert emotion is not None
+    assert emotion.label == UNKNOWN
 
 
 def test_segments_do_not_color_each_other(monitor: EmotionMonitor, listener: Listener) -> None:
