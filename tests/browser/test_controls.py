@@ -300,17 +300,20 @@ async def test_a_language_that_is_found_out_is_shown(page: Page) -> None:
 
 
 async def test_japanese_has_no_spaces(page: Page) -> None:
+    seen = asyncio.Event()
+
     async def script(session: ScriptedSession) -> None:
         await session.ready()
         await session.send(update("復興 努力", "に 対する"))
-        await session.heard(0.2)
+        await seen.wait()
         await session.send(update("に 対する", "", first_id=2))
         await session.send(final("復興 努力 に 対する"))
         await session.bye()
 
     async with scripted(script) as server:
         await start(page, server)
-        await page.wait_for(f"{TENTATIVE} === 'に対する'")
+        await page.wait_for(f"({TENTATIVE}) === 'に対する'")
+        seen.set()
         await page.wait_for("document.querySelectorAll('.word').length === 4")
         text = "document.querySelector('.line .text').textContent"
         assert await page.evaluate(text) == "復興努力に対する"
