@@ -28,7 +28,7 @@ def test_start_has_defaults_for_everything() -> None:
         {"sample_rate": 7_999},
         {"sample_rate": 48_001},
         {"encoding": "mp3"},
-        {"language": "xx"},
+        {"language": "x" * 41},
         {"decoder": "magic"},
         {"context": "x" * 4_001},
         {"hot_words": ["x" * 65]},
