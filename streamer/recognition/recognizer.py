@@ -20,6 +20,7 @@ from streamer.recognition.options import RecognizerOptions
 from streamer.recognition.speech_detector import SpeechDetector
 from streamer.recognition.stage_times import StageTimes
 from streamer.recognition.words.contract import SegmentWords, SessionWords, Sound, Told
+from streamer.recognition.words.tentative import without_full_stop
 from streamer.runtime.tracing import span
 from streamer.transcript.events import (
     AudioLost,
@@ -205,7 +206,7 @@ class Recognizer:
 
     def _update(self, words: SegmentWords, committed: tuple[NewWord, ...]) -> WordsUpdate:
         added = self.ledger.commit(committed)
-        tentative = self.ledger.set_tentative(words.tentative)
+        tentative = self.ledger.set_tentative(without_full_stop(words.tentative))
         return WordsUpdate(self._segment_id(), added, tentative)
 
     def _segment_start(self) -> int:

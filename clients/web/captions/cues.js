@@ -1,7 +1,9 @@
 // @ts-check
-/** Subtitle cues: captions cut into pieces that can be read. The rules are those of the server. */
+/** Subtitle cues: captions cut into pieces that can be read. `streamer/transcript/cues.py` gives the
+ *  rules and their sources; what is changed there is changed here. */
 
 import { joinTexts } from "../protocol/transcript.js";
+import { breakCost, endsSentence } from "./phrases.js";
 
 /** @typedef {import("../protocol/client.js").WireWord} WireWord */
 /** @typedef {import("../protocol/transcript.js").Caption} Caption */
@@ -9,10 +11,19 @@ import { joinTexts } from "../protocol/transcript.js";
 /** @typedef {{startMs: number, endMs: number, lines: string[], emotion: string}} Cue */
 
 const MAX_LINE_CHARS = 42;
-const MAX_LINES = 2;
+const MAX_CHARS_PER_S = 17;
+const MIN_CUE_MS = 1_000;
 const MAX_CUE_MS = 7_000;
-/** A pause this long inside a caption starts a new cue. */
-const MAX_PAUSE_MS = 1_500;
+const MIN_GAP_MS = 80;
+const JERKY_GAP_MS = 1_000;
+const MAX_HOLD_MS = 1_500;
+const MAX_TAIL_MS = 400;
+const CUE_COST = 3;
+const INNER_SENTENCE_COST = 4;
+const ORPHAN_CUE_COST = 12;
+const ORPHAN_LINE_COST = 6;
+const SHORT_COST = 10;
+const FAST_COST = 20;
 
 /**
  * Cues in order: none is empty, none overlaps the next, every line fits.
@@ -21,34 +32,49 @@ const MAX_PAUSE_MS = 1_500;
  * @returns {Cue[]}
  */
 export function cues(captions) {
-  const placed = captions.flatMap(captionCues).sort((a, b) => a.startMs - b.startMs);
   let earliestMs = 0;
-  for (const cue of placed) {
-    cue.startMs = Math.max(cue.startMs, earliestMs);
-    cue.endMs = Math.max(cue.endMs, cue.startMs + 1);
-    earliestMs = cue.startMs + 1;
-  }
-  placed.forEach((cue, i) => {
-    if (i + 1 < placed.length) cue.endMs = Math.min(cue.endMs, placed[i + 1].startMs);
+  return captions.flatMap((caption) => {
+    const made = captionCues(caption, earliestMs);
+    const last = made.at(-1);
+    if (last !== undefined) earliestMs = last.endMs + MIN_GAP_MS;
+    return made;
   });
-  return placed;
 }
 
-/** @param {Caption} caption */
-function captionCues(caption) {
-  /** @type {Piece[][]} */
-  const groups = [];
-  for (const piece of caption.words.flatMap(pieces)) {
-    const shown = groups.at(-1);
-    if (shown === undefined || mustBreak(shown, piece)) groups.push([piece]);
-    else shown.push(piece);
+/**
+ * @param {Caption} caption
+ * @param {number} earliestMs no cue may begin before
+ * @returns {Cue[]}
+ */
+function captionCues(caption, earliestMs) {
+  const pieces = caption.words.flatMap(piecesOf);
+  const cut = new Cut(pieces, caption.endMs + MAX_TAIL_MS);
+  const bounds = cut.best();
+  /** @type {number[]} */
+  const starts = [];
+  for (const first of bounds.slice(0, -1)) {
+    starts.push(Math.max(Math.round(pieces[first].startMs), earliestMs));
+    earliestMs = starts[starts.length - 1] + 1;
   }
-  return groups.map((shown) => ({
-    startMs: Math.round(shown[0].startMs),
-    endMs: Math.round(Math.max(...shown.map((piece) => piece.endMs))),
-    lines: wrapped(shown),
-    emotion: caption.emotion?.label ?? "",
-  }));
+  return starts.map((startMs, i) => {
+    const [first, last] = [bounds[i], bounds[i + 1]];
+    const heardMs = Math.max(...pieces.slice(first, last).map((piece) => piece.endMs));
+    const spokenMs = Math.min(heardMs, caption.endMs);
+    const neededMs = Math.max(MIN_CUE_MS, (cut.chars(first, last) * 1000) / MAX_CHARS_PER_S);
+    let endMs = Math.max(spokenMs, startMs + neededMs);
+    if (i + 1 === starts.length) {
+      endMs = Math.min(Math.max(endMs, caption.endMs), caption.endMs + MAX_TAIL_MS);
+    } else if (starts[i + 1] - endMs < JERKY_GAP_MS) {
+      endMs = starts[i + 1] - MIN_GAP_MS;
+    }
+    endMs = Math.min(endMs, Math.max(spokenMs, startMs) + MAX_HOLD_MS, startMs + MAX_CUE_MS);
+    return {
+      startMs,
+      endMs: Math.max(startMs + 1, Math.round(endMs)),
+      lines: cut.lines(first, last),
+      emotion: caption.emotion?.label ?? "",
+    };
+  });
 }
 
 /**
@@ -57,7 +83,7 @@ function captionCues(caption) {
  * @param {WireWord} word
  * @returns {Piece[]}
  */
-function pieces(word) {
+function piecesOf(word) {
   const text = word.text.replace(/\s+/g, "");
   const count = Math.ceil(text.length / MAX_LINE_CHARS);
   const stepMs = (word.end_ms - word.start_ms) / count;
@@ -68,27 +94,125 @@ function pieces(word) {
   }));
 }
 
-/**
- * @param {Piece[]} shown
- * @param {Piece} piece
- */
-function mustBreak(shown, piece) {
-  return (
-    wrapped([...shown, piece]).length > MAX_LINES ||
-    piece.endMs - shown[0].startMs > MAX_CUE_MS ||
-    piece.startMs - shown[shown.length - 1].endMs > MAX_PAUSE_MS
-  );
-}
+/** Ways to cut the pieces of a caption; the last cue may be shown until `latestMs`. */
+class Cut {
+  /** what a break in front of each piece costs
+   *  @type {number[]} */
+  #breaks = [];
+  /** the width of the space in front of each piece
+   *  @type {number[]} */
+  #spaces = [];
+  /** of all pieces in front of each
+   *  @type {number[]} */
+  #widths = [0];
+  /** sentences that end in front of each piece
+   *  @type {number[]} */
+  #sentences = [0];
 
-/** @param {Piece[]} shown */
-function wrapped(shown) {
-  /** @type {string[]} */
-  const lines = [];
-  for (const { text } of shown) {
-    const last = lines.length - 1;
-    const longer = last >= 0 ? joinTexts(lines[last], text) : text;
-    if (last >= 0 && longer.length <= MAX_LINE_CHARS) lines[last] = longer;
-    else lines.push(text);
+  /**
+   * @param {Piece[]} pieces
+   * @param {number} latestMs
+   */
+  constructor(pieces, latestMs) {
+    this.pieces = pieces;
+    this.latestMs = latestMs;
+    pieces.forEach(({ text, startMs }, i) => {
+      const before = i > 0 ? pieces[i - 1] : null;
+      this.#breaks.push(before ? breakCost(before.text, text, startMs - before.endMs) : 0);
+      const space = before ? joinTexts(before.text, text).length - before.text.length - text.length : 0;
+      this.#spaces.push(space);
+      this.#widths.push(this.#widths[i] + space + text.length);
+      this.#sentences.push(this.#sentences[i] + Number(endsSentence(text)));
+    });
+    this.#breaks.push(0);
   }
-  return lines;
+
+  /** @returns {number[]} where the cues of the cheapest cut begin, and the end of the last one */
+  best() {
+    const count = this.pieces.length;
+    const costs = [0, ...Array(count).fill(Infinity)];
+    const origins = Array(count + 1).fill(0);
+    for (let first = 0; first < count; first += 1) {
+      for (let last = first + 1; last <= count && this.#mayGrow(first, last); last += 1) {
+        const cost = costs[first] + this.#cost(first, last);
+        if (cost < costs[last]) [costs[last], origins[last]] = [cost, first];
+      }
+    }
+    const bounds = [count];
+    while (bounds[0] > 0) bounds.unshift(origins[bounds[0]]);
+    return bounds;
+  }
+
+  /**
+   * @param {number} first
+   * @param {number} last
+   */
+  chars(first, last) {
+    return this.#widths[last] - this.#widths[first] - this.#spaces[first];
+  }
+
+  /**
+   * @param {number} first
+   * @param {number} last
+   */
+  lines(first, last) {
+    const { at } = this.#lineBreak(first, last);
+    const groups = [this.pieces.slice(first, at), this.pieces.slice(at, last)];
+    return groups
+      .filter((line) => line.length > 0)
+      .map((line) => line.map((piece) => piece.text).reduce(joinTexts, ""));
+  }
+
+  /**
+   * @param {number} first
+   * @param {number} last
+   */
+  #mayGrow(first, last) {
+    if (last - first === 1) return true;
+    const [before, piece] = this.pieces.slice(last - 2, last);
+    return (
+      this.#lineBreak(first, last).cost < Infinity &&
+      piece.endMs - this.pieces[first].startMs <= MAX_CUE_MS &&
+      piece.startMs - before.endMs <= MAX_HOLD_MS
+    );
+  }
+
+  /**
+   * @param {number} first
+   * @param {number} last
+   */
+  #cost(first, last) {
+    const isLast = last === this.pieces.length;
+    const untilMs = isLast ? this.latestMs : this.pieces[last].startMs - MIN_GAP_MS;
+    const shownMs = Math.max(1, untilMs - this.pieces[first].startMs);
+    const rate = (this.chars(first, last) * 1000) / shownMs / MAX_CHARS_PER_S;
+    return (
+      CUE_COST +
+      this.#breaks[last] +
+      this.#lineBreak(first, last).cost / 2 +
+      INNER_SENTENCE_COST * (this.#sentences[last - 1] - this.#sentences[first]) +
+      ORPHAN_CUE_COST * Number(last - first === 1) +
+      SHORT_COST * Number(shownMs < MIN_CUE_MS) +
+      FAST_COST * Math.min(1, Math.max(0, rate - 1))
+    );
+  }
+
+  /**
+   * @param {number} first
+   * @param {number} last
+   * @returns {{cost: number, at: number}} of the best break into two lines, if one does not do
+   */
+  #lineBreak(first, last) {
+    if (this.chars(first, last) <= MAX_LINE_CHARS) return { cost: 0, at: last };
+    let best = { cost: Infinity, at: last };
+    for (let at = last - 1; at > first; at -= 1) {
+      const [upper, lower] = [this.chars(first, at), this.chars(at, last)];
+      if (lower > MAX_LINE_CHARS) break;
+      if (upper > MAX_LINE_CHARS) continue;
+      const orphan = ORPHAN_LINE_COST * Number(at - first === 1 || last - at === 1);
+      const cost = this.#breaks[at] + orphan + Math.abs(upper - lower) / 21;
+      if (cost < best.cost) best = { cost, at };
+    }
+    return best;
+  }
 }

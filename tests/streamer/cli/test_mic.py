@@ -113,9 +113,9 @@ def test_final_captions_are_on_disk_while_the_next_are_spoken(
         result = run("mic", "--url", server.url, "--save", tmp_path / "captions")
     assert result.exit_code == 0, result.output
     srt, vtt, txt = at_once
-    first = "00:00:00,000 --> 00:00:01,000\nw0 w8000\n"
-    assert srt.startswith(f"1\n{first}\n2\n00:00:02,000 --> 00:00:03,000\nw32000 w40000\n")
-    assert vtt.startswith("WEBVTT\n\n00:00:00.000 --> 00:00:01.000\n<c.happy>w0 w8000</c>\n")
+    first = "00:00:00,000 --> 00:00:01,500\nw0 w8000\n"
+    assert srt.startswith(f"1\n{first}\n2\n00:00:02,000 --> 00:00:03,500\nw32000 w40000\n")
+    assert vtt.startswith("WEBVTT\n\n00:00:00.000 --> 00:00:01.500\n<c.happy>w0 w8000</c>\n")
     assert txt.startswith("w0 w8000\nw32000 w40000\n")
     assert saved("txt").splitlines() == [
         json.loads(line)["text"] for line in saved("jsonl").splitlines()

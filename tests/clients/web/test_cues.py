@@ -1,0 +1,66 @@
+"""The page cuts subtitles as the server does."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+from hypothesis import HealthCheck, given, settings
+
+from streamer.transcript.cues import CueTrack
+from streamer.transcript.ledger import Segment
+from tests.streamer.transcript.cue_words import spoken
+
+ROOT = Path(__file__).parents[3]
+CUES = ROOT / "clients/web/captions/cues.js"
+PROGRAM = f"""
+import {{ cues }} from {json.dumps(CUES.as_uri())};
+const texts = [];
+for await (const text of process.stdin) texts.push(text);
+console.log(JSON.stringify(JSON.parse(texts.join("")).map(cues)));
+"""
+N_TALKS = 40
+
+
+def caption(segment: Segment) -> dict[str, object]:
+    words = [
+        {"text": word.text, "start_ms": word.start_sample / 16, "end_ms": word.end_sample / 16}
+        for word in segment.words
+    ]
+    return {"endMs": segment.end_sample / 16, "words": words, "emotion": None}
+
+
+def talks() -> list[list[Segment]]:
+    made: list[list[Segment]] = []
+
+    @settings(
+        max_examples=N_TALKS,
+        database=None,
+        derandomize=True,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+    @given(spoken())
+    def collect(segments: list[Segment]) -> None:
+        made.append(segments)
+
+    collect()
+    return made
+
+
+def test_cues_are_those_of_the_server() -> None:
+    said = talks()
+    done = subprocess.run(
+        ["node", "--input-type=module", "--eval", PROGRAM],
+        input=json.dumps([[caption(segment) for segment in segments] for segments in said]),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for segments, page in zip(said, json.loads(done.stdout), strict=True):
+        track = CueTrack()
+        server = [cue for segment in segments for cue in track.add(segment)]
+        assert [(cue["startMs"], cue["endMs"], tuple(cue["lines"])) for cue in page] == [
+            (cue.start_ms, cue.end_ms, cue.lines) for cue in server
+        ]
