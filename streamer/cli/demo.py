@@ -14,6 +14,7 @@ from streamer.cli.options import (
     DeviceOption,
     EmotionModelOption,
     LlmOption,
+    OverwriteOption,
     ThreadsOption,
     server_options,
 )
@@ -28,6 +29,7 @@ def demo(
         Path,
         typer.Option(envvar="STREAMER_OUTPUT", help="Folder for the captions.", file_okay=False),
     ] = Path("captions"),
+    overwrite: OverwriteOption = False,
     device: DeviceOption = Device.CPU,
     threads: ThreadsOption = 2,
     llm: LlmOption = True,
@@ -37,12 +39,14 @@ def demo(
     from rich.console import Console
 
     from streamer.audio.files import AudioFileError
-    from streamer.cli.demo_play import caption_files, play, programme
+    from streamer.cli.demo_play import CAPTIONS_NAME, caption_files, play, programme
     from streamer.cli.demo_report import print_report
     from streamer.cli.local_server import LocalServerError, local_server
+    from streamer.cli.output.kept_captions import keep_captions
     from streamer.client.bundled import bundled_speech
     from streamer.client.client import ClientError
 
+    keep_captions(output, [CAPTIONS_NAME], overwrite=overwrite)
     console = Console()
     if not console.is_terminal:
         console = Console(width=_PLAIN_WIDTH)

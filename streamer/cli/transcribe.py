@@ -30,6 +30,7 @@ from streamer.cli.options import (
     LatencyOption,
     ListenerOption,
     LlmModelOption,
+    OverwriteOption,
     SaveOption,
     SpeechModelOption,
     TaskChoice,
@@ -85,6 +86,7 @@ def transcribe(
     ] = "",
     hot_word: HotWordOption = None,
     save: SaveOption = None,
+    overwrite: OverwriteOption = False,
     device: DeviceOption = Device.CPU,
     threads: ThreadsOption = 2,
     speech_model: SpeechModelOption = MOONSHINE.name,
@@ -111,8 +113,8 @@ def transcribe(
     from streamer.recognition.contract import SessionOptions
     from streamer.runtime.tracing import NullSpans, TraceWriter
 
-    _check_usage(files, save, caption_format, as_json=as_json)
     spoken = checked_language(language)
+    _check_usage(files, save, caption_format, as_json=as_json, overwrite=overwrite)
     options = SessionOptions(
         decoder=decoder.value,
         context=context,
@@ -157,8 +159,15 @@ def transcribe(
 
 
 def _check_usage(
-    files: list[Path], save: Path | None, caption_format: CaptionFormat | None, *, as_json: bool
+    files: list[Path],
+    save: Path | None,
+    caption_format: CaptionFormat | None,
+    *,
+    as_json: bool,
+    overwrite: bool,
 ) -> None:
+    from streamer.cli.output.kept_captions import keep_captions
+
     if caption_format is not None and as_json:
         fail("--json and --format are two forms of output; choose one", EXIT_USAGE)
     if caption_format is not None and len(files) > 1:
@@ -167,6 +176,8 @@ def _check_usage(
     twice = next((stem for stem in stems if stems.count(stem) > 1), None)
     if save is not None and twice is not None:
         fail(f"two files would be saved as {twice}.srt; save them one by one", EXIT_USAGE)
+    if save is not None:
+        keep_captions(save, stems, overwrite=overwrite)
 
 
 def _output(

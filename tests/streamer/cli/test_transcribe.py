@@ -188,6 +188,21 @@ def test_captions_are_saved(
     }
 
 
+@pytest.mark.parametrize("there", ["speech.srt", "speech.txt"])
+def test_captions_that_are_there_are_kept(
+    run: Run, fake_engine: FakeEngine, speech: Path, tmp_path: Path, there: str
+) -> None:
+    kept = tmp_path / "out" / there
+    kept.parent.mkdir()
+    kept.write_text("corrected by hand")
+    result = run("transcribe", tmp_path / "other.wav", speech, "--save", kept.parent)
+    assert result.exit_code == 2
+    assert result.stderr == f"error: {kept} is there already; --overwrite replaces it\n"
+    assert (kept.read_text(), fake_engine.recognizers) == ("corrected by hand", [])
+    assert run("transcribe", speech, "--save", kept.parent, "--overwrite").exit_code == 0
+    assert "w16000" in kept.read_text()
+
+
 def test_captions_that_cannot_be_saved_are_a_failure(
     run: Run, fake_engine: FakeEngine, speech: Path
 ) -> None:
