@@ -128,7 +128,7 @@ def transcribe(
             try:
                 writer = stack.enter_context(TraceWriter(trace))
             except OSError as error:
-                fail(f"the trace cannot be written to {trace}: {error.strerror}")
+                fail(f"--trace: the trace cannot be written to {trace}: {error.strerror}")
         # Only of English it knows what is likely.
         fused = decoder is DecoderChoice.FUSED and spoken in (ENGLISH, AUTO)
         # In a script, stderr holds nothing but what went wrong.
