@@ -153,7 +153,12 @@ def transcribe(
             with ExitStack() as opened:
                 several = len(files) > 1
                 output = _output(path, caption_format, opened, as_json=as_json, several=several)
-                failed += not _transcribe_file(engine, path, options, spans, speed, output, save)
+                try:
+                    failed += not _transcribe_file(
+                        engine, path, options, spans, speed, output, save
+                    )
+                except KeyboardInterrupt:
+                    fail(f"{path}: stopped before its end; what came before is done", 130)
     if failed:
         raise typer.Exit(1)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -149,6 +150,25 @@ def test_what_was_heard_before_the_damage_is_kept(
     assert result.exit_code == 1
     assert json.loads(result.stdout)["text"].startswith("w0 w8000")
     assert "holds samples that are NaN or infinite" in result.stderr
+
+
+def test_ctrl_c_keeps_the_files_that_are_done(speech: Path, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "long.wav", tone(60.0), 16_000)
+    command = [sys.executable, "-m", "tests.streamer.cli.fake_streamer", "transcribe", "--json"]
+    with subprocess.Popen(
+        [*command, "--speed", "1", str(speech), str(tmp_path / "long.wav")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        done = json.loads(process.stdout.readline())
+        process.send_signal(signal.SIGINT)
+        more, errors = process.communicate(timeout=20)
+    assert (done["file"], done["text"]) == (str(speech), "w0 w16000")
+    assert (process.returncode, more) == (130, "")
+    assert errors.startswith("error: ")
+    assert errors.endswith("long.wav: stopped before its end; what came before is done\n")
 
 
 def test_options_reach_the_session(run: Run, fake_engine: FakeEngine, speech: Path) -> None:
