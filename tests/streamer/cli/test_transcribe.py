@@ -175,7 +175,7 @@ def test_options_reach_the_session(run: Run, fake_engine: FakeEngine, speech: Pa
     words = ("--hot-word", "Quilter", "--hot-word", "Nell")
     run("transcribe", speech, "--decoder", "draft", "--context", "A play.", *words)
     assert fake_engine.recognizers[0].options == SessionOptions(
-        decoder="draft", context="A play.", hot_words=("Quilter", "Nell")
+        decoder="draft", context="A play.", hot_words=("Quilter", "Nell"), language="en"
     )
 
 
