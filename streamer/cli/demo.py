@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from streamer.cli.failures import fail
+from streamer.cli.failures import EXIT_INTERRUPTED, fail
 from streamer.cli.options import (
     Device,
     DeviceOption,
@@ -65,7 +65,7 @@ def demo(
     except (AudioFileError, ClientError, LocalServerError) as error:
         fail(str(error))
     except KeyboardInterrupt:
-        fail("stopped before the end", 130)
+        fail("stopped before the end", EXIT_INTERRUPTED)
     console.print(f"captions: {', '.join(str(file) for file in files)}", soft_wrap=True)
     if not result.segments:
         fail("the server heard no words in the bundled speech")

@@ -16,7 +16,7 @@ import typer
 
 from streamer.audio.clock import seconds_from_samples
 from streamer.cli.engine_loading import load_engine
-from streamer.cli.failures import EXIT_USAGE, complain, fail
+from streamer.cli.failures import EXIT_INTERRUPTED, EXIT_USAGE, complain, fail
 from streamer.cli.options import (
     DecoderChoice,
     Device,
@@ -148,17 +148,17 @@ def transcribe(
         )
         stack.callback(engine.close)
         failed = 0
-        for path in files:
-            spans: SpanSink = writer.session(path.name) if writer is not None else NullSpans()
-            with ExitStack() as opened:
-                several = len(files) > 1
-                output = _output(path, caption_format, opened, as_json=as_json, several=several)
-                try:
+        try:
+            for path in files:
+                spans: SpanSink = writer.session(path.name) if writer is not None else NullSpans()
+                with ExitStack() as opened:
+                    several = len(files) > 1
+                    output = _output(path, caption_format, opened, as_json=as_json, several=several)
                     failed += not _transcribe_file(
                         engine, path, options, spans, speed, output, save
                     )
-                except KeyboardInterrupt:
-                    fail(f"{path}: stopped before its end; what came before is done", 130)
+        except KeyboardInterrupt:
+            fail("stopped before the end; files that are done stay", EXIT_INTERRUPTED)
     if failed:
         raise typer.Exit(1)
 
