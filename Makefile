@@ -18,7 +18,7 @@ help:  ## Show this list
 install: $(VENV)/installed  ## Create .venv with streamer and its models (once; 1.2 GB)
 
 demo: $(VENV)/installed  ## Caption bundled speech live, in this terminal
-	@$(BIN)/streamer demo
+	@$(BIN)/streamer demo --overwrite
 
 test: $(VENV)/installed-test system-packages typescript proxies lint types  ## Style, types, tests, coverage
 	$(BIN)/pytest --cov --cov-report=term:skip-covered --durations=10

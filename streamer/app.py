@@ -8,7 +8,7 @@ import signal
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -25,7 +25,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from streamer.dialects.routes import dialect_routes
 from streamer.dialects.wyoming.server import listen
-from streamer.hosting.options import ServerOptions
+from streamer.hosting.options import TLS_CERTIFICATE, TLS_KEY, ServerOptions
 from streamer.protocol.messages import PROTOCOL_VERSION
 from streamer.recognition.contract import RecognizerFactory
 from streamer.runtime.allocator import give_large_blocks_back
@@ -37,7 +37,7 @@ from streamer.server.host_gate import HostGate
 from streamer.server.http_protocol import allow_long_lines
 from streamer.server.stream_server import StreamServer
 
-__all__ = ["ServerOptions", "create_app", "run_server", "serve"]
+__all__ = ["ServerOptions", "check_ports", "create_app", "run_server", "serve"]
 
 _FOLLOW: Final = "/v1/follow"
 _SECURITY_HEADERS: Final = {
@@ -210,6 +210,7 @@ async def serve(
         OSError: the address cannot be listened on.
     """
     server: StreamServer = app.state.server
+    tls = server.options.tls
     config = GuardedConfig(
         app,
         replace(server.options, max_connections=room_for(server.options.max_connections)),
@@ -226,12 +227,15 @@ async def serve(
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=2,
+        ssl_certfile=tls / TLS_CERTIFICATE if tls is not None else None,
+        ssl_keyfile=tls / TLS_KEY if tls is not None else None,
     )
     logging.getLogger("uvicorn.error").addFilter(_QuietLog())
     allow_long_lines()
     listener = _listener(host, port, server.options.send_timeout_s)
     wyoming = await _serve_wyoming(server, config.guard, host)
-    url = f"http://{_shown(host)}:{listener.getsockname()[1]}/"
+    scheme = "http" if tls is None else "https"
+    url = f"{scheme}://{_shown(host)}:{listener.getsockname()[1]}/"
     web_server = _Uvicorn(config, server, lambda: on_ready(url))
     watcher = asyncio.create_task(_exit_on(stop, web_server)) if stop is not None else None
     try:
@@ -253,6 +257,18 @@ async def _serve_wyoming(
     listener = _listener(host, port, server.options.send_timeout_s)
     server.wyoming_address = f"tcp://{_shown(host)}:{listener.getsockname()[1]}"
     return await listen(server, guard, listener)
+
+
+def check_ports(options: ServerOptions) -> None:
+    """Whether a server could listen now, told before models are loaded for it.
+
+    Raises:
+        OSError: an address cannot be listened on.
+    """
+    with ExitStack() as opened:
+        for port in (options.port, options.wyoming_port):
+            if port is not None:
+                opened.enter_context(_listener(options.host, port, options.send_timeout_s))
 
 
 def _listener(host: str, port: int, send_timeout_s: float) -> socket.socket:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+from typing import Annotated
+
 import typer
 
 from streamer.cli.demo import demo
@@ -27,10 +30,31 @@ def build_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
         pretty_exceptions_enable=False,
     )
+    app.callback()(_streamer)
     for command in (serve, mic, transcribe, emotion, demo):
         app.command()(command)
     app.add_typer(models_app(), name="models")
     return app
+
+
+def _streamer(
+    show_version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            help="Print the version and stop.",
+            is_eager=True,
+            callback=lambda wanted: _print_version(wanted=wanted),
+        ),
+    ] = False,
+) -> None:
+    """What stands before a command."""
+
+
+def _print_version(*, wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"streamer {version('streamer')}")
+        raise typer.Exit
 
 
 def main() -> None:

@@ -8,12 +8,13 @@ from typing import Annotated
 
 import typer
 
-from streamer.cli.failures import fail
+from streamer.cli.failures import EXIT_INTERRUPTED, fail
 from streamer.cli.options import (
     Device,
     DeviceOption,
     EmotionModelOption,
     LlmOption,
+    OverwriteOption,
     ThreadsOption,
     server_options,
 )
@@ -28,6 +29,7 @@ def demo(
         Path,
         typer.Option(envvar="STREAMER_OUTPUT", help="Folder for the captions.", file_okay=False),
     ] = Path("captions"),
+    overwrite: OverwriteOption = False,
     device: DeviceOption = Device.CPU,
     threads: ThreadsOption = 2,
     llm: LlmOption = True,
@@ -37,12 +39,14 @@ def demo(
     from rich.console import Console
 
     from streamer.audio.files import AudioFileError
-    from streamer.cli.demo_play import caption_files, play, programme
+    from streamer.cli.demo_play import CAPTIONS_NAME, caption_files, play, programme
     from streamer.cli.demo_report import print_report
     from streamer.cli.local_server import LocalServerError, local_server
+    from streamer.cli.output.kept_captions import keep_captions
     from streamer.client.bundled import bundled_speech
     from streamer.client.client import ClientError
 
+    keep_captions(output, [CAPTIONS_NAME], overwrite=overwrite)
     console = Console()
     if not console.is_terminal:
         console = Console(width=_PLAIN_WIDTH)
@@ -61,7 +65,7 @@ def demo(
     except (AudioFileError, ClientError, LocalServerError) as error:
         fail(str(error))
     except KeyboardInterrupt:
-        fail("stopped before the end", 130)
+        fail("stopped before the end", EXIT_INTERRUPTED)
     console.print(f"captions: {', '.join(str(file) for file in files)}", soft_wrap=True)
     if not result.segments:
         fail("the server heard no words in the bundled speech")

@@ -31,6 +31,8 @@ from streamer.protocol.messages import (
 from streamer.runtime.tracing import StagePercentiles, StageStats
 from streamer.transcript.caption_files import CaptionFiles
 
+CAPTIONS_NAME: Final = "demo"
+"""Of the caption files, before their endings."""
 PAUSE_S: Final = 1.0
 """Silence between clips, so that each becomes a segment of its own."""
 
@@ -158,7 +160,7 @@ def caption_files(folder: Path, result: DemoResult) -> tuple[Path, ...]:
     Raises:
         OSError: they cannot be written.
     """
-    with CaptionFiles(folder, "demo") as files:
+    with CaptionFiles(folder, CAPTIONS_NAME) as files:
         for segment in result.segments:
             files.add(ledger_segment(segment))
     return files.paths

@@ -8,6 +8,7 @@ import typer
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
 
 
 def complain(message: str) -> None:

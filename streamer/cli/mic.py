@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streamer.cli.failures import EXIT_USAGE, fail
+from streamer.cli.failures import EXIT_INTERRUPTED, EXIT_USAGE, fail
 from streamer.cli.options import (
     DecoderChoice,
     EmotionModelOption,
@@ -134,7 +134,7 @@ def mic(
     except (MicrophoneError, ClientError, LocalServerError) as error:
         fail(str(error))
     except KeyboardInterrupt:
-        fail("stopped before the last words came", 130)
+        fail("stopped before the last words came", EXIT_INTERRUPTED)
 
 
 def _print_devices(system: AudioSystem) -> None:

@@ -131,6 +131,14 @@ SaveOption = Annotated[
         metavar="FOLDER",
     ),
 ]
+OverwriteOption = Annotated[
+    bool,
+    typer.Option(
+        "--overwrite",
+        envvar="STREAMER_OVERWRITE",
+        help="Replace caption files that are there already.",
+    ),
+]
 JsonOption = Annotated[
     bool,
     typer.Option("--json", envvar="STREAMER_JSON", help="Print JSON, one object a line."),

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
+import re
 import signal
+import sys
 import threading
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, NoReturn
 
 import typer
 
 from streamer.cli.engine_loading import load_engine
 from streamer.cli.failures import EXIT_USAGE, fail
+from streamer.cli.links import Links, is_open_to_others
 from streamer.cli.options import (
     Device,
     DeviceOption,
@@ -30,7 +34,7 @@ from streamer.cli.options import (
     checked_language,
 )
 from streamer.client.bundled import page_folder
-from streamer.hosting.options import ServerOptions
+from streamer.hosting.options import TLS_CERTIFICATE, ServerOptions
 from streamer.models.store.catalog import EMOTION, GEMMA, MOONSHINE, WHISPER_BASE
 from streamer.recognition.languages import ENGLISH
 
@@ -40,6 +44,7 @@ _READ_BYTES: Final = 4_096
 
 
 def serve(
+    context: typer.Context,
     host: Annotated[
         str, typer.Option(envvar="STREAMER_HOST", help="Address to listen on; 0.0.0.0 for all.")
     ] = _DEFAULTS.host,
@@ -47,6 +52,15 @@ def serve(
         int, typer.Option(min=0, max=65_535, envvar="STREAMER_PORT", help="0 takes a free one.")
     ] = _DEFAULTS.port,
     token: TokenOption = None,
+    tls: Annotated[
+        bool,
+        typer.Option(
+            "--tls",
+            envvar="STREAMER_TLS",
+            help="Serve HTTPS with a certificate of this machine's own, so that phones and others "
+            "in its network may use their microphone.",
+        ),
+    ] = False,
     allow_origin: Annotated[
         list[str] | None,
         typer.Option(
@@ -151,12 +165,25 @@ def serve(
             wyoming_port=wyoming_port,
             store=store,
             trace=trace,
+            tls=_tls_folder() if tls else None,
         )
     except ValueError as error:
-        fail(str(error), EXIT_USAGE)
-    from streamer.app import create_app, run_server
+        fail(_with_option_names(str(error)), EXIT_USAGE)
+    from streamer.app import check_ports, create_app, run_server
     from streamer.hosting.session_store import StoreError
 
+    if token is None and is_open_to_others(host):
+        typer.echo(
+            f"warning: --host {host} lets anybody in this network speak and upload here; "
+            "--token SECRET keeps strangers out",
+            err=True,
+        )
+    try:
+        check_ports(options)
+    except OSError as error:
+        _cannot_listen(options, error)
+    if options.tls is not None:
+        _prepare_certificate(options, options.tls)
     engine = load_engine(
         device,
         threads,
@@ -175,17 +202,17 @@ def serve(
         app = create_app(engine, options, page_folder())
     except OSError as error:
         engine.close()
-        fail(f"the trace cannot be written to {trace}: {error.strerror}")
+        fail(f"--trace: the trace cannot be written to {trace}: {error.strerror}")
     except StoreError as error:
         engine.close()
         fail(f"--store: {error}")
     try:
-        run_server(app, host, port, lambda url: _announce(url, app.state.server.wyoming_address))
+        links = Links(host, token if _may_be_shown(context) else None)
+        run_server(
+            app, host, port, lambda url: _announce(links, url, app.state.server.wyoming_address)
+        )
     except OSError as error:
-        # asyncio adds the address to the text; the number has the plain words.
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        ports = f"port {port}" if wyoming_port is None else f"ports {port} and {wyoming_port}"
-        fail(f"cannot listen on {host} {ports}: {reason}; choose another --port")
+        _cannot_listen(options, error)
     finally:
         engine.close()
 
@@ -198,8 +225,52 @@ def _terminate_at_eof() -> None:
     signal.raise_signal(signal.SIGTERM)
 
 
-def _announce(url: str, wyoming_address: str | None) -> None:
+def _with_option_names(message: str) -> str:
+    """With the settings that it has in backticks called as on the command line."""
+    fields = {field.name for field in dataclasses.fields(ServerOptions)}
+
+    def option(found: re.Match[str]) -> str:
+        return f"--{found[1].replace('_', '-')}" if found[1] in fields else found[0]
+
+    return re.sub(r"`(\w+)`", option, message)
+
+
+def _cannot_listen(options: ServerOptions, error: OSError) -> NoReturn:
+    # asyncio adds the address to the text; the number has the plain words.
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    if options.wyoming_port is None:
+        ports, choice = f"port {options.port}", "choose another --port"
+    else:
+        ports = f"ports {options.port} and {options.wyoming_port}"
+        choice = "choose another --port or --wyoming-port"
+    fail(f"cannot listen on {options.host} {ports}: {reason}; {choice}")
+
+
+def _tls_folder() -> Path:
+    from streamer.models.store.zoo import Zoo
+
+    return Zoo().cache_dir / "tls"
+
+
+def _prepare_certificate(options: ServerOptions, folder: Path) -> None:
+    from streamer.cli.certificate import certificate, names_of_this_machine
+
+    try:
+        sha256 = certificate(folder, names_of_this_machine(options.host, options.allow_host))
+    except OSError as error:
+        fail(f"--tls: the certificate cannot be kept in {folder}: {error.strerror}")
+    typer.echo(f"certificate {folder / TLS_CERTIFICATE}, SHA-256 {sha256}", err=True)
+
+
+def _may_be_shown(context: typer.Context) -> bool:
+    """Whether the token may: a log is no place for one that was kept out of the command."""
+    source = context.get_parameter_source("token")
+    return sys.stdout.isatty() or (source is not None and source.name == "COMMANDLINE")
+
+
+def _announce(links: Links, url: str, wyoming_address: str | None) -> None:
     if wyoming_address is not None:
         typer.echo(f"Wyoming: {wyoming_address}")
-    # echo flushes: whoever started us waits for this line.
-    typer.echo(f"Captions: {url}  (ctrl-C stops)")
+    # echo flushes: whoever started us waits for these lines.
+    for line in links.lines(url):
+        typer.echo(line)

@@ -16,7 +16,7 @@ import typer
 
 from streamer.audio.clock import seconds_from_samples
 from streamer.cli.engine_loading import load_engine
-from streamer.cli.failures import EXIT_USAGE, complain, fail
+from streamer.cli.failures import EXIT_INTERRUPTED, EXIT_USAGE, complain, fail
 from streamer.cli.options import (
     DecoderChoice,
     Device,
@@ -30,6 +30,7 @@ from streamer.cli.options import (
     LatencyOption,
     ListenerOption,
     LlmModelOption,
+    OverwriteOption,
     SaveOption,
     SpeechModelOption,
     TaskChoice,
@@ -85,6 +86,7 @@ def transcribe(
     ] = "",
     hot_word: HotWordOption = None,
     save: SaveOption = None,
+    overwrite: OverwriteOption = False,
     device: DeviceOption = Device.CPU,
     threads: ThreadsOption = 2,
     speech_model: SpeechModelOption = MOONSHINE.name,
@@ -111,8 +113,8 @@ def transcribe(
     from streamer.recognition.contract import SessionOptions
     from streamer.runtime.tracing import NullSpans, TraceWriter
 
-    _check_usage(files, save, caption_format, as_json=as_json)
     spoken = checked_language(language)
+    _check_usage(files, save, caption_format, as_json=as_json, overwrite=overwrite)
     options = SessionOptions(
         decoder=decoder.value,
         context=context,
@@ -126,7 +128,7 @@ def transcribe(
             try:
                 writer = stack.enter_context(TraceWriter(trace))
             except OSError as error:
-                fail(f"the trace cannot be written to {trace}: {error.strerror}")
+                fail(f"--trace: the trace cannot be written to {trace}: {error.strerror}")
         # Only of English it knows what is likely.
         fused = decoder is DecoderChoice.FUSED and spoken in (ENGLISH, AUTO)
         # In a script, stderr holds nothing but what went wrong.
@@ -146,19 +148,31 @@ def transcribe(
         )
         stack.callback(engine.close)
         failed = 0
-        for path in files:
-            spans: SpanSink = writer.session(path.name) if writer is not None else NullSpans()
-            with ExitStack() as opened:
-                several = len(files) > 1
-                output = _output(path, caption_format, opened, as_json=as_json, several=several)
-                failed += not _transcribe_file(engine, path, options, spans, speed, output, save)
+        try:
+            for path in files:
+                spans: SpanSink = writer.session(path.name) if writer is not None else NullSpans()
+                with ExitStack() as opened:
+                    several = len(files) > 1
+                    output = _output(path, caption_format, opened, as_json=as_json, several=several)
+                    failed += not _transcribe_file(
+                        engine, path, options, spans, speed, output, save
+                    )
+        except KeyboardInterrupt:
+            fail("stopped before the end; files that are done stay", EXIT_INTERRUPTED)
     if failed:
         raise typer.Exit(1)
 
 
 def _check_usage(
-    files: list[Path], save: Path | None, caption_format: CaptionFormat | None, *, as_json: bool
+    files: list[Path],
+    save: Path | None,
+    caption_format: CaptionFormat | None,
+    *,
+    as_json: bool,
+    overwrite: bool,
 ) -> None:
+    from streamer.cli.output.kept_captions import keep_captions
+
     if caption_format is not None and as_json:
         fail("--json and --format are two forms of output; choose one", EXIT_USAGE)
     if caption_format is not None and len(files) > 1:
@@ -167,6 +181,8 @@ def _check_usage(
     twice = next((stem for stem in stems if stems.count(stem) > 1), None)
     if save is not None and twice is not None:
         fail(f"two files would be saved as {twice}.srt; save them one by one", EXIT_USAGE)
+    if save is not None:
+        keep_captions(save, stems, overwrite=overwrite)
 
 
 def _output(

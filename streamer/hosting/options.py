@@ -8,6 +8,8 @@ from typing import Final
 
 from streamer.protocol.messages import MAX_FRAME_MS
 
+TLS_CERTIFICATE: Final = "certificate.pem"
+TLS_KEY: Final = "key.pem"
 _AT_LEAST_ONE: Final = (
     "max_sessions",
     "follower_events",
@@ -19,7 +21,8 @@ _AT_LEAST_ONE: Final = (
 
 @dataclass(frozen=True)
 class ServerOptions:
-    """Raises ValueError if the values cannot work together."""
+    """Raises ValueError if the values cannot work together. Its message has settings in
+    backticks, so that the command line can call them by its own names."""
 
     host: str = "127.0.0.1"
     """Address to listen on; `0.0.0.0` for all, which should come with a token."""
@@ -89,6 +92,8 @@ class ServerOptions:
     store: Path | None = None
     """Keep committed words in this file, so that sessions can be resumed after the server was
     killed or started again. They are deleted `resume_s` after the session."""
+    tls: Path | None = None
+    """Folder with `certificate.pem` and `key.pem`: serve HTTPS with them. None: plain HTTP."""
     trace: Path | None = None
     """Write spans of all sessions here, for Perfetto."""
 
@@ -101,13 +106,15 @@ class ServerOptions:
         if self.resume_s <= 0:
             raise ValueError("resume_s must be positive; set max_parked to 0 to resume nothing")
         if self.store is not None and self.max_parked == 0:
-            raise ValueError("store is of no use where max_parked is 0 and nothing is resumed")
+            raise ValueError("`store` is of no use where `max_parked` is 0 and nothing is resumed")
         for name in self.allow_host:
             _check_host(name)
         if self.token is not None:
             _check_token(self.token)
         if self.token is not None and self.wyoming_port is not None:
-            raise ValueError("Wyoming clients cannot show a token; leave out token or wyoming_port")
+            raise ValueError(
+                "Wyoming clients cannot show a token; leave out `token` or `wyoming_port`"
+            )
 
     def _check_numbers(self) -> None:
         for name in ("max_parked", "max_followers", "max_followers_per_session"):
@@ -129,7 +136,7 @@ class ServerOptions:
 def _check_host(name: str) -> None:
     if not name or any(sign in name for sign in "/:@ "):
         raise ValueError(
-            f"allow_host takes names such as captions.example, not {name!r}; leave scheme and "
+            f"`allow_host` takes names such as captions.example, not {name!r}; leave scheme and "
             "port out"
         )
 
@@ -138,11 +145,11 @@ def _check_token(token: str) -> None:
     """Whether every client can show it: it travels in a header. Raises ValueError, whose message
     does not hold the token."""
     if token == "":
-        raise ValueError("token must not be empty; leave it out to need none")
+        raise ValueError("`token` must not be empty; leave it out to need none")
     if not (token.isascii() and token.isprintable()):
         raise ValueError(
-            "token must be of printable ASCII characters: others cannot be sent in a header; "
+            "`token` must be of printable ASCII characters: others cannot be sent in a header; "
             "make one with `openssl rand -base64 24`"
         )
     if token != token.strip():
-        raise ValueError("token must not begin or end with a space, which headers lose")
+        raise ValueError("`token` must not begin or end with a space, which headers lose")

@@ -14,6 +14,11 @@ _BUFFER_BYTES: Final = 1 << 20
 """More than a segment: each reaches its file in one write, so a crash leaves whole segments."""
 
 
+def caption_paths(folder: Path, name: str) -> tuple[Path, ...]:
+    """Where `CaptionFiles` writes."""
+    return tuple(folder / f"{name}.{wanted}" for wanted in CaptionFormat)
+
+
 class CaptionFiles:
     """`NAME.srt`, `.vtt`, `.jsonl` and `.txt`, valid after every segment. A context manager."""
 
@@ -23,7 +28,7 @@ class CaptionFiles:
         Raises:
             OSError: they cannot be written.
         """
-        self.paths = tuple(folder / f"{name}.{wanted}" for wanted in CaptionFormat)
+        self.paths = caption_paths(folder, name)
         self._files: list[tuple[TextIO, CaptionWriter]] = []
         folder.mkdir(parents=True, exist_ok=True)
         with ExitStack() as opened:

@@ -103,6 +103,8 @@ def _command(command: Callable[..., None]) -> str:
     hints = get_type_hints(command, include_extras=True)
     rows = []
     for name, parameter in inspect.signature(command).parameters.items():
+        if hints[name] is typer.Context:
+            continue
         kind, info = get_args(hints[name])
         kinds = {*get_args(kind), kind} - {type(None)}
         if isinstance(info, ArgumentInfo):

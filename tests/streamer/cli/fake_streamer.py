@@ -36,6 +36,7 @@ if __name__ == "__main__":
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     with (
         mock.patch("streamer.cli.serve.load_engine", load_engine),
+        mock.patch("streamer.cli.transcribe.load_engine", load_engine),
         mock.patch("streamer.client.microphone.audio_system", FakeAudio),
         mock.patch("subprocess.Popen", Popen),
     ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -28,6 +29,11 @@ def test_help_lists_every_command(run: Run) -> None:
     assert result.exit_code == 0
     for command in COMMANDS:
         assert f" {command} " in result.output
+
+
+def test_the_version_is_that_of_the_installation(run: Run) -> None:
+    result = run("--version")
+    assert (result.exit_code, result.stdout) == (0, f"streamer {version('streamer')}\n")
 
 
 def test_every_option_has_an_environment_variable_and_help() -> None:

@@ -57,6 +57,20 @@ def test_captions_report_and_files(
     ]
 
 
+def test_captions_of_an_earlier_demo_are_kept(
+    run: Run, clips: list[SpeechClip], server_options: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "demo.txt").write_text("mine")
+    result = run("demo", "--output", tmp_path)
+    assert result.exit_code == 2
+    expected = f"error: {tmp_path}/demo.txt is there already; --overwrite replaces it\n"
+    assert result.stderr == expected
+    assert server_options == []
+    assert (tmp_path / "demo.txt").read_text() == "mine"
+    assert run("demo", "--output", tmp_path, "--overwrite").exit_code == 0
+    assert "w8000" in (tmp_path / "demo.txt").read_text()
+
+
 def test_nothing_heard_is_a_failure(
     run: Run, clips: list[SpeechClip], server_options: list[str], tmp_path: Path
 ) -> None:

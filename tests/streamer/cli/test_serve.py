@@ -7,8 +7,10 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +19,7 @@ from typing import Any
 import pytest
 from websockets.sync.client import connect
 
-from streamer.hosting.options import ServerOptions
+from streamer.hosting.options import TLS_CERTIFICATE, ServerOptions
 from streamer.protocol.frames import encode_frame
 from streamer.protocol.messages import Encoding
 from streamer.recognition.engine import Engine, EngineOptions
@@ -36,6 +38,7 @@ def served(monkeypatch: pytest.MonkeyPatch, fake_engine: FakeEngine) -> list[Any
         on_ready("http://somewhere/")
 
     monkeypatch.setattr("streamer.app.run_server", run_server)
+    monkeypatch.setattr("streamer.app.check_ports", lambda options: None)
     return calls
 
 
@@ -64,10 +67,10 @@ def test_options_and_environment(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--token", ""], "token must not be empty"),
-        (["--token", "p\u00e4ssword"], "token must be of printable ASCII characters"),
-        (["--allow-host", "https://a.example"], "allow_host takes names"),
-        (["--token", "x", "--wyoming-port", "0"], "Wyoming clients cannot show a token"),
+        (["--token", ""], "error: --token must not be empty"),
+        (["--token", "p\u00e4ssword"], "error: --token must be of printable ASCII characters"),
+        (["--allow-host", "https://a.example"], "error: --allow-host takes names"),
+        (["--token", "x", "--wyoming-port", "0"], "leave out --token or --wyoming-port"),
         (["--port", "70000"], "65535"),
         (["--language", "tlh"], "--language: 'tlh' is not known; use auto, or one of af"),
         (["--device", "abacus"], "abacus"),
@@ -83,7 +86,7 @@ def test_settings_that_cannot_be(
 
 
 def test_a_trace_that_cannot_be_written(run: Run, fake_engine: FakeEngine, tmp_path: Path) -> None:
-    result = run("serve", "--trace", tmp_path / "missing" / "trace.json")
+    result = run("serve", "--port", "0", "--trace", tmp_path / "missing" / "trace.json")
     assert result.exit_code == 1
     assert "the trace cannot be written to" in result.stderr
     assert fake_engine.closed
@@ -106,7 +109,85 @@ def test_a_port_in_use_is_one_line(run: Run, fake_engine: FakeEngine) -> None:
         f"error: cannot listen on 127.0.0.1 port {port}: Address already in use; "
         "choose another --port\n"
     )
-    assert fake_engine.closed
+
+
+@pytest.mark.parametrize("option", ["--port", "--wyoming-port"])
+def test_ports_are_asked_for_before_models_are_loaded(
+    run: Run, monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    loaded: list[None] = []
+    monkeypatch.setattr("streamer.cli.serve.load_engine", lambda *args, **kw: loaded.append(None))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        result = run("serve", "--port", "0", option, str(taken.getsockname()[1]))
+    assert (result.exit_code, loaded) == (1, [])
+
+
+def test_a_token_of_the_command_is_printed_with_the_link(run: Run, served: list[Any]) -> None:
+    result = run("serve", "--token", "a+b")
+    assert result.stdout == "Captions: http://somewhere/?token=a%2Bb  (ctrl-C stops)\n"
+
+
+def test_a_token_of_the_environment_stays_out_of_logs(
+    run: Run, served: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STREAMER_TOKEN", "secret")
+    result = run("serve")
+    assert served[0][0].token == "secret"
+    assert "secret" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "warned"),
+    [
+        (["--host", "0.0.0.0"], True),
+        (["--host", "0.0.0.0", "--token", "x"], False),
+        ([], False),
+    ],
+)
+def test_whoever_lets_everybody_in_is_warned(
+    run: Run, served: list[Any], arguments: list[str], warned: bool
+) -> None:
+    assert ("warning: --host 0.0.0.0 lets anybody" in run("serve", *arguments).stderr) is warned
+
+
+def test_https_with_a_certificate_that_is_kept(tmp_path: Path) -> None:
+    """Whoever trusts that certificate gets the page, and speaks."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "STREAMER_CACHE": str(tmp_path)}
+    module = "tests.streamer.cli.fake_streamer"
+    with subprocess.Popen(
+        [sys.executable, "-m", module, "serve", "--port", "0", "--tls"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            url = process.stdout.readline().split()[1]
+            trusting = ssl.create_default_context(cafile=tmp_path / "tls" / TLS_CERTIFICATE)
+            with urllib.request.urlopen(f"{url}healthz", context=trusting) as answer:
+                assert answer.read() == b"ok\n"
+            with connect(url.replace("http", "ws", 1) + "v1/stream", ssl=trusting) as websocket:
+                websocket.send('{"type":"start"}')
+                assert json.loads(websocket.recv(timeout=20))["type"] == "ready"
+            with pytest.raises(urllib.error.URLError, match="CERTIFICATE_VERIFY_FAILED"):
+                urllib.request.urlopen(f"{url}healthz")
+        finally:
+            process.terminate()
+            _, errors = process.communicate(timeout=20)
+    assert url.startswith("https://")
+    assert f"certificate {tmp_path / 'tls' / TLS_CERTIFICATE}, SHA-256 " in errors
+    assert "Traceback" not in errors
+
+
+def test_a_certificate_that_cannot_be_kept(
+    run: Run, served: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("STREAMER_CACHE", str(tmp_path / "file"))
+    result = run("serve", "--tls")
+    assert result.exit_code == 1
+    assert "error: --tls: the certificate cannot be kept in" in result.stderr
 
 
 @pytest.mark.slow

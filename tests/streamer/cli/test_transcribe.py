@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -151,11 +152,29 @@ def test_what_was_heard_before_the_damage_is_kept(
     assert "holds samples that are NaN or infinite" in result.stderr
 
 
+def test_ctrl_c_keeps_the_files_that_are_done(speech: Path, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "long.wav", tone(60.0), 16_000)
+    command = [sys.executable, "-m", "tests.streamer.cli.fake_streamer", "transcribe", "--json"]
+    with subprocess.Popen(
+        [*command, "--speed", "1", str(speech), str(tmp_path / "long.wav")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        done = json.loads(process.stdout.readline())
+        process.send_signal(signal.SIGINT)
+        more, errors = process.communicate(timeout=20)
+    assert (done["file"], done["text"]) == (str(speech), "w0 w16000")
+    assert (process.returncode, more) == (130, "")
+    assert errors == "error: stopped before the end; files that are done stay\n"
+
+
 def test_options_reach_the_session(run: Run, fake_engine: FakeEngine, speech: Path) -> None:
     words = ("--hot-word", "Quilter", "--hot-word", "Nell")
     run("transcribe", speech, "--decoder", "draft", "--context", "A play.", *words)
     assert fake_engine.recognizers[0].options == SessionOptions(
-        decoder="draft", context="A play.", hot_words=("Quilter", "Nell")
+        decoder="draft", context="A play.", hot_words=("Quilter", "Nell"), language="en"
     )
 
 
@@ -186,6 +205,21 @@ def test_captions_are_saved(
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         *("speech.srt", "speech.vtt", "speech.jsonl", "speech.txt"),
     }
+
+
+@pytest.mark.parametrize("there", ["speech.srt", "speech.txt"])
+def test_captions_that_are_there_are_kept(
+    run: Run, fake_engine: FakeEngine, speech: Path, tmp_path: Path, there: str
+) -> None:
+    kept = tmp_path / "out" / there
+    kept.parent.mkdir()
+    kept.write_text("corrected by hand")
+    result = run("transcribe", tmp_path / "other.wav", speech, "--save", kept.parent)
+    assert result.exit_code == 2
+    assert result.stderr == f"error: {kept} is there already; --overwrite replaces it\n"
+    assert (kept.read_text(), fake_engine.recognizers) == ("corrected by hand", [])
+    assert run("transcribe", speech, "--save", kept.parent, "--overwrite").exit_code == 0
+    assert "w16000" in kept.read_text()
 
 
 def test_captions_that_cannot_be_saved_are_a_failure(

@@ -1,4 +1,5 @@
-"""The bar beside the output: on a terminal only, and never in what a script reads."""
+"""The bar beside the output: on a terminal only, and never in what a script reads. In a log it is
+a line now and then."""
 
 from __future__ import annotations
 
@@ -49,6 +50,20 @@ def test_without_a_terminal_there_is_nothing_but_the_output(
     monkeypatch.setattr(sys, "stderr", err)
     work()
     assert (out.getvalue(), err.getvalue()) == (WRITTEN, "")
+
+
+def test_a_log_gets_a_line_every_half_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    out, err = io.StringIO(), io.StringIO()
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "stderr", err)
+    times_s = iter([100.0, 110.0, 131.0, 135.0, 162.0])
+    with file_progress("talk.mp3", 7_200.0, lambda: next(times_s)) as progress:
+        for position_s in (50.0, 155.0, 170.0, 310.0):
+            progress.reached(position_s)
+    assert (
+        err.getvalue() == "talk.mp3: 0:02:35 / 2:00:00, 5.0×\ntalk.mp3: 0:05:10 / 2:00:00, 5.0×\n"
+    )
+    assert out.getvalue() == ""
 
 
 @pytest.mark.parametrize("piped", [True, False])
