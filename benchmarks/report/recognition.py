@@ -28,6 +28,8 @@ def rows() -> list[Row]:
         *_marks(),
         *_expected_words(),
         _noise(),
+        *_sounds(),
+        _quiet_speech(),
         _graphs(),
     ]
 
@@ -226,6 +228,49 @@ def _noise() -> Row:
         str(words),
         target(("0", words == 0)),
         "benchmarks.quality.noise",
+    )
+
+
+def _sounds() -> list[Row]:
+    rows = []
+    for latency in ("low", "balanced"):
+        found, whole = results(f"sounds-{latency}"), document(f"sounds-{latency}")
+        unseen, seen, speech = found["sounds"]["unseen"], found["sounds"]["seen"], found["speech"]
+        rows.append(
+            Row(
+                f"recorded music, noise, applause, laughter, crying, coughs and more, {latency}: "
+                "clips with a word, words",
+                f"{unseen['clips_with_words']} of {unseen['clips']}, {unseen['words']} (of the "
+                f"clips that the rule was made on {seen['clips_with_words']} of {seen['clips']}, "
+                f"{seen['words']}); words lost in {speech['clips']} clips of speech, whispered "
+                f"and falsetto among them: {speech['lost']} of {speech['words']}",
+                target(("0", unseen["words"] == 0)),
+                f"benchmarks.quality.sounds --latency {latency} --clips "
+                f"{whole['parameters']['clips']}",
+            )
+        )
+    return rows
+
+
+def _quiet_speech() -> Row:
+    quiet = results("sounds-low")["quiet"]
+    normal, *levels = quiet
+    lost = ", ".join(
+        f"at {signed(float(level), 0)} dB {quiet[level]['first_words_lost']} and "
+        f"{quiet[level]['lost']}"
+        for level in levels
+    )
+    return Row(
+        f"very quiet speech, {quiet[normal]['clips']} clips: first words, and words, lost",
+        f"{lost} of {quiet[normal]['words']} (at {signed(float(normal), 0)} dB "
+        f"{quiet[normal]['first_words_lost']} and {quiet[normal]['lost']})",
+        target(
+            (
+                "at −60 dB as at −30",
+                quiet["-60"]["first_words_lost"] <= quiet[normal]["first_words_lost"],
+            )
+        ),
+        "benchmarks.quality.sounds",
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.report.emotion import read_aloud, recall
+from benchmarks.report.emotion import false_alarms, recall
 from benchmarks.report.figures import Tables, fixed, pair, results, table, target
 from benchmarks.report.recognition import errors
 from benchmarks.report.serving import rounds
@@ -106,12 +106,12 @@ def _cost() -> tuple[str, str, str]:
 
 def _emotion() -> tuple[str, str, str]:
     found = results("emotion")["test"]
-    worst = max(read_aloud().values())
+    worst = max(false_alarms().values())
     return (
-        "Emotion in the voice, six acted classes, speakers never met: mean recall; calm read "
-        "speech that is shown as emotional",
-        f"{recall(found)}; **up to {fixed(worst, 0)} %**",
-        f"{target(('≥ 0.70', found['uar'] >= 0.70))}; few, **not met**",
+        "Emotion in the voice, six acted classes, speakers never met: mean recall; segments of "
+        "neutral speech that are shown as emotional, in the worst of six kinds of speech",
+        f"{recall(found)}; {fixed(worst, 1)} %",
+        target(("≥ 0.72", found["uar"] >= 0.72), ("≤ 2 %", worst <= 2)),
     )
 
 
