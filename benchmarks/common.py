@@ -108,8 +108,8 @@ class Setup:
         Console(width=120).print(table)
 
 
-def load_clips(source: str, data: Path) -> list[Recording]:
-    """All English clips of one set whose words are known.
+def load_clips(source: str, data: Path, *, every_language: bool = False) -> list[Recording]:
+    """All clips of one set whose words are known, the English ones unless all are wanted.
 
     Raises:
         typer.BadParameter: there is no such set.
@@ -129,7 +129,7 @@ def load_clips(source: str, data: Path) -> list[Recording]:
             str(row.get("speaker", "")),
         )
         for row in _rows(manifest)
-        if row["text"] and row.get("language", "en") == "en"
+        if row["text"] and (every_language or row.get("language", "en") == "en")
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.report import campaign, emotion, recognition, serving
+from benchmarks.report import campaign, emotion, recognition, serving, settings
 from benchmarks.report.figures import RESULTS, Tables, document, fixed, result_table, results
 
 
@@ -11,6 +11,7 @@ def tables() -> Tables:
         "machine": machine,
         "results of recognition": lambda: result_table(recognition.rows()),
         "results of serving": lambda: result_table(serving.rows()),
+        "latency settings": settings.table_of_settings,
         "campaign": campaign.table_of_attacks,
         "results of breakdowns": lambda: result_table(campaign.rows()),
         "results of emotion": lambda: result_table(emotion.rows()),

@@ -6,6 +6,7 @@ from benchmarks.report.emotion import false_alarms, recall
 from benchmarks.report.figures import Tables, fixed, pair, results, table, target
 from benchmarks.report.recognition import errors
 from benchmarks.report.serving import rounds
+from benchmarks.report.settings import of_low
 
 
 def tables() -> Tables:
@@ -17,6 +18,7 @@ def _scorecard() -> str:
         _continuous(),
         _clips(),
         _non_native(),
+        _settings(),
         _languages(),
         _delays(),
         _sessions(),
@@ -68,6 +70,23 @@ def _languages() -> tuple[str, str, str]:
         "more",
         f"{fixed(live, 1)} %; {named['right']} of {named['clips']}",
         target(("≤ 30 %", live <= 30), ("≥ 95 %", share >= 0.95)),
+    )
+
+
+def _settings() -> tuple[str, str, str]:
+    every = {name: one for name, one in results("settings").items() if name != "all"}
+    found = results("settings")["all"]
+    systems = {name: found["systems"][name] for name in ("low", "balanced")}
+    compared = of_low(found, "balanced")
+    kinds = sum(not name.startswith("longform") for name in every)
+    cost = systems["balanced"]["cpu_s_per_audio_s"]
+    return (
+        f"WER, {found['recordings']} recordings of {kinds} kinds (read, non-native, meetings, "
+        "calls, dictation, noise): draft and LLM → with the second listener, as by default; CPU s "
+        "for a second",
+        f"**{errors(found, 'low', 'balanced')}** (× {fixed(compared['ratio'])}); "
+        + " → ".join(fixed(one["cpu_s_per_audio_s"]) for one in systems.values()),
+        target(("≤ × 0.82", compared["ratio"] <= 0.82), ("≤ 0.35", cost <= 0.35)),
     )
 
 

@@ -64,7 +64,7 @@ class Heard:
 
 def development_clips(data: Path) -> dict[str, list[Recording]]:
     """By what the table calls them: short clips of learners, harder English, other languages."""
-    fleurs = load_clips(_FLEURS, data)
+    fleurs = load_clips(_FLEURS, data, every_language=True)
     return {
         _SPEECHOCEAN: load_clips(_SPEECHOCEAN, data)[:60],
         "librispeech_test_other": load_clips("librispeech_test_other", data),

@@ -92,7 +92,7 @@ def life(speech: Speech) -> Life:
     said = os.memfd_create("said")  # not a file: what is written there does not count
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said, text=True) as process:
         assert process.stdout is not None
-        url = process.stdout.readline().split()[1]
+        url = process.stdout.readline().split()[1].partition("?")[0]
         ready_at = os.fstat(said).st_size
         server = psutil.Process(process.pid)
         try:

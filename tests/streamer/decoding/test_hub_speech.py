@@ -15,6 +15,7 @@ from streamer.decoding.decision.fused_commit import FusedOptions
 from streamer.decoding.hub_speech import HubSpeech
 from streamer.decoding.loading import VAD_FILE
 from streamer.decoding.speech import LoadedSpeech, SpeechModels
+from streamer.decoding.speech_evidence import EvidenceOptions
 from streamer.decoding.streaming_decoder import DecoderOptions
 from streamer.models.emotion.classifier import LABELS, ClipOptions, EmotionModel
 from streamer.models.llm.loading import open_llm
@@ -113,7 +114,10 @@ def listening(model: SpeechModel) -> Listening:
 @pytest.fixture
 def engine(listening: Listening) -> Iterator[Engine]:
     vad = VadModel(Zoo().path(SILERO.name, VAD_FILE))
-    engine = Engine(EngineOptions(threads=2), HubSpeech(listening, vad), Sad(), None)
+    # Random words are unlikely; here they stand all the same.
+    decoder = DecoderOptions(evidence=EvidenceOptions(sure_confidence=0.0))
+    options = EngineOptions(threads=2, recognizer=RecognizerOptions(decoder=decoder))
+    engine = Engine(options, HubSpeech(listening, vad), Sad(), None)
     yield engine
     engine.close()
 
