@@ -194,7 +194,7 @@ class FusedRule:
         alone = ended and not window.said and len(choices[0].words) <= options.doubt_words
         if not alone and not self._in_doubt(choices):
             return choices
-        judged = self._heard_twice(self._listener, window, window.samples, hypotheses)
+        judged = self._heard_twice(self._listener, window, window.samples, judged)
         pruning = replace(pruning, nats=options.second_prune_nats)
         return rank(judged, newest, pruning, self._hot_words, self._fusion)
 
@@ -211,12 +211,13 @@ class FusedRule:
         listener: SessionListener,
         window: OpenWindow,
         samples: Floats,
-        hypotheses: Sequence[BeamHypothesis],
+        judged: Sequence[Judged],
     ) -> list[Judged]:
         """Our hypotheses, those of the second listener and what lies between, judged by both."""
         tokenizer = window.tokenizer
         hearing = listener.hear(samples, window.said)
-        ours = [_text(each, tokenizer) for each in sorted(hypotheses, key=lambda h: -h.logprob)]
+        likeliest = sorted(judged, key=lambda each: -each.logprob)
+        ours = [_text(each.hypothesis, tokenizer) for each in likeliest]
         theirs = [hypothesis.text for hypothesis in hearing.hypotheses]
         known = {word_keys(text) for text in ours}
         self._supported = {key for text in theirs[:1] for key in word_keys(text)}
@@ -225,8 +226,8 @@ class FusedRule:
         new += crossings(ours[: self._options.crossed], theirs)
         proposals = list(dict.fromkeys(tuple(tokenizer.encode(text)) for text in new))
         scored = self._speech.score(ScoreRequest(window.audio, window.prefix, proposals))
-        every = [*hypotheses, *scored]
-        texts = [_text(each, tokenizer) for each in every]
+        every = [*judged, *(Judged(each, window.words(each.tokens)) for each in scored)]
+        texts = [_text(each.hypothesis, tokenizer) for each in every]
         # In whatever case and with whatever marks it likes best.
         own = {word_keys(each.text): each.logprob for each in reversed(hearing.hypotheses)}
         seconds = [
@@ -235,7 +236,7 @@ class FusedRule:
         ]
         weight, word = self._options.second_weight, self._options.second_word_nats
         return [
-            Judged(each, window.words(each.tokens), weight * second + word * len(text.split()))
+            replace(each, second=weight * second + word * len(text.split()))
             for each, text, second in zip(every, texts, seconds, strict=True)
             if second > -math.inf
         ]
