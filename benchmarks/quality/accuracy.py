@@ -110,6 +110,12 @@ def streaming(engine: Engine, decoder: Decoder, *, emotion: bool) -> System:
     return hear
 
 
+def long_recordings(setup: Setup) -> dict[str, list[Recording]]:
+    """Recordings of minutes of each set that has some."""
+    every = [load_longform(source.strip(), setup.data) for source in setup.speech.split(",")]
+    return {f"{LONGFORM} {some[0].set_name}": some for some in every if some}
+
+
 def measure(
     ways: Mapping[str, System], recordings: Mapping[str, Sequence[Recording]]
 ) -> list[Heard]:
@@ -266,9 +272,7 @@ def main(
 ) -> None:
     recordings = choose(load_sets(setup.speech, setup.data), clips, setup.seed)
     if longform:
-        long = [load_longform(source.strip(), setup.data) for source in setup.speech.split(",")]
-        by_set = {f"{LONGFORM} {some[0].set_name}": some for some in long if some}
-        recordings |= choose(by_set, longform, setup.seed)
+        recordings |= choose(long_recordings(setup), longform, setup.seed)
     recordings = {group: some for group, some in recordings.items() if some}
     engine = Engine.load(EngineOptions(threads=setup.threads, llm=setup.llm, latency="low"))
     try:

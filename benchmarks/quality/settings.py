@@ -6,15 +6,16 @@ accurate: always, later. Differences come with 95 % intervals of a paired bootst
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Final, get_args
 
 import typer
 
-from benchmarks.common import Setup, choose, load_longform, load_sets, run_speech
+from benchmarks.common import Recording, Setup, choose, load_sets, run_speech
 from benchmarks.quality.accuracy import (
-    LONGFORM,
     draw,
+    long_recordings,
     measure,
     streaming,
     summarize,
@@ -38,15 +39,9 @@ def main(
         bool, typer.Option("--emotion/--no-emotion", help="Run the emotion classifier beside.")
     ] = True,
 ) -> None:
-    recordings = {
-        name: choose({name: some}, clips, setup.seed)[name]
-        for name, some in load_sets(setup.speech, setup.data).items()
-    }
-    for source in setup.speech.split(",") if longform else ():
-        some = load_longform(source.strip(), setup.data)
-        if some:
-            name = f"{LONGFORM} {some[0].set_name}"
-            recordings |= choose({name: some}, longform, setup.seed)
+    recordings = _some_of_each(load_sets(setup.speech, setup.data), clips, setup.seed)
+    if longform:
+        recordings |= _some_of_each(long_recordings(setup), longform, setup.seed)
     base = Engine.load(EngineOptions(threads=setup.threads, latency="balanced"))
     engines = {name: base.with_options(replace(base.options, latency=name)) for name in SETTINGS}
     try:
@@ -67,6 +62,12 @@ def main(
     setup.publish(
         "quality.settings", parameters, results, draw(results, heard), table(results), notes
     )
+
+
+def _some_of_each(
+    sets: Mapping[str, Sequence[Recording]], count: int, seed: int
+) -> dict[str, list[Recording]]:
+    return {name: choose({name: some}, count, seed)[name] for name, some in sets.items()}
 
 
 app = run_speech(main, ENGLISH)

@@ -11,9 +11,8 @@ import numpy.typing as npt
 import soundfile
 
 from streamer.audio.arrays import Floats
+from streamer.audio.samples import in_full_scale
 
-_SCALES: Final = {"<i2": 2.0**15, "<i4": 2.0**31}
-_UNSIGNED_8_ZERO: Final = 128.0
 _CLEARLY: Final = 2.0
 _SMOOTH: Final = 16.0
 _SOFT: Final = 64
@@ -33,6 +32,13 @@ class SampleFormat(StrEnum):
     def width(self) -> int:
         """Bytes of a sample."""
         return {self.LINEAR16: 2, self.LINEAR32: 4}.get(self, 1)
+
+
+_INTEGERS: Final = {
+    SampleFormat.U8: "u1",
+    SampleFormat.LINEAR16: "<i2",
+    SampleFormat.LINEAR32: "<i4",
+}
 
 
 class SampleReader:
@@ -121,8 +127,4 @@ def _decode(data: bytes, sample_format: SampleFormat) -> Floats:
             channels=1,
         )[0]
         return decoded
-    if sample_format is SampleFormat.U8:
-        unsigned = np.frombuffer(data, np.uint8).astype(np.float32)
-        return (unsigned - np.float32(_UNSIGNED_8_ZERO)) / np.float32(_UNSIGNED_8_ZERO)
-    kind = "<i2" if sample_format is SampleFormat.LINEAR16 else "<i4"
-    return np.frombuffer(data, kind).astype(np.float32) / np.float32(_SCALES[kind])
+    return in_full_scale(np.frombuffer(data, _INTEGERS[sample_format]))

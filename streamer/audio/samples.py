@@ -36,7 +36,7 @@ def mono_samples(sound: Sound, byte_type: str = "<i2") -> Floats:
         array: npt.NDArray[Any] = _from_bytes(sound, byte_type)
     else:
         array = np.asarray(sound)
-    scaled = _scaled(array)
+    scaled = _mixed(in_full_scale(array))
     if len(scaled) and not np.abs(scaled).max() <= _MAX_PEAK:
         raise ValueError("samples must be finite floats in -1 … 1, or integers such as int16")
     return scaled
@@ -53,14 +53,20 @@ def _from_bytes(sound: bytes | bytearray | memoryview, byte_type: str) -> npt.ND
     return np.frombuffer(sound, kind)
 
 
-def _scaled(array: npt.NDArray[Any]) -> Floats:
+def in_full_scale(array: npt.NDArray[Any]) -> Floats:
+    """Float32 in -1 … 1, of floats or of integers of 8 (unsigned), 16 or 32 bits.
+
+    Raises:
+        TypeError: these are no numbers that sound has.
+        ValueError: the integers have no known full scale.
+    """
     kind = array.dtype.str[1:]
     if array.dtype.kind == "f":
-        return _mixed(array.astype(np.float32, copy=False))
+        return array.astype(np.float32, copy=False)
     if kind in _FULL_SCALE:
-        return _mixed(array.astype(np.float32) / np.float32(_FULL_SCALE[kind]))
+        return array.astype(np.float32) / np.float32(_FULL_SCALE[kind])
     if kind == "u1":
-        return _mixed(array.astype(np.float32) / np.float32(_UNSIGNED_8_ZERO) - np.float32(1))
+        return array.astype(np.float32) / np.float32(_UNSIGNED_8_ZERO) - np.float32(1)
     if array.dtype.kind in "iu":
         raise ValueError(
             f"{array.dtype} has no full scale that sound is known by; give int16, int32, uint8, "

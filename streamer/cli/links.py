@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote, urlsplit
+
+from streamer.server.access import is_loopback
 
 _ALL: Final = frozenset({"0.0.0.0", "::", ""})
 _ELSEWHERE: Final = {
@@ -48,10 +49,7 @@ class Links:
 
 def is_open_to_others(host: str) -> bool:
     """Whether other machines reach a server that listens there."""
-    try:
-        return not ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host != "localhost"
+    return not is_loopback(host)
 
 
 def lan_address(host: str) -> str | None:

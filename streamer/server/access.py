@@ -89,11 +89,11 @@ def host_is_known(options: ServerOptions, host: str | None) -> bool:
     name, unless some were allowed. Browsers always send one.
     """
     allowed = {name.lower() for name in options.allow_host}
-    if host is None or "*" in allowed or not (allowed or _is_loopback(options.host)):
+    if host is None or "*" in allowed or not (allowed or is_loopback(options.host)):
         return True
     name = _name_in(host)
     pages = {_host_of(origin) for origin in options.allow_origin if origin != "*"}
-    return _is_loopback(name) or name in allowed or name in pages
+    return is_loopback(name) or name in allowed or name in pages
 
 
 def _host_of(origin: str) -> str | None:
@@ -111,7 +111,8 @@ def _name_in(host: str) -> str:
     return host.partition(":")[0].removesuffix(".").lower()
 
 
-def _is_loopback(name: str) -> bool:
+def is_loopback(name: str) -> bool:
+    """Whether a name or address means the machine itself."""
     if name == "localhost":
         return True
     try:
