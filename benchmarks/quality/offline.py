@@ -8,8 +8,8 @@ from streamer.audio.arrays import Floats
 from streamer.audio.clock import SAMPLE_RATE
 from streamer.decoding.beam import BeamHypothesis, BeamRequest
 from streamer.decoding.draft import DraftRequest, Prefix
+from streamer.decoding.options import DecoderOptions
 from streamer.decoding.speech import SpeechModels
-from streamer.decoding.streaming_decoder import DecoderOptions
 from streamer.models.fusion.score import Candidate, LlmFusion
 from streamer.models.moonshine.encoder import MIN_SAMPLES, Audio
 from streamer.recognition.engine import Engine

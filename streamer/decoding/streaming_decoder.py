@@ -11,50 +11,28 @@ segment there: if it does end, nothing is left to compute.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from streamer.audio.arrays import Floats
 from streamer.audio.clock import SAMPLE_RATE, samples_from_ms
-from streamer.decoding.decision.agreement import AgreementOptions, TentativeWord, aged, n_agreed
-from streamer.decoding.decision.fused_commit import FusedOptions, FusedRule, OpenWindow
+from streamer.decoding.decision.agreement import TentativeWord, aged, n_agreed
+from streamer.decoding.decision.fused_commit import (
+    FusedDecision,
+    FusedRule,
+    OpenWindow,
+    Question,
+)
 from streamer.decoding.decision.hot_words import HotWords
 from streamer.decoding.decision.second_listener import SessionListener
 from streamer.decoding.draft import DraftRequest, Prefix, Seen
 from streamer.decoding.loop_guard import loop_start
+from streamer.decoding.options import DecoderOptions
 from streamer.decoding.speech import SpeechDecoder
-from streamer.decoding.speech_evidence import EvidenceOptions, Probabilities, SpeechEvidence
-from streamer.decoding.words import RecognizedWord, cut_behind
+from streamer.decoding.speech_evidence import Probabilities, SpeechEvidence
+from streamer.decoding.words import RecognizedWord, cut_behind, token_ids
 from streamer.models.fusion.score import Fusion
 from streamer.models.moonshine.encoder import Audio
 from streamer.models.moonshine.tokenizer import BOS, FRAME_SAMPLES
-
-
-@dataclass(frozen=True)
-class DecoderOptions:
-    max_window_ms: float = 10_000
-    """The window is cut when it grows beyond this."""
-    kept_window_ms: float = 4_000
-    """What a cut leaves at least."""
-    max_wordless_ms: float = 2_000
-    """Speech of this length that gives no more words means that the decoder believes its sentence
-    has ended: what it gave is committed and the window cut behind it."""
-    shown_confidence: float = 0.6
-    """Tentative words at the end that begin in the newest audio, `guess_ms` of it, and are less
-    likely than this are not shown yet: mostly words cut off, that would be taken back."""
-    guess_ms: float = 400
-    """See `shown_confidence`."""
-    tokens_per_second: float = 6.5
-    """Token budget of fresh audio (Moonshine's own limit); more means a loop."""
-    spare_tokens: int = 8
-    """On top of that budget."""
-    doubtful_words: int = 2
-    """A whole segment of so few words must be likelier than `doubtful_confidence`: breath and
-    knocks that pass for speech give a single unlikely word."""
-    doubtful_confidence: float = 0.4
-    """See `doubtful_words`."""
-    evidence: EvidenceOptions = field(default_factory=EvidenceOptions)
-    agreement: AgreementOptions = field(default_factory=AgreementOptions)
-    fused: FusedOptions = field(default_factory=FusedOptions)
 
 
 class StreamingDecoder:
@@ -75,8 +53,7 @@ class StreamingDecoder:
     ) -> None:
         """
         Args:
-            listener: a second listener, if there is one.
-            read: gives the sound between two samples, for it.
+            listener: a second listener; `read` gives it the sound between two samples.
             speech_probabilities: what the speech detector says; None: no word is doubted.
             audio_from: where the sound of the segment begins, if before its start: no word is
                 said to begin there.
@@ -86,11 +63,10 @@ class StreamingDecoder:
         self._speech = speech
         self._options = options
         self._fusion = fusion
-        self._fused = (
-            FusedRule(speech, fusion, hot_words, options.fused, start_sample, listener)
-            if fusion is not None
-            else None
-        )
+        self._fused: FusedRule | None = None
+        if fusion is not None:
+            rule = options.fused
+            self._fused = FusedRule(speech, fusion, hot_words, rule, start_sample, listener)
         self._evidence = SpeechEvidence(options.evidence, speech_probabilities)
         self._read = read
         self.listening = listener is not None
@@ -108,6 +84,13 @@ class StreamingDecoder:
         self._reliable = True
         """Whether the newest draft came to an end of its own."""
         self._end_decoded_at: int | None = None
+        self._question: Question | None = None
+        self._steps_waited = 0
+
+    @property
+    def waits(self) -> bool:
+        """Whether the second listener has yet to answer; nothing is committed until then."""
+        return self._question is not None
 
     @property
     def window_start(self) -> int:
@@ -148,14 +131,13 @@ class StreamingDecoder:
         What the fused rule has chosen stands until it decides again: the drafts that preferred
         something else would only take turns with it on the screen.
         """
-        window = self._window(audio, window_end)
-        words = self._tentative_words()
+        window, words = self._window(audio, window_end), self._tentative_words()
         chosen, others = words[: self._n_chosen], words[self._n_chosen :]
         draft = self._speech.draft(
             DraftRequest(
                 audio,
                 window.prefix,
-                tuple(_token_ids(others)),
+                tuple(token_ids(others)),
                 window.max_tokens,
                 self._speech.tokenizer.closing_marks,
                 held=tuple(token for word in chosen for token in word.tokens),
@@ -190,34 +172,53 @@ class StreamingDecoder:
 
     def at_commit_point(self, window_end: int) -> bool:
         """Whether `commit_by_fusion` wants a say at this step."""
+        if self.waits:
+            return False
         if self._fused is None or not self._reliable or self._has_stalled(window_end):
             return True
         return self._fused.is_due(self._tentative, window_end, self._options.agreement)
 
     def commit_by_fusion(self, audio: Audio, window_end: int) -> tuple[RecognizedWord, ...]:
         """Commit what no close hypothesis disputes; where there is none to decide on, what the
-        drafts agree on."""
-        decision = None
-        if self._fused is not None and self._reliable and not self._has_stalled(window_end):
-            decision = self._fused.decide(self._heard_window(audio, window_end))
-        if decision is None:
+        drafts agree on. What the second listener is asked about is committed when it has answered:
+        see `settle_due`."""
+        if self._fused is None or not self._reliable or self._has_stalled(window_end):
             return self.commit_by_agreement(window_end)
-        self._set_tentative(decision.words, window_end, decision.n_chosen)
+        return () if self._ask(self._fused, audio, window_end, ended=False) else self.settle()
+
+    def settle_due(self) -> tuple[RecognizedWord, ...]:
+        """A step begins: commit what the second listener was asked about, if it has had its
+        time."""
+        self._steps_waited += 1
+        if not self.waits or self._steps_waited < self._options.fused.answer_steps:
+            return ()
+        return self.settle()
+
+    def settle(self) -> tuple[RecognizedWord, ...]:
+        """Wait for the answer and commit by it."""
+        question = self._question
+        if question is None:
+            return ()
+        decision, end = self._take_answer(), question.window.end_sample
+        if question.ended:
+            unchanged = decision is not None or self._end_decoded_at == end
+            return self.commit_at_pause() if unchanged else ()
+        if decision is None:
+            return self.commit_by_agreement(self._window_end)
         committed = self._commit(decision.n_committed)
-        self._cut(window_end)
+        self._cut(end)
         return committed
 
     def decode_end(self, audio: Audio, window_end: int, *, fused: bool) -> None:
-        """Speech pauses or ends at `window_end`: the words as they would stand for good.
+        """Speech pauses or ends at `window_end`: the words as they would stand for good, or as soon
+        as the second listener has answered.
 
         Args:
             fused: whether the LLM has a say.
         """
         self.draft(audio, window_end)
-        if fused and self._fused is not None:
-            words = self._fused.final_words(self._heard_window(audio, window_end))
-            if words is not None:
-                self._set_tentative(words, window_end)
+        if fused and self._fused and not self._ask(self._fused, audio, window_end, ended=True):
+            self._take_answer()
         self._end_decoded_at = window_end
 
     def commit_at_pause(self) -> tuple[RecognizedWord, ...]:
@@ -228,9 +229,31 @@ class StreamingDecoder:
 
     def finish(self) -> tuple[RecognizedWord, ...]:
         """The segment ends: commit the words of `decode_end`."""
+        self._take_answer()
         committed = self._commit(0 if self._is_doubtful() else len(self._tentative))
         self._tentative = []
         return committed
+
+    def _ask(self, rule: FusedRule, audio: Audio, window_end: int, *, ended: bool) -> bool:
+        """Ask the fused rule; whether the second listener has to be waited for."""
+        window = self._window(audio, window_end)
+        if self.listening and self._read is not None:
+            samples = self._read(self._window_start, window_end)
+            said = " ".join(word.text for word in self._committed)
+            window = replace(window, samples=samples, said=said)
+        self._question, self._steps_waited = rule.ask(window, ended=ended), 0
+        return self._question.heard is not None
+
+    def _take_answer(self) -> FusedDecision | None:
+        """Make the words of the decision, if there is one to be had, the tentative ones; those of
+        later drafts are found again."""
+        question, self._question = self._question, None
+        if self._fused is None or question is None:
+            return None
+        decision = self._fused.decide(question)
+        if decision is not None:
+            self._set_tentative(decision.words, question.window.end_sample, decision.n_chosen)
+        return decision
 
     def _is_doubtful(self) -> bool:
         """Whether the segment is short and unlikely enough to be no speech at all."""
@@ -254,15 +277,6 @@ class StreamingDecoder:
             budget,
         )
 
-    def _heard_window(self, audio: Audio, window_end: int) -> OpenWindow:
-        """With what the second listener needs, if it is asked."""
-        window = self._window(audio, window_end)
-        if not self.listening or self._read is None:
-            return window
-        said = " ".join(word.text for word in self._committed)
-        samples = self._read(self._window_start, window_end)
-        return replace(window, samples=samples, said=said)
-
     def _tentative_words(self) -> list[RecognizedWord]:
         return [each.word for each in self._tentative]
 
@@ -281,7 +295,7 @@ class StreamingDecoder:
         committed = words[: self._evidence.n_supported(self._committed, words)]
         if committed:
             self._committed.extend(committed)
-            self._prefix = self._prefix.followed_by(_token_ids(committed), self._seen)
+            self._prefix = self._prefix.followed_by(token_ids(committed), self._seen)
             self._any_committed = True
             self._committed_end = committed[-1].end_sample
             if self._fusion is not None:
@@ -318,7 +332,7 @@ class StreamingDecoder:
         behind, before = self._committed[best : best + 2]
         self._move_window((behind.end_sample + before.start_sample) // 2)
         del self._committed[: best + 1]
-        self._prefix = Prefix((BOS, *_token_ids(self._committed)))
+        self._prefix = Prefix((BOS, *token_ids(self._committed)))
 
     def _begin_at(self, sample: int) -> None:
         """Forget all before the sample."""
@@ -334,7 +348,3 @@ class StreamingDecoder:
         self._tentative = [
             replace(each, word=each.word.earlier(n_frames)) for each in self._tentative
         ]
-
-
-def _token_ids(words: Sequence[RecognizedWord]) -> list[int]:
-    return [token for word in words for token in word.token_ids]

@@ -41,14 +41,14 @@ class RecognizedWord:
         """The word without case and punctuation, for comparing hypotheses."""
         return word_key(self.text)
 
-    @property
-    def token_ids(self) -> list[int]:
-        return [token.id for token in self.tokens]
-
     def earlier(self, n_frames: int) -> RecognizedWord:
         """The same word in a window that begins so many frames later."""
         tokens = (replace(token, frame=token.frame - n_frames) for token in self.tokens)
         return replace(self, tokens=tuple(tokens))
+
+
+def token_ids(words: Sequence[RecognizedWord]) -> list[int]:
+    return [token.id for word in words for token in word.tokens]
 
 
 def timed_words(

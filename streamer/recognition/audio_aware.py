@@ -11,9 +11,10 @@ from typing import Final, Protocol
 from streamer.audio.arrays import Floats
 from streamer.decoding.decision.hot_words import HotWords
 from streamer.decoding.decision.second_listener import SessionListener
+from streamer.decoding.options import DecoderOptions
 from streamer.decoding.speech import Speech
 from streamer.decoding.speech_evidence import Probabilities
-from streamer.decoding.streaming_decoder import DecoderOptions, StreamingDecoder
+from streamer.decoding.streaming_decoder import StreamingDecoder
 from streamer.decoding.words import RecognizedWord
 from streamer.models.emotion.classifier import EmotionFeatures, EmotionScores
 from streamer.models.emotion.track import TrackOptions

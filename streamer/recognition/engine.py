@@ -328,6 +328,8 @@ class Engine:
     def close(self) -> None:
         """Finish running steps and stop all threads."""
         self.executor.close()
+        if self._listener_lane is not None:
+            self._listener_lane.close()
         self._batcher.close()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from streamer.decoding.listening_decoder import EarOptions
-from streamer.decoding.streaming_decoder import DecoderOptions
+from streamer.decoding.options import DecoderOptions
 from streamer.recognition.endpointer import EndpointerOptions
 
 

@@ -26,8 +26,8 @@ from streamer.cli import build_app
 from streamer.decoding.decision.agreement import AgreementOptions
 from streamer.decoding.decision.fused_commit import FusedOptions
 from streamer.decoding.listening_decoder import EarOptions
+from streamer.decoding.options import DecoderOptions
 from streamer.decoding.speech_evidence import EvidenceOptions
-from streamer.decoding.streaming_decoder import DecoderOptions
 from streamer.hosting.options import ServerOptions
 from streamer.models.fusion.score import FusionWeights
 from streamer.protocol.messages import StartMessage

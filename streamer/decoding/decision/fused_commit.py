@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
 from streamer.audio.arrays import Floats
@@ -70,6 +71,9 @@ class FusedOptions:
     """It is asked about any word that is less likely than this, too."""
     doubt_words: int = 3
     """And about a segment of so few words: breath and knocks may pass for speech."""
+    answer_steps: int = 2
+    """Steps that its answer is given before a session waits for it. It is taken no sooner, so that
+    the same sound gives the same words however fast the machine is."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +99,28 @@ class OpenWindow:
         return timed_words(
             tokens, self.tokenizer, self.start_sample, self.end_sample, self.committed_end
         )
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What both listeners say of a window."""
+
+    judged: list[Judged]
+    seconds_words: frozenset[str]
+    """Those that the second one heard, without case and marks."""
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """What may have been said in a window, before it is decided."""
+
+    window: OpenWindow
+    ended: bool
+    """Whether nothing follows."""
+    choices: list[Choice]
+    """By the first listener and the LLM, the best first."""
+    heard: Future[Heard] | None
+    """They are in doubt, and the second listener is asked; None: they are not."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +152,7 @@ class FusedRule:
             listener: the second listener, if there is one.
         """
         self._listener = listener
-        self._supported: set[str] | None = None
+        self._supported: frozenset[str] | None = None
         self._speech = speech
         self._fusion = fusion
         self._hot_words = hot_words
@@ -144,34 +170,14 @@ class FusedRule:
         waited = window_end - self._decided_at >= samples_from_ms(self._options.every_ms)
         return waited and n_agreed(words, window_end, agreement, self._options.guard_ms) > 0
 
-    def decide(self, window: OpenWindow) -> FusedDecision | None:
-        """What to commit now; None if no hypothesis has come to an end."""
-        self._decided_at = window.end_sample
-        newest = window.end_sample - samples_from_ms(self._options.guard_ms)
-        choices = self._choices(window, newest)
-        if not choices:
-            return None
-        best = choices[0]
-        following = window.words(best.best.tokens)[len(best.words) :]
-        # Where nothing follows yet, the decoder likes to end its sentence; once that is committed,
-        # it takes what comes for another one.
-        n_chosen = len(best.words) if following else max(0, len(best.words) - 1)
-        undisputed = undisputed_words(choices, lambda word: self._margin(word, window.end_sample))
-        words = [*explained(choices), *following]
-        return FusedDecision(words, n_chosen, min(undisputed, n_chosen))
-
-    def final_words(self, window: OpenWindow) -> list[RecognizedWord] | None:
-        """The words of the window if nothing follows; None as above."""
-        choices = self._choices(window, window.end_sample, ended=True)
-        return explained(choices) if choices else None
-
-    def _choices(self, window: OpenWindow, newest: int, *, ended: bool = False) -> list[Choice]:
-        """What may have been said up to sample `newest`, the best first.
+    def ask(self, window: OpenWindow, *, ended: bool = False) -> Question:
+        """Look for what may have been said; the second listener hears it beside what follows.
 
         Args:
             ended: nothing follows.
         """
-        options = self._options
+        options, listener, samples = self._options, self._listener, window.samples
+        self._decided_at = window.end_sample
         hypotheses = self._speech.beam_search(
             BeamRequest(
                 window.audio,
@@ -186,17 +192,46 @@ class FusedRule:
             request = ScoreRequest(window.audio, window.prefix, proposals)
             hypotheses += self._speech.score(request)
         judged = [Judged(each, window.words(each.tokens)) for each in hypotheses]
-        pruning = Pruning(options.prune_nats, options.hot_word_nats)
-        choices = rank(judged, newest, pruning, self._hot_words, self._fusion)
+        always = listener is not None and samples is not None and math.isinf(options.doubt_nats)
+        choices = [] if always else self._rank(judged, window, options.prune_nats, ended=ended)
+        heard = None
+        if listener is not None and samples is not None and judged:
+            alone = ended and not window.said and len(judged[0].words) <= options.doubt_words
+            if always or alone or self._in_doubt(choices):
+                heard = listener.beside(
+                    lambda: self._heard_twice(listener, window, samples, judged)
+                )
+        return Question(window, ended, choices, heard)
+
+    def decide(self, question: Question) -> FusedDecision | None:
+        """What to commit of it; None if no hypothesis has come to an end. Waits for the second
+        listener, if it was asked."""
+        window, ended, choices = question.window, question.ended, question.choices
         self._supported = None
-        if self._listener is None or window.samples is None or not choices:
-            return choices
-        alone = ended and not window.said and len(choices[0].words) <= options.doubt_words
-        if not alone and not self._in_doubt(choices):
-            return choices
-        judged = self._heard_twice(self._listener, window, window.samples, judged)
-        pruning = replace(pruning, nats=options.second_prune_nats)
-        return rank(judged, newest, pruning, self._hot_words, self._fusion)
+        if question.heard is not None:
+            heard = question.heard.result()
+            self._supported = heard.seconds_words
+            pruned = self._options.second_prune_nats
+            choices = self._rank(heard.judged, window, pruned, ended=ended)
+        if not choices:
+            return None
+        best = choices[0]
+        if ended:
+            return FusedDecision(explained(choices), 0, len(best.words))
+        following = window.words(best.best.tokens)[len(best.words) :]
+        # Where nothing follows yet, the decoder likes to end its sentence; once that is committed,
+        # it takes what comes for another one.
+        n_chosen = len(best.words) if following else max(0, len(best.words) - 1)
+        undisputed = undisputed_words(choices, lambda word: self._margin(word, window.end_sample))
+        words = [*explained(choices), *following]
+        return FusedDecision(words, n_chosen, min(undisputed, n_chosen))
+
+    def _rank(
+        self, judged: Sequence[Judged], window: OpenWindow, prune_nats: float, *, ended: bool
+    ) -> list[Choice]:
+        guard = 0 if ended else samples_from_ms(self._options.guard_ms)
+        pruning = Pruning(prune_nats, self._options.hot_word_nats)
+        return rank(judged, window.end_sample - guard, pruning, self._hot_words, self._fusion)
 
     def _in_doubt(self, choices: Sequence[Choice]) -> bool:
         """Whether it may be otherwise: a rival is close, or a word unlikely."""
@@ -212,7 +247,7 @@ class FusedRule:
         window: OpenWindow,
         samples: Floats,
         judged: Sequence[Judged],
-    ) -> list[Judged]:
+    ) -> Heard:
         """Our hypotheses, those of the second listener and what lies between, judged by both."""
         tokenizer = window.tokenizer
         hearing = listener.hear(samples, window.said)
@@ -220,7 +255,6 @@ class FusedRule:
         ours = [_text(each.hypothesis, tokenizer) for each in likeliest]
         theirs = [hypothesis.text for hypothesis in hearing.hypotheses]
         known = {word_keys(text) for text in ours}
-        self._supported = {key for text in theirs[:1] for key in word_keys(text)}
         # Maybe no text at all: what one listener makes of a noise is silence to the other.
         new = [text for text in theirs if word_keys(text) not in known]
         new += crossings(ours[: self._options.crossed], theirs)
@@ -235,11 +269,12 @@ class FusedRule:
             for text, score in zip(texts, listener.score(hearing, texts), strict=True)
         ]
         weight, word = self._options.second_weight, self._options.second_word_nats
-        return [
+        judged = [
             replace(each, second=weight * second + word * len(text.split()))
             for each, text, second in zip(every, texts, seconds, strict=True)
             if second > -math.inf
         ]
+        return Heard(judged, frozenset(key for text in theirs[:1] for key in word_keys(text)))
 
     def _margin(self, word: RecognizedWord, window_end: int) -> float:
         """How close (nats) a rival must be to keep a word open: closer, the older the word is."""

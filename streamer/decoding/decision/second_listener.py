@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from streamer.audio.arrays import Floats
 from streamer.models.whisper.contract import Hearing, ListenRequest, SecondListener, TimedWord
 from streamer.runtime.batcher import Batcher, Lane
 from streamer.runtime.tracing import SpanSink, span
+
+Answer = TypeVar("Answer")
 
 MAX_SESSIONS: Final = 4
 """Sessions that share a pass at most: a bigger one would keep those behind it waiting."""
@@ -36,6 +39,9 @@ class SessionListener(Protocol):
     def score(self, hearing: Hearing, texts: Sequence[str]) -> list[float]:
         """Log-probability (nats, the end included) of each text behind what was said."""
 
+    def beside(self, job: Callable[[], Answer]) -> Future[Answer]:
+        """Run what asks it beside the session's steps: they need not wait."""
+
 
 @dataclass(frozen=True)
 class _Question:
@@ -50,6 +56,8 @@ class ListenerLane:
         self, listener: SecondListener, batcher: Batcher, options: ListeningOptions | None = None
     ) -> None:
         self._options = options or ListeningOptions()
+        # They wait for the models' threads and compute nothing themselves.
+        self._waiting = ThreadPoolExecutor(2 * MAX_SESSIONS, "listen")
         self._hearings: Lane[ListenRequest, Hearing] = batcher.lane(
             listener.hear, max_batch=MAX_SESSIONS, exclusive=True
         )
@@ -68,6 +76,13 @@ class ListenerLane:
     def session(self, language: str, spans: SpanSink) -> LaneListener:
         """What one session asks; its steps wait for their answers."""
         return LaneListener(self, self._options, language, spans)
+
+    def beside(self, job: Callable[[], Answer]) -> Future[Answer]:
+        return self._waiting.submit(job)
+
+    def close(self) -> None:
+        """Before the batcher: what is under way is finished, what waits is not begun."""
+        self._waiting.shutdown(cancel_futures=True)
 
     def hear(self, request: ListenRequest) -> Hearing:
         return self._hearings.run(request)
@@ -105,3 +120,7 @@ class LaneListener:
         """See `SessionListener`."""
         with span(self._spans, "judge", "listener"):
             return self._lane.score(hearing, texts)
+
+    def beside(self, job: Callable[[], Answer]) -> Future[Answer]:
+        """See `SessionListener`."""
+        return self._lane.beside(job)

@@ -104,19 +104,21 @@ class DraftedSegment:
 
     def step(self, end: int, backlog: int) -> Iterator[Told]:
         """See `SegmentWords`."""
+        decided = self._settle_due()
         audio = self._encode(end, self._options.step_silence_ms, afresh=False)
         if audio is None:
+            yield decided
             return
         with span(self._stages, "decode", "asr"):
             self._decoder.draft(audio, end)
         yield from self._choose_decoder(backlog)
-        if not self._choice.fused:
+        if not self._choice.fused and not self._decoder.waits:
             with span(self._stages, "commit", "asr"):
                 committed = self._decoder.commit_by_agreement(end)
-            yield committed
+            yield (*decided, *committed)
             return
         # The new audio is on the screen; what follows only decides on commits.
-        yield ()
+        yield decided
         if self._decoder.at_commit_point(end):
             with span(self._stages, "fuse", "asr"):
                 committed = self._decoder.commit_by_fusion(audio, end)
@@ -126,15 +128,35 @@ class DraftedSegment:
         """See `SegmentWords`. At the first step of a pause: decode as if the segment ended there,
         as it may."""
         if self._decoder.end_decoded_at == end:
+            if self._decoder.waits:
+                yield self._settle_due()
             return
+        yield from self._settle()
         yield from self._choose_decoder(backlog)
-        if self._decode_end(end, silence_ms=0):
+        if self._decode_end(end, silence_ms=0) and not self._decoder.waits:
             yield self._decoder.commit_at_pause()
 
     def close(self, end: int, silence_ms: float) -> Iterator[Told]:
         """See `SegmentWords`."""
-        if self._decoder.end_decoded_at == end or self._decode_end(end, silence_ms):
-            yield self._decoder.finish()
+        if self._decoder.end_decoded_at != end:
+            yield from self._settle()
+            if not self._decode_end(end, silence_ms):
+                return
+        with span(self._stages, "fuse", "asr"):
+            committed = self._decoder.finish()
+        yield committed
+
+    def _settle(self) -> Iterator[Told]:
+        """Wait for what the second listener was asked about, if anything."""
+        if self._decoder.waits:
+            with span(self._stages, "fuse", "asr"):
+                committed = self._decoder.settle()
+            yield committed
+
+    def _settle_due(self) -> tuple[RecognizedWord, ...]:
+        """What it was asked about, if it has had its time."""
+        with span(self._stages, "fuse", "asr"):
+            return self._decoder.settle_due()
 
     def _encode(self, end: int, silence_ms: float, *, afresh: bool) -> Audio | None:
         """The segment's window up to `end` and so much silence; None if it is too short."""

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import soundfile
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.audio.files import read_samples
@@ -37,7 +37,6 @@ def test_formats_are_read_as_libsndfile_writes_them(sample_format: SampleFormat)
     assert np.abs(read - samples).max() < tolerance
 
 
-@settings(deadline=None)
 @given(
     cuts=st.lists(st.integers(0, 400), max_size=8),
     sample_format=st.sampled_from(list(SampleFormat)),

@@ -49,9 +49,7 @@ class RingBufferAgainstList(RuleBasedStateMachine):
 
 
 TestRingBufferAgainstList = RingBufferAgainstList.TestCase
-TestRingBufferAgainstList.settings = settings(
-    max_examples=60, stateful_step_count=30, deadline=None
-)
+TestRingBufferAgainstList.settings = settings(max_examples=60, stateful_step_count=30)
 
 
 def test_a_view_copies_nothing_and_cannot_be_written() -> None:

@@ -9,9 +9,10 @@ import numpy as np
 from streamer.audio.arrays import Floats
 from streamer.decoding.decision.hot_words import HotWords
 from streamer.decoding.decision.second_listener import SessionListener
+from streamer.decoding.options import DecoderOptions
 from streamer.decoding.speech import SpeechModels
 from streamer.decoding.speech_evidence import Probabilities
-from streamer.decoding.streaming_decoder import DecoderOptions, StreamingDecoder
+from streamer.decoding.streaming_decoder import StreamingDecoder
 from streamer.decoding.words import RecognizedWord
 from streamer.models.moonshine.encoder import Audio
 from tests.speech_fakes import PreferringFusion, silence, spoken
@@ -66,6 +67,7 @@ class Stream:
     def listen(self, samples: Floats) -> str:
         for _ in self.hops(samples):
             pass
+        self.take(self.segment.settle())
         self.decode_end(samples, START + len(samples))
         self.take(self.segment.finish())
         assert self.segment.tentative == ()
@@ -86,6 +88,7 @@ class Stream:
         return attend(self.models, np.append(window, silence(max(0, 1_600 - len(window)))))
 
     def _step(self, samples: Floats, end: int) -> None:
+        self.take(self.segment.settle_due())
         audio = self._attend(samples, end)
         self.segment.draft(audio, end)
         if self.fusion is None:

@@ -7,8 +7,8 @@ import pytest
 
 from streamer.audio.arrays import Floats
 from streamer.decoding.decision.agreement import AgreementOptions
+from streamer.decoding.options import DecoderOptions
 from streamer.decoding.speech import SpeechModels
-from streamer.decoding.streaming_decoder import DecoderOptions
 from streamer.models.moonshine.tokenizer import FRAME_SAMPLES
 from streamer.transcript.wer import word_errors
 from tests.speech_fakes import (

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor
 
 from streamer.audio.arrays import Floats
+from streamer.decoding.decision.second_listener import SessionListener
 from streamer.decoding.speech import SpeechModels
 from streamer.models.emotion.classifier import LABELS, EmotionScores
 from streamer.recognition.emotion_monitor import Classifier, EmotionMonitor, EmotionOptions
@@ -39,6 +40,7 @@ def make(
     lane: Executor | None = None,
     classifier: Classifier | None = None,
     spans: SpanSink | None = None,
+    listener: SessionListener | None = None,
 ) -> Recognizer:
     stages = StageTimes(spans or NullSpans())
     emotion = None
@@ -46,7 +48,7 @@ def make(
         assert lane is not None
         emotion = EmotionMonitor(classifier, lane, EmotionOptions(), stages)
     models, options = models or tone_models(), options or RecognizerOptions()
-    words = DraftedWords(models, options, fusion=fusion, stages=stages)
+    words = DraftedWords(models, options, fusion=fusion, stages=stages, listener=listener)
     return Recognizer(models.vad, options, words, emotion=emotion, stages=stages)
 
 

@@ -12,7 +12,7 @@ from tokenizers.models import BPE
 
 from streamer.audio.arrays import Floats
 from streamer.decoding.decision.fused_commit import FusedOptions
-from streamer.decoding.streaming_decoder import DecoderOptions
+from streamer.decoding.options import DecoderOptions
 from streamer.models.fusion.audio_aware import AudioInputs
 from streamer.models.fusion.score import FusionWeights
 from streamer.models.fusion.trained import SETTINGS_FILE

@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from streamer.audio.arrays import Floats
+from streamer.decoding.options import DecoderOptions
 from streamer.decoding.speech import SpeechModels
 from streamer.decoding.speech_evidence import EvidenceOptions
-from streamer.decoding.streaming_decoder import DecoderOptions
 from streamer.models.emotion.classifier import EmotionClassifier
 from streamer.recognition.options import RecognizerOptions
 from streamer.transcript.events import (

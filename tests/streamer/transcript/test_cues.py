@@ -41,7 +41,7 @@ def whole(*words: Word) -> Segment:
     return Segment(0, words[0].start_sample, words[-1].end_sample, words, None, final=True)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(spoken())
 def test_spoken_words_keep_the_bounds(segments: list[Segment]) -> None:
     made = cues(*segments)

@@ -6,7 +6,8 @@ from streamer.audio.arrays import Floats
 from streamer.decoding.decision.agreement import AgreementOptions, TentativeWord, n_agreed
 from streamer.decoding.decision.hot_words import HotWords
 from streamer.decoding.draft import Token
-from streamer.decoding.streaming_decoder import DecoderOptions, StreamingDecoder
+from streamer.decoding.options import DecoderOptions
+from streamer.decoding.streaming_decoder import StreamingDecoder
 from streamer.decoding.words import RecognizedWord
 from tests.speech_fakes import (
     GAP_SAMPLES,

@@ -12,8 +12,8 @@ from streamer.decoding.decision.agreement import AgreementOptions, TentativeWord
 from streamer.decoding.decision.fused_commit import FusedOptions, FusedRule, OpenWindow
 from streamer.decoding.decision.hot_words import HotWords
 from streamer.decoding.draft import Prefix, Token
+from streamer.decoding.options import DecoderOptions
 from streamer.decoding.speech import SpeechModels
-from streamer.decoding.streaming_decoder import DecoderOptions
 from streamer.decoding.words import RecognizedWord
 from streamer.models.fusion.score import Candidate, Terms
 from tests.speech_fakes import (
@@ -58,7 +58,7 @@ def test_it_decides_when_the_drafts_agree_on_something_and_not_too_often() -> No
         True,
     ]
     assert not made.is_due(standing(1), later, agreement)  # the last word is never agreed on
-    made.decide(window(models, samples))
+    made.ask(window(models, samples))
     assert [made.is_due(standing(2), later + 16 * ms, agreement) for ms in (999, 1_000)] == [
         False,
         True,
@@ -68,7 +68,7 @@ def test_it_decides_when_the_drafts_agree_on_something_and_not_too_often() -> No
 def test_a_word_that_nothing_follows_is_shown_but_not_chosen() -> None:
     made, models = rule(FusedOptions(guard_ms=100))
     for said, chosen in (([10], 0), ([10, 11], 1)):
-        decision = made.decide(window(models, tones(said)))
+        decision = made.decide(made.ask(window(models, tones(said))))
         assert decision is not None
         assert [word.text for word in decision.words] == text(said).split()
         assert (decision.n_chosen, decision.n_committed) == (chosen, chosen)

@@ -9,7 +9,7 @@ import pytest
 
 from streamer.decoding.decision.fused_commit import FusedOptions
 from streamer.decoding.decision.second_listener import ListenerLane
-from streamer.decoding.streaming_decoder import DecoderOptions
+from streamer.decoding.options import DecoderOptions
 from streamer.models.store.catalog import WHISPER_TINY_EN
 from streamer.models.store.zoo import Zoo
 from streamer.models.whisper.loading import load_listener
