@@ -54,11 +54,12 @@ class FusedOptions:
     many words that had hardly a lead, few that had a clear one."""
     decide_ms: float = 2_000
     """Nothing keeps open a word of this age."""
-    second_weight: float = 1.0
-    """Of the second listener's log-probability beside the first's."""
-    second_word_nats: float = 0.5
-    """For each word where the second listener is asked: it leaves out what is hard to hear. On
-    meetings 0.7 mends the most, and 1.4 makes words up."""
+    second_weight: float = 1.3
+    """Of the second listener's log-probability beside the first's. With the next option the best
+    on 354 development clips heard whole (reading, non-native, turns of meetings): 12.3 % of words
+    wrong with 1.0 and 0.5, 12.0 % with these, 6.2 % if the best candidate were always taken."""
+    second_word_nats: float = 1.0
+    """For each word where the second listener is asked: it leaves out what is hard to hear."""
     second_prune_nats: float = 6.0
     """As `prune_nats`, by what both listeners say together."""
     crossed: int = 3

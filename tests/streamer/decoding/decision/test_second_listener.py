@@ -45,7 +45,7 @@ def test_what_the_first_listener_mishears_the_second_puts_right() -> None:
     decision = stream.committed[1].decision
     assert decision is not None
     assert decision.rival == "w21"
-    assert decision.second == pytest.approx(5.0)
+    assert decision.second == pytest.approx(5.0 * FusedOptions().second_weight)
     assert decision.audio < 0
 
 
