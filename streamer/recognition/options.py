@@ -44,9 +44,9 @@ class RecognizerOptions:
     """A segment longer than this is closed behind its last committed word."""
     kept_segments: int = 100
     """Final segments that the ledger keeps; a session of hours must not grow."""
-    listener_backlog_ms: float = 800
+    listener_backlog_ms: float = 600
     """With more audio than this waiting, the second listener is left out until the backlog is
-    gone."""
+    gone. Backlogs are whole hops: three of them stop it, four stop the LLM too."""
     fused_backlog_ms: float = 960
     """With more audio than this waiting, the LLM is left out until the backlog is gone."""
     step_silence_ms: float = 160

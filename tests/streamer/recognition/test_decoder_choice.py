@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from streamer.recognition.decoder_choice import Backlogs, DecoderChoice
+from streamer.recognition.options import RecognizerOptions
 from streamer.transcript.events import DecoderChanged
 
 BACKLOGS = Backlogs(pause_listener=70, pause_llm=100, resume=40)
@@ -41,3 +42,10 @@ def test_without_an_llm_there_is_nothing_to_choose() -> None:
     assert [choice.update(waiting) for waiting in (0, 1_000, 0)] == [None] * 3
     assert not choice.fused
     assert not choice.listening
+
+
+def test_by_default_the_second_listener_goes_a_hop_before_the_llm() -> None:
+    options = RecognizerOptions()
+    pauses = [options.listener_backlog_ms, options.fused_backlog_ms]
+    listener, llm = (int(pause_ms // options.hop_ms) + 1 for pause_ms in pauses)
+    assert 1 < listener < llm
