@@ -10,7 +10,7 @@ SHELL := /bin/bash
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast campaign lint types lock audit agents typescript proxies system-packages clean
+.PHONY: help install demo test test-fast campaign lint types lock audit agents home-assistant typescript proxies system-packages clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -49,13 +49,16 @@ $(BIN)/python:
 
 # What the locks name, checked by its hashes, in wheels alone: nothing that is fetched runs while it is installed.
 # Python compiles what it imports; to compile all the rest takes a fifth of the time.
-INSTALL_LOCKED := $(BIN)/python -m pip install --progress-bar on --no-compile --require-hashes --only-binary :all:
+# A lock names all that there is to know: nothing is looked up.
+INSTALL_LOCKED := $(BIN)/python -m pip install --progress-bar on --no-compile --no-deps --require-hashes --only-binary :all:
 
+# What the first start converts is converted now, beside the last step of installing.
 # The stamps make every later run skip pip altogether; a change of pyproject.toml or of a lock renews them.
 $(VENV)/installed: pyproject.toml $(LOCK) | $(BIN)/python
 	@echo "Installing streamer and its models: 1.2 GB, once"
 	$(INSTALL_LOCKED) --requirement $(LOCK)
-	$(BIN)/python -m pip install --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m streamer models prepare & \
+	$(BIN)/python -m pip install --no-deps --no-build-isolation --editable . && wait $$!
 	@touch $@
 
 $(VENV)/installed-test: $(VENV)/installed $(TEST_LOCK)
@@ -82,6 +85,15 @@ lock: $(TOOLS)/installed  ## Renew the locks after a change of pyproject.toml; U
 audit: $(TOOLS)/installed  ## Look up what is locked in the database of known vulnerabilities; needs a network
 	$(TOOLS)/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off --requirement $(TEST_LOCK) || \
 	  { echo "not clean, or not known: see above for a vulnerability, else the database could not be reached"; exit 1; }
+
+# Home Assistant builds in the add-on's own folder, which must hold all that it needs; links get lost on the way there.
+ADDON := build/home-assistant/streamer
+home-assistant:  ## Gather the add-on for Home Assistant in build/home-assistant/streamer
+	rm -rf $(ADDON) && mkdir -p $(ADDON)
+	tar --create --dereference --exclude __pycache__ pyproject.toml README.md LICENSE NOTICE streamer $(LOCK) | tar --extract --directory $(ADDON)
+	cp deploy/home-assistant/config.yaml deploy/home-assistant/run.py $(ADDON)
+	cat deploy/Dockerfile deploy/home-assistant/Dockerfile.end > $(ADDON)/Dockerfile
+	@echo "$(ADDON): copy it to Home Assistant's folder addons, then look for new add-ons in its store"
 
 agents:  ## Install agent frameworks in .venv-agents, for their tests
 	$(PYTHON) -m venv .venv-agents

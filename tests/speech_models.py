@@ -46,7 +46,7 @@ def moonshine_files() -> MoonshineFiles:
         decoder,
         zoo.path(ASR_MODEL, "tokenizer.bin"),
         zoo.derived(
-            ASR_MODEL, lambda to: build_graphs(encoder, decoder, to), moonshine.GRAPH_VERSION
+            ASR_MODEL, lambda to, _: build_graphs(encoder, decoder, to), moonshine.GRAPH_VERSION
         ),
     )
 

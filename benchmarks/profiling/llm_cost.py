@@ -44,6 +44,7 @@ from streamer.models.llm.contract import LlmRequest
 from streamer.models.llm.loading import open_llm
 from streamer.models.llm.scorer import LlmScorer
 from streamer.models.llm.transformers_folder import CONVERSION_VERSION, convert
+from streamer.models.store.progress import Reached
 from streamer.models.store.zoo import Zoo
 from streamer.recognition.engine import LLM_FILE, LLM_MODEL, Engine, EngineOptions
 from streamer.recognition.recognizer import Recognizer
@@ -275,7 +276,7 @@ def _table(results: dict[str, Any]) -> Table:
 def _transformers_folder(zoo: Zoo) -> Path:
     """The LLM in transformers' format, converted once."""
 
-    def build(folder: Path) -> None:
+    def build(folder: Path, _: Reached) -> None:
         source = folder / LLM_FILE
         zoo.join(LLM_MODEL, LLM_FILE, source)
         convert(source, folder)

@@ -22,6 +22,7 @@ from streamer.models.llm.gemma_source import (
     UnsupportedGemmaError,
 )
 from streamer.models.llm.gguf_file import GgufFile, GgufFormatError, read_gguf
+from streamer.models.store.progress import Reached, part
 
 _TOP: Final = {
     "token_embd.weight": "model.embed_tokens.weight",
@@ -51,8 +52,11 @@ _SPACE: Final = "\u2581"
 _ROUNDED_AT_ONCE: Final = 1 << 20
 
 
-def read_gemma(path: Path) -> GemmaSource:
+def read_gemma(path: Path, reached: Reached = lambda _: None) -> GemmaSource:
     """Some seconds, and the memory of all weights in 32 bits.
+
+    Args:
+        reached: is told how much of that is done.
 
     Raises:
         GgufFormatError: not the GGUF of a Gemma 3 text model.
@@ -60,16 +64,23 @@ def read_gemma(path: Path) -> GemmaSource:
     """
     file = read_gguf(path)
     bos = int(gemma_field(file, "tokenizer.ggml.bos_token_id"))
-    return GemmaSource(gemma_shape(file), bos, gemma_weights(file), gemma_tokenizer(file))
+    shape, weights = gemma_shape(file), gemma_weights(file, part(reached, 0, 0.7))
+    return GemmaSource(shape, bos, weights, gemma_tokenizer(file))
 
 
-def gemma_weights(file: GgufFile) -> dict[str, Floats]:
+def gemma_weights(file: GgufFile, reached: Reached = lambda _: None) -> dict[str, Floats]:
     """
+    Args:
+        reached: is told how much is done.
+
     Raises:
         GgufFormatError: a tensor is of another model.
     """
     weights = {}
+    n_bytes, done = sum(tensor.data.nbytes for tensor in file.tensors), 0
     for tensor in file.tensors:
+        reached(done / n_bytes)
+        done += tensor.data.nbytes
         name = _target_name(tensor.name)
         values = tensor.dequantized()
         if name.endswith("norm.weight"):

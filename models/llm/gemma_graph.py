@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final
@@ -38,7 +38,9 @@ from streamer.models.llm.gemma import (
 )
 from streamer.models.llm.gemma_source import MAX_POSITIONS, GemmaShape, GemmaSource
 from streamer.models.onnx.graph_builder import BLOCK, MICROSOFT, GraphBuilder, tensor
+from streamer.models.store.progress import Reached
 
+_ROWS_AT_ONCE: Final = 1024
 _TRANSCRIPT_PIECE: Final = re.compile("[\u2581A-Za-z0-9'\u2019.,?!:;\"()$%&-]+")
 
 
@@ -227,6 +229,17 @@ def _feed_forward(
     return build.norm(out, weight("post_feedforward_layernorm"), f"{layer}/mlp/normed")
 
 
+def quantize_rows(weight: Floats) -> tuple[npt.NDArray[np.int8], Floats]:
+    """`weight [N, D]` as `[D, N]`, and a scale for each of its N rows."""
+    codes = np.empty(weight.shape[::-1], np.int8)
+    scales = np.empty(len(weight), np.float32)
+    for some in _slices(len(weight)):
+        rows = weight[some]
+        scales[some] = np.maximum(np.abs(rows).max(axis=1) / 127, np.float32(1e-12))
+        codes[:, some] = np.rint(rows / scales[some, None]).astype(np.int8).T
+    return codes, scales
+
+
 def build_head(embedding: Floats, target: Path) -> None:
     """Write the graph `hidden [M, D]` -> `normalizers [M]` over the rows of `embedding`.
 
@@ -244,11 +257,10 @@ def build_head(embedding: Floats, target: Path) -> None:
     )
     quantized = build.add("QuantizeLinear", ["hidden", scale, zeros], "quantized", axis=0)
 
-    scales = np.maximum(np.abs(embedding).max(axis=1) / 127, np.float32(1e-12))
-    weight = np.rint(embedding / scales[:, None]).astype(np.int8)
+    weight, scales = quantize_rows(embedding)
     inputs = [
         quantized,
-        build.constant("weight", np.ascontiguousarray(weight.T)),
+        build.constant("weight", weight),
         build.constant("unit", np.float32(1)),
         build.constant("weight/scales", scales),
         build.constant("weight/zero", np.uint8(128)),
@@ -275,16 +287,33 @@ def shortlist(vocabulary: Mapping[str, int], size: int) -> npt.NDArray[np.bool_]
     return chosen
 
 
-def build_graphs(source: GemmaSource, folder: Path) -> None:
-    """Write graphs, embedding and tokenizer into `folder`, some seconds."""
+def _halves(embedding: Floats, scale: float) -> npt.NDArray[np.float16]:
+    """Times the scale, in half precision."""
+    halves = np.empty(embedding.shape, np.float16)
+    for some in _slices(len(embedding)):
+        halves[some] = embedding[some] * scale
+    return halves
+
+
+def _slices(length: int) -> Iterator[slice]:
+    """Parts of an array that are small: memory that was never touched costs more than computing."""
+    return (slice(at, at + _ROWS_AT_ONCE) for at in range(0, length, _ROWS_AT_ONCE))
+
+
+def build_graphs(source: GemmaSource, folder: Path, reached: Reached = lambda _: None) -> None:
+    """Write graphs, embedding and tokenizer into `folder`, some seconds; `reached` is told how much
+    of that is done."""
     shape, weights = source.shape, source.weights
     build_body(weights, shape, folder / BODY_FILE)
     embedding = weights["model.embed_tokens.weight"]
     chosen = shortlist(source.tokenizer.get_vocab(with_added_tokens=False), len(embedding))
+    reached(0.3)
     build_head(embedding[chosen], folder / HEAD_FILE)
+    reached(0.7)
     np.save(folder / SHORTLIST_FILE, chosen)
     scale = math.sqrt(embedding.shape[1])
-    np.save(folder / EMBEDDING_FILE, (embedding * scale).astype(np.float16))
+    np.save(folder / EMBEDDING_FILE, _halves(embedding, scale))
+    reached(0.9)
     settings = GemmaSettings(source.bos, len(shape.rotary_bases), shape.head_dim, scale)
     (folder / SETTINGS_FILE).write_text(json.dumps(asdict(settings)))
     source.tokenizer.save(str(folder / "tokenizer.json"))

@@ -27,7 +27,9 @@ _NUMBERS: Final = dict(enumerate("BbHhIif?")) | {10: "Q", 11: "q", 12: "d"}
 """The format's types -> those of `struct` and numpy."""
 _DEFAULT_ALIGNMENT: Final = 32
 _ROW_VALUES: Final = 65_536
-"""What is dequantized at once; short rows would cost more in Python than in numpy."""
+"""What `gguf` takes for a row; short ones would cost more in Python than in numpy."""
+_ROWS_AT_ONCE: Final = 4
+"""So that what it makes meanwhile is small: memory that was never touched costs time."""
 
 
 class GgufFormatError(ValueError):
@@ -52,7 +54,10 @@ class GgufTensor:
         n_rows = n_values // self.shape[-1]
         together = math.gcd(n_rows, 1 << max(0, (_ROW_VALUES // self.shape[-1]).bit_length() - 1))
         rows = self.data.reshape(n_rows // together, -1)
-        values: Floats = gguf.quants.dequantize(rows, self.kind)
+        values = np.empty((len(rows), n_values // len(rows)), np.float32)
+        for at in range(0, len(rows), _ROWS_AT_ONCE):
+            some = slice(at, at + _ROWS_AT_ONCE)
+            values[some] = gguf.quants.dequantize(rows[some], self.kind)
         return values.reshape(self.shape)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,6 +17,7 @@ from streamer.models.llm.scorer import LlmScorer
 from streamer.models.onnx.runtime import calm_openmp
 from streamer.models.store.catalog import GEMMA
 from streamer.models.store.checksum import sha256_of
+from streamer.models.store.progress import Reached, part
 from streamer.models.store.zoo import Zoo
 
 GEMMA_FILE: Final = GEMMA.files[0].name
@@ -30,7 +30,6 @@ def load_llm(
     threads: int,
     device: str = "cpu",
     lora: Path | None = None,
-    say: Callable[[str], None],
 ) -> LlmScorer:
     """Opens a language model.
 
@@ -43,7 +42,6 @@ def load_llm(
         device: "cpu" or "cuda".
         lora: updates of the project's own (see `lora`); with them it is another model, and
             is converted again.
-        say: is told what takes long.
 
     Raises:
         ModelError: it is missing, cannot be fetched, is no language model, or is
@@ -58,8 +56,9 @@ def load_llm(
         folder = zoo.folder(name)
     else:
         version = GRAPH_VERSION if lora is None else f"{GRAPH_VERSION} {sha256_of([lora])}"
-        folder = zoo.derived(name, lambda to: _build_gemma(zoo, to, lora, say), version)
-    say("loading the LLM")
+        folder = zoo.derived(
+            name, lambda to, reached: _build_gemma(zoo, to, lora, reached), version
+        )
     return open_llm(folder, threads=threads, device=device)
 
 
@@ -87,8 +86,7 @@ def open_llm(folder: Path, *, threads: int, device: str = "cpu") -> LlmScorer:
     return LlmScorer(model, Tokenizer.from_file(str(tokenizer)))
 
 
-def _build_gemma(zoo: Zoo, folder: Path, lora: Path | None, say: Callable[[str], None]) -> None:
-    say("converting the LLM into the cache (once, some seconds)")
+def _build_gemma(zoo: Zoo, folder: Path, lora: Path | None, reached: Reached) -> None:
     # What reads GGUF and writes graphs is not needed once they are there.
     from streamer.models.llm.gemma_gguf import read_gemma
     from streamer.models.llm.gemma_graph import build_graphs
@@ -96,7 +94,7 @@ def _build_gemma(zoo: Zoo, folder: Path, lora: Path | None, say: Callable[[str],
     with TemporaryDirectory(dir=zoo.cache_dir) as scratch:
         packed = Path(scratch) / GEMMA_FILE
         zoo.join(GEMMA.name, GEMMA_FILE, packed)
-        source = read_gemma(packed)
+        source = read_gemma(packed, part(reached, 0.05, 0.5))
     if lora is not None:
         source = replace(source, weights=merge_lora(source.weights, lora))
-    build_graphs(source, folder)
+    build_graphs(source, folder, part(reached, 0.5, 1))

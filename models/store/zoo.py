@@ -28,6 +28,7 @@ from streamer.models.store.catalog import CATALOG, ModelEntry, ModelFile, Packag
 from streamer.models.store.checksum import StampStore, blocks, sha256_of
 from streamer.models.store.derived import damage, is_sealed, seal
 from streamer.models.store.hub import Weights, fetch_folder_from_hub, fetch_from_hub
+from streamer.models.store.progress import Progress, Reached
 
 logger = logging.getLogger(__name__)
 
@@ -64,13 +65,16 @@ class Zoo:
         *,
         models_dir: Path | None = None,
         catalog: tuple[ModelEntry, ...] = CATALOG,
+        say: Callable[[str], None] = lambda _: None,
     ) -> None:
         """
         Args:
             cache_dir: for joined and converted models; else `STREAMER_CACHE`, else the user's
                 cache folder.
             models_dir: a folder of models, `<model>/<file>`; else `STREAMER_MODELS`, else none.
+            say: is told what is built into the cache, and now and then how far that is.
         """
+        self._say = say
         cache = cache_dir or os.environ.get(CACHE_VARIABLE)
         local = models_dir or os.environ.get(MODELS_VARIABLE)
         self._cache_dir = Path(cache or platformdirs.user_cache_dir("streamer"))
@@ -171,8 +175,8 @@ class Zoo:
         entry = self.entry(name)
         return tuple(self._status(entry, file) for file in entry.files)
 
-    def derived(self, name: str, build: Callable[[Path], None], version: str) -> Path:
-        """A folder in the cache that `build` fills from the model, once.
+    def derived(self, name: str, build: Callable[[Path, Reached], None], version: str) -> Path:
+        """A folder in the cache that `build` fills from the model, once, telling how far it is.
 
         It is built beside its final place and moved there when complete, so that nobody sees
         half of it; a second process waits for the first. A new `version`, or other checksums
@@ -200,7 +204,8 @@ class Zoo:
                 shutil.rmtree(leftover, ignore_errors=True)
             try:
                 building.mkdir()
-                build(building)
+                progress = Progress(f"converting {name} into the cache", self._say)
+                build(building, progress.reached)
                 seal(building)
                 building.rename(target)
             except OSError as error:

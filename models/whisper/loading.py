@@ -11,6 +11,7 @@ import numpy as np
 from streamer.models.errors import ModelCorruptError, ModelMissingError
 from streamer.models.onnx.runtime import DeviceUnavailableError, calm_openmp
 from streamer.models.store.hub import Weights
+from streamer.models.store.progress import Reached
 from streamer.models.store.zoo import Zoo
 from streamer.models.whisper.contract import ListenerOptions
 from streamer.models.whisper.judge import Judge
@@ -86,8 +87,9 @@ def _folder(name: str, zoo: Zoo) -> Path:
     if entry is None or not entry.kind.startswith("second listener"):
         return zoo.folder(name, Weights.CTRANSLATE2)
 
-    def gather(target: Path) -> None:
-        for file in entry.files:
+    def gather(target: Path, reached: Reached) -> None:
+        for number, file in enumerate(entry.files):
+            reached(number / len(entry.files))
             zoo.join(name, file.name, target / file.name)
         build_judge(target, target / _JUDGE_FILE)
 

@@ -31,15 +31,16 @@ def load_engine(
     language: str,
     tell: bool,
 ) -> Engine:
-    """Takes seconds; the very first time the LLM is converted too, which takes about a minute.
+    """Takes seconds; the very first time models are converted too, of which stderr tells.
 
     Args:
-        tell: say on stderr what the time is spent on.
+        tell: say there too what other time is spent on.
     """
     # The transformers library reads this when it is imported, which takes a second: most do not
     # need it at all.
     os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
     from streamer.models.onnx.runtime import DeviceUnavailableError
+    from streamer.models.store.zoo import Zoo
     from streamer.recognition.engine import Engine, EngineOptions
     from streamer.recognition.languages import UnknownLanguageError
 
@@ -58,6 +59,7 @@ def load_engine(
                 languages=languages,
                 language=language,
             ),
+            Zoo(say=_tell),
             progress=_tell if tell else None,
         )
     except (ModelError, DeviceUnavailableError, UnknownLanguageError) as error:

@@ -1,26 +1,34 @@
-"""`streamer models`: what is installed, under which licence, and whether it is intact."""
+"""`streamer models`: what is installed, under which licence, whether it is intact and ready."""
 
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
+from streamer.cli.engine_loading import load_engine
 from streamer.cli.failures import complain, fail
-from streamer.cli.options import JsonOption
+from streamer.cli.options import Device, DeviceOption, JsonOption, LatencyChoice
 from streamer.models.errors import ModelError
+from streamer.models.store.catalog import EMOTION, GEMMA, MOONSHINE, WHISPER_BASE
 from streamer.models.store.zoo import FileState, FileStatus, Zoo
+from streamer.recognition.languages import ENGLISH
+
+_THREADS: Final = 2
+"""Makes no difference to what is built."""
 
 
 def models_app() -> typer.Typer:
     """The group of subcommands."""
     app = typer.Typer(
-        help="What models are installed: licences, checksums, places.", no_args_is_help=True
+        help="What models are installed: licences, checksums, places; preparing them.",
+        no_args_is_help=True,
     )
     app.command("list")(list_models)
     app.command("verify")(verify)
     app.command("path")(path)
+    app.command("prepare")(prepare)
     return app
 
 
@@ -80,6 +88,25 @@ def path(name: Annotated[str, typer.Argument(help="A model's name.")]) -> None:
             typer.echo(zoo.path(name, file.name))
     except ModelError as error:
         fail(str(error))
+
+
+def prepare(device: DeviceOption = Device.CPU) -> None:
+    """Convert the default models into the cache and load them once, so that the first start is as
+    quick as any other."""
+    load_engine(
+        device,
+        _THREADS,
+        llm=True,
+        speech_model=MOONSHINE.name,
+        llm_model=GEMMA.name,
+        latency=LatencyChoice.BALANCED,
+        listener=WHISPER_BASE.name,
+        fusion=None,
+        emotion_model=EMOTION.name,
+        languages=True,
+        language=ENGLISH,
+        tell=True,
+    ).close()
 
 
 def _print_status(model: str, status: FileStatus, *, as_json: bool) -> None:

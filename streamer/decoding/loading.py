@@ -47,7 +47,7 @@ def load_speech(name: str, zoo: Zoo, *, threads: int, device: str = "cpu") -> Lo
     integer = device == "cpu"
     graphs = zoo.derived(
         name,
-        lambda to: _build_graphs(
+        lambda to, _: _build_graphs(
             zoo.path(name, "encoder_model.ort"),
             zoo.path(name, "decoder_model_merged.ort"),
             to,

@@ -129,7 +129,8 @@ class Engine:
         zoo: Zoo | None = None,
         progress: Callable[[str], None] | None = None,
     ) -> Engine:
-        """Load every model. The first time, the LLM is converted into the cache (a minute).
+        """Load every model. The first time, they are converted into the cache (some ten seconds),
+        of which `zoo` tells.
 
         Raises:
             streamer.models.errors.ModelError: a model is missing or corrupt.
@@ -152,13 +153,13 @@ class Engine:
                 )
                 options = replace(options, weights=trained.weights(options.weights))
                 lora, audio_inputs = trained.lora, trained.inputs
+            say("loading the LLM")
             llm = load_llm(
                 options.llm_model,
                 zoo,
                 threads=options.threads,
                 device=options.device,
                 lora=lora,
-                say=say,
             )
         listener = None
         if options.languages or (options.latency != "low" and options.llm):

@@ -52,9 +52,9 @@ def test_what_is_installed_gets_in_and_nothing_else() -> None:
     assert let_in == {*SOURCES, "deploy/requirements.lock"}
 
 
-def test_the_recording_that_converts_the_models_is_installed() -> None:
-    (pattern,) = (run.split("/streamer/client/")[1] for run in told("RUN") if "transcribe" in run)
-    assert list((ROOT / "clients").glob(pattern))
+def test_the_models_are_converted_by_the_user_who_serves() -> None:
+    words = instructions()
+    assert words.index(("RUN", "streamer models prepare")) > words.index(("USER", "10001"))
 
 
 @pytest.mark.parametrize("runs", [True, False])

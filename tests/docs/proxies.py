@@ -1,4 +1,4 @@
-"""The proxies of docs/deployment.md, with that document's files, in front of a server."""
+"""The proxies of docs/deployment.md, with its files and ours, in front of a server."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ from urllib.request import urlopen
 
 import pytest
 
-from tests.docs.blocks import Block, blocks
+from tests.docs.blocks import ROOT, Block, blocks
 
 START_TIMEOUT_S: Final = 20.0
 PUBLIC_NAME: Final = "captions.example"
+CADDYFILE: Final = ROOT / "deploy" / "Caddyfile"
 _UNPACKED: Final = Path(sys.prefix) / "proxies"
 """Where `make proxies` puts them."""
 
@@ -100,16 +101,18 @@ def nginx_command(folder: Path, server: str, certificate: Certificate, port: int
 
 
 def caddy_command(folder: Path, server: str, certificate: Certificate, port: int) -> list[str]:
-    """caddy with the document's file, on a free port, with a certificate of ours."""
+    """caddy with our file, or the document's for several machines, on a free port, with a
+    certificate of ours."""
     tls = f"\ttls {certificate.certificate} {certificate.key}\n"
     sites = f"https://localhost:{port}, https://{PUBLIC_NAME}:{port}"
-    several = server == "http://streamer"
-    site = _replaced(
-        block("caddyfile", int(several)).text,
-        {f"{PUBLIC_NAME} {{\n": f"{sites} {{\n{tls}"},
-    )
-    if not several:
-        site = _replaced(site, {"127.0.0.1:8765": server.removeprefix("http://")})
+    if server == "http://streamer":
+        site = _replaced(block("caddyfile").text, {f"{PUBLIC_NAME} {{\n": f"{sites} {{\n{tls}"})
+    else:
+        names = {
+            f"{{$CAPTIONS_DOMAIN:{PUBLIC_NAME}}} {{\n": f"{sites} {{\n{tls}",
+            "{$CAPTIONS_SERVER:127.0.0.1:8765}": server.removeprefix("http://"),
+        }
+        site = _replaced(CADDYFILE.read_text(encoding="utf-8"), names)
     (folder / "Caddyfile").write_text(
         f"{{\n\tadmin off\n\tauto_https disable_redirects\n}}\n{site}"
     )
@@ -153,6 +156,6 @@ def _answers(proxy: Proxy) -> bool:
 
 def _replaced(text: str, changes: dict[str, str]) -> str:
     for before, after in changes.items():
-        assert before in text, f"docs/deployment.md lacks {before!r}"
+        assert before in text, f"{before!r} is not there"
         text = text.replace(before, after)
     return text

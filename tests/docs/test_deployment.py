@@ -1,13 +1,11 @@
-"""The files of docs/deployment.md in the programs that they are for."""
+"""The files of docs/deployment.md, and our Caddyfile, in the programs that they are for."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.error import HTTPError
@@ -26,10 +24,10 @@ from streamer.client.client import connect
 from streamer.protocol.messages import StartMessage
 from tests.contract.conftest import RATE, Speech
 from tests.docs.proxies import (
+    CADDYFILE,
     PUBLIC_NAME,
     Certificate,
     Proxy,
-    block,
     caddy_command,
     free_port,
     new_certificate,
@@ -113,7 +111,6 @@ def test_metrics_stay_inside(proxy: Proxy) -> None:
 def test_a_server_beside_its_proxy_answers_for_the_name_it_was_told(
     kind: str, told: bool, tmp_path: Path, certificate: Certificate
 ) -> None:
-    assert f"Environment=STREAMER_ALLOW_HOST={PUBLIC_NAME}\n" in block("systemd").text
     options, port = ServerOptions(allow_host=(PUBLIC_NAME,) if told else ()), free_port()
     with ServerThread(options) as server:
         command = COMMANDS[kind](tmp_path, server.http_url.removesuffix("/"), certificate, port)
@@ -180,16 +177,24 @@ def test_caddy_takes_several_machines(tmp_path: Path, certificate: Certificate) 
     _passes([program("caddy"), "validate", *config])
 
 
-def test_systemd_takes_the_unit(tmp_path: Path) -> None:
-    analyze = shutil.which("systemd-analyze")
-    if analyze is None:
-        pytest.skip("no systemd-analyze on PATH")
-    unit = tmp_path / "streamer.service"
-    installed = Path(sys.executable).parent / "streamer"
-    text = block("systemd").text
-    assert "/opt/streamer/.venv/bin/streamer" in text
-    unit.write_text(text.replace("/opt/streamer/.venv/bin/streamer", str(installed)))
-    assert _passes([analyze, "verify", "--man=no", str(unit)]) == ""
+@pytest.mark.parametrize("told", [True, False])
+def test_caddy_reads_its_settings(told: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("DOMAIN", "talk.example"), ("SERVER", "streamer:80")):
+        if told:
+            monkeypatch.setenv(f"CAPTIONS_{name}", value)
+        else:
+            monkeypatch.delenv(f"CAPTIONS_{name}", raising=False)
+    adapted = subprocess.run(
+        [program("caddy"), "adapt", "--config", CADDYFILE],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    (server,) = json.loads(adapted.stdout)["apps"]["http"]["servers"].values()
+    assert server["listen"] == [":443"]
+    name, upstream = ("talk.example", "streamer:80") if told else (PUBLIC_NAME, "127.0.0.1:8765")
+    assert server["routes"][0]["match"] == [{"host": [name]}]
+    assert f'"dial": "{upstream}"' in json.dumps(server["routes"])
 
 
 def _passes(command: list[str]) -> str:

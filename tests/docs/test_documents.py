@@ -18,7 +18,6 @@ RUN = {
     "js": "test_page_example.py",
     "nginx": "test_deployment.py",
     "caddyfile": "test_deployment.py",
-    "systemd": "test_deployment.py",
 }
 """Every language of a block, and what runs it."""
 

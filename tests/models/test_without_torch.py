@@ -55,7 +55,7 @@ def test_speech_is_captioned_from_an_empty_cache_without_torch(tmp_path: Path) -
 
 LOADERS: dict[str, Callable[[str, Zoo], object]] = {
     "speech": lambda name, zoo: load_speech(name, zoo, threads=1),
-    "llm": lambda name, zoo: load_llm(name, zoo, threads=1, say=lambda _: None),
+    "llm": lambda name, zoo: load_llm(name, zoo, threads=1),
     "emotion": load_emotion_model,
 }
 
@@ -81,4 +81,4 @@ def test_a_name_that_leads_nowhere_is_told_first(tmp_path: Path) -> None:
     with pytest.raises(ModelMissingError, match="there is no model 'nonesuch'"):
         load_emotion_model("nonesuch", zoo)
     with pytest.raises(ModelMissingError, match="there is no model 'nonesuch'"):
-        load_llm("nonesuch", zoo, threads=1, say=print)
+        load_llm("nonesuch", zoo, threads=1)

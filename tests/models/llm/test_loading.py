@@ -53,7 +53,7 @@ def write(folder: Path, kind: str) -> None:
 
 
 def load(name: str | Path, zoo: Path) -> LlmScorer:
-    return load_llm(str(name), Zoo(zoo), threads=1, say=lambda _: None)
+    return load_llm(str(name), Zoo(zoo), threads=1)
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))

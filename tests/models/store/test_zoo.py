@@ -13,6 +13,7 @@ from filelock import FileLock
 
 from streamer.models.errors import ModelCacheError, ModelCorruptError, ModelMissingError
 from streamer.models.store.catalog import CATALOG, ModelEntry
+from streamer.models.store.progress import Reached
 from streamer.models.store.zoo import FileState, Zoo
 from tests.models.store.conftest import WHOLE
 
@@ -111,7 +112,7 @@ def test_an_unwritable_cache_only_costs_time(
     with pytest.raises(ModelCacheError, match=advice):
         zoo.path("toy", "joined.bin")
     with pytest.raises(ModelCacheError, match=advice):
-        zoo.derived("toy", lambda folder: None, "1")
+        zoo.derived("toy", lambda *_: None, "1")
 
 
 def test_verify_tells_each_file(zoo: Zoo, package: Path) -> None:
@@ -133,7 +134,7 @@ def test_join_writes_a_copy(zoo: Zoo, package: Path, tmp_path: Path) -> None:
 def test_derived_is_built_once_a_version(zoo: Zoo) -> None:
     built = []
 
-    def build(folder: Path) -> None:
+    def build(folder: Path, _: Reached) -> None:
         built.append(folder)
         (folder / "graph.onnx").write_bytes(b"graph")
 
@@ -145,6 +146,14 @@ def test_derived_is_built_once_a_version(zoo: Zoo) -> None:
     assert len(built) == 2
 
 
+def test_what_is_built_is_told_and_only_then(tmp_path: Path, entry: ModelEntry) -> None:
+    said: list[str] = []
+    zoo = Zoo(tmp_path, catalog=(entry,), say=said.append)
+    for _ in range(2):
+        zoo.derived("toy", build_graph, "1")
+    assert said == ["converting toy into the cache, this once"]
+
+
 def damage_in_place(file: Path, *, keep_time: bool = False) -> None:
     """Other bytes, the same size."""
     status = file.stat()
@@ -153,7 +162,7 @@ def damage_in_place(file: Path, *, keep_time: bool = False) -> None:
         os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
-def build_graph(folder: Path) -> None:
+def build_graph(folder: Path, _: Reached) -> None:
     (folder / "graph.onnx").write_bytes(b"graph")
 
 
@@ -180,7 +189,7 @@ def test_verifying_believes_no_time_stamp(zoo: Zoo) -> None:
 def test_a_copied_cache_is_as_good(zoo: Zoo, tmp_path: Path) -> None:
     folder = zoo.derived("toy", build_graph, "1")
     os.utime(folder / "graph.onnx", ns=(1, 1))
-    assert zoo.derived("toy", lambda folder: pytest.fail("built again"), "1") == folder
+    assert zoo.derived("toy", lambda *_: pytest.fail("built again"), "1") == folder
 
 
 def test_what_is_there_is_used_without_writing_anything(zoo: Zoo) -> None:
@@ -203,7 +212,7 @@ def test_half_made_folders_are_removed_unless_somebody_is_at_them(zoo: Zoo) -> N
 
 
 def test_derived_is_rebuilt_when_a_file_was_cut_short(zoo: Zoo) -> None:
-    def build(folder: Path) -> None:
+    def build(folder: Path, _: Reached) -> None:
         (folder / "graph.onnx").write_bytes(b"graph")
 
     first = zoo.derived("toy", build, "1")
@@ -212,7 +221,7 @@ def test_derived_is_rebuilt_when_a_file_was_cut_short(zoo: Zoo) -> None:
 
 
 def test_a_failed_build_leaves_nothing(zoo: Zoo) -> None:
-    def build(folder: Path) -> None:
+    def build(folder: Path, _: Reached) -> None:
         (folder / "half").write_bytes(b"half")
         raise ValueError("the weights are odd")
 
@@ -221,7 +230,7 @@ def test_a_failed_build_leaves_nothing(zoo: Zoo) -> None:
     assert [path for path in (zoo.cache_dir / "derived").iterdir() if path.is_dir()] == []
 
 
-def _count_build(folder: Path) -> None:
+def _count_build(folder: Path, _: Reached) -> None:
     with (folder.parent / "builds").open("a") as log:
         log.write("built\n")
     (folder / "graph").write_bytes(b"graph")

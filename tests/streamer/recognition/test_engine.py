@@ -20,6 +20,7 @@ from streamer.models.llm.contract import LlmRequest
 from streamer.models.llm.gemma_source import GemmaShape, GemmaSource
 from streamer.models.llm.lora import LORA_FILE, LoraMismatchError
 from streamer.models.onnx.runtime import DeviceUnavailableError
+from streamer.models.store.progress import Reached
 from streamer.models.store.zoo import Zoo
 from streamer.recognition.audio_aware import AudioAwareWords, FeatureEmotionMonitor
 from streamer.recognition.contract import Decoder, SessionOptions
@@ -145,11 +146,11 @@ def test_the_llm_is_converted_once_and_opened_with_the_context(
     import streamer.models.llm.gemma_graph
     import streamer.models.llm.loading
 
-    def read_gemma(path: Path) -> str:
+    def read_gemma(path: Path, _: Reached) -> str:
         assert path.read_bytes() == b"gguf"
         return "read"
 
-    def build_graphs(source: str, folder: Path) -> None:
+    def build_graphs(source: str, folder: Path, _: Reached) -> None:
         assert source == "read"
         (folder / "body.onnx").write_text("built")
 
@@ -160,10 +161,10 @@ def test_the_llm_is_converted_once_and_opened_with_the_context(
     monkeypatch.setattr(streamer.models.llm.gemma_gguf, "read_gemma", read_gemma)
     monkeypatch.setattr(streamer.models.llm.gemma_graph, "build_graphs", build_graphs)
     monkeypatch.setattr(streamer.models.llm.loading, "open_llm", open_llm)
-    zoo = FakeZoo(tmp_path)
     said: list[str] = []
+    zoo = FakeZoo(tmp_path, say=said.append)
     for _ in range(2):
-        engine = Engine.load(EngineOptions(threads=1, latency="low"), zoo, said.append)
+        engine = Engine.load(EngineOptions(threads=1, latency="low"), zoo)
         scorer = engine._llm
         assert isinstance(scorer, FakeScorer)
         assert (scorer.folder / "body.onnx").read_text() == "built"
@@ -174,7 +175,9 @@ def test_the_llm_is_converted_once_and_opened_with_the_context(
         engine.recognizer(SessionOptions(decoder="draft"), NullSpans())
         assert scorer.opened == ["Names and terms: Ada.\nA talk.\n"]
         engine.close()
-    assert sum("converting" in line for line in said) == 1
+    told = [line for line in said if "gemma" in line]
+    assert told[0] == "converting gemma-3-270m into the cache, this once"
+    assert sum("this once" in line for line in told) == 1
 
 
 def test_a_trained_fusion_changes_the_llm_and_the_weights(
@@ -184,10 +187,10 @@ def test_a_trained_fusion_changes_the_llm_and_the_weights(
     import streamer.models.llm.gemma_graph
     import streamer.models.llm.loading
 
-    def read_gemma(path: Path) -> GemmaSource:
+    def read_gemma(path: Path, _: Reached) -> GemmaSource:
         return GemmaSource(GemmaShape(1, 1, 0.0, 1.0, ()), 2, {}, Tokenizer(BPE()))
 
-    def build_graphs(source: GemmaSource, folder: Path) -> None:
+    def build_graphs(source: GemmaSource, folder: Path, _: Reached) -> None:
         (folder / "body.onnx").write_text(" ".join(source.weights))
 
     def merge_lora(weights: Mapping[str, Floats], lora: Path) -> dict[str, Floats]:
