@@ -55,11 +55,20 @@ def load_llm(
             )
         folder = zoo.folder(name)
     else:
-        version = GRAPH_VERSION if lora is None else f"{GRAPH_VERSION} {sha256_of([lora])}"
-        folder = zoo.derived(
-            name, lambda to, reached: _build_gemma(zoo, to, lora, reached), version
-        )
+        folder = gemma_graphs(zoo, lora)
     return open_llm(folder, threads=threads, device=device)
+
+
+def gemma_graphs(zoo: Zoo, lora: Path | None = None) -> Path:
+    """The project's own language model as graphs in the cache, which are built the first time.
+
+    Raises:
+        ModelError: a file is missing or damaged, or the cache cannot be written.
+    """
+    version = GRAPH_VERSION if lora is None else f"{GRAPH_VERSION} {sha256_of([lora])}"
+    return zoo.derived(
+        GEMMA.name, lambda to, reached: _build_gemma(zoo, to, lora, reached), version
+    )
 
 
 def open_llm(folder: Path, *, threads: int, device: str = "cpu") -> LlmScorer:

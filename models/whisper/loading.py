@@ -48,7 +48,7 @@ def load_listener(
         ModelError: it is missing, cannot be fetched, or is no Whisper for CTranslate2.
         DeviceUnavailableError: the device is not usable.
     """
-    folder = _folder(name, zoo)
+    folder = listener_folder(name, zoo)
     missing = [file for file in _FILES if not (folder / file).is_file()]
     if missing:
         raise ModelMissingError(f"the model {name} is not complete (it has no {missing[0]})")
@@ -81,8 +81,13 @@ def load_listener(
     return listener
 
 
-def _folder(name: str, zoo: Zoo) -> Path:
-    """CTranslate2 wants all files in one."""
+def listener_folder(name: str, zoo: Zoo) -> Path:
+    """The folder of a listener; of one that the project knows in the cache, where its files are
+    gathered the first time, as CTranslate2 wants them all in one.
+
+    Raises:
+        ModelError: a file is missing or damaged, or the cache cannot be written.
+    """
     entry = next((entry for entry in zoo.list() if entry.name == name), None)
     if entry is None or not entry.kind.startswith("second listener"):
         return zoo.folder(name, Weights.CTRANSLATE2)

@@ -23,6 +23,9 @@ from streamer.models.store.catalog import EMOTION
 _PLAIN_WIDTH = 110
 """Columns where the output is no terminal and has no width of its own."""
 
+_MAX_CLIPS = 8
+"""So that everything is over in a minute and a half, the installation included."""
+
 
 def demo(
     output: Annotated[
@@ -52,7 +55,7 @@ def demo(
         console = Console(width=_PLAIN_WIDTH)
     options = ["--device", device.value, *server_options(threads, emotion_model, llm=llm)]
     try:
-        show = programme(bundled_speech())
+        show = programme(bundled_speech()[:_MAX_CLIPS])
         with local_server(options, lambda line: console.print(line, style="dim")) as url:
             console.print(f"{len(show.clips)} clips through {url}, in real time", style="dim")
             result = asyncio.run(play(url, show, console))

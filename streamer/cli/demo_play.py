@@ -86,7 +86,8 @@ def programme(clips: Sequence[SpeechClip]) -> Programme:
         placed.append(PlacedClip(clip, ms_from_samples(at), ms_from_samples(end)))
         parts += [samples, pause]
         at = end + len(pause)
-    return Programme(np.concatenate(parts), tuple(placed))
+    # Nothing comes behind the last one.
+    return Programme(np.concatenate(parts[:-1]), tuple(placed))
 
 
 async def play(url: str, show: Programme, console: Console) -> DemoResult:

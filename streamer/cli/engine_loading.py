@@ -59,12 +59,12 @@ def load_engine(
                 languages=languages,
                 language=language,
             ),
-            Zoo(say=_tell),
-            progress=_tell if tell else None,
+            Zoo(say=say),
+            progress=say if tell else None,
         )
     except (ModelError, DeviceUnavailableError, UnknownLanguageError) as error:
         fail(str(error))
 
 
-def _tell(what: str) -> None:
+def say(what: str) -> None:
     typer.echo(f"{what} …", err=True)

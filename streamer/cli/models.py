@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
-from streamer.cli.engine_loading import load_engine
+from streamer.cli.engine_loading import say
 from streamer.cli.failures import complain, fail
-from streamer.cli.options import Device, DeviceOption, JsonOption, LatencyChoice
+from streamer.cli.options import Device, DeviceOption, JsonOption
 from streamer.models.errors import ModelError
-from streamer.models.store.catalog import EMOTION, GEMMA, MOONSHINE, WHISPER_BASE
+from streamer.models.store.catalog import WHISPER_BASE
 from streamer.models.store.zoo import FileState, FileStatus, Zoo
-from streamer.recognition.languages import ENGLISH
-
-_THREADS: Final = 2
-"""Makes no difference to what is built."""
 
 
 def models_app() -> typer.Typer:
@@ -91,22 +87,19 @@ def path(name: Annotated[str, typer.Argument(help="A model's name.")]) -> None:
 
 
 def prepare(device: DeviceOption = Device.CPU) -> None:
-    """Convert the default models into the cache and load them once, so that the first start is as
-    quick as any other."""
-    load_engine(
-        device,
-        _THREADS,
-        llm=True,
-        speech_model=MOONSHINE.name,
-        llm_model=GEMMA.name,
-        latency=LatencyChoice.BALANCED,
-        listener=WHISPER_BASE.name,
-        fusion=None,
-        emotion_model=EMOTION.name,
-        languages=True,
-        language=ENGLISH,
-        tell=True,
-    ).close()
+    """Convert the default models into the cache now, so that the first start is as quick as any
+    other."""
+    from streamer.decoding.loading import speech_graphs
+    from streamer.models.llm.loading import gemma_graphs
+    from streamer.models.whisper.loading import listener_folder
+
+    zoo = Zoo(say=say)
+    try:
+        gemma_graphs(zoo)
+        listener_folder(WHISPER_BASE.name, zoo)
+        speech_graphs(zoo, device.value)
+    except ModelError as error:
+        fail(str(error))
 
 
 def _print_status(model: str, status: FileStatus, *, as_json: bool) -> None:

@@ -43,9 +43,25 @@ def load_speech(name: str, zoo: Zoo, *, threads: int, device: str = "cpu") -> Lo
 
         model = load_speech_model(folder, name=name, threads=threads, device=device)
         return HubSpeech(model, vad)
+    graphs = speech_graphs(zoo, device)
+    return SpeechModels(
+        encoder=AsrEncoder(graphs, device=device),
+        decoder=DraftDecoder(graphs, device=device),
+        tokenizer=Tokenizer.read(zoo.path(name, "tokenizer.bin")),
+        vad=vad,
+    )
+
+
+def speech_graphs(zoo: Zoo, device: str = "cpu") -> Path:
+    """The project's own speech model as graphs in the cache, which are built the first time.
+
+    Raises:
+        ModelError: a file is missing or damaged, or the cache cannot be written.
+    """
+    name = MOONSHINE.name
     # CUDA has none of the 8-bit products.
     integer = device == "cpu"
-    graphs = zoo.derived(
+    return zoo.derived(
         name,
         lambda to, _: _build_graphs(
             zoo.path(name, "encoder_model.ort"),
@@ -54,12 +70,6 @@ def load_speech(name: str, zoo: Zoo, *, threads: int, device: str = "cpu") -> Lo
             integer=integer,
         ),
         GRAPH_VERSION + ("" if integer else "-float"),
-    )
-    return SpeechModels(
-        encoder=AsrEncoder(graphs, device=device),
-        decoder=DraftDecoder(graphs, device=device),
-        tokenizer=Tokenizer.read(zoo.path(name, "tokenizer.bin")),
-        vad=vad,
     )
 
 

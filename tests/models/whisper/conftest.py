@@ -10,7 +10,7 @@ from streamer.models.store.zoo import Zoo
 from streamer.models.whisper.judge import Judge
 from streamer.models.whisper.judge_graph import build_judge
 from streamer.models.whisper.listener import WhisperListener
-from streamer.models.whisper.loading import _folder, load_listener
+from streamer.models.whisper.loading import listener_folder, load_listener
 from streamer.models.whisper.tokens import WhisperTokens
 
 
@@ -29,7 +29,7 @@ def exact_listener(
     tokens: WhisperTokens, tmp_path_factory: pytest.TempPathFactory
 ) -> WhisperListener:
     """The same in 32 bits, which round alike in every batch."""
-    folder = _folder(WHISPER_BASE.name, Zoo())
+    folder = listener_folder(WHISPER_BASE.name, Zoo())
     model = ctranslate2.models.Whisper(str(folder), compute_type="float32", intra_threads=1)
     graph = tmp_path_factory.mktemp("exact") / "judge.onnx"
     build_judge(folder, graph, integer=False)

@@ -70,7 +70,7 @@ def test_clips_are_placed_with_pauses_between(show: Programme) -> None:
         (500, 1000),
         (2000, 2500),
     ]
-    assert len(show.samples) == 3.5 * 16_000
+    assert len(show.samples) == 2.5 * 16_000
     assert np.abs(show.samples[8_000:16_000]).max() > 0.2
     assert np.abs(show.samples[16_000:32_000]).max() == 0
 

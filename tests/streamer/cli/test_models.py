@@ -106,3 +106,14 @@ def test_an_unknown_model_is_told(run: Run, command: str) -> None:
     result = run("models", command, "gpt-9")
     assert result.exit_code == 1
     assert "there is no model 'gpt-9'; choose from moonshine-tiny-en" in result.stderr
+
+
+@pytest.mark.slow
+def test_what_is_prepared_is_not_converted_again(run: Run, tmp_path: Path) -> None:
+    first, second = run("models", "prepare"), run("models", "prepare")
+    assert (first.exit_code, second.exit_code) == (0, 0)
+    built = {path.name.rsplit("-", 1)[0] for path in (tmp_path / "cache/derived").glob("*/")}
+    assert built == {"gemma-3-270m", "moonshine-tiny-en", "whisper-base"}
+    for name in built:
+        assert f"converting {name} into the cache, this once …\n" in first.stderr
+    assert second.stderr == ""
