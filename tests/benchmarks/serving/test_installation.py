@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.serving.installation import (
+    ROOT,
+    STEPS,
     ClientInstallation,
     Installation,
     Step,
@@ -42,8 +44,17 @@ def test_the_copy_can_be_installed(tmp_path: Path) -> None:
     assert not (tmp_path / ".git").exists()
 
 
+def test_the_steps_are_make_s_own() -> None:
+    for target in STEPS.values():
+        command = ["make", "--dry-run", "--always-make", "--directory", ROOT, target]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+
 def test_the_summary_and_the_picture() -> None:
-    one = Installation(Step(30.0, 25.0), Step(80.0, 20.0), 1200.0, 570.0, {"numpy": 73.0})
+    steps = {"packages": Step(30.0, 25.0), "demo": Step(80.5, 20.0)}
+    one = Installation(steps, 1200.0, 570.0, {"numpy": 73.0})
+    assert one.wall_s == 110.5
     shown = table([one, one], ClientInstallation(Step(5.0, 4.0), 67.0))
-    assert shown.row_count == 3
+    assert shown.row_count == 2 * 3 + 1
     draw(one)
