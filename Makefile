@@ -8,6 +8,8 @@ TOOLS := .venv-tools
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# What is imported first is compiled then, and kept: pip leaves it to that.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-fast campaign lint types lock audit agents home-assistant typescript proxies system-packages clean
@@ -48,7 +50,7 @@ $(BIN)/python:
 	@$(PYTHON) -m venv $(VENV)
 
 # What the locks name, checked by its hashes, in wheels alone: nothing that is fetched runs while it is installed.
-# Python compiles what it imports; to compile all the rest takes a fifth of the time.
+# To compile all of it would take a fifth of the time.
 # A lock names all that there is to know: nothing is looked up.
 INSTALL_LOCKED := $(BIN)/python -m pip install --progress-bar on --no-compile --no-deps --require-hashes --only-binary :all:
 
