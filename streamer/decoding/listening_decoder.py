@@ -18,6 +18,7 @@ from streamer.decoding.decision.agreement import AgreementOptions, TentativeWord
 from streamer.decoding.draft import Token
 from streamer.decoding.ear import Ear
 from streamer.decoding.loop_guard import loop_start
+from streamer.decoding.speech_evidence import EvidenceOptions, Probabilities, SpeechEvidence
 from streamer.decoding.word_times import spread
 from streamer.decoding.words import RecognizedWord, cut_behind
 from streamer.models.moonshine.tokenizer import FRAME_SAMPLES
@@ -49,6 +50,7 @@ class EarOptions:
     none."""
     least_logprob: float = -1.0
     """Unlikely are words with less, in nats a token."""
+    evidence: EvidenceOptions = field(default_factory=EvidenceOptions)
     agreement: AgreementOptions = field(
         default_factory=lambda: AgreementOptions(agree_ms=768, guard_ms=600, max_open_ms=6_000)
     )
@@ -65,10 +67,12 @@ class ListeningDecoder:
         read: Callable[[int, int], Floats],
         start_sample: int,
         audio_from: int,
+        speech_probabilities: Probabilities | None = None,
     ) -> None:
         """
         Args:
             language: as a code.
+            speech_probabilities: what the speech detector says; None: no word is doubted.
             audio_from: where the sound of the segment begins, if before its start: no word is said
                 to begin there.
         """
@@ -76,6 +80,7 @@ class ListeningDecoder:
         self._options = options
         self._language = language
         self._read = read
+        self._evidence = SpeechEvidence(options.evidence, speech_probabilities)
         self._window_start = audio_from
         self._committed: list[RecognizedWord] = []
         """Those inside the window."""
@@ -98,7 +103,9 @@ class ListeningDecoder:
 
     @property
     def tentative(self) -> tuple[RecognizedWord, ...]:
-        return tuple(each.word for each in self._tentative)
+        """The words behind the committed ones that have speech under them."""
+        words = [each.word for each in self._tentative]
+        return tuple(words[: self._evidence.n_supported(self._committed, words)])
 
     def is_due(self, end: int) -> bool:
         """Whether there is enough new sound to hear it."""
@@ -185,11 +192,12 @@ class ListeningDecoder:
             self._tentative = aged(words, self._tentative, end)
 
     def _commit(self, count: int) -> tuple[RecognizedWord, ...]:
-        committed = self.tentative[:count]
+        words = [each.word for each in self._tentative[:count]]
+        committed = tuple(words[: self._evidence.n_supported(self._committed, words)])
         if committed:
             self._committed.extend(committed)
             self._committed_end = committed[-1].end_sample
-        del self._tentative[:count]
+        del self._tentative[: len(committed)]
         return committed
 
     def _cut(self, end: int) -> None:

@@ -27,7 +27,13 @@ class ListenedWords:
         """See `SessionWords`."""
         return ListenedSegment(
             ListeningDecoder(
-                self._ear, self._options, self._language, sound.read, start_sample, audio_from
+                self._ear,
+                self._options,
+                self._language,
+                sound.read,
+                start_sample,
+                audio_from,
+                sound.probabilities,
             )
         )
 

@@ -189,3 +189,20 @@ def test_too_little_sound_is_not_heard() -> None:
     listening.hear_end(SAMPLE_RATE // 20)
     assert listening.finish() == ()
     assert ear.n_heard == 0
+
+
+@pytest.mark.parametrize(("probability", "heard"), [(0.1, ""), (0.9, "eins zwei drei")])
+def test_words_without_speech_under_them_are_none(probability: float, heard: str) -> None:
+    ear = ScriptedEar(spoken(["eins", "zwei", "drei"]))
+    decoder = ListeningDecoder(
+        ear,
+        EarOptions(),
+        "de",
+        sound,
+        0,
+        0,
+        lambda start, end: [probability] * ((end - start) // 512),
+    )
+    decoder.hear_end(2 * SAMPLE_RATE)
+    assert " ".join(word.text for word in decoder.tentative) == heard
+    assert " ".join(word.text for word in decoder.finish()) == heard
