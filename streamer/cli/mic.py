@@ -17,6 +17,9 @@ from streamer.cli.options import (
     EmotionModelOption,
     HotWordOption,
     LlmOption,
+    NumbersOption,
+    ProfanityFilterOption,
+    RedactOption,
     SaveOption,
     TaskChoice,
     TaskOption,
@@ -79,6 +82,9 @@ def mic(
         ),
     ] = None,
     task: TaskOption = TaskChoice.TRANSCRIBE,
+    numbers: NumbersOption = False,
+    profanity_filter: ProfanityFilterOption = False,
+    redact: RedactOption = None,
     save: SaveOption = None,
     threads: ThreadsOption = 2,
     llm: LlmOption = True,
@@ -105,6 +111,9 @@ def mic(
             hot_words=tuple(hot_word or ()),
             language=checked_language(language) if language is not None else None,
             task=task.value,
+            numbers=numbers,
+            profanity_filter=profanity_filter,
+            redact=tuple(sorted({choice.value for choice in redact or ()})),
         )
     except ValidationError as error:
         first = error.errors()[0]

@@ -28,6 +28,12 @@ class TaskChoice(StrEnum):
     TRANSLATE = "translate"
 
 
+class RedactChoice(StrEnum):
+    NUMBERS = "numbers"
+    PCI = "pci"
+    SSN = "ssn"
+
+
 class DecoderChoice(StrEnum):
     DRAFT = "draft"
     FUSED = "fused"
@@ -121,6 +127,30 @@ EmotionModelOption = Annotated[
 HotWordOption = Annotated[
     list[str] | None,
     typer.Option(envvar="STREAMER_HOT_WORD", help="A name or term to expect. May be repeated."),
+]
+NumbersOption = Annotated[
+    bool,
+    typer.Option(
+        "--numbers",
+        envvar="STREAMER_NUMBERS",
+        help="Write numbers, money, times, dates and phone numbers in figures. In English.",
+    ),
+]
+ProfanityFilterOption = Annotated[
+    bool,
+    typer.Option(
+        "--profanity-filter",
+        envvar="STREAMER_PROFANITY_FILTER",
+        help="Mask swear words. In English.",
+    ),
+]
+RedactOption = Annotated[
+    list[RedactChoice] | None,
+    typer.Option(
+        envvar="STREAMER_REDACT",
+        help="Mask numbers: all, those of cards (pci), or social security numbers (ssn). May be "
+        "repeated. In English.",
+    ),
 ]
 SaveOption = Annotated[
     Path | None,

@@ -30,7 +30,10 @@ from streamer.cli.options import (
     LatencyOption,
     ListenerOption,
     LlmModelOption,
+    NumbersOption,
     OverwriteOption,
+    ProfanityFilterOption,
+    RedactOption,
     SaveOption,
     SpeechModelOption,
     TaskChoice,
@@ -85,6 +88,9 @@ def transcribe(
         ),
     ] = "",
     hot_word: HotWordOption = None,
+    numbers: NumbersOption = False,
+    profanity_filter: ProfanityFilterOption = False,
+    redact: RedactOption = None,
     save: SaveOption = None,
     overwrite: OverwriteOption = False,
     device: DeviceOption = Device.CPU,
@@ -112,8 +118,11 @@ def transcribe(
     """
     from streamer.recognition.contract import SessionOptions
     from streamer.runtime.tracing import NullSpans, TraceWriter
+    from streamer.transcript.written.options import WritingOptions
 
     spoken = checked_language(language)
+    if redact and spoken != ENGLISH and task is not TaskChoice.TRANSLATE:
+        fail("--redact: numbers are redacted in English alone", EXIT_USAGE)
     _check_usage(files, save, caption_format, as_json=as_json, overwrite=overwrite)
     options = SessionOptions(
         decoder=decoder.value,
@@ -121,6 +130,9 @@ def transcribe(
         hot_words=tuple(hot_word or ()),
         language=spoken,
         task=task.value,
+        writing=WritingOptions(
+            numbers, profanity_filter, frozenset(choice.value for choice in redact or ())
+        ),
     )
     with ExitStack() as stack:
         writer = None

@@ -25,6 +25,7 @@ from streamer.recognition.languages import AUTO, ENGLISH, language_code
 from streamer.runtime.metrics import ServerMetrics
 from streamer.session.limits import SessionLimits
 from streamer.session.runner import SessionRunner
+from streamer.transcript.written.options import WritingOptions
 
 logger = logging.getLogger(__name__)
 
@@ -231,6 +232,7 @@ class SessionRegistry:
             silence_ms=start.silence_ms,
             language=self.language(start),
             task=start.task,
+            writing=WritingOptions(start.numbers, start.profanity_filter, frozenset(start.redact)),
         )
 
     def _on_end(self, hosted: ResumableSession) -> None:

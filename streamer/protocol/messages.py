@@ -92,6 +92,10 @@ class StartMessage(_FromClient):
     """Pause that ends a segment; None leaves it to the server."""
     live: bool = True
     """False: a recording; the server reads it as fast as it can hear it, and loses nothing."""
+    numbers: bool = False
+    """In figures. Of English alone, as what is masked: swear words, and numbers."""
+    profanity_filter: bool = False
+    redact: tuple[Literal["numbers", "pci", "ssn"], ...] = Field((), max_length=3)
     share_secret: str | None = Field(None, min_length=16, max_length=128)
     """The same secret gives the same `follow_id` in every session."""
 

@@ -40,6 +40,7 @@ from streamer.recognition.words.auto import AutoWords
 from streamer.recognition.words.contract import SessionWords
 from streamer.recognition.words.drafted import DraftedWords
 from streamer.recognition.words.listened import ListenedWords
+from streamer.recognition.writing import session_writer
 from streamer.runtime.batcher import Batcher, Lane, call_each
 from streamer.runtime.deadline_executor import DeadlineExecutor
 from streamer.runtime.tracing import SpanSink
@@ -229,7 +230,7 @@ class Engine:
         """A fresh recognizer for one session. `fused` needs the LLM; without it, `draft`.
 
         Raises:
-            UnknownLanguageError: the language is not to be had.
+            UnknownLanguageError: the language is not to be had, or not with these options.
         """
         language = options.language or self._options.language
         check_language(language, self.languages)
@@ -264,7 +265,13 @@ class Engine:
         else:
             words = words_of(language)
         recognizer = Recognizer(
-            speech.vad, recognizer_options, words, emotion=emotion, stages=stages, start=start
+            speech.vad,
+            recognizer_options,
+            words,
+            emotion=emotion,
+            stages=stages,
+            start=start,
+            writer=session_writer(options, language, speech.tokenizer),
         )
         return recognizer
 

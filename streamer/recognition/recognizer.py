@@ -24,6 +24,7 @@ from streamer.recognition.words.tentative import without_full_stop
 from streamer.runtime.tracing import span
 from streamer.transcript.events import (
     AudioLost,
+    LanguageChanged,
     SegmentClosed,
     SessionEvent,
     SpeechBegan,
@@ -31,6 +32,7 @@ from streamer.transcript.events import (
     WordsUpdate,
 )
 from streamer.transcript.ledger import Emotion, Ledger, NewWord
+from streamer.transcript.written.writer import Writer
 
 
 class Recognizer:
@@ -45,7 +47,12 @@ class Recognizer:
         emotion: EmotionMonitor | None,
         stages: StageTimes,
         start: StartPoint = BEGINNING,
+        writer: Writer | None = None,
     ) -> None:
+        """
+        Args:
+            writer: None writes words as they are recognized.
+        """
         self.ledger = Ledger(
             options.kept_segments,
             start_sample=start.sample,
@@ -55,6 +62,7 @@ class Recognizer:
         self._vad_model = vad
         self._options = options
         self._words = words
+        self._writer = writer or Writer()
         self._emotion = emotion
         self._stages = stages
         self._hop = samples_from_ms(options.hop_ms)
@@ -162,6 +170,8 @@ class Recognizer:
                 self._processed = end
                 yield self._update(words, one)
             else:
+                if isinstance(one, LanguageChanged):
+                    self._writer.hear(one.language)
                 yield one
 
     def _close_segment(self, end: int, cause: str, silence_ms: float = 0) -> Iterator[SessionEvent]:
@@ -172,6 +182,9 @@ class Recognizer:
         yield from self._end_segment(end, cause)
 
     def _end_segment(self, end: int, cause: str) -> Iterator[SessionEvent]:
+        waited = self._writer.end_segment()
+        if waited:
+            yield WordsUpdate(self._segment_id(), self.ledger.commit(waited), ())
         emotion = None
         if self._emotion is not None and self.ledger.open_segment is not None:
             start = self._segment_start()
@@ -205,8 +218,9 @@ class Recognizer:
         return self._emotion.segment(self._buffer.read, start, end)
 
     def _update(self, words: SegmentWords, committed: tuple[NewWord, ...]) -> WordsUpdate:
-        added = self.ledger.commit(committed)
-        tentative = self.ledger.set_tentative(without_full_stop(words.tentative))
+        added = self.ledger.commit(self._writer.commit(committed))
+        shown = self._writer.show(without_full_stop(words.tentative))
+        tentative = self.ledger.set_tentative(shown)
         return WordsUpdate(self._segment_id(), added, tentative)
 
     def _segment_start(self) -> int:

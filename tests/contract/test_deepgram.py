@@ -258,7 +258,7 @@ async def test_keys(locked_server: ServerThread) -> None:
         ({"model": "siri"}, "use one of streamer, streamer-draft, streamer-fused"),
         ({"channels": 2, "multichannel": True}, "open a connection for each"),
         ({"diarize": True}, "diarize: speakers are not told apart; leave it out"),
-        ({"redact": "pci"}, "redact: nothing is redacted"),
+        ({"redact": "pii"}, "redact: 'pii' cannot be told; use one of numbers"),
         ({"utterance_end_ms": 1000}, "utterance_end_ms: needs interim_results=true"),
         ({"utterance_end_ms": 10, "interim_results": True}, "must be at least 1000"),
         ({"endpointing": "soon"}, "endpointing: 'soon' is not a whole number"),

@@ -7,7 +7,7 @@ const THEMES = ["auto", "light", "dark", "contrast"];
 
 /** @typedef {{theme: string, textSize: number, deviceId: string, echoCancellation: boolean,
  *   noiseSuppression: boolean, autoGainControl: boolean, hotWords: string, context: string,
- *   language: string, translate: boolean, shareSecret: string, followId: string}} Preferences */
+ *   language: string, translate: boolean, numbers: boolean, shareSecret: string, followId: string}} Preferences */
 
 /** @type {Preferences} */
 const DEFAULTS = {
@@ -21,6 +21,7 @@ const DEFAULTS = {
   context: "",
   language: "",
   translate: false,
+  numbers: false,
   shareSecret: "",
   followId: "",
 };
@@ -81,13 +82,15 @@ export function steppedTextSize(textSize, step) {
  * @param {number} sampleRate
  * @returns {import("../protocol/client.js").StartOptions}
  */
-export function startOptions({ context, hotWords, language, translate, shareSecret }, sampleRate) {
+export function startOptions(preferences, sampleRate) {
+  const { context, hotWords, language, translate, numbers, shareSecret } = preferences;
   return {
     sampleRate,
     context,
     hotWords: parseHotWords(hotWords),
     language: language === "" ? undefined : language,
     task: translate ? "translate" : undefined,
+    numbers: numbers || undefined,
     shareSecret,
   };
 }

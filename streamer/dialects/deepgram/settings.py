@@ -19,7 +19,8 @@ from streamer.dialects.common.settings import (
     silence_within_reach,
 )
 from streamer.recognition.contract import SessionOptions
-from streamer.recognition.languages import AUTO
+from streamer.recognition.languages import AUTO, ENGLISH
+from streamer.transcript.written.options import Redaction, WritingOptions
 
 _MODELS: Final = re.compile(
     r"(nova|enhanced|base|flux|whisper)(-[\w-]+)?|general|meeting|phonecall|finance|"
@@ -34,7 +35,6 @@ _FORMATS: Final = {
 _REFUSED: Final = {
     "diarize": "speakers are not told apart",
     "diarize_model": "speakers are not told apart",
-    "redact": "nothing is redacted",
     "callback": "results only come over this connection",
     "search": "nothing is searched for",
     "replace": "nothing is replaced",
@@ -42,6 +42,15 @@ _REFUSED: Final = {
     "translate": "nothing is translated",
 }
 """Whoever asks for these would be let down by silence; what only styles the text is let pass."""
+_REDACTIONS: Final[dict[str, frozenset[Redaction]]] = {
+    "": frozenset(),
+    "numbers": frozenset({"numbers"}),
+    "aggressive_numbers": frozenset({"numbers"}),
+    "pci": frozenset({"pci"}),
+    "ssn": frozenset({"ssn"}),
+    "true": frozenset({"numbers"}),
+    "false": frozenset(),
+}
 _MIN_UTTERANCE_END_MS: Final = 1_000
 _WHOLE: Final = re.compile(r"[0-9]{1,9}")
 _WEIGHT: Final = re.compile(r"-?[0-9.]{1,20}")
@@ -72,6 +81,7 @@ def read_settings(query: QueryParams, offer: Offer) -> DeepgramSettings:
             raise SettingError(name, f"{why}; leave it out")
     model = query.get("model", "streamer")
     decoder = decoder_for("model", model, _MODELS, offer)
+    language = _language(query, offer)
     interim_results = _flag(query, "interim_results")
     endpointing = query.get("endpointing", "").lower()
     hot_words = [
@@ -90,7 +100,8 @@ def read_settings(query: QueryParams, offer: Offer) -> DeepgramSettings:
         vad_events=_flag(query, "vad_events"),
         session=SessionOptions(
             decoder=decoder,
-            language=_language(query, offer),
+            language=language,
+            writing=_writing(query, language),
             hot_words=check_hot_words("keyterm", hot_words),
             silence_ms=_silence_ms(query) if endpointing not in ("true", "false") else None,
         ),
@@ -106,6 +117,23 @@ def _language(query: QueryParams, offer: Offer) -> str:
         language_for("detect_language", named, offer)
         return language_for("detect_language" if detect else "language", [AUTO], offer)
     return language_for("language", wanted, offer)
+
+
+def _writing(query: QueryParams, language: str) -> WritingOptions:
+    redact: set[Redaction] = set()
+    for value in ",".join(query.getlist("redact")).lower().split(","):
+        if value not in _REDACTIONS:
+            raise SettingError(
+                "redact", f"{value!r:.40} cannot be told; use one of {', '.join(_REDACTIONS)[2:]}"
+            )
+        redact |= _REDACTIONS[value]
+    if redact and language != ENGLISH:
+        raise SettingError("redact", "numbers are redacted in English alone; ask for language=en")
+    return WritingOptions(
+        numbers=_flag(query, "smart_format") or _flag(query, "numerals"),
+        profanity_filter=_flag(query, "profanity_filter"),
+        redact=frozenset(redact),
+    )
 
 
 def _without_weight(word: str) -> str:

@@ -27,7 +27,8 @@ from streamer.transcript.events import (
     StepDone,
     WordsUpdate,
 )
-from streamer.transcript.ledger import Emotion, Word, word_key
+from streamer.transcript.ledger import Emotion, Word
+from streamer.transcript.written.said import said_word
 
 _FINAL_EVERY_MS: Final = 3_000
 """Of committed words; about what Deepgram itself waits."""
@@ -190,7 +191,7 @@ class DeepgramView:
 
 def _word(word: Word) -> dict[str, Any]:
     return {
-        "word": word_key(word.text),
+        "word": said_word(word.text).key,
         "punctuated_word": word.text,
         "start": seconds(word.start_sample),
         "end": seconds(word.end_sample),

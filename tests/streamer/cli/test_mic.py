@@ -19,6 +19,7 @@ from anyio.from_thread import start_blocking_portal
 from streamer.client.microphone import MicrophoneError
 from streamer.hosting.options import ServerOptions
 from streamer.models.store.catalog import EMOTION
+from streamer.transcript.written.options import WritingOptions
 from tests.fake_audio import FakeAudio
 from tests.fakes import eventually, silence, tone
 from tests.serving import ServerThread
@@ -62,13 +63,17 @@ def press_ctrl_c() -> None:
 def test_ctrl_c_ends_with_the_last_words(run: Run, audio: FakeAudio, server: ServerThread) -> None:
     with once_heard(server, press_ctrl_c):
         words = ("--hot-word", "Ada", "--hot-word", "Nell")
-        settings = ("--context", "A test.", "--decoder", "draft", *words)
+        writing = ("--numbers", "--profanity-filter", "--redact", "pci")
+        settings = ("--context", "A test.", "--decoder", "draft", *words, *writing)
         result = run("mic", "--url", server.http_url, *settings)
     assert result.exit_code == 0, result.output
     assert "happy  w0 w8000" in result.stdout
     options = server.engine.recognizers[0].options
     assert (options.context, options.decoder) == ("A test.", "draft")
     assert options.hot_words == ("Ada", "Nell")
+    assert options.writing == WritingOptions(
+        numbers=True, profanity_filter=True, redact=frozenset({"pci"})
+    )
 
 
 def test_a_second_ctrl_c_does_not_wait(run: Run, audio: FakeAudio, server: ServerThread) -> None:

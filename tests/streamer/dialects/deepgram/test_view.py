@@ -214,3 +214,13 @@ def test_a_language_that_was_found_out_is_told() -> None:
     first, second = (m["channel"]["alternatives"][0] for m in messages)
     assert "languages" not in first
     assert second["languages"] == ["de"]
+
+
+def test_written_numbers_and_masks_are_words() -> None:
+    speaker = PromptContext()
+    (final,) = told(
+        view(""), speaker.begin(), speaker.words("Pay $25.50, **** 5%."), speaker.close()
+    )
+    words = final["channel"]["alternatives"][0]["words"]
+    assert [word["word"] for word in words] == ["pay", "$25.50", "****", "5%"]
+    assert [word["punctuated_word"] for word in words] == ["Pay", "$25.50,", "****", "5%."]
