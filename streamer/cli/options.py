@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from streamer.cli.failures import EXIT_USAGE, fail
-from streamer.recognition.languages import AUTO, NAMES, language_code
+from streamer.recognition.languages import AUTO, ENGLISH, NAMES, language_code
 
 
 class Device(StrEnum):
@@ -161,6 +161,15 @@ SaveOption = Annotated[
         metavar="FOLDER",
     ),
 ]
+ToOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        envvar="STREAMER_TO",
+        help="Also give the captions, sentence by sentence, to hls:FOLDER (WebVTT segments and "
+        "their playlist) or zoom:URL (a meeting's caption address). May be repeated.",
+        metavar="PLACE",
+    ),
+]
 OverwriteOption = Annotated[
     bool,
     typer.Option(
@@ -186,6 +195,13 @@ def checked_language(name: str) -> str:
         known = ", ".join(sorted(NAMES))
         fail(f"--language: {name!r:.40} is not known; use {AUTO}, or one of {known}", EXIT_USAGE)
     return code
+
+
+def written_language(language: str | None, task: TaskChoice) -> str:
+    """Of the captions, as a code; a server that finds out is taken to find English."""
+    if task is TaskChoice.TRANSLATE or language in (None, AUTO):
+        return ENGLISH
+    return str(language)
 
 
 def server_options(

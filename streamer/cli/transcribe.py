@@ -39,13 +39,16 @@ from streamer.cli.options import (
     TaskChoice,
     TaskOption,
     ThreadsOption,
+    ToOption,
     checked_language,
+    written_language,
 )
 from streamer.models.store.catalog import EMOTION, GEMMA, MOONSHINE, WHISPER_BASE
 from streamer.recognition.languages import AUTO, ENGLISH
 from streamer.transcript.formats import CaptionFormat
 
 if TYPE_CHECKING:
+    from streamer.cli.output.live.outputs import LiveOutputs
     from streamer.cli.output.transcript_output import Output
     from streamer.recognition.contract import SessionOptions
     from streamer.recognition.engine import Engine
@@ -92,6 +95,7 @@ def transcribe(
     profanity_filter: ProfanityFilterOption = False,
     redact: RedactOption = None,
     save: SaveOption = None,
+    to: ToOption = None,
     overwrite: OverwriteOption = False,
     device: DeviceOption = Device.CPU,
     threads: ThreadsOption = 2,
@@ -116,6 +120,7 @@ def transcribe(
 
     A file that cannot be used is reported and the others are still done; the exit code tells.
     """
+    from streamer.cli.output.live.outputs import live_outputs
     from streamer.recognition.contract import SessionOptions
     from streamer.runtime.tracing import NullSpans, TraceWriter
     from streamer.transcript.written.options import WritingOptions
@@ -123,6 +128,8 @@ def transcribe(
     spoken = checked_language(language)
     if redact and spoken != ENGLISH and task is not TaskChoice.TRANSLATE:
         fail("--redact: numbers are redacted in English alone", EXIT_USAGE)
+    if to and len(files) > 1:
+        fail("--to gives the captions of one file on", EXIT_USAGE)
     _check_usage(files, save, caption_format, as_json=as_json, overwrite=overwrite)
     options = SessionOptions(
         decoder=decoder.value,
@@ -135,6 +142,7 @@ def transcribe(
         ),
     )
     with ExitStack() as stack:
+        live = stack.enter_context(live_outputs(to or (), written_language(spoken, task)))
         writer = None
         if trace is not None:
             try:
@@ -167,11 +175,13 @@ def transcribe(
                     several = len(files) > 1
                     output = _output(path, caption_format, opened, as_json=as_json, several=several)
                     failed += not _transcribe_file(
-                        engine, path, options, spans, speed, output, save
+                        engine, path, options, spans, speed, output, save, live
                     )
         except KeyboardInterrupt:
             fail("stopped before the end; files that are done stay", EXIT_INTERRUPTED)
-    if failed:
+    for told in live.problems:
+        complain(told)
+    if failed or live.problems:
         raise typer.Exit(1)
 
 
@@ -223,6 +233,7 @@ def _transcribe_file(
     speed: int,
     output: Output,
     save: Path | None,
+    live: LiveOutputs,
 ) -> bool:
     """Whether all went well. What is wrong is told; what was heard until then is kept."""
     from streamer.audio.files import AudioFileError, length_s, read_blocks
@@ -245,6 +256,7 @@ def _transcribe_file(
         shown = stack.enter_context(file_progress(path.name, length_s(path)))
 
         def note(event: SessionEvent) -> None:
+            live.on_event(event)
             if isinstance(event, StepDone):
                 shown.reached(seconds_from_samples(event.processed_sample))
             elif isinstance(event, SegmentClosed) and event.segment.words:

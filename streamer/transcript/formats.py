@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from streamer.audio.clock import seconds_from_samples
-from streamer.transcript.cues import CueTrack
+from streamer.transcript.cues import Cue, CueTrack
 from streamer.transcript.ledger import Segment, Word
 
 
@@ -25,7 +25,8 @@ class CaptionFormat(StrEnum):
 
 class CaptionWriter(Protocol):
     """Makes a file of segments as they become final: `head`, then what `add` gives for each, is
-    a valid file at every point."""
+    a valid file at every point. Who reads it while it grows has every cue to its end: an empty
+    line stands behind each, not before the next."""
 
     head: str
 
@@ -64,31 +65,23 @@ class _Srt:
     def add(self, segment: Segment) -> str:
         text = ""
         for cue in self._track.add(segment):
-            separator = "\n" if self._number else ""
             self._number += 1
             times = f"{_srt_time(cue.start_ms)} --> {_srt_time(cue.end_ms)}"
             lines = "\n".join(line.replace("-->", "\u2192") for line in cue.lines)
-            text += f"{separator}{self._number}\n{times}\n{lines}\n"
+            text += f"{self._number}\n{times}\n{lines}\n\n"
         return text
 
 
 class _Vtt:
-    """WebVTT; the emotion is the class of a span (`<c.happy>`), so that a page can style it."""
+    """WebVTT, as `vtt_cue` has it."""
 
-    head = "WEBVTT\n"
+    head = "WEBVTT\n\n"
 
     def __init__(self) -> None:
         self._track = CueTrack()
 
     def add(self, segment: Segment) -> str:
-        text = ""
-        for cue in self._track.add(segment):
-            lines = "\n".join(_vtt_escape(line) for line in cue.lines)
-            css_class = re.sub(r"[^a-z]", "", (cue.emotion or "").lower())
-            if css_class:
-                lines = f"<c.{css_class}>{lines}</c>"
-            text += f"\n{_vtt_time(cue.start_ms)} --> {_vtt_time(cue.end_ms)}\n{lines}\n"
-        return text
+        return "".join(vtt_cue(cue) for cue in self._track.add(segment))
 
 
 class _Jsonl:
@@ -108,6 +101,16 @@ class _Txt:
 
     def add(self, segment: Segment) -> str:
         return f"{_one_line(segment.text)}\n"
+
+
+def vtt_cue(cue: Cue) -> str:
+    """A cue and the empty line behind it. The emotion is the class of a span (`<c.happy>`), so that
+    a page can style it."""
+    lines = "\n".join(_vtt_escape(line) for line in cue.lines)
+    css_class = re.sub(r"[^a-z]", "", (cue.emotion or "").lower())
+    if css_class:
+        lines = f"<c.{css_class}>{lines}</c>"
+    return f"{_vtt_time(cue.start_ms)} --> {_vtt_time(cue.end_ms)}\n{lines}\n\n"
 
 
 def word_dict(word: Word) -> dict[str, Any]:
