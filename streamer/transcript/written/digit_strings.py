@@ -13,6 +13,8 @@ _MIN_DIGITS: Final = 3
 _MIN_DIGITS_FROM_OH: Final = 5
 """Who says "oh" may be astonished."""
 _MIN_GROUPED_DIGITS: Final = 7
+_MIN_LISTED_DIGITS: Final = 5
+"""With a comma behind every digit, as recognizers hear those that are said slowly."""
 _PHONE_GROUPS: Final = {7: (3, 4), 10: (3, 3, 4), 11: (1, 3, 3, 4)}
 _CARD_DIGITS: Final = 12
 
@@ -21,15 +23,17 @@ def digit_string(said: Sentence, at: int) -> Span | None:
     """ "five five five one two three four", "nine one one", "double oh seven"."""
     groups, last = _groups(said, at)
     digits = "".join(groups)
+    shortest = _MIN_DIGITS_FROM_OH if said.key(at) in ("oh", "o") else _MIN_DIGITS
     if len(groups) > 1:
-        singles = sum(len(group) == 1 for group in groups)
-        if len(digits) < _MIN_GROUPED_DIGITS or singles > 1:  # "one, two, three …" is counting
+        if len(digits) >= _MIN_GROUPED_DIGITS and min(map(len, groups)) > 1:
+            return one_piece("digits", at, last, "-".join(groups))
+        shortest = _MIN_LISTED_DIGITS
+        if len(digits) < shortest:
             groups, last = _groups(said, at, grouped=False)
             digits = groups[0]
-    shortest = _MIN_DIGITS_FROM_OH if said.key(at) in ("oh", "o") else _MIN_DIGITS
-    if len(digits) < shortest or (len(groups) == 1 and _is_counting(digits)):
+    if len(digits) < shortest or _is_counting(digits):
         return None
-    return one_piece("digits", at, last, "-".join(groups) if len(groups) > 1 else _parted(digits))
+    return one_piece("digits", at, last, _parted(digits))
 
 
 def _groups(said: Sentence, at: int, *, grouped: bool = True) -> tuple[list[str], int]:
@@ -66,7 +70,9 @@ def _digits(said: Sentence, at: int) -> tuple[str, int]:
 
 
 def _is_counting(digits: str) -> bool:
-    return all(int(b) - int(a) == 1 for a, b in pairwise(digits))
+    """Up or down, by ones or by others."""
+    steps = {int(b) - int(a) for a, b in pairwise(digits)}
+    return steps <= {1} or steps <= {-1} or (len(steps) == 1 and len(digits) > 3 and steps != {0})
 
 
 def _parted(digits: str) -> str:
