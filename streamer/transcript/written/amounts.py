@@ -9,7 +9,7 @@ from typing import Final
 
 from streamer.transcript.written.said import Number, Sentence
 from streamer.transcript.written.spans import Piece, Span, one_piece
-from streamer.transcript.written.vocabulary import CENTS, DOLLARS, EUROS, SCALES
+from streamer.transcript.written.vocabulary import CENTS, DOLLARS, EUROS, SCALES, SMALL_NUMBERS
 
 _FIRST_IN_FIGURES: Final = 10
 _RANGES: Final = frozenset({"to", "or"})
@@ -52,7 +52,7 @@ def percentage(said: Sentence, at: int) -> Span | None:
 
 def cardinal(said: Sentence, at: int) -> Span | None:
     number = _amount(said, at)
-    if number is None or number.bare or number.in_figures:
+    if number is None or number.bare or number.in_figures or _shares_scale(said, number):
         return None
     value, last = _scaled(said, number)
     if " " in value:
@@ -100,6 +100,14 @@ def grouped(figures: str) -> str:
 def _amount(said: Sentence, at: int) -> Number | None:
     number = said.number(at)
     return None if number is None or number.ordinal else number
+
+
+def _shares_scale(said: Sentence, number: Number) -> bool:
+    """ "two or three hundred" is neither two nor, in figures, what was said."""
+    first, last = number.first, number.last
+    is_scaled = last - first == 2 and said.key(first + 1) in SCALES
+    is_range = said.key(first - 1) in _RANGES and said.key(first - 2) in SMALL_NUMBERS
+    return is_scaled and is_range and said.joins(first) and said.joins(first - 1)
 
 
 def _scaled(said: Sentence, number: Number) -> tuple[str, int]:

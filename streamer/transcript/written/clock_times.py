@@ -28,9 +28,9 @@ def _parted(said: Sentence, at: int) -> Span | None:
         return None
     match said.key(part + 1):
         case "past" | "after":
-            return _written(at, hour.last, int(hour.value), minutes)
+            return _written(said, at, hour, int(hour.value), minutes)
         case "to" | "of" if minutes == 15:
-            return _written(at, hour.last, (int(hour.value) - 2) % 12 + 1, 45)
+            return _written(said, at, hour, (int(hour.value) - 2) % 12 + 1, 45)
     return None
 
 
@@ -43,7 +43,7 @@ def _minutes_past(said: Sentence, at: int) -> Span | None:
     hour = _hour_number(said, past + 1)
     if hour is None or said.key(past) != "past" or not said.joins(past):
         return None
-    return _written(at, hour.last, int(hour.value), int(minutes.value))
+    return _written(said, at, hour, int(hour.value), int(minutes.value))
 
 
 def _hour(said: Sentence, at: int) -> Span | None:
@@ -104,5 +104,8 @@ def _hour_number(said: Sentence, at: int) -> Number | None:
     return hour if hour is not None and hour.n_digits and 1 <= hour.value <= 12 else None
 
 
-def _written(first: int, last: int, hour: int, minutes: int) -> Span:
+def _written(said: Sentence, first: int, named: Number, hour: int, minutes: int) -> Span:
+    last = named.last
+    if said.key(last) == "o'clock" and said.joins(last):
+        last += 1
     return one_piece("clock", first, last, f"{hour}:{minutes:02d}")

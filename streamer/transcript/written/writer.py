@@ -115,6 +115,8 @@ class Writer:
 
     def _write(self, words: list[NewWord], *, is_open: bool) -> list[NewWord]:
         options = self._options
+        if options == WritingOptions():
+            return words
         said = [*self._before, *(said_word(word.text) for word in words)]
         n_before = len(self._before)
         masked = set()

@@ -26,6 +26,7 @@ from tests.streamer.transcript.written.sentences import written
         ("It is zero point zero five.", "It is 0.05."),
         ("From one to ten.", "From 1 to 10."),
         ("I saw one or twenty.", "I saw one or 20."),
+        ("Two or three hundred, three to five million.",) * 2,
         ("Three to fifteen days.", "3 to 15 days."),
         ("From two to six.", "From two to six."),
         ("It has 12 or 1,500.", "It has 12 or 1,500."),

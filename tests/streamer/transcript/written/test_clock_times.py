@@ -16,6 +16,7 @@ from tests.streamer.transcript.written.sentences import written
         ("At two fifteen, and nine thirty tomorrow.", "At 2:15, and 9:30 tomorrow."),
         ("It's half past ten.", "It's 10:30."),
         ("At a quarter to one.", "At 12:45."),
+        ("At half past three o'clock.", "At 3:30."),
         ("A quarter past six.", "6:15."),
         ("Twenty past six, ten minutes past six.", "6:20, 6:10."),
         ("Twelve o'clock, five o'clock.", "12 o'clock, 5 o'clock."),
