@@ -68,8 +68,6 @@ def _is_time(said: Sentence, at: int, last: int, minutes: int) -> bool:
         return False
     hour = said.number(at)
     assert hour is not None
-    if hour.in_figures or hour.value + 1 == minutes:  # "eleven twelve" is counting
-        return False
     told = said.key(at - 1) in _BEFORE_A_TIME and said.joins(at)
     told = told or (said.key(last) in _AFTER_A_TIME and said.joins(last))
     return told or (hour.value >= 10 and minutes % 5 == 0)

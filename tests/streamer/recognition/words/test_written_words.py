@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -11,10 +12,16 @@ from streamer.decoding.speech import SpeechModels
 from streamer.recognition.contract import SessionOptions
 from streamer.recognition.languages import UnknownLanguageError
 from streamer.recognition.options import RecognizerOptions
+from streamer.recognition.recognizer import Recognizer
+from streamer.recognition.stage_times import StageTimes
+from streamer.recognition.words.contract import Sound, Told
 from streamer.recognition.writing import session_writer
-from streamer.transcript.events import SegmentClosed, WordsUpdate
+from streamer.runtime.tracing import NullSpans
+from streamer.transcript.events import LanguageChanged, SegmentClosed, WordsUpdate
+from streamer.transcript.ledger import NewWord
 from streamer.transcript.written.options import WritingOptions
 from streamer.transcript.written.writer import Writer
+from tests.fakes import FakeWord
 from tests.speech_fakes import ToneTokenizer, silence, spoken, tone_models
 from tests.streamer.recognition.feeding import SECOND, feed, make, of, replay
 
@@ -87,6 +94,41 @@ def test_what_waited_is_told_before_audio_that_was_lost() -> None:
     events += [*recognizer.step(), *recognizer.finalize()]
     (segment,) = replay(events)
     assert segment.text == "It cost 20"
+
+
+class FoundEnglish:
+    """Makes words in a language that is found out to be English with the first of them."""
+
+    committed_end = 0
+    tentative: tuple[NewWord, ...] = ()
+
+    def begin(self, sound: Sound, start_sample: int, audio_from: int) -> FoundEnglish:
+        self.start = start_sample
+        return self
+
+    def step(self, end: int, backlog: int) -> Iterator[Told]:
+        return iter(())
+
+    def pause(self, end: int, backlog: int) -> Iterator[Told]:
+        return iter(())
+
+    def close(self, end: int, silence_ms: float) -> Iterator[Told]:
+        yield LanguageChanged("en", 0.9)
+        yield (FakeWord("twenty", self.start, end), FakeWord("cats", end, end))
+
+
+def test_numbers_are_written_as_soon_as_the_language_is_known_to_be_english() -> None:
+    stages = StageTimes(NullSpans())
+    recognizer = Recognizer(
+        tone_models().vad,
+        RecognizerOptions(),
+        FoundEnglish(),
+        emotion=None,
+        stages=stages,
+        writer=Writer(NUMBERS, language="auto"),
+    )
+    feed(recognizer, np.concatenate([spoken([IT, COST]), silence(2 * SECOND)]))
+    assert [segment.text for segment in recognizer.ledger.segments] == ["20 cats"]
 
 
 def test_numbers_are_not_redacted_where_they_are_not_understood() -> None:

@@ -12,6 +12,7 @@ from tests.streamer.transcript.written.sentences import written
         ("We meet at ten thirty p.m. tomorrow.", "We meet at 10:30 p.m. tomorrow."),
         ("Ten p m, or nine am.", "10 p.m., or 9 a.m."),
         ("It ends at five PM.", "It ends at 5 p.m."),
+        ("At nine ten.", "At 9:10."),
         ("Until five oh five.", "Until 5:05."),
         ("At two fifteen, and nine thirty tomorrow.", "At 2:15, and 9:30 tomorrow."),
         ("It's half past ten.", "It's 10:30."),

@@ -38,6 +38,7 @@ def test_days(said: str, expected: str) -> None:
         ("Two thousand and five people left.", "2,005 people left."),
         ("The nineteen nineties, the nineties.", "The 1990s, the 90s."),
         ("The eighteen hundreds.", "The 1800s."),
+        ("Fifteen sixteen.", "15 16."),
         ("Fifteen sixteen seventeen.", "15 16 17."),
         ("Twenty twenty twenty.", "20 20 20."),
     ],

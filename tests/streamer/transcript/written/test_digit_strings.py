@@ -41,7 +41,7 @@ def test_digits_one_by_one(said: str, expected: str) -> None:
         "Two, four, six, eight, we appreciate.",
         "Five, six, two.",
         "Oh five.",
-        "Oh one two.",
+        "Oh five two.",
         "Three two.",
         "Double the five.",
     ],

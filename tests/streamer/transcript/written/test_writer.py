@@ -7,6 +7,7 @@ from streamer.transcript.ledger import NewWord
 from streamer.transcript.written.casing import SentenceCase
 from streamer.transcript.written.options import WritingOptions
 from streamer.transcript.written.writer import Writer
+from tests.fakes import FakeWord
 from tests.streamer.transcript.written.sentences import NUMBERS, said, text_of, written
 
 # fmt: off
@@ -61,6 +62,11 @@ def test_a_written_word_lasts_as_long_as_what_was_said() -> None:
     assert (it.start_sample, it.end_sample) == (0, 80)
     assert (amount.text, amount.start_sample, amount.end_sample) == ("$25", 100, 380)
     assert rest.start_sample == 400
+
+
+def test_a_written_word_is_as_sure_as_the_least_sure_of_what_was_said() -> None:
+    words = [FakeWord("five", 0, 10, 0.9), FakeWord("dollars", 10, 20, 0.4), FakeWord("x", 20, 30)]
+    assert [word.confidence for word in Writer(NUMBERS).commit(words)] == [0.4, 0.9]
 
 
 def test_other_languages_stay_as_they_are() -> None:
