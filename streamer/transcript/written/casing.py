@@ -37,7 +37,7 @@ class SentenceCase:
 
     def take(self, word: NewWord) -> NewWord:
         """The word as it is written, which the next one follows."""
-        written = self.seen(word, self._before, begins_segment=self._begins_segment)
+        written = self._seen(word, self._before, begins_segment=self._begins_segment)
         self._before, self._begins_segment = written.text, False
         return written
 
@@ -46,17 +46,19 @@ class SentenceCase:
         before, begins = self._before, self._begins_segment
         shown = []
         for word in words:
-            shown.append(self.seen(word, before, begins_segment=begins))
+            shown.append(self._seen(word, before, begins_segment=begins))
             before, begins = shown[-1].text, False
         return shown
 
-    def seen(self, word: NewWord, before: str | None, *, begins_segment: bool) -> NewWord:
+    def _seen(self, word: NewWord, before: str | None, *, begins_segment: bool) -> NewWord:
         if before is None:
             return word
         if not ends_sentence(before):
             lowered = begins_segment and self._may_lose_capital(word.text)
             return with_text(word, _lowered(word.text)) if lowered else word
-        return word if _has_own_dots(before) else with_text(word, _capitalized(word.text))
+        if _has_own_dots(before) or (_asks(before) and not begins_segment):
+            return word
+        return with_text(word, _capitalized(word.text))
 
     def _may_lose_capital(self, text: str) -> bool:
         said = said_word(text)
@@ -70,6 +72,11 @@ class SentenceCase:
 def _has_own_dots(word: str) -> bool:
     """As "a.m.", "U.S." and "well..." have, so that they may or may not end a sentence."""
     return word.count(".") > 1
+
+
+def _asks(word: str) -> bool:
+    """What asks or exclaims may be a quotation, behind which the sentence goes on."""
+    return "?" in word or "!" in word
 
 
 def _capitalized(text: str) -> str:

@@ -51,6 +51,7 @@ def test_inside_a_segment_the_recognizer_knows_better() -> None:
     """There a capital without a full stop is rather a full stop that it missed."""
     assert cased("my list today The function") == "my list today The function"
     assert cased("requirements. the end") == "requirements. The end"
+    assert cased("How? inquired the king. so") == "How? inquired the king. So"
 
 
 def test_names_that_are_expected_keep_their_capitals() -> None:
