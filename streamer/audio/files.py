@@ -33,15 +33,20 @@ class AudioFileError(ValueError):
     """The file cannot be used; the message names it and says why, in one line."""
 
 
-def read_blocks(path: Path, block_samples: int = DEFAULT_BLOCK_SAMPLES) -> Iterator[Floats]:
+def read_blocks(
+    path: Path, block_samples: int = DEFAULT_BLOCK_SAMPLES, channel: int | None = None
+) -> Iterator[Floats]:
     """Blocks of exactly `block_samples` float32 samples at 16 kHz; the last may be shorter.
+
+    Args:
+        channel: that one alone; None averages them.
 
     Raises:
         AudioFileError: missing, unreadable, empty, not audio, or with broken samples. What
             lies before a broken place has been given out by then.
     """
     pending = np.zeros(0, np.float32)
-    for chunk in _resampled(path):
+    for chunk in _resampled(path, channel):
         pending = np.concatenate([pending, chunk])
         n_whole = len(pending) // block_samples * block_samples
         for at in range(0, n_whole, block_samples):
@@ -70,13 +75,21 @@ def read_samples(path: Path) -> Floats:
     return np.concatenate(list(read_blocks(path)))
 
 
-def _resampled(path: Path) -> Iterator[Floats]:
+def count_channels(path: Path) -> int:
+    """Raises AudioFileError: as `read_blocks`."""
+    with _open(path) as file:
+        return int(file.channels)
+
+
+def _resampled(path: Path, channel: int | None) -> Iterator[Floats]:
     with _open(path) as file:
         resampler = StreamResampler(file.samplerate)
         n_frames = 0
         for frames in _frames(path, file):
             n_frames += len(frames)
-            yield resampler.push(frames.mean(axis=1, dtype=np.float32))
+            yield resampler.push(
+                frames.mean(axis=1, dtype=np.float32) if channel is None else frames[:, channel]
+            )
         if n_frames == 0:
             raise AudioFileError(f"{path}: holds no audio")
         yield resampler.flush()

@@ -45,10 +45,11 @@ def shutting_down() -> ProtocolError:
     )
 
 
-def too_many_sessions(max_sessions: int) -> ProtocolError:
+def too_many_sessions(max_sessions: int, free: int = 0) -> ProtocolError:
+    """`free`: too few for a client that wants several."""
+    taken = f"all but {free} of {max_sessions}" if free else f"all {max_sessions}"
     return ProtocolError(
-        ErrorCode.TOO_MANY_SESSIONS,
-        f"all {max_sessions} sessions are taken; try again later",
+        ErrorCode.TOO_MANY_SESSIONS, f"{taken} sessions are taken; try again later"
     )
 
 

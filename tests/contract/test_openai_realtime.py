@@ -237,10 +237,10 @@ async def test_what_is_wrong_is_told_and_the_session_goes_on(locked_server: Serv
         await connection.input_audio_buffer.append(audio="not base64!")
         await connection.input_audio_buffer.commit()
         await connection.session.update(session={"type": "realtime"})
-        await connection.session.update(session=settings(turn_detection={"type": "semantic_vad"}))
+        await connection.session.update(session=settings(turn_detection={"type": "vad"}))
         await connection.session.update(session=settings(transcription={"language": "tlh"}))
         await connection.session.update(session=settings(format={"type": "audio/opus"}))
-        await connection.session.update(session=settings(transcription={"model": "siri"}))
+        await connection.session.update(session=settings(transcription={"model": "streamer-best"}))
         await connection.input_audio_buffer.append(audio=base64.b64encode(bytes(4_801)).decode())
         await connection.session.update(session=settings(transcription={"prompt": "late"}))
         await session.until_type("error", 11)
@@ -258,7 +258,7 @@ async def test_what_is_wrong_is_told_and_the_session_goes_on(locked_server: Serv
         ("invalid_value", "audio must be a string of base64"),
         ("input_audio_buffer_commit_empty", "send at least 100 ms before a commit"),
         ("invalid_value", "session.type: this server only transcribes"),
-        ("invalid_value", "use 'server_vad', or null"),
+        ("invalid_value", "use 'server_vad', 'semantic_vad', or null"),
         ("invalid_value", "use auto, or one of de, en"),
         ("invalid_value", "use one of audio/pcm, audio/pcmu, audio/pcma"),
         ("invalid_value", "use one of streamer, streamer-draft, streamer-fused"),
@@ -281,7 +281,7 @@ async def test_keys(locked_server: ServerThread) -> None:
     assert refused.value.response.status_code == 401
     assert b"token missing or wrong" in (refused.value.response.body or b"")
     with pytest.raises(websockets.InvalidStatus) as refused:
-        async with live(locked_server, TOKEN, model="siri"):
+        async with live(locked_server, TOKEN, model="streamer-best"):
             pass
     assert refused.value.response.status_code == 400
     # As browsers do it, which cannot set headers.

@@ -108,7 +108,7 @@ async def test_audio_may_come_without_its_start(fake_server: ServerThread) -> No
     ("events", "advice"),
     [
         ([Transcribe(language="tlh").event()], "'tlh' is not known; use auto, or one of de, en"),
-        ([Transcribe(name="whisper").event()], "use one of streamer, streamer-draft"),
+        ([Transcribe(name="streamer-best").event()], "use one of streamer, streamer-draft"),
         ([Event("transcribe", {"transcript_terms": "Ada"})], "must be a list of strings"),
         ([AudioStart(rate=RATE, width=3, channels=1).event()], "use 2"),
         ([AudioStart(rate=RATE, width=2, channels=9).event()], "channels: 9 is out of range"),

@@ -21,13 +21,14 @@ class StartSession:
 
     rate: int
     options: SessionOptions
+    channels: int = 1
+    """With several, each is a session of its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Audio:
-    """Mono samples in -1 … 1, float32."""
-
     samples: Floats
+    """In -1 … 1: `[frames]`, or `[frames, channels]` where the session has several."""
     dropped_bytes: int = 0
     """Of damaged messages before them."""
 
@@ -74,8 +75,8 @@ class Dialect(Protocol):
         """What a message asks for. Raises ProtocolError if the conversation cannot go on;
         anything else is answered with `Send`."""
 
-    def on_event(self, report: Report) -> Iterator[str]:
-        """A report of the session, as messages."""
+    def on_event(self, report: Report, channel: int) -> Iterator[str]:
+        """A report of a channel's session, as messages."""
 
     def on_end(self, received_samples: int) -> Iterator[str]:
         """The last messages about a session, behind all its reports."""

@@ -18,7 +18,7 @@ from streamer.dialects.common.dialect import (
     StartSession,
     audio_from,
 )
-from streamer.dialects.common.formatting import seconds
+from streamer.dialects.common.formatting import seconds, utc_text
 from streamer.dialects.deepgram.settings import DeepgramSettings
 from streamer.dialects.deepgram.view import DeepgramView
 from streamer.protocol.errors import CLOSE_CODES, ProtocolError
@@ -38,13 +38,18 @@ class DeepgramDialect:
     def __init__(self, settings: DeepgramSettings, request_id: str, models: dict[str, str]) -> None:
         self._settings = settings
         self._request_id = request_id
-        self._view = DeepgramView(settings, request_id, models)
-        self._samples = SampleReader(settings.sample_format)
+        self._views = [
+            DeepgramView(settings, request_id, models, channel)
+            for channel in range(settings.n_sessions)
+        ]
+        mixed = settings.n_sessions == 1
+        self._samples = SampleReader(settings.sample_format, settings.channels, mixed=mixed)
         self._sha256 = hashlib.sha256()
         self._created = datetime.now(UTC)
 
     def on_connect(self) -> Iterator[Action]:
-        yield StartSession(self._settings.sample_rate, self._settings.session)
+        settings = self._settings
+        yield StartSession(settings.sample_rate, settings.wanted.session, settings.n_sessions)
 
     def on_message(self, message: str | bytes) -> Iterator[Action]:
         if isinstance(message, bytes):
@@ -71,13 +76,14 @@ class DeepgramDialect:
                     )
                 )
 
-    def on_event(self, report: Report) -> Iterator[str]:
-        for message in self._view.on_event(report):
+    def on_event(self, report: Report, channel: int) -> Iterator[str]:
+        for message in self._views[channel].on_event(report):
             yield json.dumps(message)
 
     def on_end(self, received_samples: int) -> Iterator[str]:
-        for message in self._view.on_end():
-            yield json.dumps(message)
+        for view in self._views:
+            for message in view.on_end():
+                yield json.dumps(message)
         yield json.dumps(self._metadata(received_samples))
 
     def on_error(self, error: ProtocolError) -> Iterator[str]:
@@ -103,10 +109,12 @@ class DeepgramDialect:
             "transaction_key": "deprecated",
             "request_id": self._request_id,
             "sha256": self._sha256.hexdigest(),
-            "created": self._created.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "created": utc_text(self._created),
             "duration": seconds(received_samples),
-            "channels": 1,
-            "lost_samples": self._view.lost_samples,
+            "channels": self._settings.channels,
+            # Ours.
+            "lost_samples": sum(view.lost_samples for view in self._views),
+            "warnings": list(self._settings.wanted.warnings),
         }
 
 

@@ -12,7 +12,7 @@ OFFER = Offer("draft", frozenset({"en", "de"}))
 
 
 def writing(more: str) -> WritingOptions:
-    return read_settings(QueryParams(f"{BASE}&{more}"), OFFER).session.writing
+    return read_settings(QueryParams(f"{BASE}&{more}"), OFFER).wanted.session.writing
 
 
 @pytest.mark.parametrize(
