@@ -10,6 +10,8 @@ from streamer.recognition.contract import Decoder
 
 MODEL_HEADER: Final = "streamer-model"
 WARNING_HEADER: Final = "streamer-warning"
+EXPOSED_HEADERS: Final = (MODEL_HEADER, WARNING_HEADER, "dg-request-id", "dg-error")
+"""What pages from elsewhere may read."""
 _MAX_WARNING_CHARS: Final = 1_000
 
 

@@ -29,7 +29,7 @@ from streamer.recognition.languages import AUTO, NAMES
 from streamer.transcript.formats import CaptionFormat, caption_text
 from streamer.transcript.ledger import Segment, Word
 
-_FORMATS: Final = ("json", "text", "srt", "verbose_json", "vtt")
+RESPONSE_FORMATS: Final = ("json", "text", "srt", "verbose_json", "vtt")
 _GRANULARITIES: Final = frozenset({"word", "segment"})
 _INCLUDABLE: Final = frozenset({"logprobs"})
 _LEAST_CONFIDENCE: Final = 1e-9
@@ -73,10 +73,11 @@ def read_form(
         return [*fields.get(name, []), *fields.get(f"{name}[]", [])]
 
     response_format = last("response_format", "json")
-    if response_format not in _FORMATS:
+    if response_format not in RESPONSE_FORMATS:
         raise SettingError(
             "response_format",
-            f"{response_format!r:.40} is not to be had here; use one of {', '.join(_FORMATS)}",
+            f"{response_format!r:.40} is not to be had here; use one of "
+            f"{', '.join(RESPONSE_FORMATS)}",
         )
     granularities = set(listed("timestamp_granularities"))
     if granularities - _GRANULARITIES:
