@@ -8,7 +8,7 @@ import signal
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -24,6 +24,7 @@ from starlette.staticfiles import StaticFiles
 from streamer.dialects.common.answer_headers import EXPOSED_HEADERS
 from streamer.dialects.reference.routes import reference_routes
 from streamer.dialects.routes import dialect_routes
+from streamer.dialects.wyoming.announcement import announced
 from streamer.dialects.wyoming.server import listen
 from streamer.hosting.options import TLS_CERTIFICATE, TLS_KEY, ServerOptions
 from streamer.protocol.messages import PROTOCOL_VERSION
@@ -192,6 +193,7 @@ async def serve(
 
     Raises:
         OSError: the address cannot be listened on.
+        AnnouncementError: Wyoming cannot be announced.
     """
     server: StreamServer = app.state.server
     tls = server.options.tls
@@ -217,30 +219,37 @@ async def serve(
     logging.getLogger("uvicorn.error").addFilter(_QuietLog())
     allow_long_lines()
     listener = _listener(host, port, server.options.send_timeout_s)
-    wyoming = await _serve_wyoming(server, config.guard, host)
     scheme = "http" if tls is None else "https"
     url = f"{scheme}://{_shown(host)}:{listener.getsockname()[1]}/"
     web_server = _Uvicorn(config, server, lambda: on_ready(url))
     watcher = asyncio.create_task(_exit_on(stop, web_server)) if stop is not None else None
     try:
-        await web_server.serve([listener])
+        async with _wyoming_served(server, config.guard, host):
+            await web_server.serve([listener])
     finally:
         listener.close()
-        if wyoming is not None:
-            wyoming.close()
         if watcher is not None:
             watcher.cancel()
 
 
-async def _serve_wyoming(
+@asynccontextmanager
+async def _wyoming_served(
     server: StreamServer, guard: ConnectionGuard, host: str
-) -> asyncio.Server | None:
+) -> AsyncIterator[None]:
     port = server.options.wyoming_port
     if port is None:
-        return None
+        yield
+        return
     listener = _listener(host, port, server.options.send_timeout_s)
-    server.wyoming_address = f"tcp://{_shown(host)}:{listener.getsockname()[1]}"
-    return await listen(server, guard, listener)
+    address, port = listener.getsockname()[:2]
+    server.wyoming_address = f"tcp://{_shown(host)}:{port}"
+    wyoming = await listen(server, guard, listener)
+    told = announced(address, port) if server.options.wyoming_zeroconf else nullcontext()
+    try:
+        async with told:
+            yield
+    finally:
+        wyoming.close()
 
 
 def check_ports(options: ServerOptions) -> None:
@@ -300,6 +309,7 @@ def run_server(app: Starlette, host: str, port: int, on_ready: Callable[[str], N
 
     Raises:
         OSError: the address cannot be listened on.
+        AnnouncementError: Wyoming cannot be announced.
     """
     log_to_stderr()
     give_large_blocks_back()

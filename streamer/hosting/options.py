@@ -81,6 +81,8 @@ class ServerOptions:
     """Of sound in such a recording; a year of silence can be packed into its bytes."""
     wyoming_port: int | None = None
     """Serve Wyoming clients here too; 0 takes any free port, None serves none."""
+    wyoming_zeroconf: bool = False
+    """Announce that port in the network, so that Home Assistant finds it (extra `zeroconf`)."""
     buffer_s: float = 20.0
     """Unprocessed audio a session may hold; must not exceed the engine's ring buffers."""
     outbox_events: int = 256
@@ -115,6 +117,9 @@ class ServerOptions:
             raise ValueError(
                 "Wyoming clients cannot show a token; leave out `token` or `wyoming_port`"
             )
+
+        if self.wyoming_zeroconf and self.wyoming_port is None:
+            raise ValueError("`wyoming_zeroconf` announces `wyoming_port`; choose that too")
 
     def _check_numbers(self) -> None:
         for name in ("max_parked", "max_followers", "max_followers_per_session"):

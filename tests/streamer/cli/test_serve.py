@@ -71,6 +71,7 @@ def test_options_and_environment(
         (["--token", "p\u00e4ssword"], "error: --token must be of printable ASCII characters"),
         (["--allow-host", "https://a.example"], "error: --allow-host takes names"),
         (["--token", "x", "--wyoming-port", "0"], "leave out --token or --wyoming-port"),
+        (["--wyoming-zeroconf"], "error: --wyoming-zeroconf announces --wyoming-port; choose"),
         (["--port", "70000"], "65535"),
         (["--language", "tlh"], "--language: 'tlh' is not known; use auto, or one of af"),
         (["--device", "abacus"], "abacus"),
