@@ -95,7 +95,7 @@ def read_form(
         raise SettingError("include", "only 'logprobs' can be included; leave out the rest")
     if include and response_format != "json":
         warnings += ("include: logprobs come with response_format=json alone",)
-    if task == "translate" and not languages:
+    if task == "translate" and not languages and len(offer.languages) > 1:
         languages = [AUTO]
     return FileSettings(
         response_format=response_format,
