@@ -223,9 +223,41 @@ async def test_the_shape_before_ga(server: ServerThread, speech: Speech) -> None
         await connection.close()
     assert session.types[0] == "transcription_session.created"
     assert updated.session.input_audio_format == "pcm16"
+    assert "is deprecated and will go" in updated.session.warnings[0]
     assert "conversation.item.created" in session.types
     assert "conversation.item.added" not in session.types
     assert speech.errors_in(done.transcript) <= 0.15
+
+
+async def test_semantic_vad_is_taken_as_the_pause_that_comes_nearest(
+    locked_server: ServerThread,
+) -> None:
+    async with live(locked_server, TOKEN) as session:
+        patient = {"type": "semantic_vad", "eagerness": "low"}
+        await session.connection.session.update(session=settings(turn_detection=patient))
+        updated = (await session.until_type("session.updated")).session
+        assert updated.audio.input.turn_detection.silence_duration_ms == 2_000
+        assert "turns end after a pause of 2000 ms" in updated.warnings[0]
+        await session.say([pcm(tone(1.2, RATE)), bytes(2 * RATE)])
+        await session.until_type(f"{TRANSCRIPTION}.completed")
+        await session.connection.close()
+    assert "error" not in session.types
+
+
+async def test_handshakes_say_which_model_answers_and_what_is_deprecated(
+    locked_server: ServerThread,
+) -> None:
+    url = locked_server.http_url.replace("http", "ws", 1) + "v1/realtime?model=gpt-4o-transcribe"
+    key = {"Authorization": f"Bearer {TOKEN}"}
+    async with websockets.connect(url, additional_headers=key) as now:
+        assert now.response is not None
+        assert now.response.headers["streamer-model"] == "streamer-draft"
+        assert "deprecation" not in now.response.headers
+    old = key | {"OpenAI-Beta": "realtime=v1"}
+    async with websockets.connect(url, additional_headers=old) as then:
+        assert then.response is not None
+        assert then.response.headers["deprecation"].startswith("@")
+        assert "is deprecated" in then.response.headers["streamer-warning"]
 
 
 async def test_what_is_wrong_is_told_and_the_session_goes_on(locked_server: ServerThread) -> None:
