@@ -37,8 +37,8 @@ class ServerOptions:
     address it answers for `localhost` and the like alone, so a proxy on the same machine that
     passes the outside name needs this."""
     max_sessions: int = 8
-    """Sessions beyond this are refused with `too_many_sessions`. A session whose connection
-    broke keeps its place as long as it can be resumed."""
+    """Sessions beyond this are refused with `too_many_sessions`; each channel that is recognized by
+    itself is one. A session whose connection broke keeps its place as long as it can be resumed."""
     refuse_lag_ms: float = 2_000.0
     """New sessions are refused, too, while half of the running ones lag by more than this."""
     resume_s: float = 60.0
@@ -76,7 +76,7 @@ class ServerOptions:
     send_timeout_s: float = 20.0
     """A client that does not read for this long is dropped."""
     max_upload_bytes: int = 104_857_600
-    """Of a recording sent to `/v1/audio/transcriptions`."""
+    """Of a recording sent over HTTP."""
     max_upload_s: float = 86_400.0
     """Of sound in such a recording; a year of silence can be packed into its bytes."""
     wyoming_port: int | None = None
