@@ -102,6 +102,19 @@ async def test_audio_may_come_without_its_start(fake_server: ServerThread) -> No
         await client.write_event(AudioStop().event())
         *_, whole, _ = await heard(client)
         assert Transcript.from_event(whole).text == "w0 w8000"
+        assert whole.data["model"] == "streamer-draft"
+
+
+async def test_any_model_answers_and_what_is_empty_is_told(fake_server: ServerThread) -> None:
+    async with connected(fake_server) as client:
+        transcribe = Transcribe(name="whisper", transcript_names=["", "Ada"])
+        await client.write_event(transcribe.event())
+        await say(client, [bytes(3_200)])
+        _, whole, _ = await heard(client)
+        assert whole.data["model"] == "streamer-draft"
+        (warning,) = whole.data["warnings"]
+        assert warning == "transcript_names, transcript_terms: is empty, and counts as left out"
+        assert fake_server.engine.recognizers[-1].options.hot_words == ("Ada",)
 
 
 @pytest.mark.parametrize(
