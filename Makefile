@@ -84,8 +84,8 @@ COMPILE = $(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml
   --exclude-newer "7 days" --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) pyproject.toml -
 
 lock: $(TOOLS)/installed  ## Renew the locks after a change of pyproject.toml; UPGRADE=1 takes the newest releases
-	$(COMPILE) --extra test --extra torch --output-file $(TEST_LOCK)
-	$(COMPILE) --constraint $(TEST_LOCK) --output-file $(LOCK)
+	$(COMPILE) --extra media --extra test --extra torch --output-file $(TEST_LOCK)
+	$(COMPILE) --extra media --constraint $(TEST_LOCK) --output-file $(LOCK)
 
 audit: $(TOOLS)/installed  ## Look up what is locked in the database of known vulnerabilities; needs a network
 	$(TOOLS)/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off --requirement $(TEST_LOCK) || \

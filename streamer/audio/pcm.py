@@ -11,6 +11,7 @@ import numpy.typing as npt
 import soundfile
 
 from streamer.audio.arrays import Floats
+from streamer.audio.channels import ChannelMixer
 from streamer.audio.samples import in_full_scale
 
 _CLEARLY: Final = 2.0
@@ -55,9 +56,10 @@ class SampleReader:
     """
 
     def __init__(self, sample_format: SampleFormat, channels: int = 1) -> None:
-        """`channels`: interleaved; they are averaged."""
+        """`channels`: interleaved; they are mixed."""
         self._format = sample_format
         self._channels = channels
+        self._mixer = ChannelMixer(channels)
         self._rest = b""
         self.dropped_bytes = 0
         """Of damaged messages."""
@@ -71,8 +73,7 @@ class SampleReader:
         whole = len(data) // self._step * self._step
         self._rest = data[whole:]
         samples = _decode(data[:whole], self._format)
-        mixed: Floats = samples.reshape(-1, self._channels).mean(axis=1, dtype=np.float32)
-        return mixed
+        return self._mixer.mix(samples.reshape(-1, self._channels))
 
     def _begins_anew(self, data: bytes) -> bool:
         """Whether the first byte of a message is the first byte of a sample, although there are

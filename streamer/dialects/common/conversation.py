@@ -14,6 +14,7 @@ from streamer.dialects.common.dialect import (
     Audio,
     Close,
     Dialect,
+    Encoded,
     EndSession,
     Finalize,
     Send,
@@ -174,6 +175,10 @@ class Conversation:
                     running = self._started()
                     if running is not None:
                         await self._feed(running, action.samples)
+                case Encoded():
+                    running = self._started()
+                    if running is not None and running.run.container is not None:
+                        await running.run.container.feed(action.data)
                 case Finalize():
                     running = self._started()
                     if running is not None:
@@ -195,7 +200,9 @@ class Conversation:
         if self._running is not None or wanted is None:
             return self._running
         limits = replace(self._runner.limits, quiet_s=_QUIET_S)
-        run = self._runner.open(wanted.options, wanted.rate, limits=limits)
+        run = self._runner.open(
+            wanted.options, wanted.rate, limits=limits, container=wanted.container
+        )
 
         async def take(report: Report) -> None:
             for text in self._dialect.on_event(report):

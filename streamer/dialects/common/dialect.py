@@ -21,6 +21,8 @@ class StartSession:
 
     rate: int
     options: SessionOptions
+    container: bool = False
+    """It comes in one, whatever its rate: as `Encoded`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,13 @@ def audio_from(reader: SampleReader, data: bytes) -> Audio:
     before = reader.dropped_bytes
     samples = reader.read(data)
     return Audio(samples, reader.dropped_bytes - before)
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """The next bytes of the container that the audio comes in."""
+
+    data: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +70,7 @@ class Close:
     """Close the connection in order."""
 
 
-Action = StartSession | Audio | Finalize | Send | EndSession | Close
+Action = StartSession | Audio | Encoded | Finalize | Send | EndSession | Close
 
 
 class Dialect(Protocol):

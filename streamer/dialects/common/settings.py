@@ -33,6 +33,7 @@ OWN_MODELS: Final[dict[str, Decoder | None]] = {
 }
 HTTP_STATUS: Final = {
     ErrorCode.BAD_CONFIG: 400,
+    ErrorCode.BAD_MEDIA: 400,
     ErrorCode.UNAUTHORIZED: 401,
     ErrorCode.IDLE_TIMEOUT: 408,
     ErrorCode.MESSAGE_TOO_LARGE: 413,

@@ -8,6 +8,7 @@ from typing import Final
 
 from starlette.datastructures import QueryParams
 
+from streamer.audio.clock import SAMPLE_RATE
 from streamer.audio.pcm import SampleFormat
 from streamer.dialects.common.settings import (
     Offer,
@@ -20,6 +21,7 @@ from streamer.dialects.common.settings import (
 )
 from streamer.recognition.contract import SessionOptions
 from streamer.recognition.languages import AUTO, ENGLISH
+from streamer.session.container_intake import check_containers
 from streamer.transcript.written.options import Redaction, WritingOptions
 
 _MODELS: Final = re.compile(
@@ -32,6 +34,8 @@ _FORMATS: Final = {
     "mulaw": SampleFormat.MULAW,
     "alaw": SampleFormat.ALAW,
 }
+_CONTAINERS: Final = frozenset({"flac", "ogg-opus", "amr-nb", "amr-wb"})
+"""Encodings that tell their rate themselves, like audio without one."""
 _REFUSED: Final = {
     "diarize": "speakers are not told apart",
     "diarize_model": "speakers are not told apart",
@@ -62,7 +66,8 @@ class DeepgramSettings:
 
     model: str
     sample_rate: int
-    sample_format: SampleFormat
+    sample_format: SampleFormat | None
+    """None: the audio comes in a container, which tells its rate too."""
     interim_results: bool
     endpointing: bool
     """Whether a pause makes a result `speech_final`."""
@@ -90,10 +95,11 @@ def read_settings(query: QueryParams, offer: Offer) -> DeepgramSettings:
     ]
     if _number(query, "channels", 1) != 1 or _flag(query, "multichannel"):
         raise SettingError("channels", "one channel is recognized; open a connection for each")
+    sample_format = _format(query)
     return DeepgramSettings(
         model=model,
-        sample_rate=_rate(query),
-        sample_format=_format(query),
+        sample_rate=SAMPLE_RATE if sample_format is None else _rate(query),
+        sample_format=sample_format,
         interim_results=interim_results,
         endpointing=endpointing != "false",
         utterance_end_ms=_utterance_end_ms(query, interim_results=interim_results),
@@ -142,18 +148,17 @@ def _without_weight(word: str) -> str:
     return name if colon and _WEIGHT.fullmatch(weight) else word
 
 
-def _format(query: QueryParams) -> SampleFormat:
-    encoding = query.get("encoding")
-    if encoding is None:
-        raise SettingError(
-            "encoding",
-            "audio in a container is not read here; send samples, "
-            "with encoding=linear16 and sample_rate=16000",
-        )
-    found = _FORMATS.get(encoding.lower())
+def _format(query: QueryParams) -> SampleFormat | None:
+    encoding = query.get("encoding", "").lower()
+    if not encoding or encoding in _CONTAINERS:
+        check_containers()
+        return None
+    found = _FORMATS.get(encoding)
     if found is None:
         raise SettingError(
-            "encoding", f"{encoding!r:.40} is not understood; use one of {', '.join(_FORMATS)}"
+            "encoding",
+            f"{encoding!r:.40} is not understood; use one of {', '.join(_FORMATS)}, or send a "
+            "container, such as WebM or Ogg, and leave this out",
         )
     return found
 
