@@ -66,10 +66,12 @@ class LiveDecoder:
                 self.end()
             await self._read(process, take)
         finally:
-            if process is not None and process.returncode is None:
+            if process is not None:
                 with suppress(ProcessLookupError):
                     process.kill()
-                await process.wait()
+                assert process.stdin is not None
+                process.stdin.close()
+                await process.communicate()  # what is left in the pipe would keep it open
             self._over = True
             self._started.set()
             async with self._used:
