@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Final
 
 import numpy as np
@@ -19,8 +19,11 @@ __all__ = ["DEFAULT_BLOCK_SAMPLES", "AudioFileError", "blocks_of", "read_blocks"
 DEFAULT_BLOCK_SAMPLES: Final = SAMPLE_RATE // 10
 
 
-def read_blocks(source: Source, block_samples: int = DEFAULT_BLOCK_SAMPLES) -> Iterator[Floats]:
-    """Blocks of exactly `block_samples` float32 samples at 16 kHz; the last may be shorter.
+def read_blocks(
+    source: Source, block_samples: int = DEFAULT_BLOCK_SAMPLES
+) -> Generator[Floats, None, None]:
+    """Blocks of exactly `block_samples` float32 samples at 16 kHz; the last may be shorter. Closing
+    it before its end gives back what it holds.
 
     Raises:
         AudioFileError: missing, unreadable, empty, not audio, or with broken samples. What

@@ -15,7 +15,7 @@ import av.logging
 
 from streamer.audio.media.worker.decode import decode, opened
 from streamer.audio.media.worker.messages import DecodingError, Output
-from streamer.audio.media.worker.standard_input import standard_input
+from streamer.audio.media.worker.standard_input import LIVE_PROBE_BYTES, standard_input
 
 _COMPUTING_S: Final = 20.0
 """Of processor time without a sample and without more input; then the system ends the process."""
@@ -39,7 +39,7 @@ def main() -> None:
         else:
             _confine(files=arguments.spool)
             source = standard_input(output, _progress, spool=arguments.spool)
-            with opened(source.file, whole=source.whole) as container:
+            with opened(source.file, source.probe_bytes, samples=source.samples) as container:
                 decode(container, output, whole=source.whole)
     except DecodingError as error:
         output.error(str(error))
@@ -62,7 +62,7 @@ def _fetch(url: str, output: Output) -> None:
     _confine(files=True)
     fetcher = Fetcher(_progress)
     address, is_hls = fetcher.found(url)
-    with opened(address, whole=False, fetch=fetcher.open, is_hls=is_hls) as container:
+    with opened(address, LIVE_PROBE_BYTES, fetch=fetcher.open, is_hls=is_hls) as container:
         decode(container, output, whole=False)
 
 

@@ -15,6 +15,7 @@ from av.packet import Packet
 from av.stream import Discard
 
 from streamer.audio.media.worker.messages import DecodingError, Output
+from streamer.audio.media.worker.wav_header import RawSamples
 
 MAX_CHANNELS: Final = 16
 MIN_RATE: Final = 1_000
@@ -27,6 +28,8 @@ CONTAINERS: Final = (
 _STREAMS: Final = f"{CONTAINERS},hls"
 _SILENCE_FROM_S: Final = 0.1
 _SILENCE_MAX_S: Final = 3_600.0
+_FORMAT_PROBE_BYTES: Final = 1 << 20
+_PROBE_US: Final = 1_000_000
 _NO_REASONS: Final = ("Invalid data found", "whitelist", "m3u8")
 """What FFmpeg says of files that are none of its own."""
 _CUT_S: Final = 1.0
@@ -37,15 +40,17 @@ _DAMAGED_SHARE: Final = 0.02
 
 def opened(
     source: Any,
+    probe_bytes: int,
     *,
-    whole: bool,
+    samples: RawSamples | None = None,
     fetch: Callable[[str, int, dict[str, str]], Any] | None = None,
     is_hls: bool = False,
 ) -> InputContainer:
     """
     Args:
         source: a file to read, or an address.
-        whole: it may be looked into; else as little as possible is read before it begins.
+        probe_bytes: may be read to find out what it is, before anything is heard.
+        samples: it holds no more than these.
         fetch: opens addresses; without it none is opened.
 
     Raises:
@@ -54,15 +59,20 @@ def opened(
     options = {
         "format_whitelist": CONTAINERS if fetch is None else _STREAMS,
         "protocol_whitelist": "none" if fetch is None else "http,https",
-        "formatprobesize": "1000000" if whole else "65536",
-        "probesize": "5000000" if whole else "65536",
-        "analyzeduration": "5000000" if whole else "500000",
+        "formatprobesize": str(min(probe_bytes, _FORMAT_PROBE_BYTES)),
+        "probesize": str(probe_bytes),
+        "analyzeduration": str(_PROBE_US),
     }
     if fetch is not None:
         options |= {"http_persistent": "0", "allowed_extensions": "ALL", "extension_picky": "0"}
+    kind = "hls" if is_hls else None
+    if samples is not None:
+        kind = samples.format_name
+        options |= {"sample_rate": str(samples.rate), "ch_layout": f"{samples.channels}c"}
+        options["format_whitelist"] = kind
     try:
         container: InputContainer = av.open(
-            source, mode="r", format="hls" if is_hls else None, options=options, io_open=fetch
+            source, mode="r", format=kind, options=options, io_open=fetch
         )
     except (av.error.FFmpegError, UnicodeDecodeError) as error:
         reason = _reason(error)

@@ -10,12 +10,18 @@ from dataclasses import dataclass
 from typing import IO, Final
 
 from streamer.audio.media.worker.messages import DecodingError, Output
+from streamer.audio.media.worker.wav_header import RawSamples, read_wav_header
 
 _NOTHING_BYTES: Final = 16 << 20
 """Before the first sample; covers of albums come first."""
 _BOX: Final = struct.Struct(">I4s")
 _BOXES_BYTES: Final = 1 << 16
 _SPOOL_BYTES: Final = 1 << 20
+_FILE_PROBE_BYTES: Final = 5 << 20
+LIVE_PROBE_BYTES: Final = 1 << 16
+_SHORT_PROBE_BYTES: Final = 1 << 12
+_SELF_EXPLAINING: Final = (b"fLaC", b"OggS", b"\x1a\x45\xdf\xa3")
+"""How containers begin whose header tells all: FLAC, Ogg, Matroska and WebM."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +31,10 @@ class Input:
     file: IO[bytes] | io.RawIOBase
     whole: bool
     """It can be read anywhere, and its sound has a place in time."""
+    probe_bytes: int
+    """So much may be read to find out what it is, before anything is heard."""
+    samples: RawSamples | None = None
+    """It is known to hold no more than these."""
 
 
 class Pipe(io.RawIOBase):
@@ -55,6 +65,10 @@ class Pipe(io.RawIOBase):
             self._ahead += more
         return self._ahead[:n_bytes]
 
+    def skip(self, n_bytes: int) -> None:
+        """Leave out what was peeked at."""
+        self._ahead = self._ahead[n_bytes:]
+
     def spool(self) -> IO[bytes]:
         """All of it, in a file without a name."""
         file = tempfile.TemporaryFile()  # noqa: SIM115 - for as long as the process
@@ -83,14 +97,20 @@ def standard_input(output: Output, on_progress: Callable[[], None], *, spool: bo
     """
     file = io.FileIO(0, "rb", closefd=False)
     if file.seekable():
-        return Input(file, whole=True)
+        return Input(file, whole=True, probe_bytes=_FILE_PROBE_BYTES)
     pipe = Pipe(file, output, on_progress)
     if not pipe.peek(1):
         raise DecodingError("is empty")
     if not is_index_last(pipe.peek):
-        return Input(pipe, whole=False)
+        samples = read_wav_header(pipe.peek)
+        if samples is not None:
+            pipe.skip(samples.header_bytes)
+            return Input(pipe, whole=False, probe_bytes=_SHORT_PROBE_BYTES, samples=samples)
+        short = pipe.peek(4) in _SELF_EXPLAINING
+        probe_bytes = _SHORT_PROBE_BYTES if short else LIVE_PROBE_BYTES
+        return Input(pipe, whole=False, probe_bytes=probe_bytes)
     if spool:
-        return Input(pipe.spool(), whole=True)
+        return Input(pipe.spool(), whole=True, probe_bytes=_FILE_PROBE_BYTES)
     raise DecodingError(
         "this mp4 has its index at the end and cannot be heard while it comes; send it as a file, "
         "or record it in fragments"

@@ -52,7 +52,7 @@ def test_a_radio_is_heard_as_it_comes(mp3: bytes) -> None:
     with served({"/": [mp3, None]}) as url:
         blocks = read_blocks(Url(f"{url}/"))
         heard = [next(blocks) for _ in range(20)]
-        blocks.close()  # type: ignore[attr-defined]
+        blocks.close()
     assert np.abs(np.concatenate(heard)).max() > 0.2
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+import soundfile
 
 from streamer.audio.media.live import LiveDecoder
 from streamer.audio.media.worker.messages import DecodingError
@@ -66,6 +68,27 @@ async def test_it_is_heard_while_it_comes(name: str) -> None:
         await stream.decoder.used_up()
     assert 3.5 < stream.heard_s < 5.5
     await stream.end()
+
+
+@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "FLOAT", "ULAW", "ALAW"])
+@pytest.mark.parametrize("kind", ["WAV", "WAVEX"])
+async def test_wav_is_heard_from_its_first_tenth_of_a_second(kind: str, subtype: str) -> None:
+    """And beyond the length that its header tells."""
+    file = io.BytesIO()
+    sound = np.stack([tone(3.0, 8_000)] * 2, axis=1)
+    soundfile.write(file, sound, 8_000, format=kind, subtype=subtype)
+    data = bytearray(file.getvalue())
+    at = data.index(b"data") + 4
+    data[at : at + 4] = b"\0\0\0\0"
+    stream = Stream()
+    await stream.feed(bytes(data[: len(data) // 20]), 100)
+    async with asyncio.timeout(TIMEOUT_S):
+        await stream.decoder.used_up()
+    assert stream.heard_s > 0
+    await stream.feed(bytes(data[len(data) // 20 :]), 997)
+    heard = await stream.end()
+    assert len(heard) == pytest.approx(48_000, abs=50)
+    assert np.sqrt(np.square(heard).mean()) == pytest.approx(0.212, abs=0.01)
 
 
 async def test_channels_are_mixed() -> None:

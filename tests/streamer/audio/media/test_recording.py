@@ -98,7 +98,7 @@ def test_leaving_early_leaves_nothing_running(four_minutes: Path) -> None:
     blocks = read_blocks(four_minutes)
     next(blocks)
     (worker,) = _children()
-    blocks.close()  # type: ignore[attr-defined]
+    blocks.close()
     assert worker not in _children()
 
 

@@ -56,7 +56,7 @@ def test_an_error_comes_behind_all_that_was_heard() -> None:
 
 def test_all_that_a_file_holds_is_told() -> None:
     file = io.BytesIO()
-    with opened(io.BytesIO(encoded(tone(1.0), "film.mp4")), whole=True) as container:
+    with opened(io.BytesIO(encoded(tone(1.0), "film.mp4")), 1 << 20) as container:
         decode(container, Output(file, lambda: None), whole=True)
     told, *blocks = spoken(file)
     assert isinstance(told, Format)
