@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -21,7 +22,7 @@ class Page:
 
 
 @contextmanager
-def served(pages: Mapping[str, Page | Body]) -> Iterator[str]:
+def served(pages: Mapping[str, Page | Body], tls: ssl.SSLContext | None = None) -> Iterator[str]:
     """The address of a server with pages by path."""
     closing = threading.Event()
 
@@ -47,10 +48,12 @@ def served(pages: Mapping[str, Page | Body]) -> Iterator[str]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield f"http{'s' if tls else ''}://127.0.0.1:{server.server_port}"
     finally:
         closing.set()
         server.shutdown()

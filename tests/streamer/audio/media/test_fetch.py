@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 
 from streamer.audio.files import AudioFileError, read_blocks, read_samples
 from streamer.audio.media.contract import Url
+from streamer.cli.certificate import certificate
+from streamer.hosting.options import TLS_CERTIFICATE, TLS_KEY
 from tests.fakes import tone
 from tests.local_web import Page, served
 from tests.media import encoded
@@ -134,6 +137,19 @@ def test_what_is_wrong_is_told(page: Page, message: str) -> None:
         with pytest.raises(AudioFileError, match=message) as caught:
             read_samples(Url(f"{url}/talk.mp3"))
         assert str(caught.value).startswith(f"{url}/talk.mp3: ")
+
+
+def test_certificates_are_checked(
+    mp3: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate(tmp_path, ("127.0.0.1",))
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(tmp_path / TLS_CERTIFICATE, tmp_path / TLS_KEY)
+    with served({"/talk.mp3": mp3}, tls) as url:
+        with pytest.raises(AudioFileError, match=r"cannot be reached .*certificate verify failed"):
+            read_samples(Url(f"{url}/talk.mp3"))
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / TLS_CERTIFICATE))
+        assert heard_s(f"{url}/talk.mp3") == pytest.approx(3.0, abs=0.1)
 
 
 @pytest.mark.parametrize(
