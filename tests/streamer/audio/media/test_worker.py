@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.audio.media.process import Format, MessageReader, Needs, died
-from streamer.audio.media.worker.decode import Timeline, decode, opened
 from streamer.audio.media.worker.messages import DecodingError, Output
 from streamer.audio.media.worker.standard_input import Pipe, is_index_last
 from tests.fakes import tone
@@ -55,6 +54,8 @@ def test_an_error_comes_behind_all_that_was_heard() -> None:
 
 
 def test_all_that_a_file_holds_is_told() -> None:
+    from streamer.audio.media.worker.decode import decode, opened
+
     file = io.BytesIO()
     with opened(io.BytesIO(encoded(tone(1.0), "film.mp4")), 1 << 20) as container:
         decode(container, Output(file, lambda: None), whole=True)
@@ -76,6 +77,8 @@ def test_all_that_a_file_holds_is_told() -> None:
     ],
 )
 def test_holes_in_time(frames: list[tuple[float | None, int]], missing: list[int]) -> None:
+    from streamer.audio.media.worker.decode import Timeline
+
     timeline = Timeline(1_000, 0.0)
     assert [timeline.missing(*frame) for frame in frames] == missing
 
