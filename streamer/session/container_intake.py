@@ -77,8 +77,8 @@ class ContainerIntake:
             self._decoder.end()
 
     def cancel(self) -> None:
-        """Give up. Returns at once."""
-        if self._running is not None:
+        """Give up. Returns at once; twice is harmless."""
+        if self._running is not None and not self._running.cancelling():
             self._running.cancel()
 
     async def ended(self) -> None:

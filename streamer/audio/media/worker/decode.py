@@ -148,7 +148,8 @@ class _Writer:
         self, container: InputContainer, first: AudioFrame, output: Output, *, whole: bool
     ) -> None:
         """Raises DecodingError."""
-        self._rate, self._layout = first.sample_rate, first.layout
+        self._rate: int = first.sample_rate
+        self._layout = first.layout
         self._channels = len(first.layout.channels)
         if not MIN_RATE <= self._rate <= MAX_RATE:
             raise DecodingError(f"has an absurd sample rate of {self._rate} Hz")
