@@ -11,6 +11,7 @@ import numpy.typing as npt
 import soundfile
 
 from streamer.audio.arrays import Floats
+from streamer.audio.channels import ChannelMixer
 from streamer.audio.samples import in_full_scale
 
 _CLEARLY: Final = 2.0
@@ -60,11 +61,11 @@ class SampleReader:
         """
         Args:
             channels: interleaved.
-            mixed: they are averaged.
+            mixed: into one.
         """
         self._format = sample_format
         self._channels = channels
-        self._mixed = mixed
+        self._mixer = ChannelMixer(channels) if mixed else None
         self._rest = b""
         self.dropped_bytes = 0
         """Of damaged messages."""
@@ -79,10 +80,7 @@ class SampleReader:
         whole = len(data) // self._step * self._step
         self._rest = data[whole:]
         frames = _decode(data[:whole], self._format).reshape(-1, self._channels)
-        if not self._mixed:
-            return frames
-        mixed: Floats = frames.mean(axis=1, dtype=np.float32)
-        return mixed
+        return frames if self._mixer is None else self._mixer.mix(frames)
 
     def _begins_anew(self, data: bytes) -> bool:
         """Whether the first byte of a message is the first byte of a sample, although there are

@@ -10,11 +10,11 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
-import numpy.typing as npt
 import typer
 
+from streamer.audio.arrays import Floats
 from streamer.audio.clock import seconds_from_samples
+from streamer.audio.media.contract import RawFormat
 from streamer.cli.engine_loading import load_engine
 from streamer.cli.failures import EXIT_INTERRUPTED, EXIT_USAGE, complain, fail
 from streamer.cli.options import (
@@ -48,6 +48,7 @@ from streamer.recognition.languages import AUTO, ENGLISH
 from streamer.transcript.formats import CaptionFormat
 
 if TYPE_CHECKING:
+    from streamer.cli.input.recordings import Heard
     from streamer.cli.output.live.outputs import LiveOutputs
     from streamer.cli.output.transcript_output import Output
     from streamer.recognition.contract import SessionOptions
@@ -57,7 +58,14 @@ if TYPE_CHECKING:
 
 
 def transcribe(
-    files: Annotated[list[Path], typer.Argument(help="Audio: wav, flac, mp3, ogg.")],
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILES...",
+            help="Sound or film of any format: files, folders of them, - for standard input, "
+            "http addresses of files, radios and HLS.",
+        ),
+    ],
     as_json: JsonOption = False,
     caption_format: Annotated[
         CaptionFormat | None,
@@ -107,6 +115,25 @@ def transcribe(
     emotion_model: EmotionModelOption = EMOTION.name,
     language: LanguageOption = ENGLISH,
     task: TaskOption = TaskChoice.TRANSCRIBE,
+    raw: Annotated[
+        RawFormat | None,
+        typer.Option(
+            envvar="STREAMER_RAW",
+            help="Standard input holds samples without a container, in this format.",
+        ),
+    ] = None,
+    rate: Annotated[
+        int,
+        typer.Option(
+            min=1_000, max=768_000, envvar="STREAMER_RATE", help="Samples a second, with --raw."
+        ),
+    ] = 16_000,
+    channels: Annotated[
+        int,
+        typer.Option(
+            min=1, max=16, envvar="STREAMER_CHANNELS", help="Channels side by side, with --raw."
+        ),
+    ] = 1,
     trace: Annotated[
         Path | None,
         typer.Option(
@@ -118,8 +145,10 @@ def transcribe(
 ) -> None:
     """Transcribe recordings: words, times, segments, emotion.
 
-    A file that cannot be used is reported and the others are still done; the exit code tells.
+    A stream without an end is heard until ctrl-C. A file that cannot be used is reported and the
+    others are still done; the exit code tells.
     """
+    from streamer.cli.input.recordings import inputs
     from streamer.cli.output.live.outputs import live_outputs
     from streamer.recognition.contract import SessionOptions
     from streamer.runtime.tracing import NullSpans, TraceWriter
@@ -128,9 +157,16 @@ def transcribe(
     spoken = checked_language(language)
     if redact and spoken != ENGLISH and task is not TaskChoice.TRANSLATE:
         fail("--redact: numbers are redacted in English alone", EXIT_USAGE)
-    if to and len(files) > 1:
+    recordings = inputs(files, raw, rate, channels)
+    if to and len(recordings) > 1:
         fail("--to gives the captions of one file on", EXIT_USAGE)
-    _check_usage(files, save, caption_format, as_json=as_json, overwrite=overwrite)
+    _check_usage(
+        [heard.stem for heard in recordings],
+        save,
+        caption_format,
+        as_json=as_json,
+        overwrite=overwrite,
+    )
     options = SessionOptions(
         decoder=decoder.value,
         context=context,
@@ -169,13 +205,17 @@ def transcribe(
         stack.callback(engine.close)
         failed = 0
         try:
-            for path in files:
-                spans: SpanSink = writer.session(path.name) if writer is not None else NullSpans()
+            for heard in recordings:
+                spans: SpanSink = NullSpans()
+                if writer is not None:
+                    spans = writer.session(Path(heard.name).name)
                 with ExitStack() as opened:
-                    several = len(files) > 1
-                    output = _output(path, caption_format, opened, as_json=as_json, several=several)
-                    failed += not _transcribe_file(
-                        engine, path, options, spans, speed, output, save, live
+                    several = len(recordings) > 1
+                    output = _output(
+                        heard, caption_format, opened, as_json=as_json, several=several
+                    )
+                    failed += not _transcribe_one(
+                        engine, heard, options, spans, speed, output, save, live
                     )
         except KeyboardInterrupt:
             fail("stopped before the end; files that are done stay", EXIT_INTERRUPTED)
@@ -186,7 +226,7 @@ def transcribe(
 
 
 def _check_usage(
-    files: list[Path],
+    stems: list[str],
     save: Path | None,
     caption_format: CaptionFormat | None,
     *,
@@ -197,9 +237,8 @@ def _check_usage(
 
     if caption_format is not None and as_json:
         fail("--json and --format are two forms of output; choose one", EXIT_USAGE)
-    if caption_format is not None and len(files) > 1:
+    if caption_format is not None and len(stems) > 1:
         fail("--format prints the captions of one file; use --save for several", EXIT_USAGE)
-    stems = [path.stem for path in files]
     twice = next((stem for stem in stems if stems.count(stem) > 1), None)
     if save is not None and twice is not None:
         fail(f"two files would be saved as {twice}.srt; save them one by one", EXIT_USAGE)
@@ -208,7 +247,7 @@ def _check_usage(
 
 
 def _output(
-    path: Path,
+    heard: Heard,
     caption_format: CaptionFormat | None,
     opened: ExitStack,
     *,
@@ -219,15 +258,15 @@ def _output(
     from streamer.cli.output.transcript_output import Captions, Json, Lines
 
     if as_json:
-        return Json(opened.enter_context(json_report(str(path))))
+        return Json(opened.enter_context(json_report(heard.name)))
     if caption_format is not None:
         return Captions(caption_format)
-    return Lines(path, several=several)
+    return Lines(heard.name, several=several)
 
 
-def _transcribe_file(
+def _transcribe_one(
     engine: Engine,
-    path: Path,
+    heard: Heard,
     options: SessionOptions,
     spans: SpanSink,
     speed: int,
@@ -236,24 +275,32 @@ def _transcribe_file(
     live: LiveOutputs,
 ) -> bool:
     """Whether all went well. What is wrong is told; what was heard until then is kept."""
-    from streamer.audio.files import AudioFileError, length_s, read_blocks
+    from streamer.audio.files import AudioFileError, blocks_of
+    from streamer.audio.media.recording import open_recording
+    from streamer.cli.input.ctrl_c import ended_by_ctrl_c
     from streamer.cli.output.file_progress import file_progress
     from streamer.cli.output.transcript_output import Saved
     from streamer.recognition.transcribe import Pacing, listen
     from streamer.transcript.events import SegmentClosed, StepDone
 
     problems: list[str] = []
-    blocks = read_blocks(path)
-    try:
-        first = next(blocks)
-    except AudioFileError as error:
-        complain(str(error))
-        return False
     with ExitStack() as stack:
+        try:
+            recording = stack.enter_context(open_recording(heard.source))
+            if heard.may_be_endless:
+                stack.enter_context(ended_by_ctrl_c(recording.stop))
+            blocks = blocks_of(recording)
+            first = next(blocks)
+        except AudioFileError as error:
+            complain(str(error))
+            return False
         recognizer = engine.recognizer(options, spans)
         stack.callback(recognizer.close)
-        saved = stack.enter_context(Saved(save, path)) if save is not None else None
-        shown = stack.enter_context(file_progress(path.name, length_s(path)))
+        saved = None
+        if save is not None:
+            saved = stack.enter_context(Saved(save, heard.name, heard.stem))
+        name = Path(heard.name).name
+        shown = stack.enter_context(file_progress(name, recording.length_s))
 
         def note(event: SessionEvent) -> None:
             live.on_event(event)
@@ -265,24 +312,22 @@ def _transcribe_file(
                     saved.add(event.segment)
 
         shown.write(output.head)
-        heard = listen(
+        done = listen(
             _until_damaged(chain([first], blocks), problems.append),
             recognizer,
             note,
             pacing=Pacing(realtime=speed == 1),
         )
-        shown.reached(seconds_from_samples(heard.n_samples))
+        shown.reached(seconds_from_samples(done.n_samples))
         given = options.language if options.language != AUTO else None
-        for piece in output.end(replace(heard, language=heard.language or given)):
+        for piece in output.end(replace(done, language=done.language or given)):
             shown.write(piece)
     for problem in problems:
         complain(problem)
     return not problems and not (saved is not None and saved.failed)
 
 
-def _until_damaged(
-    blocks: Iterator[npt.NDArray[np.float32]], report: Callable[[str], None]
-) -> Iterator[npt.NDArray[np.float32]]:
+def _until_damaged(blocks: Iterator[Floats], report: Callable[[str], None]) -> Iterator[Floats]:
     from streamer.audio.files import AudioFileError
 
     try:

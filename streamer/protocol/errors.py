@@ -11,6 +11,7 @@ CLOSE_CODES: Final[dict[ErrorCode, int]] = {
     ErrorCode.BAD_CONFIG: 4400,
     ErrorCode.NOT_STARTED: 4400,
     ErrorCode.BAD_FRAME: 4400,
+    ErrorCode.BAD_MEDIA: 4400,
     ErrorCode.MESSAGE_TOO_LARGE: 1009,
     ErrorCode.RATE_LIMITED: 4429,
     ErrorCode.IDLE_TIMEOUT: 4408,

@@ -188,7 +188,6 @@ async def test_keys(locked_server: ServerThread) -> None:
     ("options", "advice"),
     [
         ({"encoding": "opus"}, "encoding: 'opus' is not understood; use one of linear16"),
-        ({"encoding": None}, "with encoding=linear16 and sample_rate=16000"),
         ({"sample_rate": None}, "sample_rate: is missing"),
         ({"sample_rate": 4_000}, "sample_rate: 4000 Hz is out of range"),
         ({"language": "tlh"}, "language: 'tlh' is not known; use auto, or one of de, en"),

@@ -31,8 +31,8 @@ class Output(Protocol):
 class Lines:
     """For people: a line a segment, with its time and emotion."""
 
-    def __init__(self, path: Path, *, several: bool) -> None:
-        self.head = f"{path}:\n" if several else ""
+    def __init__(self, name: str, *, several: bool) -> None:
+        self.head = f"{name}:\n" if several else ""
         self._empty = True
 
     def add(self, segment: Segment) -> str:
@@ -79,12 +79,17 @@ class Saved:
     """Caption files beside the output. Where they cannot be written, that is told once and the
     transcription goes on. Use as context manager."""
 
-    def __init__(self, folder: Path, path: Path) -> None:
+    def __init__(self, folder: Path, name: str, stem: str) -> None:
+        """
+        Args:
+            name: of the recording, for messages.
+            stem: of the files, without their endings.
+        """
         self.failed = False
-        self._folder, self._path = folder, path
+        self._folder, self._name = folder, name
         self._files: CaptionFiles | None = None
         try:
-            self._files = CaptionFiles(folder, path.stem)
+            self._files = CaptionFiles(folder, stem)
         except OSError as error:
             self._fail(error)
 
@@ -110,5 +115,5 @@ class Saved:
     def _fail(self, error: OSError) -> None:
         self.failed = True
         complain(
-            f"{self._path}: its captions cannot be written to {self._folder}: {error.strerror}"
+            f"{self._name}: its captions cannot be written to {self._folder}: {error.strerror}"
         )

@@ -45,7 +45,9 @@ class ChannelSessions:
         tasks: list[asyncio.Task[None]] = []
         try:
             for channel in range(wanted.channels):
-                run = runner.open(wanted.options, wanted.rate, limits=limits)
+                run = runner.open(
+                    wanted.options, wanted.rate, limits=limits, container=wanted.container
+                )
                 runs.append(run)
                 tasks.append(run.start(_counted(run, channel, take)))
         except ProtocolError:
@@ -75,6 +77,12 @@ class ChannelSessions:
             await self.room()
             for channel, run in enumerate(self._runs):
                 run.intake.audio(frames[at : at + self._rate, channel])
+
+    async def decode(self, data: bytes) -> None:
+        """The next bytes of a container, whose channels are mixed."""
+        (run,) = self._runs
+        if run.container is not None:
+            await run.container.feed(data)
 
     def seconds(self, samples: Floats) -> float:
         """Of sound, in all channels together."""

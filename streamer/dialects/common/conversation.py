@@ -14,6 +14,7 @@ from streamer.dialects.common.dialect import (
     Audio,
     Close,
     Dialect,
+    Encoded,
     EndSession,
     Finalize,
     Send,
@@ -168,6 +169,10 @@ class Conversation:
                     if running is not None:
                         await running.feed(action.samples)
                         self._metrics.audio_seconds.inc(running.seconds(action.samples))
+                case Encoded():
+                    running = await self._started()
+                    if running is not None:
+                        await running.decode(action.data)
                 case Finalize():
                     running = await self._started()
                     if running is not None:

@@ -23,6 +23,8 @@ class StartSession:
     options: SessionOptions
     channels: int = 1
     """With several, each is a session of its own."""
+    container: bool = False
+    """It comes in one, whatever its rate: as `Encoded`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,13 @@ def audio_from(reader: SampleReader, data: bytes) -> Audio:
     before = reader.dropped_bytes
     samples = reader.read(data)
     return Audio(samples, reader.dropped_bytes - before)
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """The next bytes of the container that the audio comes in."""
+
+    data: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +71,7 @@ class Close:
     """Close the connection in order."""
 
 
-Action = StartSession | Audio | Finalize | Send | EndSession | Close
+Action = StartSession | Audio | Encoded | Finalize | Send | EndSession | Close
 
 
 class Dialect(Protocol):

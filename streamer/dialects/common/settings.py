@@ -27,6 +27,7 @@ from streamer.recognition.languages import (
 
 HTTP_STATUS: Final = {
     ErrorCode.BAD_CONFIG: 400,
+    ErrorCode.BAD_MEDIA: 400,
     ErrorCode.UNAUTHORIZED: 401,
     ErrorCode.IDLE_TIMEOUT: 408,
     ErrorCode.MESSAGE_TOO_LARGE: 413,

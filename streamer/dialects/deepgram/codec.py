@@ -12,6 +12,7 @@ from streamer.audio.pcm import SampleReader
 from streamer.dialects.common.dialect import (
     Action,
     Close,
+    Encoded,
     EndSession,
     Finalize,
     Send,
@@ -28,8 +29,13 @@ from streamer.session.report import Report
 
 _TYPES: Final = "KeepAlive, Finalize, CloseStream"
 _NAMES: Final = {
-    ErrorCode.IDLE_TIMEOUT: "NET-0001",  # Deepgram's own name for it
+    # Deepgram's own names.
+    ErrorCode.IDLE_TIMEOUT: "NET-0001",
+    ErrorCode.BAD_MEDIA: "DATA-0000",
 }
+
+_CLOSED: Final = {ErrorCode.IDLE_TIMEOUT: 1011, ErrorCode.BAD_MEDIA: 1008}
+"""As Deepgram closes."""
 
 
 class DeepgramDialect:
@@ -42,20 +48,31 @@ class DeepgramDialect:
             DeepgramView(settings, request_id, models, channel)
             for channel in range(settings.n_sessions)
         ]
-        mixed = settings.n_sessions == 1
-        self._samples = SampleReader(settings.sample_format, settings.channels, mixed=mixed)
+        self._samples = None
+        if settings.sample_format is not None:
+            mixed = settings.n_sessions == 1
+            self._samples = SampleReader(settings.sample_format, settings.channels, mixed=mixed)
         self._sha256 = hashlib.sha256()
         self._created = datetime.now(UTC)
 
     def on_connect(self) -> Iterator[Action]:
         settings = self._settings
-        yield StartSession(settings.sample_rate, settings.wanted.session, settings.n_sessions)
+        yield StartSession(
+            settings.sample_rate,
+            settings.wanted.session,
+            settings.n_sessions,
+            container=settings.sample_format is None,
+        )
 
     def on_message(self, message: str | bytes) -> Iterator[Action]:
         if isinstance(message, bytes):
             self._sha256.update(message)
-            # No bytes at all: the end of the audio, in Deepgram's older form.
-            yield from [audio_from(self._samples, message)] if message else _CLOSE
+            if not message:  # the end of the audio, in Deepgram's older form
+                yield from _CLOSE
+            elif self._samples is None:
+                yield Encoded(message)
+            else:
+                yield audio_from(self._samples, message)
             return
         match _type_of(message):
             case "KeepAlive":
@@ -91,9 +108,7 @@ class DeepgramDialect:
         yield _error(name, error.message, error.message)
 
     def close_code(self, error: ProtocolError) -> int:
-        if error.code is ErrorCode.IDLE_TIMEOUT:
-            return 1011  # as Deepgram closes
-        return CLOSE_CODES[error.code]
+        return _CLOSED.get(error.code, CLOSE_CODES[error.code])
 
     def _configure_failure(self) -> dict[str, Any]:
         return {

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import tempfile
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -161,7 +161,7 @@ class _Recording:
             raise SettingError("body", f"has {channels} channels; send at most {MAX_CHANNELS}")
         return channels
 
-    def blocks(self, channel: int | None) -> Iterator[Floats]:
+    def blocks(self, channel: int | None) -> Generator[Floats, None, None]:
         """Of one channel, or of all mixed; 16 kHz."""
         with self._told():
             if self._raw is None:

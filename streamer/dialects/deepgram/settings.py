@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from starlette.datastructures import QueryParams
 
+from streamer.audio.clock import SAMPLE_RATE
 from streamer.audio.pcm import SampleFormat
 from streamer.dialects.common.models import BEST, decoder_for
 from streamer.dialects.common.settings import (
@@ -21,6 +22,7 @@ from streamer.dialects.common.settings import (
 )
 from streamer.recognition.contract import SessionOptions
 from streamer.recognition.languages import AUTO, ENGLISH
+from streamer.session.container_intake import check_containers
 from streamer.transcript.written.options import Redaction, WritingOptions
 
 FORMATS: Final = {
@@ -29,6 +31,8 @@ FORMATS: Final = {
     "mulaw": SampleFormat.MULAW,
     "alaw": SampleFormat.ALAW,
 }
+_CONTAINERS: Final = frozenset({"flac", "ogg-opus", "amr-nb", "amr-wb"})
+"""Encodings that tell their rate themselves, like audio without one."""
 _REFUSED: Final = {
     "diarize": "speakers are not told apart",
     "diarize_model": "speakers are not told apart",
@@ -75,9 +79,10 @@ class DeepgramSettings:
 
     wanted: Wanted
     sample_rate: int
-    sample_format: SampleFormat
+    sample_format: SampleFormat | None
+    """None: the audio comes in a container, which tells its rate too; its channels are mixed."""
     channels: int
-    """In the audio."""
+    """In samples without a container."""
     interim_results: bool
     endpointing: bool
     """Whether a pause makes a result `speech_final`."""
@@ -104,10 +109,15 @@ def read_settings(query: QueryParams, offer: Offer) -> DeepgramSettings:
     closing_ms = pause_ms
     if pause_ms is not None and utterance_end_ms is not None:
         closing_ms = min(pause_ms, utterance_end_ms - _UTTERANCE_END_LEAD_MS)
+    wanted = read_wanted(query, offer, closing_ms)
+    sample_format = _format(query)
+    if sample_format is None and wanted.multichannel:
+        warning = "multichannel: channels in a container are mixed; send samples to have each"
+        wanted = replace(wanted, multichannel=False, warnings=(*wanted.warnings, warning))
     return DeepgramSettings(
-        wanted=read_wanted(query, offer, closing_ms),
-        sample_rate=rate_in(query),
-        sample_format=_format(query),
+        wanted=wanted,
+        sample_rate=SAMPLE_RATE if sample_format is None else rate_in(query),
+        sample_format=sample_format,
         channels=channels_in(query),
         interim_results=interim_results,
         endpointing=endpointing != "false",
@@ -204,18 +214,17 @@ def _weighted(value: str) -> tuple[str, float]:
     return (word, float(weight)) if colon and _WEIGHT.fullmatch(weight) else (value, 1.0)
 
 
-def _format(query: QueryParams) -> SampleFormat:
-    encoding = query.get("encoding")
-    if encoding is None:
-        raise SettingError(
-            "encoding",
-            "audio in a container is not read here; send samples, "
-            "with encoding=linear16 and sample_rate=16000",
-        )
-    found = FORMATS.get(encoding.lower())
+def _format(query: QueryParams) -> SampleFormat | None:
+    encoding = query.get("encoding", "").lower()
+    if not encoding or encoding in _CONTAINERS:
+        check_containers()
+        return None
+    found = FORMATS.get(encoding)
     if found is None:
         raise SettingError(
-            "encoding", f"{encoding!r:.40} is not understood; use one of {', '.join(FORMATS)}"
+            "encoding",
+            f"{encoding!r:.40} is not understood; use one of {', '.join(FORMATS)}, or send a "
+            "container, such as WebM or Ogg, and leave this out",
         )
     return found
 
