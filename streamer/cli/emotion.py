@@ -41,7 +41,7 @@ def emotion(
         classifier = load_emotion_model(emotion_model, Zoo(), device=device.value)
     except (ModelError, DeviceUnavailableError) as error:
         fail(str(error))
-    options = TrackOptions(shown_from=classifier.shown_from)
+    options = TrackOptions(shown_from_of=classifier.shown_from)
     failed = 0
     for heard in recordings:
         try:

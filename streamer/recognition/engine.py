@@ -323,7 +323,7 @@ class Engine:
 
     def _emotion_monitor(self, spans: SpanSink) -> EmotionMonitor:
         """Other classifiers than the project's own have no states that a fusion was trained on."""
-        track = TrackOptions(shown_from=self._emotion.shown_from)
+        track = TrackOptions(shown_from_of=self._emotion.shown_from)
         takes_states = self._audio_inputs is not None and "emotion" in self._audio_inputs.modalities
         if takes_states and isinstance(self._emotion, EmotionClassifier):
             return FeatureEmotionMonitor(
