@@ -23,6 +23,12 @@ class LatencyChoice(StrEnum):
     ACCURATE = "accurate"
 
 
+class EmotionChoice(StrEnum):
+    OFF = "off"
+    OPT_IN = "opt-in"
+    ON = "on"
+
+
 class TaskChoice(StrEnum):
     TRANSCRIBE = "transcribe"
     TRANSLATE = "translate"

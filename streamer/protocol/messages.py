@@ -85,7 +85,8 @@ class StartMessage(_FromClient):
     hot_words: tuple[Annotated[str, Field(min_length=1, max_length=MAX_HOT_WORD_CHARS)], ...] = (
         Field((), max_length=MAX_HOT_WORDS)
     )
-    emotion: bool = True
+    emotion: bool | None = None
+    """Of the voice: whether to tell it. None leaves it to the server, which mostly does."""
     silence_ms: Annotated[float, Field(ge=MIN_SILENCE_MS, le=MAX_SILENCE_MS), NO_BOOLEAN] | None = (
         None
     )

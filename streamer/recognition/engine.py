@@ -79,8 +79,9 @@ class EngineOptions:
     fusion: Path | None = None
     """Folder of a trained fusion: see `models/fusion/trained`. None: the LLM as it is, and it
     only reads."""
-    emotion_model: str = EMOTION.name
-    """What tells the emotion, by a name that `load_emotion_model` knows."""
+    emotion_model: str | None = EMOTION.name
+    """What tells the emotion, by a name that `load_emotion_model` knows. None: nothing does, in
+    no session."""
     recognizer: RecognizerOptions = field(default_factory=RecognizerOptions)
     emotion: EmotionOptions = field(default_factory=EmotionOptions)
     weights: FusionWeights = field(default_factory=FusionWeights)
@@ -93,7 +94,7 @@ class Engine:
         self,
         options: EngineOptions,
         speech: LoadedSpeech,
-        emotion: EmotionModel,
+        emotion: EmotionModel | None,
         llm: LlmScorer | None,
         audio_inputs: AudioInputs | None = None,
         listener: SecondListener | None = None,
@@ -143,8 +144,10 @@ class Engine:
         speech = load_speech(
             options.speech_model, zoo, threads=options.threads, device=options.device
         )
-        say("loading the emotion classifier")
-        emotion = load_emotion_model(options.emotion_model, zoo, device=options.device)
+        emotion = None
+        if options.emotion_model is not None:
+            say("loading the emotion classifier")
+            emotion = load_emotion_model(options.emotion_model, zoo, device=options.device)
         llm, lora, audio_inputs = None, None, None
         if options.llm:
             if options.fusion is not None:
@@ -181,7 +184,8 @@ class Engine:
         return self._speech
 
     @property
-    def emotion(self) -> EmotionModel:
+    def emotion(self) -> EmotionModel | None:
+        """None: loaded without one."""
         return self._emotion
 
     @property
@@ -204,7 +208,9 @@ class Engine:
     @property
     def models(self) -> dict[str, str]:
         """What each part runs on, by name."""
-        parts = {"asr": self._speech.name, "vad": VAD_MODEL, "emotion": self._emotion.name}
+        parts = {"asr": self._speech.name, "vad": VAD_MODEL}
+        if self._emotion is not None:
+            parts["emotion"] = self._emotion.name
         if self._llm is not None:
             parts["llm"] = self._options.llm_model
         if self._listener_lane is not None:
@@ -234,7 +240,9 @@ class Engine:
         language = options.language or self._options.language
         check_language(language, self.languages)
         stages = StageTimes(spans)
-        emotion = self._emotion_monitor(stages) if options.emotion else None
+        emotion = None
+        if options.emotion and self._emotion is not None:
+            emotion = self._emotion_monitor(self._emotion, stages)
         recognizer_options = self._recognizer_options
         if options.silence_ms is not None:
             endpointer = replace(recognizer_options.endpointer, hangover_ms=options.silence_ms)
@@ -314,17 +322,15 @@ class Engine:
             return AudioAwareFusion(scorer, weights, prompt, self._audio_inputs)
         return LlmFusion(scorer, weights, prompt)
 
-    def _emotion_monitor(self, spans: SpanSink) -> EmotionMonitor:
+    def _emotion_monitor(self, model: EmotionModel, spans: SpanSink) -> EmotionMonitor:
         """Other classifiers than the project's own have no states that a fusion was trained on."""
-        track = TrackOptions(shown_from=self._emotion.shown_from)
+        track = TrackOptions(shown_from=model.shown_from)
         takes_states = self._audio_inputs is not None and "emotion" in self._audio_inputs.modalities
-        if takes_states and isinstance(self._emotion, EmotionClassifier):
+        if takes_states and isinstance(model, EmotionClassifier):
             return FeatureEmotionMonitor(
-                self._emotion, self._emotion_lane, self._options.emotion, spans, track
+                model, self._emotion_lane, self._options.emotion, spans, track
             )
-        return EmotionMonitor(
-            self._emotion, self._emotion_lane, self._options.emotion, spans, track
-        )
+        return EmotionMonitor(model, self._emotion_lane, self._options.emotion, spans, track)
 
     def close(self) -> None:
         """Finish running steps and stop all threads."""

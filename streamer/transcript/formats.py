@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from streamer.audio.clock import seconds_from_samples
 from streamer.transcript.cues import CueTrack
-from streamer.transcript.ledger import Segment, Word
+from streamer.transcript.ledger import Emotion, Segment, Word
 
 
 class CaptionFormat(StrEnum):
@@ -122,16 +122,20 @@ def word_dict(word: Word) -> dict[str, Any]:
 
 
 def segment_dict(segment: Segment) -> dict[str, Any]:
-    """A segment without its words; `unknown` stands where no emotion was told."""
+    """A segment without its words; without `emotion` where none was to be told."""
     emotion = segment.emotion
+    told = {} if emotion is None else {"emotion": emotion_dict(emotion)}
     return {
         "start_s": round(seconds_from_samples(segment.start_sample), 3),
         "end_s": round(seconds_from_samples(segment.end_sample), 3),
         "text": segment.text,
-        "emotion": {
-            "label": emotion.label if emotion else "unknown",
-            "probs": {k: round(p, 4) for k, p in emotion.probs.items()} if emotion else {},
-        },
+    } | told
+
+
+def emotion_dict(emotion: Emotion) -> dict[str, Any]:
+    return {
+        "label": emotion.label,
+        "probs": {label: round(p, 4) for label, p in emotion.probs.items()},
     }
 
 

@@ -200,7 +200,7 @@ export interface StartOptions {
   language?: string;
   /** Into words of the language that is spoken, as if not told, or into English. */
   task?: "transcribe" | "translate";
-  /** Whether to be told of emotions; true if not told. */
+  /** Whether to be told of emotions; the server's own, mostly true, if not told. */
   emotion?: boolean;
   /** False for a recording: the server takes its time and loses nothing. True if not told. */
   live?: boolean;

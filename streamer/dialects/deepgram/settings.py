@@ -15,6 +15,7 @@ from streamer.dialects.common.settings import (
     check_hot_words,
     check_rate,
     decoder_for,
+    emotion_for,
     language_for,
     silence_within_reach,
 )
@@ -92,6 +93,7 @@ def read_settings(query: QueryParams, offer: Offer) -> DeepgramSettings:
             decoder=decoder,
             language=_language(query, offer),
             hot_words=check_hot_words("keyterm", hot_words),
+            emotion=emotion_for("emotion", offer, asked=_flag(query, "emotion")),
             silence_ms=_silence_ms(query) if endpointing not in ("true", "false") else None,
         ),
     )

@@ -16,6 +16,7 @@ from streamer.dialects.common.settings import (
     check_context,
     check_hot_words,
     decoder_for,
+    emotion_for,
     language_for,
 )
 from streamer.dialects.openai.errors import error_dict
@@ -89,6 +90,7 @@ def read_form(
             task=task,
             context=check_context("prompt", last("prompt", "")),
             hot_words=check_hot_words("keywords", listed("keywords")),
+            emotion=emotion_for("include", offer, asked="emotion" in listed("include")),
         ),
     )
 
@@ -153,7 +155,8 @@ def _verbose(
         "usage": _usage(n_samples),
     }
     if settings.segments:
-        body["segments"] = [_segment(number, s) for number, s in enumerate(segments)]
+        emotion = settings.session.emotion
+        body["segments"] = [_segment(i, s, emotion=emotion) for i, s in enumerate(segments)]
     if settings.words:
         body["words"] = [_word(word) for segment in segments for word in segment.words]
     return body
@@ -168,9 +171,9 @@ def _word(word: Word) -> dict[str, Any]:
     }
 
 
-def _segment(number: int, segment: Segment) -> dict[str, Any]:
+def _segment(number: int, segment: Segment, *, emotion: bool) -> dict[str, Any]:
     """Whisper's fields. Token ids and the probability of silence are not at hand here: an empty
-    list, and 0. `emotion` is ours."""
+    list, and 0. `emotion` is ours, for those who asked for it."""
     logprobs = [math.log(max(word.confidence, 1e-9)) for word in segment.words]
     raw = segment.text.encode()
     return {
@@ -184,5 +187,4 @@ def _segment(number: int, segment: Segment) -> dict[str, Any]:
         "avg_logprob": round(sum(logprobs) / max(1, len(logprobs)), 4),
         "compression_ratio": round(len(raw) / len(zlib.compress(raw)), 4),
         "no_speech_prob": 0.0,
-        "emotion": emotion_dict(segment.emotion),
-    }
+    } | ({"emotion": emotion_dict(segment.emotion)} if emotion else {})

@@ -15,6 +15,7 @@ from streamer.dialects.common.settings import (
     check_hot_words,
     check_rate,
     decoder_for,
+    emotion_for,
     is_whole,
     language_for,
     silence_within_reach,
@@ -55,6 +56,7 @@ class RealtimeSettings:
     turns: bool = True
     """Whether a pause commits the buffer (`server_vad`); else the client does."""
     silence_ms: float = _DEFAULT_SILENCE_MS
+    emotion: bool = False
 
     @property
     def sample_format(self) -> SampleFormat:
@@ -67,6 +69,7 @@ class RealtimeSettings:
             context=self.prompt,
             hot_words=self.keywords,
             silence_ms=self.silence_ms if self.turns else None,
+            emotion=self.emotion,
         )
 
     def as_session(self, session_id: str) -> dict[str, Any]:
@@ -83,7 +86,7 @@ class RealtimeSettings:
                     "turn_detection": self._turn_detection(),
                 }
             },
-            "include": [],
+            "include": ["emotion"] if self.emotion else [],
         }
 
     def as_beta_session(self, session_id: str) -> dict[str, Any]:
@@ -97,6 +100,7 @@ class RealtimeSettings:
             "input_audio_transcription": self._transcription(),
             "turn_detection": self._turn_detection(),
             "modalities": ["audio", "text"],
+            "include": ["emotion"] if self.emotion else [],
         }
 
     def _transcription(self) -> dict[str, Any]:
@@ -137,6 +141,7 @@ def updated(
         )
     if "turn_detection" in given:
         settings = _with_turns(settings, given["turn_detection"], f"{where}.turn_detection")
+    settings = _with_included(settings, session, offer)
     settings.session_options(offer)
     return settings
 
@@ -158,6 +163,7 @@ def updated_beta(
         settings = _with_transcription(settings, session["input_audio_transcription"], where, offer)
     if "turn_detection" in session:
         settings = _with_turns(settings, session["turn_detection"], "session.turn_detection")
+    settings = _with_included(settings, session, offer)
     settings.session_options(offer)
     return settings
 
@@ -205,6 +211,17 @@ def _with_transcription(
         prompt=check_context(f"{where}.prompt", prompt),
         keywords=check_hot_words(f"{where}.keywords", keywords),
     )
+
+
+def _with_included(
+    settings: RealtimeSettings, session: Mapping[str, Any], offer: Offer
+) -> RealtimeSettings:
+    """Of what OpenAI's clients may ask to be included nothing is to be had; `emotion` is ours."""
+    if "include" not in session:
+        return settings
+    included = texts_of_setting("session.include", session["include"])
+    emotion = emotion_for("session.include", offer, asked="emotion" in included)
+    return replace(settings, emotion=emotion)
 
 
 def _with_turns(settings: RealtimeSettings, value: object, where: str) -> RealtimeSettings:

@@ -23,6 +23,7 @@ from streamer.dialects.common.settings import (
     check_hot_words,
     check_rate,
     decoder_for,
+    emotion_for,
     is_whole,
     language_for,
     text_of_setting,
@@ -93,7 +94,7 @@ class WyomingDialect:
         self._offer = offer
         self._models = models
         self._version = version
-        self._wanted = SessionOptions(decoder=offer.decoder, language=offer.language)
+        self._wanted = SessionOptions(decoder=offer.decoder, language=offer.language, emotion=False)
         self._language = offer.language
         self._samples: SampleReader | None = None
         self._format: tuple[int, int, int] | None = None
@@ -150,13 +151,14 @@ class WyomingDialect:
         if not text:
             yield encode(Event("transcript-start", {"language": self._language}))
         longest = max(segments, key=lambda segment: len(segment.words), default=None)
-        data = {
+        data: dict[str, Any] = {
             "text": text,
             "language": self._language,
-            # Ours; Wyoming's clients let them pass.
-            "emotion": emotion_dict(longest.emotion if longest else None),
+            # Ours; Wyoming's clients let it pass, and the emotion of those who asked for it.
             "segments": [segment_dict(segment) for segment in segments],
         }
+        if self._wanted.emotion:
+            data["emotion"] = emotion_dict(longest.emotion if longest else None)
         yield encode(Event("transcript", data))
         yield encode(Event("transcript-stop", {}))
 
@@ -177,6 +179,7 @@ class WyomingDialect:
             decoder=decoder_for("name", model, _NO_FOREIGN_MODELS, self._offer),
             language=language_for("language", [language] if language else [], self._offer),
             hot_words=check_hot_words(names, hot_words),
+            emotion=emotion_for("emotion", self._offer, asked=data.get("emotion") is True),
         )
 
     def _begin(self, data: dict[str, Any]) -> Action:
