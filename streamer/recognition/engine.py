@@ -16,9 +16,8 @@ from streamer.decoding.ear import SessionEar
 from streamer.decoding.llm_lane import LlmLane
 from streamer.decoding.loading import load_speech
 from streamer.decoding.speech import LoadedSpeech, PromptContext, Speech
-from streamer.models.emotion.classifier import EmotionClassifier, EmotionModel, EmotionScores
+from streamer.models.emotion.classifier import EmotionModel, EmotionScores
 from streamer.models.emotion.loading import load_emotion_model
-from streamer.models.emotion.track import TrackOptions
 from streamer.models.fusion.audio_aware import AudioAwareFusion, AudioInputs
 from streamer.models.fusion.score import FusionWeights, LlmFusion, initial_prompt
 from streamer.models.fusion.trained import read_fusion
@@ -28,7 +27,7 @@ from streamer.models.store.catalog import EMOTION, GEMMA, MOONSHINE, SILERO, WHI
 from streamer.models.store.zoo import Zoo
 from streamer.models.whisper.contract import SecondListener
 from streamer.models.whisper.loading import load_listener
-from streamer.recognition.audio_aware import AudioAwareWords, FeatureEmotionMonitor
+from streamer.recognition.audio_aware import AudioAwareWords, emotion_monitor
 from streamer.recognition.contract import BEGINNING, Decoder, SessionOptions, StartPoint
 from streamer.recognition.emotion_monitor import EmotionMonitor, EmotionOptions
 from streamer.recognition.languages import AUTO, ENGLISH, NAMES, check_language
@@ -36,6 +35,7 @@ from streamer.recognition.latency import Latency, commit_rule
 from streamer.recognition.options import RecognizerOptions
 from streamer.recognition.recognizer import Recognizer
 from streamer.recognition.stage_times import StageTimes
+from streamer.recognition.voice.meter import VoiceMeter, VoiceOptions
 from streamer.recognition.words.auto import AutoWords
 from streamer.recognition.words.contract import SessionWords
 from streamer.recognition.words.drafted import DraftedWords
@@ -84,6 +84,7 @@ class EngineOptions:
     no session."""
     recognizer: RecognizerOptions = field(default_factory=RecognizerOptions)
     emotion: EmotionOptions = field(default_factory=EmotionOptions)
+    voice: VoiceOptions = field(default_factory=VoiceOptions)
     weights: FusionWeights = field(default_factory=FusionWeights)
 
 
@@ -242,7 +243,13 @@ class Engine:
         stages = StageTimes(spans)
         emotion = None
         if options.emotion and self._emotion is not None:
-            emotion = self._emotion_monitor(self._emotion, stages)
+            emotion = emotion_monitor(
+                self._emotion,
+                self._emotion_lane,
+                self._options.emotion,
+                stages,
+                self._audio_inputs,
+            )
         recognizer_options = self._recognizer_options
         if options.silence_ms is not None:
             endpointer = replace(recognizer_options.endpointer, hangover_ms=options.silence_ms)
@@ -272,7 +279,13 @@ class Engine:
         else:
             words = words_of(language)
         recognizer = Recognizer(
-            speech.vad, recognizer_options, words, emotion=emotion, stages=stages, start=start
+            speech.vad,
+            recognizer_options,
+            words,
+            emotion=emotion,
+            voice=None if emotion is None else VoiceMeter(self._options.voice),
+            stages=stages,
+            start=start,
         )
         return recognizer
 
@@ -321,16 +334,6 @@ class Engine:
         if self._audio_inputs is not None:
             return AudioAwareFusion(scorer, weights, prompt, self._audio_inputs)
         return LlmFusion(scorer, weights, prompt)
-
-    def _emotion_monitor(self, model: EmotionModel, spans: SpanSink) -> EmotionMonitor:
-        """Other classifiers than the project's own have no states that a fusion was trained on."""
-        track = TrackOptions(shown_from=model.shown_from)
-        takes_states = self._audio_inputs is not None and "emotion" in self._audio_inputs.modalities
-        if takes_states and isinstance(model, EmotionClassifier):
-            return FeatureEmotionMonitor(
-                model, self._emotion_lane, self._options.emotion, spans, track
-            )
-        return EmotionMonitor(model, self._emotion_lane, self._options.emotion, spans, track)
 
     def close(self) -> None:
         """Finish running steps and stop all threads."""

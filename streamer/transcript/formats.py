@@ -111,14 +111,20 @@ class _Txt:
 
 
 def word_dict(word: Word) -> dict[str, Any]:
-    """A word with what decided for it, if it had a rival."""
+    """A word with what decided for it, if it had a rival, and what was measured of its voice:
+    `loudness` in dB above the speaker's running level, `pitch` in Hz."""
     decision = {} if word.decision is None else {"decision": _rounded(asdict(word.decision))}
+    voice: dict[str, float | None] = {}
+    if word.voice is not None:
+        voice = {"loudness": word.voice.loudness_db, "pitch": word.voice.pitch_hz}
     return {
         "text": word.text,
         "start_s": round(seconds_from_samples(word.start_sample), 3),
         "end_s": round(seconds_from_samples(word.end_sample), 3),
         "confidence": round(word.confidence, 4),
-    } | decision
+        **decision,
+        **{name: value for name, value in voice.items() if value is not None},
+    }
 
 
 def segment_dict(segment: Segment) -> dict[str, Any]:
@@ -133,10 +139,11 @@ def segment_dict(segment: Segment) -> dict[str, Any]:
 
 
 def emotion_dict(emotion: Emotion) -> dict[str, Any]:
+    arousal = {} if emotion.arousal is None else {"arousal": asdict(emotion.arousal)}
     return {
         "label": emotion.label,
         "probs": {label: round(p, 4) for label, p in emotion.probs.items()},
-    }
+    } | arousal
 
 
 def _rounded(values: dict[str, Any]) -> dict[str, Any]:

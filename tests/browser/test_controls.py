@@ -6,12 +6,8 @@ import asyncio
 
 import pytest
 
-from streamer.protocol.messages import (
-    EmotionEvent,
-    LanguageEvent,
-    WireDecision,
-    WireEmotion,
-)
+from streamer.protocol.messages import EmotionEvent, LanguageEvent
+from streamer.protocol.words import WireDecision, WireEmotion
 from tests.browser.chromium import Page
 from tests.browser.page_state import COMMITTED, IDLE, LIVE, PAUSED, TENTATIVE, start, stop
 from tests.browser.scripted_server import ScriptedSession, scripted

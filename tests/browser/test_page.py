@@ -8,14 +8,8 @@ from urllib.parse import quote
 import pytest
 
 from streamer.app import ServerOptions
-from streamer.protocol.messages import (
-    DecoderEvent,
-    EmotionEvent,
-    ErrorCode,
-    ErrorEvent,
-    LossEvent,
-    WireEmotion,
-)
+from streamer.protocol.messages import DecoderEvent, EmotionEvent, ErrorCode, ErrorEvent, LossEvent
+from streamer.protocol.words import WireEmotion
 from tests.browser.chromium import Page
 from tests.browser.page_state import COMMITTED, IDLE, LIVE, NOTICES, TENTATIVE, start, stop
 from tests.browser.scripted_server import ScriptedSession, scripted

@@ -53,13 +53,15 @@ function captionRecord(caption) {
     end_s: seconds(caption.endMs),
     text: joinWords(caption.words),
     final: caption.final,
-    emotion: caption.emotion,
+    ...(caption.emotion ? { emotion: caption.emotion } : {}),
     words: caption.words.map((word) => ({
       text: word.text,
       start_s: seconds(word.start_ms),
       end_s: seconds(word.end_ms),
       confidence: word.confidence,
       ...(word.decision ? { decision: word.decision } : {}),
+      ...(typeof word.loudness === "number" ? { loudness: word.loudness } : {}),
+      ...(typeof word.pitch === "number" ? { pitch: word.pitch } : {}),
     })),
   };
 }

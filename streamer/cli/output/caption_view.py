@@ -26,9 +26,9 @@ from streamer.protocol.messages import (
     LossEvent,
     SegmentEvent,
     ServerEvent,
-    WireEmotion,
     WordsEvent,
 )
+from streamer.protocol.words import WireEmotion
 
 EMOTION_STYLES: Final = {
     "neutral": "default",

@@ -6,6 +6,7 @@ import html
 import itertools
 import json
 import re
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from streamer.audio.clock import samples_from_ms
 from streamer.transcript.cues import MAX_LINE_CHARS, MAX_LINES, Cue, CueTrack
 from streamer.transcript.formats import CaptionFormat, caption_text
-from streamer.transcript.ledger import Emotion, Segment, Word, WordState
+from streamer.transcript.ledger import Arousal, Emotion, Segment, Voice, Word, WordState
 
 TIME = r"(\d{2,}):(\d\d):(\d\d)[.,](\d{3})"
 CUE = re.compile(rf"{TIME} --> {TIME}\n((?:.+\n)+)")
@@ -120,6 +121,22 @@ def test_vtt_carries_the_emotion_and_escapes() -> None:
 
 def test_an_arrow_cannot_end_up_in_srt_text() -> None:
     assert "a\u2192b" in to_srt([segment(word("a-->b", 0, 500))])
+
+
+def test_jsonl_tells_what_was_measured_of_a_voice() -> None:
+    loud = replace(word("loud", 0, 500), voice=Voice(6.5, 240.0))
+    hush = replace(word("hush", 500, 900), voice=Voice(-8.0, None))
+    happy = Emotion("happy", {"happy": 1.0}, Arousal(0.5, 0.25))
+    told = json.loads(to_jsonl([replace(segment(loud, hush, word("so", 900, 950)), emotion=happy)]))
+    assert told["emotion"]["arousal"] == {"value": 0.5, "confidence": 0.25}
+    measured = [{k: w[k] for k in ("loudness", "pitch") if k in w} for w in told["words"]]
+    assert measured == [{"loudness": 6.5, "pitch": 240.0}, {"loudness": -8.0}, {}]
+
+
+def test_where_no_emotion_was_told_no_file_has_one() -> None:
+    said = [segment(word("calm", 0, 500))]
+    for wanted in CaptionFormat:
+        assert not re.search("emotion|unknown|<c", caption_text(wanted, said))
 
 
 def test_nothing_said_gives_valid_empty_files() -> None:

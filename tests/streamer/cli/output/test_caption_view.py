@@ -17,10 +17,9 @@ from streamer.protocol.messages import (
     LossEvent,
     SegmentEvent,
     ServerEvent,
-    WireEmotion,
-    WireWord,
     WordsEvent,
 )
+from streamer.protocol.words import WireEmotion, WireWord
 
 HAPPY = WireEmotion(label="happy", probs={"happy": 0.83, "sad": 0.17})
 
