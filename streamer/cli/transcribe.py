@@ -32,6 +32,7 @@ from streamer.cli.options import (
     LlmModelOption,
     OverwriteOption,
     SaveOption,
+    ShowEmotionOption,
     SpeechModelOption,
     TaskChoice,
     TaskOption,
@@ -40,6 +41,7 @@ from streamer.cli.options import (
 )
 from streamer.models.store.catalog import EMOTION, GEMMA, MOONSHINE, WHISPER_BASE
 from streamer.recognition.languages import AUTO, ENGLISH
+from streamer.transcript.emotion_shown import EmotionShown
 from streamer.transcript.formats import CaptionFormat
 
 if TYPE_CHECKING:
@@ -94,6 +96,7 @@ def transcribe(
     latency: LatencyOption = LatencyChoice.BALANCED,
     listener: ListenerOption = WHISPER_BASE.name,
     fusion: FusionOption = None,
+    show_emotion: ShowEmotionOption = EmotionShown.SUBTLE,
     emotion_model: EmotionModelOption = EMOTION.name,
     language: LanguageOption = ENGLISH,
     task: TaskOption = TaskChoice.TRANSCRIBE,
@@ -119,6 +122,7 @@ def transcribe(
         decoder=decoder.value,
         context=context,
         hot_words=tuple(hot_word or ()),
+        emotion=show_emotion is not EmotionShown.OFF,
         language=spoken,
         task=task.value,
     )
@@ -141,7 +145,7 @@ def transcribe(
             latency=latency,
             listener=listener,
             fusion=fusion,
-            emotion_model=emotion_model,
+            emotion_model=None if show_emotion is EmotionShown.OFF else emotion_model,
             languages=spoken != ENGLISH,
             language=spoken,
             tell=sys.stderr.isatty(),
@@ -153,9 +157,11 @@ def transcribe(
                 spans: SpanSink = writer.session(path.name) if writer is not None else NullSpans()
                 with ExitStack() as opened:
                     several = len(files) > 1
-                    output = _output(path, caption_format, opened, as_json=as_json, several=several)
+                    output = _output(
+                        path, caption_format, show_emotion, opened, as_json=as_json, several=several
+                    )
                     failed += not _transcribe_file(
-                        engine, path, options, spans, speed, output, save
+                        engine, path, options, spans, speed, output, save, show_emotion
                     )
         except KeyboardInterrupt:
             fail("stopped before the end; files that are done stay", EXIT_INTERRUPTED)
@@ -188,6 +194,7 @@ def _check_usage(
 def _output(
     path: Path,
     caption_format: CaptionFormat | None,
+    shown: EmotionShown,
     opened: ExitStack,
     *,
     as_json: bool,
@@ -199,8 +206,8 @@ def _output(
     if as_json:
         return Json(opened.enter_context(json_report(str(path))))
     if caption_format is not None:
-        return Captions(caption_format)
-    return Lines(path, several=several)
+        return Captions(caption_format, shown)
+    return Lines(path, shown, several=several)
 
 
 def _transcribe_file(
@@ -211,6 +218,7 @@ def _transcribe_file(
     speed: int,
     output: Output,
     save: Path | None,
+    show_emotion: EmotionShown,
 ) -> bool:
     """Whether all went well. What is wrong is told; what was heard until then is kept."""
     from streamer.audio.files import AudioFileError, length_s, read_blocks
@@ -229,7 +237,9 @@ def _transcribe_file(
     with ExitStack() as stack:
         recognizer = engine.recognizer(options, spans)
         stack.callback(recognizer.close)
-        saved = stack.enter_context(Saved(save, path)) if save is not None else None
+        saved = None
+        if save is not None:
+            saved = stack.enter_context(Saved(save, path, show_emotion))
         shown = stack.enter_context(file_progress(path.name, length_s(path)))
 
         def note(event: SessionEvent) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from enum import StrEnum
+from itertools import pairwise
 from typing import Any, Protocol
 
 from streamer.audio.clock import seconds_from_samples
-from streamer.transcript.cues import CueTrack
+from streamer.protocol.joining import gap
+from streamer.transcript.cues import CueTrack, Piece
+from streamer.transcript.emotion_shown import EmotionShown, volume
 from streamer.transcript.ledger import Emotion, Segment, Word
 
 
@@ -33,32 +36,44 @@ class CaptionWriter(Protocol):
         """The text of the next segment."""
 
 
-def caption_writer(wanted: CaptionFormat) -> CaptionWriter:
-    """A writer for a new file."""
+def caption_writer(
+    wanted: CaptionFormat, shown: EmotionShown = EmotionShown.SUBTLE
+) -> CaptionWriter:
+    """A writer for a new file.
+
+    Args:
+        shown: of the voice, in subtitles; text has none of it, JSON lines all there is.
+    """
     match wanted:
         case CaptionFormat.SRT:
-            return _Srt()
+            return _Srt(shown)
         case CaptionFormat.VTT:
-            return _Vtt()
+            return _Vtt(shown)
         case CaptionFormat.JSONL:
             return _Jsonl()
         case CaptionFormat.TXT:
             return _Txt()
 
 
-def caption_text(wanted: CaptionFormat, segments: Iterable[Segment]) -> str:
+def caption_text(
+    wanted: CaptionFormat,
+    segments: Iterable[Segment],
+    shown: EmotionShown = EmotionShown.SUBTLE,
+) -> str:
     """A whole file."""
-    writer = caption_writer(wanted)
+    writer = caption_writer(wanted, shown)
     return writer.head + "".join(writer.add(segment) for segment in segments)
 
 
 class _Srt:
-    """SubRip: numbered cues. The format knows no escapes; an arrow in the text is replaced."""
+    """SubRip: numbered cues. The format knows no escapes; an arrow in the text is replaced, and
+    loud words are bold, which players take."""
 
     head = ""
 
-    def __init__(self) -> None:
-        self._track = CueTrack()
+    def __init__(self, shown: EmotionShown) -> None:
+        self._track = CueTrack(tagged=shown is not EmotionShown.OFF)
+        self._loud = "<b>{}</b>" if shown is EmotionShown.VOICE else "{}"
         self._number = 0
 
     def add(self, segment: Segment) -> str:
@@ -67,28 +82,53 @@ class _Srt:
             separator = "\n" if self._number else ""
             self._number += 1
             times = f"{_srt_time(cue.start_ms)} --> {_srt_time(cue.end_ms)}"
-            lines = "\n".join(line.replace("-->", "\u2192") for line in cue.lines)
+            lines = "\n".join(_joined(line, self._word) for line in cue.pieces)
             text += f"{separator}{self._number}\n{times}\n{lines}\n"
         return text
 
+    def _word(self, piece: Piece) -> str:
+        text = piece.text.replace("-->", "\u2192")
+        return self._loud.format(text) if volume(piece.loudness_db) == "loud" else text
+
 
 class _Vtt:
-    """WebVTT; the emotion is the class of a span (`<c.happy>`), so that a page can style it."""
+    """WebVTT, with classes of spans that a page can style: the emotion (`<c.happy>`) of every cue,
+    or the volume (`<c.loud>`, `<c.soft>`) of words."""
 
     head = "WEBVTT\n"
 
-    def __init__(self) -> None:
-        self._track = CueTrack()
+    def __init__(self, shown: EmotionShown) -> None:
+        self._track = CueTrack(tagged=shown in (EmotionShown.SUBTLE, EmotionShown.VOICE))
+        self._shown = shown
 
     def add(self, segment: Segment) -> str:
         text = ""
         for cue in self._track.add(segment):
-            lines = "\n".join(_vtt_escape(line) for line in cue.lines)
-            css_class = re.sub(r"[^a-z]", "", (cue.emotion or "").lower())
-            if css_class:
-                lines = f"<c.{css_class}>{lines}</c>"
+            lines = "\n".join(_joined(line, self._word) for line in cue.pieces)
+            if self._shown is EmotionShown.FULL:
+                lines = _in_class(cue.emotion or "", lines)
             text += f"\n{_vtt_time(cue.start_ms)} --> {_vtt_time(cue.end_ms)}\n{lines}\n"
         return text
+
+    def _word(self, piece: Piece) -> str:
+        text = _vtt_escape(piece.text)
+        if self._shown is not EmotionShown.VOICE:
+            return text
+        return _in_class(volume(piece.loudness_db), text)
+
+
+def _joined(line: Sequence[Piece], written: Callable[[Piece], str]) -> str:
+    """The line's words as they are written, with the spaces between them that their texts need."""
+    text = ""
+    for before, piece in pairwise((None, *line)):
+        assert piece is not None
+        text += (gap(before.text, piece.text) if before else "") + written(piece)
+    return text
+
+
+def _in_class(name: str, text: str) -> str:
+    css_class = re.sub(r"[^a-z]", "", name.lower())
+    return f"<c.{css_class}>{text}</c>" if css_class else text
 
 
 class _Jsonl:

@@ -7,7 +7,8 @@ const THEMES = ["auto", "light", "dark", "contrast"];
 
 /** @typedef {{theme: string, textSize: number, deviceId: string, echoCancellation: boolean,
  *   noiseSuppression: boolean, autoGainControl: boolean, hotWords: string, context: string,
- *   language: string, translate: boolean, shareSecret: string, followId: string}} Preferences */
+ *   language: string, translate: boolean, shareSecret: string, followId: string,
+ *   emotionShown: string}} Preferences */
 
 /** @type {Preferences} */
 const DEFAULTS = {
@@ -23,6 +24,7 @@ const DEFAULTS = {
   translate: false,
   shareSecret: "",
   followId: "",
+  emotionShown: "", // nothing was chosen: the server's own
 };
 
 /** @returns {Preferences} */
@@ -81,7 +83,8 @@ export function steppedTextSize(textSize, step) {
  * @param {number} sampleRate
  * @returns {import("../protocol/client.js").StartOptions}
  */
-export function startOptions({ context, hotWords, language, translate, shareSecret }, sampleRate) {
+export function startOptions(preferences, sampleRate) {
+  const { context, hotWords, language, translate, shareSecret, emotionShown } = preferences;
   return {
     sampleRate,
     context,
@@ -89,6 +92,7 @@ export function startOptions({ context, hotWords, language, translate, shareSecr
     language: language === "" ? undefined : language,
     task: translate ? "translate" : undefined,
     shareSecret,
+    emotion: emotionShown === "" ? undefined : emotionShown !== "off",
   };
 }
 

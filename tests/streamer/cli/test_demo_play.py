@@ -114,7 +114,7 @@ def test_playing_to_a_server(show: Programme, tmp_path: Path) -> None:
 
     files = caption_files(tmp_path / "captions", result)
     assert {file.suffix for file in files} == {".srt", ".vtt", ".jsonl", ".txt"}
-    assert "00:00:00,500 --> 00:00:01,500\nw8000" in files[0].read_text()
+    assert "00:00:00,500 --> 00:00:01,500\n(happy) w8000" in files[0].read_text()
     assert "<c.happy>w8000</c>" in files[1].read_text()
 
 
