@@ -113,15 +113,17 @@ def arousals(said: Sequence[Said], cues: Sequence[str]) -> Iterator[tuple[str, f
 
 
 def in_order(told: Sequence[tuple[str, float]], aroused: Sequence[str]) -> float:
-    """The share of pairs of an aroused and a calm segment that are told apart rightly."""
+    """The share of pairs of an aroused and a calm segment that are told apart rightly; NaN if there
+    are none."""
     above = np.asarray([value for label, value in told if label in aroused])
     below = np.asarray([value for label, value in told if label in CALM])
-    return float(np.mean((np.sign(above[:, None] - below[None]) + 1) / 2))
+    pairs = above[:, None] - below[None]
+    return float(np.mean((np.sign(pairs) + 1) / 2)) if pairs.size else float("nan")
 
 
 def judge(by_speaker: Sequence[Sequence[Said]]) -> dict[str, Any]:
     def mean(of: Callable[[Sequence[Said]], float]) -> float:
-        return round(float(np.mean([of(said) for said in by_speaker])), 3)
+        return round(float(np.nanmean([of(said) for said in by_speaker])), 3)
 
     def told(said: Sequence[Said]) -> list[tuple[str, float, float]]:
         return [
@@ -137,7 +139,7 @@ def judge(by_speaker: Sequence[Sequence[Said]]) -> dict[str, Any]:
     def all_told(said: Sequence[Said]) -> list[tuple[str, float]]:
         return [(label, value) for label, value, _ in told(said)]
 
-    worst = min(in_order(all_told(said), AROUSED) for said in by_speaker)
+    worst = float(np.nanmin([in_order(all_told(said), AROUSED) for said in by_speaker]))
     return {
         "speakers": len(by_speaker),
         "segments": sum(len(told(said)) for said in by_speaker),
