@@ -189,6 +189,8 @@ async def test_the_timeline_shows_emotions_in_their_colours_and_moves_on(page: P
 
     async with scripted(script) as server:
         await start(page, server)
+        choice = "document.querySelector('#emotion-shown')"
+        await page.evaluate(f"{choice}.value = 'full'; {choice}.dispatchEvent(new Event('change'))")
         label = "document.querySelector('#timeline').ariaLabel"
         await page.wait_for(f"{label}.endsWith('happy 30 s, sad 30 s')")
 

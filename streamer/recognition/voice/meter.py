@@ -5,7 +5,7 @@ distance matters. How excited a segment sounds (its arousal) is told against the
 words before it, by the rule of D. Bone, C.-C. Lee and S. Narayanan (Robust unsupervised arousal
 rating, IEEE Transactions on Affective Computing 5(2), 2014): each measured cue is scored by how
 many of the words before it exceeds, and the scores are averaged. The cues are loudness and pitch;
-`benchmarks.emotion.arousal` tells why no more.
+`docs/emotion.md` tells why no more, and how sure that is.
 """
 
 from __future__ import annotations
