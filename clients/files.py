@@ -6,21 +6,21 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, Final, Literal
-
-import numpy as np
+from typing import Final, Literal
 
 from streamer.audio.arrays import Floats
+from streamer.audio.blocks import in_blocks
+from streamer.audio.media.contract import AudioFileError
+from streamer.audio.media.process import can_decode
+from streamer.audio.media.recording import Recording as MediaRecording
+from streamer.audio.media.recording import has_libsndfile
+from streamer.audio.media.recording import open_recording as open_media
 from streamer.client.address import DEFAULT_ADDRESS
 from streamer.client.client import Client, connect
 from streamer.client.transcript import Transcript
 from streamer.protocol.messages import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, StartMessage
-
-if TYPE_CHECKING:
-    import soundfile
 
 CHUNK_MS: Final = 100.0
 
@@ -32,61 +32,48 @@ class RecordingError(ValueError):
 class Recording:
     """An open recording, see `open_recording`."""
 
-    def __init__(self, path: Path, file: soundfile.SoundFile) -> None:
-        self.sample_rate: int = file.samplerate
-        self._path = path
-        self._file = file
+    def __init__(self, opened: MediaRecording) -> None:
+        self.sample_rate = opened.rate
+        self._opened = opened
 
     def chunks(self, chunk_ms: float = CHUNK_MS) -> Iterator[Floats]:
-        """Mono samples in -1 … 1, channels averaged, however long it is in little memory.
+        """Mono samples in -1 … 1, channels mixed, however long it is in little memory.
 
         Raises:
             RecordingError: the rest is damaged.
         """
-        n_frames = round(chunk_ms * self.sample_rate / 1000)
         try:
-            for block in self._file.blocks(n_frames, dtype="float32", always_2d=True):
-                yield block.mean(axis=1, dtype=np.float32)
-        except _soundfile().SoundFileRuntimeError as error:
-            raise RecordingError(f"{self._path}: the audio is damaged ({error})") from error
+            yield from in_blocks(self._opened.mono(), round(chunk_ms * self.sample_rate / 1000))
+        except AudioFileError as error:
+            raise RecordingError(str(error)) from error
 
 
 @contextmanager
 def open_recording(path: Path | str) -> Iterator[Recording]:
-    """Open wav, flac, mp3, ogg and more; the session's `sample_rate` must be the recording's.
+    """Open wav, flac, mp3, ogg and, with PyAV, films and all else that has sound; the session's
+    `sample_rate` must be the recording's.
 
     Raises:
-        RecordingError: it cannot be read, or has a rate that the server does not take; or the
-            library that reads recordings is not installed.
+        RecordingError: it cannot be read, or has a rate that the server does not take; or no
+            library that reads recordings is installed.
     """
-    path = Path(path)
-    library = _soundfile()
-    try:
-        file = library.SoundFile(path)
-    except (library.SoundFileRuntimeError, TypeError) as error:  # TypeError: a file named .raw
+    if not (can_decode() or has_libsndfile()):
+        # Programs that caption a microphone or a call do without.
         raise RecordingError(
-            f"{path}: cannot be read ({error}); use wav, flac, mp3 or ogg"
-        ) from error
-    with file:
-        if not MIN_SAMPLE_RATE <= file.samplerate <= MAX_SAMPLE_RATE:
+            "recordings are read by soundfile or PyAV, which are not installed: "
+            "pip install 'streamer-client[files]' or 'streamer-client[media]'"
+        )
+    with ExitStack() as stack:
+        try:
+            opened = stack.enter_context(open_media(Path(path)))
+        except AudioFileError as error:
+            raise RecordingError(str(error)) from error
+        if not MIN_SAMPLE_RATE <= opened.rate <= MAX_SAMPLE_RATE:
             raise RecordingError(
-                f"{path}: has {file.samplerate} Hz, the server takes {MIN_SAMPLE_RATE} to "
+                f"{path}: has {opened.rate} Hz, the server takes {MIN_SAMPLE_RATE} to "
                 f"{MAX_SAMPLE_RATE}; convert it"
             )
-        yield Recording(path, file)
-
-
-def _soundfile() -> ModuleType:
-    """Programs that caption a microphone or a call do without it."""
-    try:
-        import soundfile
-    except ImportError as error:
-        raise RecordingError(
-            "recordings are read by soundfile, which is not installed: "
-            "pip install 'streamer-client[files]'"
-        ) from error
-    found: ModuleType = soundfile
-    return found
+        yield Recording(opened)
 
 
 async def transcribe(

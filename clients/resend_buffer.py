@@ -14,11 +14,11 @@ from streamer.protocol.messages import FinalizeMessage, StopMessage
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Samples, their offset in all audio, and when the first was captured (Unix epoch; 0 if
-    unknown)."""
+    """Samples, or bytes of a container, their offset in all audio, and when the first was captured
+    (Unix epoch; 0 if unknown)."""
 
     offset: int
-    samples: npt.NDArray[np.float32]
+    samples: npt.NDArray[np.float32 | np.uint8]
     capture_time_ms: float
 
     @property

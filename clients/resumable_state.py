@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
+
 from streamer.audio.clock import SAMPLE_RATE
 from streamer.audio.samples import Sound, mono_samples
 from streamer.client.renumbering import Renumbering
 from streamer.client.resend_buffer import Chunk, Command, ResendBuffer
 from streamer.client.transcript import Transcript
-from streamer.protocol.frames import HEADER, encode_frame
+from streamer.protocol.frames import HEADER, encode_container_frame, encode_frame
 from streamer.protocol.messages import (
     MAX_CONTEXT_CHARS,
     MAX_FRAME_MS,
@@ -42,6 +45,11 @@ _CONTINUABLE: Final = frozenset(
     }
 )
 """Errors on the way back to the server after which a session can go on, or a new one."""
+_WIDTHS: Final = {
+    Encoding.PCM_S16LE: (2, "<i2"),
+    Encoding.PCM_F32LE: (4, "<f4"),
+    Encoding.CONTAINER: (1, "u1"),
+}
 _WAITING: Final = frozenset({ErrorCode.IDLE_TIMEOUT, ErrorCode.TOO_MANY_SESSIONS})
 """Those after which the session itself waits to be resumed."""
 
@@ -90,9 +98,9 @@ class ResumableState:
             TypeError, ValueError: this is no sound, see `mono_samples`.
         """
         rate = self.start.sample_rate
-        width, byte_type = (2, "<i2") if self.start.encoding is Encoding.PCM_S16LE else (4, "<f4")
-        samples = mono_samples(sound, byte_type)
+        width, byte_type = _WIDTHS[self.start.encoding]
         longest = MAX_FRAME_MS * rate // 1000
+        samples = _bytes(sound) if self._in_container else mono_samples(sound, byte_type)
         if self.ready is not None:
             longest = min(longest, (self.ready.max_message_bytes - HEADER.size) // width)
         for at in range(0, len(samples), longest):
@@ -114,11 +122,15 @@ class ResumableState:
         """As it goes to the session that runs now."""
         offset = chunk.offset - self._base_offset
         stamp = chunk.capture_time_ms
-        return encode_frame(seq, offset, stamp, chunk.samples, self.start.encoding)
+        if self._in_container:
+            return encode_container_frame(seq, offset, chunk.samples.tobytes())
+        samples = chunk.samples.astype(np.float32, copy=False)
+        return encode_frame(seq, offset, stamp, samples, self.start.encoding)
 
     def handshake(self) -> StartMessage | ResumeMessage:
         """The first message on the next connection."""
-        if self.buffer.missing_samples * 1000 > MAX_GAP_MS * self.start.sample_rate:
+        missing_ms = self.buffer.missing_samples * 1000 / self.start.sample_rate
+        if missing_ms > MAX_GAP_MS and not self._in_container:
             self._lose_session()  # it would not bear the jump
         if self._session is not None:
             return ResumeMessage(
@@ -134,7 +146,7 @@ class ResumableState:
         events: list[ServerEvent] = [ready]
         if ready.resumed:
             offset = self._base_offset + ready.acknowledged_offset
-            self.buffer.acknowledge(offset)
+            self._acknowledge(offset)
             self.buffer.rewind(offset)
         elif self.n_connections > 0:
             events += self._begin_new_session()
@@ -160,7 +172,7 @@ class ResumableState:
         elif isinstance(event, LossEvent):
             self.lost_samples += event.lost_samples
         elif isinstance(event, LatencyEvent) and event.acknowledged_offset is not None:
-            self.buffer.acknowledge(self._base_offset + event.acknowledged_offset)
+            self._acknowledge(self._base_offset + event.acknowledged_offset)
         elif isinstance(event, ErrorEvent) and event.fatal:
             self.refusal = event
         elif isinstance(event, ByeEvent):
@@ -173,6 +185,8 @@ class ResumableState:
         refusal = self.refusal
         if refusal is None or refusal.code not in _CONTINUABLE or not self.may_resume:
             return False
+        if self._in_container and refusal.code not in _WAITING:
+            return False  # from its middle on nobody understands it
         # A server that ends has still captioned all that it had.
         all_said = self._stopped and self.buffer.unacknowledged_samples == 0
         return refusal.code is not ErrorCode.SHUTTING_DOWN or not all_said
@@ -182,6 +196,15 @@ class ResumableState:
         if self.refusal is not None and self.refusal.code not in _WAITING:
             self._lose_session()
         self.refusal = self.bye = None
+
+    @property
+    def _in_container(self) -> bool:
+        return self.start.encoding is Encoding.CONTAINER
+
+    def _acknowledge(self, offset: int) -> None:
+        self.buffer.acknowledge(offset)
+        if self._in_container:  # times of words tell nothing about bytes
+            self.buffer.release(offset)
 
     def _lose_session(self) -> None:
         """What was committed stays; the rest will be said again to a new session."""
@@ -216,4 +239,12 @@ class ResumableState:
         if isinstance(event, SegmentEvent):
             committed.append(event.end_ms)
         self._committed_ms = max(self._committed_ms, *committed, 0.0)
-        self.buffer.release(round(self._committed_ms * self.start.sample_rate / 1000))
+        if not self._in_container:
+            self.buffer.release(round(self._committed_ms * self.start.sample_rate / 1000))
+
+
+def _bytes(sound: Sound) -> npt.NDArray[np.uint8]:
+    """Raises TypeError."""
+    if not isinstance(sound, bytes | bytearray | memoryview):
+        raise TypeError("audio in a container is sent as the bytes that it is made of")
+    return np.frombuffer(sound, np.uint8)

@@ -8,22 +8,23 @@ import signal
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from streamer.dialects.common.answer_headers import EXPOSED_HEADERS
+from streamer.dialects.reference.routes import reference_routes
 from streamer.dialects.routes import dialect_routes
+from streamer.dialects.wyoming.announcement import announced
 from streamer.dialects.wyoming.server import listen
 from streamer.hosting.options import TLS_CERTIFICATE, TLS_KEY, ServerOptions
 from streamer.protocol.messages import PROTOCOL_VERSION
@@ -31,6 +32,7 @@ from streamer.recognition.contract import RecognizerFactory
 from streamer.runtime.allocator import give_large_blocks_back
 from streamer.runtime.faults import fault_line
 from streamer.runtime.log_limits import log_to_stderr
+from streamer.server.browser_rules import SecurityHeaders, cross_origin
 from streamer.server.connection_guard import ConnectionGuard, room_for
 from streamer.server.guard import GuardedConfig
 from streamer.server.host_gate import HostGate
@@ -40,34 +42,6 @@ from streamer.server.stream_server import StreamServer
 __all__ = ["ServerOptions", "check_ports", "create_app", "run_server", "serve"]
 
 _FOLLOW: Final = "/v1/follow"
-_SECURITY_HEADERS: Final = {
-    "content-security-policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-        "img-src 'self' data:; media-src 'self' blob:; worker-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-    "x-content-type-options": "nosniff",
-    # The page's address may carry the token.
-    "referrer-policy": "no-referrer",
-    "permissions-policy": "microphone=(self)",
-}
-
-
-class _SecurityHeaders:
-    """ASGI middleware: the page may load nothing from elsewhere."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in _SECURITY_HEADERS.items():
-                    headers[name] = value
-            await send(message)
-
-        await self._app(scope, receive, send_with_headers)
 
 
 def create_app(
@@ -83,8 +57,13 @@ def create_app(
     """
     server = StreamServer(engine, options)
 
-    async def health(request: Request) -> Response:
+    async def alive(request: Request) -> Response:
         return PlainTextResponse("ok\n")
+
+    async def health(request: Request) -> Response:
+        if server.draining:
+            return JSONResponse({"status": "shutting down"}, 503)
+        return JSONResponse({"status": "ok"})
 
     async def ready(request: Request) -> Response:
         if server.draining:
@@ -130,7 +109,8 @@ def create_app(
     app = Starlette(
         routes=[
             Route("/", index),
-            Route("/healthz", health),
+            Route("/health", health),
+            Route("/healthz", alive),
             Route("/readyz", ready),
             Route("/metrics", metrics),
             Route("/v1/config", config),
@@ -138,9 +118,14 @@ def create_app(
             WebSocketRoute("/v1/stream", server.stream),
             WebSocketRoute(_FOLLOW, server.follow),
             *dialect_routes(server),
+            *reference_routes(server),
             *([Mount("/static", StaticFiles(directory=web))] if web is not None else []),
         ],
-        middleware=[Middleware(_SecurityHeaders), Middleware(HostGate, options)],
+        middleware=[
+            Middleware(SecurityHeaders),
+            Middleware(HostGate, options),
+            cross_origin(options, EXPOSED_HEADERS),
+        ],
         lifespan=lifespan,
     )
     app.state.server = server
@@ -209,6 +194,7 @@ async def serve(
 
     Raises:
         OSError: the address cannot be listened on.
+        AnnouncementError: Wyoming cannot be announced.
     """
     server: StreamServer = app.state.server
     tls = server.options.tls
@@ -234,30 +220,37 @@ async def serve(
     logging.getLogger("uvicorn.error").addFilter(_QuietLog())
     allow_long_lines()
     listener = _listener(host, port, server.options.send_timeout_s)
-    wyoming = await _serve_wyoming(server, config.guard, host)
     scheme = "http" if tls is None else "https"
     url = f"{scheme}://{_shown(host)}:{listener.getsockname()[1]}/"
     web_server = _Uvicorn(config, server, lambda: on_ready(url))
     watcher = asyncio.create_task(_exit_on(stop, web_server)) if stop is not None else None
     try:
-        await web_server.serve([listener])
+        async with _wyoming_served(server, config.guard, host):
+            await web_server.serve([listener])
     finally:
         listener.close()
-        if wyoming is not None:
-            wyoming.close()
         if watcher is not None:
             watcher.cancel()
 
 
-async def _serve_wyoming(
+@asynccontextmanager
+async def _wyoming_served(
     server: StreamServer, guard: ConnectionGuard, host: str
-) -> asyncio.Server | None:
+) -> AsyncIterator[None]:
     port = server.options.wyoming_port
     if port is None:
-        return None
+        yield
+        return
     listener = _listener(host, port, server.options.send_timeout_s)
-    server.wyoming_address = f"tcp://{_shown(host)}:{listener.getsockname()[1]}"
-    return await listen(server, guard, listener)
+    address, port = listener.getsockname()[:2]
+    server.wyoming_address = f"tcp://{_shown(host)}:{port}"
+    wyoming = await listen(server, guard, listener)
+    told = announced(address, port) if server.options.wyoming_zeroconf else nullcontext()
+    try:
+        async with told:
+            yield
+    finally:
+        wyoming.close()
 
 
 def check_ports(options: ServerOptions) -> None:
@@ -317,6 +310,7 @@ def run_server(app: Starlette, host: str, port: int, on_ready: Callable[[str], N
 
     Raises:
         OSError: the address cannot be listened on.
+        AnnouncementError: Wyoming cannot be announced.
     """
     log_to_stderr()
     give_large_blocks_back()

@@ -60,6 +60,9 @@ class ToneTokenizer:
     def letters(self, token: int) -> bytes:
         return f" {token}".encode() if self.is_spoken(token) else b""
 
+    def is_common(self, word: str) -> bool:
+        return False
+
     def encode(self, words: str) -> list[int]:
         return [int(word[1:]) for word in words.split()]
 

@@ -84,7 +84,7 @@ def listeners(data: Path) -> dict[str, Any]:
 
 def shown(model: EmotionClassifier, samples: Samples) -> str:
     """What a live view would show for this one window."""
-    return shown_label(model.predict(samples).probs, TrackOptions(shown_from=model.shown_from))
+    return shown_label(model.predict(samples).probs, TrackOptions(shown_from_of=model.shown_from))
 
 
 def shares(labels: Sequence[str]) -> dict[str, float]:

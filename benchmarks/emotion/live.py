@@ -301,7 +301,7 @@ def main(
         by_speaker = [[c for c in clips if c.speaker == name] for name in speakers]
         return [acted_stream(classifier, own, seed) for seed, own in enumerate(by_speaker)]
 
-    options = TrackOptions(shown_from=classifier.shown_from)
+    options = TrackOptions(shown_from_of=classifier.shown_from)
     if tune_options:
         console.print_json(json.dumps(asdict(tune(acted(DEV_SPEAKERS), options))))
         return

@@ -15,6 +15,7 @@ def rows() -> list[Row]:
         _shipped(),
         _folds(),
         _others(),
+        _browser(),
         _calibration(),
         _false_alarms(),
         _acted(),
@@ -69,6 +70,21 @@ def _others() -> Row:
         f"{fixed(ravdess['recall']['happy'])}), {fixed(emodb['uar'], 3)}",
         target(("≥ 0.50", min(ravdess["uar"], emodb["uar"]) >= 0.50)),
         _CORPORA,
+    )
+
+
+def _browser() -> Row:
+    parts = [
+        f"{fixed(found['as it is']['uar'], 3)} / {fixed(found['both']['uar'], 3)}, the same label "
+        f"for {100 * found['both']['same_label']:.0f} %"
+        for found in results("emotion_browser").values()
+    ]
+    return Row(
+        "the same clips as they are / behind a browser's noise suppression and automatic gain, in "
+        "quiet; in pink noise: mean recall",
+        "; ".join(parts),
+        "–",
+        "benchmarks.emotion.browser",
     )
 
 

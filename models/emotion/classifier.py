@@ -6,10 +6,12 @@ needs only numpy and ONNX Runtime. It runs beside the ASR encoder and shares not
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -17,7 +19,6 @@ import numpy.typing as npt
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_state
 
 from streamer.audio.clock import SAMPLE_RATE
-from streamer.models.emotion.track import SHOWN_FROM
 from streamer.models.errors import ModelCorruptError, ModelMissingError
 from streamer.models.onnx.runtime import open_session
 
@@ -74,8 +75,8 @@ class ClipOptions:
 class EmotionModel(ABC):
     """What tells an emotion from speech, whatever network is behind it."""
 
-    shown_from: float = SHOWN_FROM
-    """Other classes than `neutral` may be shown from this probability on."""
+    shown_from: Mapping[str, float] = MappingProxyType({})
+    """Classes that may be shown from another probability on than `SHOWN_FROM`."""
 
     def __init__(self, labels: Sequence[str], options: ClipOptions | None) -> None:
         self.labels = tuple(labels)
@@ -184,7 +185,7 @@ class EmotionClassifier(EmotionModel):
         self.metadata: Mapping[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
         if self.metadata.get("labels", "").split(",") != list(LABELS):
             raise ModelCorruptError(f"{model_path} is not an emotion model of this project")
-        self.shown_from = float(self.metadata.get("shown_from", SHOWN_FROM))
+        self.shown_from = json.loads(self.metadata.get("shown_from", "{}"))
 
     @property
     def name(self) -> str:

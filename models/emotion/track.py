@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from streamer.audio.clock import SAMPLE_RATE
@@ -42,6 +42,9 @@ class TrackOptions:
     shown_from: float = SHOWN_FROM
     """Any other class is shown from this on, else the label is `unknown`: calm speech that is
     called angry is worse than no label."""
+    shown_from_of: Mapping[str, float] = field(default_factory=dict)
+    """Classes that calm speech is taken for oftener or less often than for others, and from what
+    on they are shown instead."""
     hold_margin: float = 0.10
     """A label that is shown stays while it is the likeliest and this much below what it needed."""
     forget_after_s: float = 8.0
@@ -60,6 +63,8 @@ class TrackOptions:
         for name in ("unknown_below", "shown_from", "hold_margin"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must lie between 0 and 1")
+        if not all(0 <= value <= 1 for value in self.shown_from_of.values()):
+            raise ValueError("shown_from_of must lie between 0 and 1")
 
 
 @dataclass(frozen=True)
@@ -171,7 +176,9 @@ def shown_label(probs: Mapping[str, float], options: TrackOptions, held: str = U
         held: the label that is shown now.
     """
     best = max(probs, key=lambda name: probs[name])
-    needed = options.unknown_below if best == NEUTRAL else options.shown_from
+    needed = options.shown_from_of.get(best, options.shown_from)
+    if best == NEUTRAL:
+        needed = options.unknown_below
     if best == held:
         needed -= options.hold_margin
     return best if probs[best] >= needed else UNKNOWN

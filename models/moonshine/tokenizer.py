@@ -92,6 +92,13 @@ class Tokenizer:
         excepted; pauses between words are marked."""
         return self._letters[token]
 
+    def is_common(self, word: str) -> bool:
+        """Whether a word that is given in lower case is mostly written so. Tokens are numbered in
+        the order they were learned, so the form that was met more often has the lower number; of
+        rare words, which have no token, nothing is known."""
+        lower = self._ids.get((WORD_MARK + word).encode(), len(self))
+        return lower < self._ids.get((WORD_MARK + word.capitalize()).encode(), len(self))
+
     def encode(self, text: str) -> list[int]:
         """Tokens of words, each with its leading space, as the decoder would give them.
 

@@ -119,7 +119,7 @@ EMOTION: Final = ModelEntry(
     files=(
         _single(
             "emotion.onnx",
-            "7134cfc0b146d73b9e0ed2a99b77a36e5aa595e6c40f2a1ee6b0a30543f6a750",
+            "9932b180cc2b70f4c5a991b866342f3626e03211dfd72bb723c474321e7240d9",
             "streamer.models",
             "weights",
         ),

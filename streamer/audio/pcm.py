@@ -11,6 +11,7 @@ import numpy.typing as npt
 import soundfile
 
 from streamer.audio.arrays import Floats
+from streamer.audio.channels import ChannelMixer
 from streamer.audio.samples import in_full_scale
 
 _CLEARLY: Final = 2.0
@@ -54,25 +55,32 @@ class SampleReader:
     too short to tell. Joined to them it leaves bytes over in turn, and the question is put again.
     """
 
-    def __init__(self, sample_format: SampleFormat, channels: int = 1) -> None:
-        """`channels`: interleaved; they are averaged."""
+    def __init__(
+        self, sample_format: SampleFormat, channels: int = 1, *, mixed: bool = True
+    ) -> None:
+        """
+        Args:
+            channels: interleaved.
+            mixed: into one.
+        """
         self._format = sample_format
         self._channels = channels
+        self._mixer = ChannelMixer(channels) if mixed else None
         self._rest = b""
         self.dropped_bytes = 0
         """Of damaged messages."""
 
     def read(self, data: bytes) -> Floats:
-        """The samples `[N]`, -1 … 1, that are complete with these bytes."""
+        """The samples, -1 … 1, that are complete with these bytes: `[frames]` if they are mixed,
+        else `[frames, channels]`."""
         if self._rest and self._begins_anew(data):
             self.dropped_bytes += len(self._rest)
             self._rest = b""
         data = self._rest + data
         whole = len(data) // self._step * self._step
         self._rest = data[whole:]
-        samples = _decode(data[:whole], self._format)
-        mixed: Floats = samples.reshape(-1, self._channels).mean(axis=1, dtype=np.float32)
-        return mixed
+        frames = _decode(data[:whole], self._format).reshape(-1, self._channels)
+        return frames if self._mixer is None else self._mixer.mix(frames)
 
     def _begins_anew(self, data: bytes) -> bool:
         """Whether the first byte of a message is the first byte of a sample, although there are

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamer.audio.arrays import Floats
+from streamer.audio.channels import ChannelMixer
 
 Sound = npt.NDArray[Any] | Sequence[float] | bytes | bytearray | memoryview
 """Arrays of floats in -1 … 1, or of integers of 8 (unsigned), 16 or 32 bits; `[frames]`,
@@ -81,8 +82,8 @@ def _mixed(array: Floats) -> Floats:
     if array.ndim == 2 and min(array.shape) <= _MAX_CHANNELS:
         # Sound has more frames than channels, whichever way it lies.
         channels = 0 if 0 < array.shape[0] < array.shape[1] else 1
-        mixed: Floats = array.mean(axis=channels, dtype=np.float32)
-        return mixed
+        frames = array.T if channels == 0 else array
+        return ChannelMixer(frames.shape[1]).mix(frames)
     raise ValueError(
         f"sound is [frames], [frames, channels] or [channels, frames]; this is {list(array.shape)}"
     )

@@ -11,20 +11,25 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streamer.cli.failures import EXIT_INTERRUPTED, EXIT_USAGE, fail
+from streamer.cli.failures import EXIT_INTERRUPTED, EXIT_USAGE, complain, fail
 from streamer.cli.options import (
     DecoderChoice,
     EmotionModelOption,
     HotWordOption,
     LlmOption,
+    NumbersOption,
+    ProfanityFilterOption,
+    RedactOption,
     SaveOption,
     ShowEmotionOption,
     TaskChoice,
     TaskOption,
     ThreadsOption,
     TokenOption,
+    ToOption,
     checked_language,
     server_options,
+    written_language,
 )
 from streamer.models.store.catalog import EMOTION
 from streamer.recognition.languages import ENGLISH
@@ -34,9 +39,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from streamer.cli.output.caption_view import CaptionView, ShownCaptions
+    from streamer.cli.output.live.outputs import LiveOutputs
     from streamer.client.client import Client
     from streamer.client.microphone import AudioSystem, InputDevice, Microphone
-    from streamer.protocol.messages import StartMessage
+    from streamer.protocol.messages import ServerEvent, StartMessage
     from streamer.transcript.caption_files import CaptionFiles
 
 
@@ -81,7 +87,11 @@ def mic(
         ),
     ] = None,
     task: TaskOption = TaskChoice.TRANSCRIBE,
+    numbers: NumbersOption = False,
+    profanity_filter: ProfanityFilterOption = False,
+    redact: RedactOption = None,
     save: SaveOption = None,
+    to: ToOption = None,
     threads: ThreadsOption = 2,
     llm: LlmOption = True,
     show_emotion: ShowEmotionOption = EmotionShown.SUBTLE,
@@ -96,6 +106,7 @@ def mic(
     from pydantic import ValidationError
 
     from streamer.cli.local_server import LocalServerError, local_server
+    from streamer.cli.output.live.outputs import live_outputs
     from streamer.client.address import websocket_url
     from streamer.client.client import ClientError
     from streamer.client.microphone import MicrophoneError, audio_system, choose_device
@@ -109,6 +120,9 @@ def mic(
             emotion=show_emotion is not EmotionShown.OFF,
             language=checked_language(language) if language is not None else None,
             task=task.value,
+            numbers=numbers,
+            profanity_filter=profanity_filter,
+            redact=tuple(sorted({choice.value for choice in redact or ()})),
         )
     except ValidationError as error:
         first = error.errors()[0]
@@ -124,6 +138,8 @@ def mic(
             files = None
             if save is not None:
                 files = stack.enter_context(_caption_files(save, show_emotion))
+            written = written_language(start.language, task)
+            outputs = stack.enter_context(live_outputs(to or (), written, show_emotion))
             if url is None:
                 foreign = start.language not in (None, ENGLISH)
                 options = server_options(threads, emotion_model, llm=llm, languages=foreign)
@@ -135,8 +151,12 @@ def mic(
             else:
                 address = websocket_url(url)
             problem = asyncio.run(
-                _caption(system, chosen, address, token, start, files, show_emotion)
+                _caption(system, chosen, address, token, start, files, outputs, show_emotion)
             )
+        for told in outputs.problems:
+            complain(told)
+        if outputs.problems:
+            raise typer.Exit(1)
         if problem is not None:
             fail(f"the captions could not be written to {save}: {problem.strerror}")
     except ValueError as error:
@@ -174,6 +194,7 @@ async def _caption(
     token: str | None,
     start: StartMessage,
     files: CaptionFiles | None,
+    outputs: LiveOutputs,
     show_emotion: EmotionShown,
 ) -> OSError | None:
     """Gives what kept captions from being saved.
@@ -196,10 +217,12 @@ async def _caption(
                 feeding = asyncio.create_task(_feed(microphone, client, view, console))
                 watching = asyncio.create_task(_watch(client, captions))
                 saving = _Saving(client, files, view)
+                giving = _Giving(outputs, view)
                 try:
                     async for event in client:
                         captions.apply(event)
                         saving.save()
+                        giving.give(event)
                 finally:
                     watching.cancel()
                     if client.bye is None:
@@ -234,6 +257,25 @@ class _Saving:
         except OSError as error:
             self.problem = error
             self._view.notice = f"not saved any more: {error.strerror}"
+
+
+class _Giving:
+    """Gives captions on as they come, and shows where they do not arrive."""
+
+    def __init__(self, outputs: LiveOutputs, view: CaptionView) -> None:
+        self._outputs = outputs
+        self._view = view
+        self._told = ""
+
+    def give(self, event: ServerEvent) -> None:
+        from streamer.cli.output.received import session_event
+
+        reported = session_event(event)
+        if reported is not None:
+            self._outputs.on_event(reported)
+        if self._view.notice == self._told:
+            self._told = next(iter(self._outputs.problems), "")
+            self._view.notice = self._told
 
 
 async def _watch(client: Client, captions: ShownCaptions) -> None:

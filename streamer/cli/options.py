@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from streamer.cli.failures import EXIT_USAGE, fail
-from streamer.recognition.languages import AUTO, NAMES, language_code
+from streamer.recognition.languages import AUTO, ENGLISH, NAMES, language_code
 from streamer.transcript.emotion_shown import EmotionShown
 
 
@@ -33,6 +33,12 @@ class EmotionChoice(StrEnum):
 class TaskChoice(StrEnum):
     TRANSCRIBE = "transcribe"
     TRANSLATE = "translate"
+
+
+class RedactChoice(StrEnum):
+    NUMBERS = "numbers"
+    PCI = "pci"
+    SSN = "ssn"
 
 
 class DecoderChoice(StrEnum):
@@ -138,6 +144,30 @@ HotWordOption = Annotated[
     list[str] | None,
     typer.Option(envvar="STREAMER_HOT_WORD", help="A name or term to expect. May be repeated."),
 ]
+NumbersOption = Annotated[
+    bool,
+    typer.Option(
+        "--numbers",
+        envvar="STREAMER_NUMBERS",
+        help="Write numbers, money, times, dates and phone numbers in figures. In English.",
+    ),
+]
+ProfanityFilterOption = Annotated[
+    bool,
+    typer.Option(
+        "--profanity-filter",
+        envvar="STREAMER_PROFANITY_FILTER",
+        help="Mask swear words. In English.",
+    ),
+]
+RedactOption = Annotated[
+    list[RedactChoice] | None,
+    typer.Option(
+        envvar="STREAMER_REDACT",
+        help="Mask numbers: all, those of cards (pci), or social security numbers (ssn). May be "
+        "repeated. In English.",
+    ),
+]
 SaveOption = Annotated[
     Path | None,
     typer.Option(
@@ -145,6 +175,15 @@ SaveOption = Annotated[
         help="Also write .srt, .vtt, .jsonl and .txt into this folder, segment by segment.",
         file_okay=False,
         metavar="FOLDER",
+    ),
+]
+ToOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        envvar="STREAMER_TO",
+        help="Also give the captions, sentence by sentence, to hls:FOLDER (WebVTT segments and "
+        "their playlist) or zoom:URL (a meeting's caption address). May be repeated.",
+        metavar="PLACE",
     ),
 ]
 OverwriteOption = Annotated[
@@ -172,6 +211,13 @@ def checked_language(name: str) -> str:
         known = ", ".join(sorted(NAMES))
         fail(f"--language: {name!r:.40} is not known; use {AUTO}, or one of {known}", EXIT_USAGE)
     return code
+
+
+def written_language(language: str | None, task: TaskChoice) -> str:
+    """Of the captions, as a code; a server that finds out is taken to find English."""
+    if task is TaskChoice.TRANSLATE or language in (None, AUTO):
+        return ENGLISH
+    return str(language)
 
 
 def server_options(

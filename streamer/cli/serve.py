@@ -106,6 +106,14 @@ def serve(
             help="Serve Wyoming clients (Home Assistant) here too; usually 10300.",
         ),
     ] = None,
+    wyoming_zeroconf: Annotated[
+        bool,
+        typer.Option(
+            "--wyoming-zeroconf",
+            envvar="STREAMER_WYOMING_ZEROCONF",
+            help="Announce the Wyoming port in the network, so that Home Assistant finds it.",
+        ),
+    ] = False,
     store: Annotated[
         Path | None,
         typer.Option(
@@ -173,6 +181,7 @@ def serve(
             resume_s=resume_seconds,
             emotion=emotion.value,
             wyoming_port=wyoming_port,
+            wyoming_zeroconf=wyoming_zeroconf,
             store=store,
             trace=trace,
             tls=_tls_folder() if tls else None,
@@ -180,6 +189,7 @@ def serve(
     except ValueError as error:
         fail(_with_option_names(str(error)), EXIT_USAGE)
     from streamer.app import check_ports, create_app, run_server
+    from streamer.dialects.wyoming.announcement import AnnouncementError, check_library
     from streamer.hosting.session_store import StoreError
 
     if token is None and is_open_to_others(host):
@@ -190,8 +200,12 @@ def serve(
         )
     try:
         check_ports(options)
+        if wyoming_zeroconf:
+            check_library()
     except OSError as error:
         _cannot_listen(options, error)
+    except AnnouncementError as error:
+        fail(f"--wyoming-zeroconf: {error}")
     if options.tls is not None:
         _prepare_certificate(options, options.tls)
     engine = load_engine(
@@ -223,6 +237,8 @@ def serve(
         )
     except OSError as error:
         _cannot_listen(options, error)
+    except AnnouncementError as error:
+        fail(f"--wyoming-zeroconf: {error}")
     finally:
         engine.close()
 

@@ -10,11 +10,11 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
-import numpy.typing as npt
 import typer
 
+from streamer.audio.arrays import Floats
 from streamer.audio.clock import seconds_from_samples
+from streamer.audio.media.contract import RawFormat
 from streamer.cli.engine_loading import load_engine
 from streamer.cli.failures import EXIT_INTERRUPTED, EXIT_USAGE, complain, fail
 from streamer.cli.options import (
@@ -30,14 +30,19 @@ from streamer.cli.options import (
     LatencyOption,
     ListenerOption,
     LlmModelOption,
+    NumbersOption,
     OverwriteOption,
+    ProfanityFilterOption,
+    RedactOption,
     SaveOption,
     ShowEmotionOption,
     SpeechModelOption,
     TaskChoice,
     TaskOption,
     ThreadsOption,
+    ToOption,
     checked_language,
+    written_language,
 )
 from streamer.models.store.catalog import EMOTION, GEMMA, MOONSHINE, WHISPER_BASE
 from streamer.recognition.languages import AUTO, ENGLISH
@@ -45,6 +50,8 @@ from streamer.transcript.emotion_shown import EmotionShown
 from streamer.transcript.formats import CaptionFormat
 
 if TYPE_CHECKING:
+    from streamer.cli.input.recordings import Heard
+    from streamer.cli.output.live.outputs import LiveOutputs
     from streamer.cli.output.transcript_output import Output
     from streamer.recognition.contract import SessionOptions
     from streamer.recognition.engine import Engine
@@ -53,7 +60,14 @@ if TYPE_CHECKING:
 
 
 def transcribe(
-    files: Annotated[list[Path], typer.Argument(help="Audio: wav, flac, mp3, ogg.")],
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILES...",
+            help="Sound or film of any format: files, folders of them, - for standard input, "
+            "http addresses of files, radios and HLS.",
+        ),
+    ],
     as_json: JsonOption = False,
     caption_format: Annotated[
         CaptionFormat | None,
@@ -87,7 +101,11 @@ def transcribe(
         ),
     ] = "",
     hot_word: HotWordOption = None,
+    numbers: NumbersOption = False,
+    profanity_filter: ProfanityFilterOption = False,
+    redact: RedactOption = None,
     save: SaveOption = None,
+    to: ToOption = None,
     overwrite: OverwriteOption = False,
     device: DeviceOption = Device.CPU,
     threads: ThreadsOption = 2,
@@ -100,6 +118,25 @@ def transcribe(
     emotion_model: EmotionModelOption = EMOTION.name,
     language: LanguageOption = ENGLISH,
     task: TaskOption = TaskChoice.TRANSCRIBE,
+    raw: Annotated[
+        RawFormat | None,
+        typer.Option(
+            envvar="STREAMER_RAW",
+            help="Standard input holds samples without a container, in this format.",
+        ),
+    ] = None,
+    rate: Annotated[
+        int,
+        typer.Option(
+            min=1_000, max=768_000, envvar="STREAMER_RATE", help="Samples a second, with --raw."
+        ),
+    ] = 16_000,
+    channels: Annotated[
+        int,
+        typer.Option(
+            min=1, max=16, envvar="STREAMER_CHANNELS", help="Channels side by side, with --raw."
+        ),
+    ] = 1,
     trace: Annotated[
         Path | None,
         typer.Option(
@@ -111,13 +148,28 @@ def transcribe(
 ) -> None:
     """Transcribe recordings: words, times, segments, emotion.
 
-    A file that cannot be used is reported and the others are still done; the exit code tells.
+    A stream without an end is heard until ctrl-C. A file that cannot be used is reported and the
+    others are still done; the exit code tells.
     """
+    from streamer.cli.input.recordings import inputs
+    from streamer.cli.output.live.outputs import live_outputs
     from streamer.recognition.contract import SessionOptions
     from streamer.runtime.tracing import NullSpans, TraceWriter
+    from streamer.transcript.written.options import WritingOptions
 
     spoken = checked_language(language)
-    _check_usage(files, save, caption_format, as_json=as_json, overwrite=overwrite)
+    if redact and spoken != ENGLISH and task is not TaskChoice.TRANSLATE:
+        fail("--redact: numbers are redacted in English alone", EXIT_USAGE)
+    recordings = inputs(files, raw, rate, channels)
+    if to and len(recordings) > 1:
+        fail("--to gives the captions of one file on", EXIT_USAGE)
+    _check_usage(
+        [heard.stem for heard in recordings],
+        save,
+        caption_format,
+        as_json=as_json,
+        overwrite=overwrite,
+    )
     options = SessionOptions(
         decoder=decoder.value,
         context=context,
@@ -125,8 +177,14 @@ def transcribe(
         emotion=show_emotion is not EmotionShown.OFF,
         language=spoken,
         task=task.value,
+        writing=WritingOptions(
+            numbers, profanity_filter, frozenset(choice.value for choice in redact or ())
+        ),
     )
     with ExitStack() as stack:
+        live = stack.enter_context(
+            live_outputs(to or (), written_language(spoken, task), show_emotion)
+        )
         writer = None
         if trace is not None:
             try:
@@ -153,24 +211,33 @@ def transcribe(
         stack.callback(engine.close)
         failed = 0
         try:
-            for path in files:
-                spans: SpanSink = writer.session(path.name) if writer is not None else NullSpans()
+            for heard in recordings:
+                spans: SpanSink = NullSpans()
+                if writer is not None:
+                    spans = writer.session(Path(heard.name).name)
                 with ExitStack() as opened:
-                    several = len(files) > 1
+                    several = len(recordings) > 1
                     output = _output(
-                        path, caption_format, show_emotion, opened, as_json=as_json, several=several
+                        heard,
+                        caption_format,
+                        show_emotion,
+                        opened,
+                        as_json=as_json,
+                        several=several,
                     )
-                    failed += not _transcribe_file(
-                        engine, path, options, spans, speed, output, save, show_emotion
+                    failed += not _transcribe_one(
+                        engine, heard, options, spans, speed, output, save, live, show_emotion
                     )
         except KeyboardInterrupt:
             fail("stopped before the end; files that are done stay", EXIT_INTERRUPTED)
-    if failed:
+    for told in live.problems:
+        complain(told)
+    if failed or live.problems:
         raise typer.Exit(1)
 
 
 def _check_usage(
-    files: list[Path],
+    stems: list[str],
     save: Path | None,
     caption_format: CaptionFormat | None,
     *,
@@ -181,9 +248,8 @@ def _check_usage(
 
     if caption_format is not None and as_json:
         fail("--json and --format are two forms of output; choose one", EXIT_USAGE)
-    if caption_format is not None and len(files) > 1:
+    if caption_format is not None and len(stems) > 1:
         fail("--format prints the captions of one file; use --save for several", EXIT_USAGE)
-    stems = [path.stem for path in files]
     twice = next((stem for stem in stems if stems.count(stem) > 1), None)
     if save is not None and twice is not None:
         fail(f"two files would be saved as {twice}.srt; save them one by one", EXIT_USAGE)
@@ -192,7 +258,7 @@ def _check_usage(
 
 
 def _output(
-    path: Path,
+    heard: Heard,
     caption_format: CaptionFormat | None,
     shown: EmotionShown,
     opened: ExitStack,
@@ -204,45 +270,53 @@ def _output(
     from streamer.cli.output.transcript_output import Captions, Json, Lines
 
     if as_json:
-        return Json(opened.enter_context(json_report(str(path))))
+        return Json(opened.enter_context(json_report(heard.name)))
     if caption_format is not None:
         return Captions(caption_format, shown)
-    return Lines(path, shown, several=several)
+    return Lines(heard.name, shown, several=several)
 
 
-def _transcribe_file(
+def _transcribe_one(
     engine: Engine,
-    path: Path,
+    heard: Heard,
     options: SessionOptions,
     spans: SpanSink,
     speed: int,
     output: Output,
     save: Path | None,
+    live: LiveOutputs,
     show_emotion: EmotionShown,
 ) -> bool:
     """Whether all went well. What is wrong is told; what was heard until then is kept."""
-    from streamer.audio.files import AudioFileError, length_s, read_blocks
+    from streamer.audio.files import AudioFileError, blocks_of
+    from streamer.audio.media.recording import open_recording
+    from streamer.cli.input.ctrl_c import ended_by_ctrl_c
     from streamer.cli.output.file_progress import file_progress
     from streamer.cli.output.transcript_output import Saved
     from streamer.recognition.transcribe import Pacing, listen
     from streamer.transcript.events import SegmentClosed, StepDone
 
     problems: list[str] = []
-    blocks = read_blocks(path)
-    try:
-        first = next(blocks)
-    except AudioFileError as error:
-        complain(str(error))
-        return False
     with ExitStack() as stack:
+        try:
+            recording = stack.enter_context(open_recording(heard.source))
+            if heard.may_be_endless:
+                stack.enter_context(ended_by_ctrl_c(recording.stop))
+            blocks = blocks_of(recording)
+            first = next(blocks)
+        except AudioFileError as error:
+            complain(str(error))
+            return False
         recognizer = engine.recognizer(options, spans)
         stack.callback(recognizer.close)
         saved = None
         if save is not None:
-            saved = stack.enter_context(Saved(save, path, show_emotion))
-        shown = stack.enter_context(file_progress(path.name, length_s(path)))
+            saved = stack.enter_context(Saved(save, heard.name, heard.stem, show_emotion))
+        name = Path(heard.name).name
+        shown = stack.enter_context(file_progress(name, recording.length_s))
 
         def note(event: SessionEvent) -> None:
+            live.on_event(event)
             if isinstance(event, StepDone):
                 shown.reached(seconds_from_samples(event.processed_sample))
             elif isinstance(event, SegmentClosed) and event.segment.words:
@@ -251,24 +325,22 @@ def _transcribe_file(
                     saved.add(event.segment)
 
         shown.write(output.head)
-        heard = listen(
+        done = listen(
             _until_damaged(chain([first], blocks), problems.append),
             recognizer,
             note,
             pacing=Pacing(realtime=speed == 1),
         )
-        shown.reached(seconds_from_samples(heard.n_samples))
+        shown.reached(seconds_from_samples(done.n_samples))
         given = options.language if options.language != AUTO else None
-        for piece in output.end(replace(heard, language=heard.language or given)):
+        for piece in output.end(replace(done, language=done.language or given)):
             shown.write(piece)
     for problem in problems:
         complain(problem)
     return not problems and not (saved is not None and saved.failed)
 
 
-def _until_damaged(
-    blocks: Iterator[npt.NDArray[np.float32]], report: Callable[[str], None]
-) -> Iterator[npt.NDArray[np.float32]]:
+def _until_damaged(blocks: Iterator[Floats], report: Callable[[str], None]) -> Iterator[Floats]:
     from streamer.audio.files import AudioFileError
 
     try:

@@ -1,33 +1,29 @@
-"""The websocket routes of the foreign protocols, and how they turn clients away."""
+"""The routes of the foreign protocols, and how their websockets turn clients away."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
 
-from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
+from streamer.dialects.common.answer_headers import answer_headers
 from streamer.dialects.common.conversation import converse
 from streamer.dialects.common.dialect import Dialect
-from streamer.dialects.common.settings import HTTP_STATUS, Offer, decoder_for
+from streamer.dialects.common.models import BEST, decoder_for
+from streamer.dialects.common.settings import Offer
 from streamer.dialects.deepgram.codec import DeepgramDialect
+from streamer.dialects.deepgram.errors import deepgram_refusal
+from streamer.dialects.deepgram.recordings import Recordings
 from streamer.dialects.deepgram.settings import read_settings
 from streamer.dialects.openai.errors import openai_refusal
+from streamer.dialects.openai.model_list import ModelList
 from streamer.dialects.openai.realtime import RealtimeDialect
-from streamer.dialects.openai.realtime_settings import MODELS, RealtimeSettings
+from streamer.dialects.openai.realtime_settings import BETA_HEADERS, BETA_WARNING, RealtimeSettings
 from streamer.dialects.openai.uploads import Uploads
 from streamer.protocol.errors import ProtocolError
-from streamer.protocol.messages import ErrorCode
 from streamer.server.stream_server import StarletteSocket, StreamServer
-
-_DEEPGRAM_CODES: Final = {
-    ErrorCode.BAD_CONFIG: "INVALID_QUERY_PARAMETER",
-    ErrorCode.UNAUTHORIZED: "INVALID_AUTH",
-    ErrorCode.TOO_MANY_SESSIONS: "TOO_MANY_REQUESTS",
-}
 
 
 def dialect_routes(server: StreamServer) -> Sequence[BaseRoute]:
@@ -39,13 +35,17 @@ def dialect_routes(server: StreamServer) -> Sequence[BaseRoute]:
         try:
             _admit(server, websocket)
             settings = read_settings(websocket.query_params, offer)
+            server.places.check(settings.n_sessions)
         except ProtocolError as error:
             server.metrics.rejected.labels(error.code.value).inc()
-            await websocket.send_denial_response(_deepgram_refusal(error, request_id))
+            await websocket.send_denial_response(deepgram_refusal(error, request_id))
             return
         dialect = DeepgramDialect(settings, request_id, server.engine.models)
         offered = websocket.scope["subprotocols"]
-        await _converse(server, websocket, dialect, offered[0] if offered else None)
+        wanted = settings.wanted
+        headers = answer_headers(wanted.session.decoder, wanted.warnings)
+        headers["dg-request-id"] = request_id
+        await _converse(server, websocket, dialect, offered[0] if offered else None, headers)
 
     async def realtime(websocket: WebSocket) -> None:
         query = websocket.query_params
@@ -53,7 +53,7 @@ def dialect_routes(server: StreamServer) -> Sequence[BaseRoute]:
         beta = "openai-beta" in websocket.headers or any("openai-beta" in p for p in offered)
         try:
             _admit(server, websocket)
-            decoder_for("model", model := query.get("model", "streamer"), MODELS, offer)
+            decoder = decoder_for("model", model := query.get("model") or BEST, offer)
         except ProtocolError as error:
             server.metrics.rejected.labels(error.code.value).inc()
             await websocket.send_denial_response(openai_refusal(error))
@@ -62,27 +62,23 @@ def dialect_routes(server: StreamServer) -> Sequence[BaseRoute]:
             RealtimeSettings(model=model, language=offer.language), offer, beta=beta
         )
         spoken = "realtime" if "realtime" in offered else None
-        await _converse(server, websocket, dialect, spoken)
+        headers = answer_headers(decoder, (BETA_WARNING,) if beta else ())
+        if beta:
+            headers |= BETA_HEADERS
+        await _converse(server, websocket, dialect, spoken, headers)
 
     uploads = Uploads(server)
+    recordings = Recordings(server)
+    models = ModelList(server)
     return [
         WebSocketRoute("/v1/listen", listen),
         WebSocketRoute("/v1/realtime", realtime),
+        Route("/v1/listen", recordings.listen, methods=["POST"]),
         Route("/v1/audio/transcriptions", uploads.transcribe, methods=["POST"]),
         Route("/v1/audio/translations", uploads.translate, methods=["POST"]),
+        Route("/v1/models", models.all),
+        Route("/v1/models/{name:path}", models.one),
     ]
-
-
-def _deepgram_refusal(error: ProtocolError, request_id: str) -> Response:
-    """Deepgram puts the reason into a header too, where clients of websockets can see it."""
-    body = {
-        "err_code": _DEEPGRAM_CODES.get(error.code, error.code.value.upper()),
-        "err_msg": error.message,
-        "request_id": request_id,
-    }
-    reason = error.message.encode("ascii", "replace").decode()
-    headers = {"dg-error": reason, "dg-request-id": request_id}
-    return JSONResponse(body, HTTP_STATUS.get(error.code, 500), headers)
 
 
 def _admit(server: StreamServer, websocket: WebSocket) -> None:
@@ -95,7 +91,12 @@ def _admit(server: StreamServer, websocket: WebSocket) -> None:
 
 
 async def _converse(
-    server: StreamServer, websocket: WebSocket, dialect: Dialect, subprotocol: str | None
+    server: StreamServer,
+    websocket: WebSocket,
+    dialect: Dialect,
+    subprotocol: str | None,
+    headers: Mapping[str, str],
 ) -> None:
-    await websocket.accept(subprotocol=subprotocol)
+    encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
+    await websocket.accept(subprotocol=subprotocol, headers=encoded)
     await converse(server, StarletteSocket(websocket), dialect)

@@ -40,8 +40,8 @@ class ServerOptions:
     address it answers for `localhost` and the like alone, so a proxy on the same machine that
     passes the outside name needs this."""
     max_sessions: int = 8
-    """Sessions beyond this are refused with `too_many_sessions`. A session whose connection
-    broke keeps its place as long as it can be resumed."""
+    """Sessions beyond this are refused with `too_many_sessions`; each channel that is recognized by
+    itself is one. A session whose connection broke keeps its place as long as it can be resumed."""
     refuse_lag_ms: float = 2_000.0
     """New sessions are refused, too, while half of the running ones lag by more than this."""
     resume_s: float = 60.0
@@ -79,7 +79,7 @@ class ServerOptions:
     send_timeout_s: float = 20.0
     """A client that does not read for this long is dropped."""
     max_upload_bytes: int = 104_857_600
-    """Of a recording sent to `/v1/audio/transcriptions`."""
+    """Of a recording sent over HTTP."""
     max_upload_s: float = 86_400.0
     """Of sound in such a recording; a year of silence can be packed into its bytes."""
     emotion: EmotionPolicy = "on"
@@ -87,6 +87,8 @@ class ServerOptions:
     they say no, and those of other protocols that ask."""
     wyoming_port: int | None = None
     """Serve Wyoming clients here too; 0 takes any free port, None serves none."""
+    wyoming_zeroconf: bool = False
+    """Announce that port in the network, so that Home Assistant finds it (extra `zeroconf`)."""
     buffer_s: float = 20.0
     """Unprocessed audio a session may hold; must not exceed the engine's ring buffers."""
     outbox_events: int = 256
@@ -121,6 +123,9 @@ class ServerOptions:
             raise ValueError(
                 "Wyoming clients cannot show a token; leave out `token` or `wyoming_port`"
             )
+
+        if self.wyoming_zeroconf and self.wyoming_port is None:
+            raise ValueError("`wyoming_zeroconf` announces `wyoming_port`; choose that too")
 
     def _check_numbers(self) -> None:
         for name in ("max_parked", "max_followers", "max_followers_per_session"):

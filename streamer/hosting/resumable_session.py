@@ -15,7 +15,7 @@ from streamer.hosting.journal import Journal
 from streamer.hosting.session_state import SessionState, checked
 from streamer.protocol.errors import ProtocolError
 from streamer.protocol.frame_reader import FrameReader
-from streamer.protocol.messages import ByeEvent, ErrorCode, LatencyEvent, StartMessage
+from streamer.protocol.messages import ByeEvent, Encoding, ErrorCode, LatencyEvent, StartMessage
 from streamer.runtime.bounded_queue import BoundedQueue
 from streamer.runtime.faults import fault_line
 from streamer.session.report import Report
@@ -115,7 +115,7 @@ class ResumableSession:
 
     @property
     def received_offset(self) -> int:
-        """Samples, at the client's rate, that the session has taken in."""
+        """Samples, at the client's rate, or bytes of a container that the session has taken in."""
         if self.running is not None:
             self._received_offset = self.running.frames.end_offset
         return self._received_offset
@@ -125,7 +125,7 @@ class ResumableSession:
         """Samples, at the client's rate, that will not be needed again whatever happens: with a
         journal, those that would outlive this server."""
         position = None if self._journal is None else self._journal.position
-        if position is None:
+        if position is None or self.start.encoding is Encoding.CONTAINER:
             return self.received_offset
         return min(self.received_offset, _offset(position, self.start.sample_rate))
 
@@ -280,6 +280,8 @@ class ResumableSession:
         failure = None if task.cancelled() else task.exception()
         if isinstance(failure, SessionFailedError):
             self._error = ProtocolError(ErrorCode.INTERNAL, str(failure))
+        elif isinstance(failure, ProtocolError):
+            self._error = failure
         elif failure is not None:
             logger.error("session %s: delivery failed: %s", self.id, fault_line(failure))
             self._error = ProtocolError(

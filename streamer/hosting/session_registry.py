@@ -10,12 +10,13 @@ import secrets
 from collections import Counter
 from dataclasses import replace
 
+from streamer.audio.clock import SAMPLE_RATE
 from streamer.hosting.journal import Journal
 from streamer.hosting.options import ServerOptions
 from streamer.hosting.resumable_session import ResumableSession
 from streamer.hosting.session_store import SessionStore, token_hash
 from streamer.protocol.errors import ProtocolError, session_expired
-from streamer.protocol.messages import ErrorCode, ResumeMessage, StartMessage
+from streamer.protocol.messages import Encoding, ErrorCode, ResumeMessage, StartMessage
 from streamer.recognition.contract import (
     Decoder,
     RecognizerFactory,
@@ -25,6 +26,7 @@ from streamer.recognition.languages import AUTO, ENGLISH, language_code
 from streamer.runtime.metrics import ServerMetrics
 from streamer.session.limits import SessionLimits
 from streamer.session.runner import SessionRunner
+from streamer.transcript.written.options import WritingOptions
 
 logger = logging.getLogger(__name__)
 
@@ -82,8 +84,12 @@ class SessionRegistry:
         Raises:
             ProtocolError: no room, or the settings are not to be had here.
         """
+        container = start.encoding is Encoding.CONTAINER
         run = self._runner.open(
-            self._session_options(start), start.sample_rate, limits=self._limits(start)
+            self._session_options(start),
+            SAMPLE_RATE if container else start.sample_rate,
+            limits=self._limits(start),
+            container=container,
         )
         follow_id = _follow_id(start.share_secret or secrets.token_urlsafe(32))
         journal = None if self._store is None else Journal(self._store, run.id)
@@ -172,6 +178,8 @@ class SessionRegistry:
             raise session_expired()
         if not secrets.compare_digest(token_hash(message.resume_token), stored.token_hash):
             raise session_expired()
+        if stored.start.encoding is Encoding.CONTAINER:
+            raise session_expired()  # its decoder went with that server
         start = stored.start.model_copy(update={"context": stored.context})
         options = self._session_options(start)
         place = self._runner.places.reserve()
@@ -231,6 +239,7 @@ class SessionRegistry:
             silence_ms=start.silence_ms,
             language=self.language(start),
             task=start.task,
+            writing=WritingOptions(start.numbers, start.profanity_filter, frozenset(start.redact)),
         )
 
     def _tells_emotion(self, start: StartMessage) -> bool:

@@ -11,6 +11,7 @@ CLOSE_CODES: Final[dict[ErrorCode, int]] = {
     ErrorCode.BAD_CONFIG: 4400,
     ErrorCode.NOT_STARTED: 4400,
     ErrorCode.BAD_FRAME: 4400,
+    ErrorCode.BAD_MEDIA: 4400,
     ErrorCode.MESSAGE_TOO_LARGE: 1009,
     ErrorCode.RATE_LIMITED: 4429,
     ErrorCode.IDLE_TIMEOUT: 4408,
@@ -45,10 +46,11 @@ def shutting_down() -> ProtocolError:
     )
 
 
-def too_many_sessions(max_sessions: int) -> ProtocolError:
+def too_many_sessions(max_sessions: int, free: int = 0) -> ProtocolError:
+    """`free`: too few for a client that wants several."""
+    taken = f"all but {free} of {max_sessions}" if free else f"all {max_sessions}"
     return ProtocolError(
-        ErrorCode.TOO_MANY_SESSIONS,
-        f"all {max_sessions} sessions are taken; try again later",
+        ErrorCode.TOO_MANY_SESSIONS, f"{taken} sessions are taken; try again later"
     )
 
 

@@ -10,6 +10,7 @@ from streamer.protocol.errors import ProtocolError
 from streamer.protocol.frames import (
     HEADER,
     AudioFrame,
+    ContainerFrame,
     FrameError,
     SampleError,
     decode_header,
@@ -28,11 +29,15 @@ class Hole:
     reason: Literal["gap", "bad_samples"]
 
 
-FrameItem = ProtocolError | Hole | AudioFrame
+_WIDTHS: Final = {Encoding.PCM_S16LE: 2, Encoding.PCM_F32LE: 4, Encoding.CONTAINER: 1}
+
+FrameItem = ProtocolError | Hole | AudioFrame | ContainerFrame
 
 
 class FrameReader:
     """Checks the audio frames of one session against their order and clock.
+
+    Of a container bytes are counted in the place of samples, and none may be missing.
 
     The clock lasts as long as the session; the numbers begin anew on every connection.
     """
@@ -44,13 +49,13 @@ class FrameReader:
         """
         self.rate = rate
         self._encoding = encoding
-        self._width = 2 if encoding is Encoding.PCM_S16LE else 4
+        self._width = _WIDTHS[encoding]
         self._next_seq = 0
         self._next_offset = start_offset
 
     @property
     def end_offset(self) -> int:
-        """Client samples seen or missed so far."""
+        """Client samples, or bytes of a container, seen or missed so far."""
         return self._next_offset
 
     def begin_connection(self) -> None:
@@ -77,6 +82,11 @@ class FrameReader:
             raise ProtocolError(ErrorCode.BAD_FRAME, str(error)) from error
         order = self._check_order(seq, offset)
         end_offset = offset + self._samples(data)
+        if self._encoding is Encoding.CONTAINER:
+            yield self._container(data, seq, offset)
+            self._next_seq = (seq + 1) % _SEQ_MODULUS
+            self._next_offset = end_offset
+            return
         if self.audio_ms(data) > MAX_FRAME_MS:
             raise ProtocolError(
                 ErrorCode.BAD_FRAME,
@@ -94,6 +104,18 @@ class FrameReader:
         yield from (*order, *content)
         self._next_seq = (seq + 1) % _SEQ_MODULUS
         self._next_offset = end_offset
+
+    def _container(self, data: bytes, seq: int, offset: int) -> ContainerFrame:
+        """Raises ProtocolError."""
+        if offset != self._next_offset:
+            raise ProtocolError(
+                ErrorCode.BAD_FRAME,
+                f"bytes {self._next_offset} to {offset} of the container are missing, and what "
+                "comes after them cannot be understood; start a new session",
+            )
+        if len(data) == HEADER.size:
+            raise ProtocolError(ErrorCode.BAD_FRAME, "the frame holds no bytes of the container")
+        return ContainerFrame(seq, offset, data[HEADER.size :])
 
     def _samples(self, data: bytes) -> int:
         return max(0, len(data) - HEADER.size) // self._width

@@ -1,8 +1,9 @@
-"""Binary audio frames of the native protocol: a 24-byte header and PCM samples.
+"""Binary audio frames of the native protocol: a 24-byte header and PCM samples, or
+bytes of a container.
 
 Header, little-endian: magic `SA`, version (u8), flags (u8, 0), sequence number (u32), offset of
-the first sample at the client's rate (u64), capture time of the first sample in milliseconds
-since the Unix epoch by the client's clock (f64, 0 when unknown).
+the first sample at the client's rate, of a container in bytes (u64), capture time of the first
+sample in milliseconds since the Unix epoch by the client's clock (f64, 0 when unknown).
 """
 
 from __future__ import annotations
@@ -31,6 +32,15 @@ class SampleError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class ContainerFrame:
+    """The next bytes of a container."""
+
+    seq: int
+    offset: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class AudioFrame:
     """A chunk of mono audio; `samples` float32 in -1 … 1 at the client's rate."""
 
@@ -52,8 +62,16 @@ def encode_frame(
         payload = (np.clip(samples, -1.0, 1.0) * 32767.0).round().astype("<i2").tobytes()
     else:
         payload = samples.astype("<f4").tobytes()
-    header = HEADER.pack(MAGIC, FRAME_VERSION, 0, seq % 2**32, sample_offset, capture_time_ms)
-    return header + payload
+    return _header(seq, sample_offset, capture_time_ms) + payload
+
+
+def encode_container_frame(seq: int, offset: int, data: bytes) -> bytes:
+    """Pack the bytes of a container that begin at `offset` with their header."""
+    return _header(seq, offset, 0.0) + data
+
+
+def _header(seq: int, offset: int, capture_time_ms: float) -> bytes:
+    return HEADER.pack(MAGIC, FRAME_VERSION, 0, seq % 2**32, offset, capture_time_ms)
 
 
 def decode_header(data: bytes) -> tuple[int, int, float]:

@@ -31,17 +31,18 @@ MAX_LANGUAGE_CHARS: Final = 40
 class Encoding(StrEnum):
     PCM_S16LE = "pcm_s16le"
     PCM_F32LE = "pcm_f32le"
+    CONTAINER = "container"  # of any kind, e.g. WebM as a browser records it
 
 
 class ErrorCode(StrEnum):
-    """Stable codes. The comment is the websocket close code when the error ends the session, as
-    `streamer.protocol.errors.CLOSE_CODES` has it."""
+    """Stable codes. The comment is the websocket's close code, if the error ends the session."""
 
     BAD_MESSAGE = "bad_message"  # 4400
     BAD_CONFIG = "bad_config"  # 4400
     NOT_STARTED = "not_started"  # 4400
     ALREADY_STARTED = "already_started"  # not fatal
     BAD_FRAME = "bad_frame"  # 4400
+    BAD_MEDIA = "bad_media"  # 4400
     BAD_SAMPLES = "bad_samples"  # not fatal: the frame is refused, its time counts as lost
     SEQUENCE_GAP = "sequence_gap"  # not fatal
     MESSAGE_TOO_LARGE = "message_too_large"  # 1009
@@ -88,16 +89,18 @@ class StartMessage(_FromClient):
     """Pause that ends a segment; None leaves it to the server."""
     live: bool = True
     """False: a recording; the server reads it as fast as it can hear it, and loses nothing."""
+    numbers: bool = False
+    """In figures. Of English alone, as what is masked: swear words, and numbers."""
+    profanity_filter: bool = False
+    redact: tuple[Literal["numbers", "pci", "ssn"], ...] = Field((), max_length=3)
     share_secret: str | None = Field(None, min_length=16, max_length=128)
     """The same secret gives the same `follow_id` in every session."""
 
 
 class ResumeMessage(_FromClient):
-    """Goes on with a session whose connection broke, on a new connection, instead of `start`.
-
-    The server answers with `ready`, whose `acknowledged_offset` says where audio has to go on,
-    and with what happened after the event `last_seq`.
-    """
+    """Goes on with a session whose connection broke, on a new connection, instead of `start`. The
+    server answers with `ready`, whose `acknowledged_offset` says where audio has to go on, and
+    with what happened after the event `last_seq`."""
 
     type: Literal["resume"] = "resume"
     protocol_version: Whole = PROTOCOL_VERSION

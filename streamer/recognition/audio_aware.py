@@ -92,7 +92,7 @@ def emotion_monitor(
 ) -> EmotionMonitor:
     """One that keeps the model's states, if the fusion takes them. Other classifiers than the
     project's own have no states that a fusion was trained on."""
-    track = TrackOptions(shown_from=model.shown_from)
+    track = TrackOptions(shown_from_of=model.shown_from)
     takes_states = inputs is not None and "emotion" in inputs.modalities
     if takes_states and isinstance(model, EmotionClassifier):
         return FeatureEmotionMonitor(model, lane, options, spans, track)

@@ -6,7 +6,7 @@ The real one is `recognizer.Recognizer`; tests of sockets and protocols use smal
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 import numpy as np
@@ -16,6 +16,7 @@ from streamer.models.whisper.contract import Task
 from streamer.runtime.tracing import SpanSink
 from streamer.transcript.events import AudioLost, SessionEvent
 from streamer.transcript.ledger import Ledger
+from streamer.transcript.written.options import WritingOptions
 
 if TYPE_CHECKING:  # the engine imports this module
     from streamer.runtime.deadline_executor import DeadlineExecutor
@@ -41,6 +42,8 @@ class SessionOptions:
     the second listener alone."""
     task: Task = "transcribe"
     """`translate`: into English. What is said in English is transcribed."""
+    writing: WritingOptions = field(default_factory=WritingOptions)
+    """How words are written."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ from streamer.recognition.words.auto import AutoWords
 from streamer.recognition.words.contract import SessionWords
 from streamer.recognition.words.drafted import DraftedWords
 from streamer.recognition.words.listened import ListenedWords
+from streamer.recognition.writing import session_writer
 from streamer.runtime.batcher import Batcher, Lane, call_each
 from streamer.runtime.deadline_executor import DeadlineExecutor
 from streamer.runtime.tracing import SpanSink
@@ -236,19 +237,16 @@ class Engine:
         """A fresh recognizer for one session. `fused` needs the LLM; without it, `draft`.
 
         Raises:
-            UnknownLanguageError: the language is not to be had.
+            UnknownLanguageError: the language is not to be had, or not with these options.
         """
         language = options.language or self._options.language
         check_language(language, self.languages)
         stages = StageTimes(spans)
         emotion = None
         if options.emotion and self._emotion is not None:
+            watched = self._options.emotion
             emotion = emotion_monitor(
-                self._emotion,
-                self._emotion_lane,
-                self._options.emotion,
-                stages,
-                self._audio_inputs,
+                self._emotion, self._emotion_lane, watched, stages, self._audio_inputs
             )
         recognizer_options = self._recognizer_options
         if options.silence_ms is not None:
@@ -283,9 +281,10 @@ class Engine:
             recognizer_options,
             words,
             emotion=emotion,
-            voice=None if emotion is None else VoiceMeter(self._options.voice),
             stages=stages,
+            voice=None if emotion is None else VoiceMeter(self._options.voice),
             start=start,
+            writer=session_writer(options, language, speech.tokenizer),
         )
         return recognizer
 

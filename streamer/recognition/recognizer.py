@@ -26,13 +26,15 @@ from streamer.recognition.words.tentative import without_full_stop
 from streamer.runtime.tracing import span
 from streamer.transcript.events import (
     AudioLost,
+    LanguageChanged,
     SegmentClosed,
     SessionEvent,
     SpeechBegan,
     StepDone,
     WordsUpdate,
 )
-from streamer.transcript.ledger import Arousal, Emotion, Ledger, NewWord, Voice
+from streamer.transcript.ledger import Arousal, Emotion, Ledger, NewWord, Voice, Word
+from streamer.transcript.written.writer import Writer
 
 
 class Recognizer:
@@ -48,7 +50,12 @@ class Recognizer:
         stages: StageTimes,
         voice: VoiceMeter | None = None,
         start: StartPoint = BEGINNING,
+        writer: Writer | None = None,
     ) -> None:
+        """
+        Args:
+            writer: None writes words as they are recognized.
+        """
         self.ledger = Ledger(
             options.kept_segments,
             start_sample=start.sample,
@@ -58,6 +65,7 @@ class Recognizer:
         self._vad_model = vad
         self._options = options
         self._words = words
+        self._writer = writer or Writer()
         self._emotion = emotion
         self._voice = voice
         self._stages = stages
@@ -166,6 +174,8 @@ class Recognizer:
                 self._processed = end
                 yield self._update(words, one)
             else:
+                if isinstance(one, LanguageChanged):
+                    self._writer.hear(one.language)
                 yield one
 
     def _close_segment(self, end: int, cause: str, silence_ms: float = 0) -> Iterator[SessionEvent]:
@@ -176,6 +186,9 @@ class Recognizer:
         yield from self._end_segment(end, cause)
 
     def _end_segment(self, end: int, cause: str) -> Iterator[SessionEvent]:
+        waited = self._writer.end_segment()
+        if waited:
+            yield WordsUpdate(self._segment_id(), self._commit(waited), ())
         emotion, arousal = None, self._arousal()
         if self._emotion is not None and self.ledger.open_segment is not None:
             start = self._segment_start()
@@ -213,9 +226,13 @@ class Recognizer:
         return self._voice.close_segment() if self._voice is not None else None
 
     def _update(self, words: SegmentWords, committed: tuple[NewWord, ...]) -> WordsUpdate:
-        added = self.ledger.commit(committed, self._voices(committed))
-        tentative = self.ledger.set_tentative(without_full_stop(words.tentative))
+        added = self._commit(self._writer.commit(committed))
+        shown = self._writer.show(without_full_stop(words.tentative))
+        tentative = self.ledger.set_tentative(shown)
         return WordsUpdate(self._segment_id(), added, tentative)
+
+    def _commit(self, words: Sequence[NewWord]) -> tuple[Word, ...]:
+        return self.ledger.commit(words, self._voices(words))
 
     def _voices(self, words: Sequence[NewWord]) -> list[Voice]:
         if self._voice is None:

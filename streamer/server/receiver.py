@@ -9,12 +9,12 @@ from typing import Final
 from streamer.hosting.options import ServerOptions
 from streamer.protocol.errors import ProtocolError
 from streamer.protocol.frame_reader import FrameReader, Hole
+from streamer.protocol.frames import AudioFrame
 from streamer.protocol.messages import ErrorCode, FinalizeMessage, ResumeMessage, StartMessage
 from streamer.protocol.parsing import parse_text
 from streamer.runtime.metrics import ServerMetrics
 from streamer.server.sender import Sender, Socket
 from streamer.server.token_bucket import TokenBucket
-from streamer.session.intake import Intake
 from streamer.session.runner import SessionRun
 
 _FREE_FRAME_MS: Final = 10
@@ -54,7 +54,7 @@ class Receiver:
             await run.session.room()
             message = await self.receive()
             if isinstance(message, bytes):
-                await self._take_audio(message, frames, run.intake)
+                await self._take_audio(message, frames, run)
                 continue
             self.count_message()
             parsed = parse_text(message)
@@ -70,18 +70,22 @@ class Receiver:
             else:
                 return
 
-    async def _take_audio(self, data: bytes, frames: FrameReader, intake: Intake) -> None:
+    async def _take_audio(self, data: bytes, frames: FrameReader, run: SessionRun) -> None:
         before = frames.end_offset
         if frames.audio_ms(data) < _FREE_FRAME_MS:
             self.count_message()
+        intake = run.intake
         for item in frames.read(data):
             if isinstance(item, ProtocolError):
                 await self._sender.send_error(item)
             elif isinstance(item, Hole):
                 await intake.hole(item)
-            else:
+            elif isinstance(item, AudioFrame):
                 intake.audio(item.samples, item.capture_time_ms)
-        self._metrics.audio_seconds.inc((frames.end_offset - before) / frames.rate)
+            elif run.container is not None:
+                await run.container.feed(item.data)
+        if run.container is None:
+            self._metrics.audio_seconds.inc((frames.end_offset - before) / frames.rate)
 
     def count_message(self) -> None:
         """Count a small message against the limit. Raises ProtocolError."""

@@ -81,7 +81,7 @@ class StreamServer:
 
     async def stream(self, websocket: WebSocket) -> None:
         """`/v1/stream`."""
-        refusal = self._access_refusal(
+        refusal = self.access_refusal(
             websocket.headers, websocket.query_params, websocket.scope["subprotocols"]
         )
         await websocket.accept(subprotocol=_spoken(websocket))
@@ -170,7 +170,7 @@ class StreamServer:
         self, headers: Mapping[str, str], query: Mapping[str, str], subprotocols: Sequence[str]
     ) -> ProtocolError | None:
         """Why whoever sent this request may not have a place; None if it may."""
-        refusal = self._access_refusal(headers, query, subprotocols)
+        refusal = self.access_refusal(headers, query, subprotocols)
         if refusal is not None:
             return refusal
         try:
@@ -179,9 +179,10 @@ class StreamServer:
             return error
         return None
 
-    def _access_refusal(
+    def access_refusal(
         self, headers: Mapping[str, str], query: Mapping[str, str], subprotocols: Sequence[str]
     ) -> ProtocolError | None:
+        """Why whoever sent this request may ask for nothing; None if it may."""
         refusal = self._origin_refusal(headers)
         if refusal is not None:
             return refusal

@@ -45,10 +45,17 @@ class Places:
         self._taken.add(place)
         return place
 
-    def check(self) -> None:
-        """Raises ProtocolError as `reserve` would."""
-        if len(self._taken) >= self._limit:
-            raise too_many_sessions(self._limit)
+    def check(self, wanted: int = 1, held: int = 0) -> None:
+        """Raises ProtocolError as `reserve` would, called `wanted` times by who holds some."""
+        if wanted + held > self._limit:
+            raise ProtocolError(
+                ErrorCode.BAD_CONFIG,
+                f"{wanted + held} channels are as many sessions, and this server has "
+                f"{self._limit}; send fewer, or mixed",
+            )
+        free = max(0, self._limit - len(self._taken))
+        if free < wanted:
+            raise too_many_sessions(self._limit, free)
         if self.overdue_ms() > self._refuse_lag_ms:
             raise ProtocolError(
                 ErrorCode.TOO_MANY_SESSIONS,

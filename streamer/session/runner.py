@@ -20,6 +20,7 @@ from streamer.recognition.languages import UnknownLanguageError
 from streamer.runtime.faults import fault_line, retrieved
 from streamer.runtime.metrics import ServerMetrics
 from streamer.runtime.tracing import LatencyTrace, SpanSink, TraceWriter
+from streamer.session.container_intake import ContainerIntake, check_containers
 from streamer.session.intake import Intake
 from streamer.session.limits import SessionLimits
 from streamer.session.places import Place, Places
@@ -34,7 +35,8 @@ Take = Callable[[Report], Awaitable[None]]
 
 
 class SessionRun:
-    """One session: audio goes into `intake`, reports come out counted.
+    """One session: audio goes into `intake`, or as a container into `container`, reports come out
+    counted.
 
     Whoever opened it calls `start` once, and `abort` on every way out.
     """
@@ -47,11 +49,17 @@ class SessionRun:
         metrics: ServerMetrics,
         place: Place,
         start: StartPoint,
+        *,
+        container: bool = False,
     ) -> None:
         self.id = session_id
         self.session = session
         self.stats = SessionStats(session, metrics, start)
         self.intake = Intake(session, rate)
+        self.container: ContainerIntake | None = None
+        """Of a session whose audio comes so."""
+        if container:
+            self.container = ContainerIntake(session, self.intake, metrics, self._stop)
         self._metrics = metrics
         self._place = place
         self._task: asyncio.Task[None] | None = None
@@ -61,6 +69,7 @@ class SessionRun:
 
         The task raises:
             SessionFailedError: the recognizer broke.
+            ProtocolError: the container could not be decoded to its end.
             And what `take` raises, which ends the session.
         """
         self.session.start()
@@ -73,17 +82,27 @@ class SessionRun:
 
     def stop(self) -> None:
         """No more audio: what is left is still taken, finals included."""
+        if self.container is None:
+            self._stop()
+        else:
+            self.container.end()
+
+    def _stop(self) -> None:
         self.intake.flush()
         self.session.stop()
 
     async def finalize(self) -> None:
         """Make all audio so far final; the session goes on."""
+        if self.container is not None:
+            await self.container.used_up()
         self.intake.flush()
         await self.session.finalize()
 
     def cancel(self) -> None:
         """End now, without finals. Returns at once."""
         self.session.cancel()
+        if self.container is not None:
+            self.container.cancel()
         if self._task is not None:
             self._task.cancel()
 
@@ -92,6 +111,8 @@ class SessionRun:
         self.cancel()
         if self._task is not None:
             await asyncio.wait({self._task})
+        if self.container is not None:
+            await self.container.ended()
         await self.session.abort()
 
     def _done(self, task: asyncio.Task[None]) -> None:
@@ -105,6 +126,10 @@ class SessionRun:
                 await take(report)
         finally:
             await self.session.abort()  # nobody must wait for room in it any more
+            if self.container is not None:
+                self.container.cancel()
+        if self.container is not None and self.container.error is not None:
+            raise self.container.error
 
 
 class SessionRunner:
@@ -138,20 +163,24 @@ class SessionRunner:
         place: Place | None = None,
         session_id: str | None = None,
         start: StartPoint = BEGINNING,
+        container: bool = False,
     ) -> SessionRun:
         """A session that has not begun.
 
         Args:
-            rate: of the audio that its intake will get.
+            rate: of the audio that its intake will get; 16 kHz where that comes of a container.
             limits: in place of the runner's own.
             place: reserved before; it is given back when the session ends.
             session_id: of a session that goes on; None gives a new one.
             start: where it goes on.
+            container: its audio comes in one.
 
         Raises:
-            ProtocolError: there is no place, the language is not to be had, or the engine could
-                not make a recognizer; why is in the log.
+            ProtocolError: there is no place, containers cannot be decoded here, the language is
+                not to be had, or the engine could not make a recognizer; why is in the log.
         """
+        if container:
+            check_containers()
         if place is None:
             place = self.places.reserve()
         session_id = session_id or secrets.token_hex(8)
@@ -166,7 +195,9 @@ class SessionRunner:
         session = Session(recognizer, self._engine.executor, limits, trace)
         if not limits.recording:
             place.live = session
-        return SessionRun(session_id, session, rate, self._metrics, place, start)
+        return SessionRun(
+            session_id, session, rate, self._metrics, place, start, container=container
+        )
 
     def _recognizer(
         self, options: SessionOptions, trace: SpanSink, start: StartPoint, session_id: str

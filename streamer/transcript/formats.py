@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from streamer.audio.clock import seconds_from_samples
 from streamer.protocol.joining import gap
-from streamer.transcript.cues import CueTrack, Piece
+from streamer.transcript.cues import Cue, CueTrack, Piece
 from streamer.transcript.emotion_shown import EmotionShown, volume
 from streamer.transcript.ledger import Emotion, Segment, Word
 
@@ -28,7 +28,8 @@ class CaptionFormat(StrEnum):
 
 class CaptionWriter(Protocol):
     """Makes a file of segments as they become final: `head`, then what `add` gives for each, is
-    a valid file at every point."""
+    a valid file at every point. Who reads it while it grows has every cue to its end: an empty
+    line stands behind each, not before the next."""
 
     head: str
 
@@ -79,11 +80,10 @@ class _Srt:
     def add(self, segment: Segment) -> str:
         text = ""
         for cue in self._track.add(segment):
-            separator = "\n" if self._number else ""
             self._number += 1
             times = f"{_srt_time(cue.start_ms)} --> {_srt_time(cue.end_ms)}"
             lines = "\n".join(_joined(line, self._word) for line in cue.pieces)
-            text += f"{separator}{self._number}\n{times}\n{lines}\n"
+            text += f"{self._number}\n{times}\n{lines}\n\n"
         return text
 
     def _word(self, piece: Piece) -> str:
@@ -92,23 +92,16 @@ class _Srt:
 
 
 class _Vtt:
-    """WebVTT, with classes of spans that a page can style: the emotion (`<c.happy>`) of every cue,
-    or the volume (`<c.loud>`, `<c.soft>`) of words."""
+    """WebVTT, as `vtt_cue` has it."""
 
-    head = "WEBVTT\n"
+    head = "WEBVTT\n\n"
 
     def __init__(self, shown: EmotionShown) -> None:
         self._track = CueTrack(tagged=shown in (EmotionShown.SUBTLE, EmotionShown.VOICE))
         self._shown = shown
 
     def add(self, segment: Segment) -> str:
-        text = ""
-        for cue in self._track.add(segment):
-            lines = "\n".join(_joined(line, self._word) for line in cue.pieces)
-            if self._shown is EmotionShown.FULL:
-                lines = _in_class(cue.emotion or "", lines)
-            text += f"\n{_vtt_time(cue.start_ms)} --> {_vtt_time(cue.end_ms)}\n{lines}\n"
-        return text
+        return "".join(vtt_cue(cue, self._shown) for cue in self._track.add(segment))
 
     def _word(self, piece: Piece) -> str:
         text = _vtt_escape(piece.text)
@@ -148,6 +141,21 @@ class _Txt:
 
     def add(self, segment: Segment) -> str:
         return f"{_one_line(segment.text)}\n"
+
+
+def vtt_cue(cue: Cue, shown: EmotionShown) -> str:
+    """A cue and the empty line behind it, with classes of spans that a page can style: the emotion
+    (`<c.happy>`) of all of it, or the volume (`<c.loud>`, `<c.soft>`) of words."""
+
+    def written(piece: Piece) -> str:
+        text = _vtt_escape(piece.text)
+        by_voice = shown is EmotionShown.VOICE
+        return _in_class(volume(piece.loudness_db), text) if by_voice else text
+
+    lines = "\n".join(_joined(line, written) for line in cue.pieces)
+    if shown is EmotionShown.FULL:
+        lines = _in_class(cue.emotion or "", lines)
+    return f"{_vtt_time(cue.start_ms)} --> {_vtt_time(cue.end_ms)}\n{lines}\n\n"
 
 
 def word_dict(word: Word) -> dict[str, Any]:

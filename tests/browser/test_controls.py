@@ -243,8 +243,8 @@ async def test_the_keyboard_reaches_everything(page: Page, server: ServerThread)
 
 
 async def close_settings(page: Page) -> None:
-    """Having turned translation on, or off. The button may have to be scrolled to."""
-    for id_ in ("translate", "settings-close"):
+    """Having turned translation and figures on, or off. The button may have to be scrolled to."""
+    for id_ in ("translate", "numbers", "settings-close"):
         await page.evaluate(f"document.querySelector('#{id_}').click(); 0")
     await page.wait_for("!document.querySelector('#settings').open")
 
@@ -268,6 +268,7 @@ async def test_a_language_is_chosen_and_asked_for(page: Page) -> None:
         await stop(page)
         (session,) = server.sessions
         assert (session.start.language, session.start.task) == ("de", "translate")
+        assert session.start.numbers
         # Chosen once, it stays so.
         await page.click("#settings-open")
         await page.wait_for("document.querySelector('#settings').open")
@@ -281,6 +282,7 @@ async def test_a_language_is_chosen_and_asked_for(page: Page) -> None:
             None,
             "transcribe",
         )
+        assert not server.sessions[1].start.numbers
 
 
 async def test_a_language_that_is_found_out_is_shown(page: Page) -> None:

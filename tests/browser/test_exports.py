@@ -69,11 +69,11 @@ async def test_exports_hold_what_was_committed(page: Page, tmp_path: Path) -> No
         assert "emotion" not in second
         assert await text("srt") == (
             "1\n00:00:00,000 --> 00:00:01,150\nThe sun shot out\n\n"
-            "2\n00:00:01,230 --> 00:00:02,150\nno <air>\n"
+            "2\n00:00:01,230 --> 00:00:02,150\nno <air>\n\n"
         )
         assert await text("vtt") == (
             "WEBVTT\n\n00:00:00.000 --> 00:00:01.150\nThe sun shot out\n\n"
-            "00:00:01.230 --> 00:00:02.150\nno &lt;air&gt;\n"
+            "00:00:01.230 --> 00:00:02.150\nno &lt;air&gt;\n\n"
         )
 
 

@@ -21,7 +21,7 @@ from streamer.audio.files import read_samples
 from streamer.client.bundled import SpeechClip, bundled_speech
 from streamer.recognition.engine import Engine
 from streamer.transcript.wer import word_errors
-from tests.browser.captioned_page import microphone_file, serve_page
+from tests.browser.captioned_page import LEAD_IN_S, microphone_file, serve_page
 from tests.browser.chromium import BrowserOptions, Page, open_page
 from tests.browser.page_state import COMMITTED, IDLE, saved
 from tests.browser.scripted_server import serve
@@ -38,6 +38,29 @@ new MutationObserver(changes => {
 }).observe(document.querySelector('#lines'),
            { subtree: true, childList: true, characterData: true });
 0
+"""
+RECORD = """
+(async () => {
+  window.results = [];
+  window.sizes = [];
+  const stream = await navigator.mediaDevices.getUserMedia({ audio: true });
+  const url = 'ws://' + location.host + '/v1/listen?model=streamer-draft&interim_results=true';
+  const socket = new WebSocket(url, ['token', 'any']);
+  await new Promise(resolve => { socket.onopen = resolve; });
+  socket.onmessage = message => results.push(JSON.parse(message.data));
+  socket.onclose = event => { window.closeCode = event.code; };
+  window.recorder = new MediaRecorder(stream, { mimeType: MIME_TYPE });
+  recorder.ondataavailable = event => {
+    if (event.data.size) { sizes.push(event.data.size); socket.send(event.data); }
+  };
+  recorder.onstop = () => socket.send(JSON.stringify({ type: 'CloseStream' }));
+  recorder.start(250);
+  return recorder.mimeType;
+})()
+"""
+RECORDED_TEXT = """
+results.filter(one => one.type === 'Results' && one.is_final)
+  .map(one => one.channel.alternatives[0].transcript).join(' ')
 """
 OVERLAY = "[...overlay.document.querySelectorAll('.word')].map(node => node.textContent).join(' ')"
 SPEAKER = "<title>the speaker</title><audio src=/clip autoplay></audio>"
@@ -150,3 +173,30 @@ async def test_the_sound_of_another_tab_is_captioned(engine: Engine) -> None:
         await page.click("#toggle")
         await page.wait_for(IDLE, timeout_s=30)
         await assert_captions_hold(page, clip.text)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("chromium")
+@pytest.mark.parametrize("mime_type", ["audio/webm;codecs=opus", "audio/mp4"])
+async def test_what_media_recorder_makes_is_captioned(
+    engine: Engine, tmp_path: Path, mime_type: str
+) -> None:
+    """As a page of one's own sends it to Deepgram: in pieces, without a word about its format."""
+    pytest.importorskip("av", reason="the extra media is not installed")
+    clip = read_clip()
+    microphone = microphone_file([clip], tmp_path / "microphone.wav")
+    options = BrowserOptions(microphone=microphone)
+    async with serve_page(engine) as url, open_page(options) as page:
+        await page.goto(url)
+        quoted = json.dumps(mime_type)
+        if not await page.evaluate(f"MediaRecorder.isTypeSupported({quoted})"):
+            pytest.skip(f"this Chromium does not record {mime_type}")
+        await page.evaluate(RECORD.replace("MIME_TYPE", quoted))
+        await asyncio.sleep(LEAD_IN_S + clip.duration_s + 1.0)
+        # Words come while it is being recorded.
+        assert await page.evaluate("results.some(one => one.type === 'Results')")
+        await page.evaluate("recorder.stop()")
+        assert await page.wait_for("window.closeCode", timeout_s=30) == 1000
+        assert await page.evaluate("sizes.length") > 10
+        heard = await page.evaluate(RECORDED_TEXT)
+    assert word_errors(clip.text, heard).rate <= 0.3, heard

@@ -146,8 +146,9 @@ def test_the_client_alone_says_which_extra_is_missing(
     error: type[Exception],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(sys.modules, library, None)
-    with pytest.raises(error, match=rf"{library}, .*pip install 'streamer-client\["):
+    for missing in (library, "av"):
+        monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(error, match=rf"{library}[, ].*pip install 'streamer-client\["):
         open_with_it()
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import io
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 from urllib.parse import urlencode
@@ -15,7 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 import websockets
-from deepgram import AsyncDeepgramClient, DeepgramClient, DeepgramClientEnvironment
+from deepgram import AsyncDeepgramClient, DeepgramClient
 from deepgram.core.api_error import ApiError
 from deepgram.listen.v1.socket_client import AsyncV1SocketClient
 from deepgram.listen.v1.types import (
@@ -29,70 +28,8 @@ from deepgram.listen.v1.types import (
 from deepgram.listen.v1.types.listen_v1configure import ListenV1Configure
 
 from tests.contract.conftest import RATE, TOKEN, Speech
+from tests.contract.deepgram_live import LINEAR16, environment, live, transcript_of
 from tests.serving import ServerThread
-
-PACE_S = 0.02
-"""Between chunks of 100 ms: five times as fast as speech."""
-LINEAR16 = {"model": "nova-3", "encoding": "linear16", "sample_rate": RATE}
-
-
-def environment(server: ServerThread) -> DeepgramClientEnvironment:
-    http = server.http_url.rstrip("/")
-    ws = http.replace("http", "ws", 1)
-    return DeepgramClientEnvironment(base=http, production=ws, agent=ws, agent_rest=http)
-
-
-class Live:
-    """A connection of the SDK, and what it has got so far."""
-
-    def __init__(self, connection: AsyncV1SocketClient) -> None:
-        self.connection = connection
-        self.messages: list[Any] = []
-        self._reading = asyncio.create_task(self._read())
-
-    async def _read(self) -> None:
-        async for message in self.connection:
-            self.messages.append(message)
-
-    async def say(self, chunks: list[bytes]) -> None:
-        for chunk in chunks:
-            await self.connection.send_media(chunk)
-            await asyncio.sleep(PACE_S)
-
-    async def until(self, condition: Any) -> Any:
-        async with asyncio.timeout(30):
-            while not (found := [m for m in self.messages if condition(m)]):
-                await asyncio.sleep(0.01)
-        return found[0]
-
-    async def close(self) -> None:
-        """Everything comes before the server closes."""
-        await self.connection.send_close_stream()
-        async with asyncio.timeout(30):
-            await self._reading
-
-    @property
-    def results(self) -> list[ListenV1Results]:
-        return [m for m in self.messages if isinstance(m, ListenV1Results)]
-
-    @property
-    def finals(self) -> list[ListenV1Results]:
-        return [result for result in self.results if result.is_final]
-
-    @property
-    def transcript(self) -> str:
-        return " ".join(text for result in self.finals if (text := transcript_of(result)))
-
-
-def transcript_of(result: ListenV1Results) -> str:
-    return result.channel.alternatives[0].transcript
-
-
-@asynccontextmanager
-async def live(server: ServerThread, **options: Any) -> AsyncIterator[Live]:
-    client = AsyncDeepgramClient(api_key="any", environment=environment(server))
-    async with client.listen.v1.connect(**(LINEAR16 | options)) as connection:
-        yield Live(connection)
 
 
 @pytest.mark.slow
@@ -256,14 +193,14 @@ async def test_keys(locked_server: ServerThread) -> None:
     ("options", "advice"),
     [
         ({"encoding": "opus"}, "encoding: 'opus' is not understood; use one of linear16"),
-        ({"encoding": None}, "with encoding=linear16 and sample_rate=16000"),
         ({"sample_rate": None}, "sample_rate: is missing"),
         ({"sample_rate": 4_000}, "sample_rate: 4000 Hz is out of range"),
         ({"language": "tlh"}, "language: 'tlh' is not known; use auto, or one of de, en"),
-        ({"model": "siri"}, "use one of streamer, streamer-draft, streamer-fused"),
-        ({"channels": 2, "multichannel": True}, "open a connection for each"),
+        ({"model": "streamer-best"}, "use one of streamer, streamer-draft, streamer-fused"),
+        ({"channels": 21}, "channels: 21 is out of range; use 1 to 20"),
+        ({"channels": 9, "multichannel": True}, "9 channels are as many sessions, and this server"),
         ({"diarize": True}, "diarize: speakers are not told apart; leave it out"),
-        ({"redact": "pci"}, "redact: nothing is redacted"),
+        ({"redact": "pii"}, "redact: 'pii' cannot be told; use one of numbers"),
         ({"utterance_end_ms": 1000}, "utterance_end_ms: needs interim_results=true"),
         ({"utterance_end_ms": 10, "interim_results": True}, "must be at least 1000"),
         ({"endpointing": "soon"}, "endpointing: 'soon' is not a whole number"),

@@ -78,7 +78,7 @@ def test_words_are_streamed(server: ServerThread, speech: Speech) -> None:
     [
         ({"file": ("a.mp4", b"no audio at all")}, "a.mp4: is not audio that can be read", "file"),
         ({"file": ("a.wav", b"")}, "a.wav: is empty", "file"),
-        ({"model": "siri"}, "use one of streamer, streamer-draft", "model"),
+        ({"model": "streamer-best"}, "use one of streamer, streamer-draft", "model"),
         ({"language": "tlh"}, "use auto, or one of de, en", "language"),
         ({"response_format": "diarized_json"}, "use one of json, text, srt", "response_format"),
         ({"timestamp_granularities": ["word"]}, "needs response_format", "timestamp_granularities"),

@@ -224,9 +224,41 @@ async def test_the_shape_before_ga(server: ServerThread, speech: Speech) -> None
         await connection.close()
     assert session.types[0] == "transcription_session.created"
     assert updated.session.input_audio_format == "pcm16"
+    assert "is deprecated and will go" in updated.session.warnings[0]
     assert "conversation.item.created" in session.types
     assert "conversation.item.added" not in session.types
     assert speech.errors_in(done.transcript) <= 0.15
+
+
+async def test_semantic_vad_is_taken_as_the_pause_that_comes_nearest(
+    locked_server: ServerThread,
+) -> None:
+    async with live(locked_server, TOKEN) as session:
+        patient = {"type": "semantic_vad", "eagerness": "low"}
+        await session.connection.session.update(session=settings(turn_detection=patient))
+        updated = (await session.until_type("session.updated")).session
+        assert updated.audio.input.turn_detection.silence_duration_ms == 2_000
+        assert "turns end after a pause of 2000 ms" in updated.warnings[0]
+        await session.say([pcm(tone(1.2, RATE)), bytes(2 * RATE)])
+        await session.until_type(f"{TRANSCRIPTION}.completed")
+        await session.connection.close()
+    assert "error" not in session.types
+
+
+async def test_handshakes_say_which_model_answers_and_what_is_deprecated(
+    locked_server: ServerThread,
+) -> None:
+    url = locked_server.http_url.replace("http", "ws", 1) + "v1/realtime?model=gpt-4o-transcribe"
+    key = {"Authorization": f"Bearer {TOKEN}"}
+    async with websockets.connect(url, additional_headers=key) as now:
+        assert now.response is not None
+        assert now.response.headers["streamer-model"] == "streamer-draft"
+        assert "deprecation" not in now.response.headers
+    old = key | {"OpenAI-Beta": "realtime=v1"}
+    async with websockets.connect(url, additional_headers=old) as then:
+        assert then.response is not None
+        assert then.response.headers["deprecation"].startswith("@")
+        assert "is deprecated" in then.response.headers["streamer-warning"]
 
 
 async def test_what_is_wrong_is_told_and_the_session_goes_on(locked_server: ServerThread) -> None:
@@ -238,10 +270,10 @@ async def test_what_is_wrong_is_told_and_the_session_goes_on(locked_server: Serv
         await connection.input_audio_buffer.append(audio="not base64!")
         await connection.input_audio_buffer.commit()
         await connection.session.update(session={"type": "realtime"})
-        await connection.session.update(session=settings(turn_detection={"type": "semantic_vad"}))
+        await connection.session.update(session=settings(turn_detection={"type": "vad"}))
         await connection.session.update(session=settings(transcription={"language": "tlh"}))
         await connection.session.update(session=settings(format={"type": "audio/opus"}))
-        await connection.session.update(session=settings(transcription={"model": "siri"}))
+        await connection.session.update(session=settings(transcription={"model": "streamer-best"}))
         await connection.input_audio_buffer.append(audio=base64.b64encode(bytes(4_801)).decode())
         await connection.session.update(session=settings(transcription={"prompt": "late"}))
         await session.until_type("error", 11)
@@ -259,7 +291,7 @@ async def test_what_is_wrong_is_told_and_the_session_goes_on(locked_server: Serv
         ("invalid_value", "audio must be a string of base64"),
         ("input_audio_buffer_commit_empty", "send at least 100 ms before a commit"),
         ("invalid_value", "session.type: this server only transcribes"),
-        ("invalid_value", "use 'server_vad', or null"),
+        ("invalid_value", "use 'server_vad', 'semantic_vad', or null"),
         ("invalid_value", "use auto, or one of de, en"),
         ("invalid_value", "use one of audio/pcm, audio/pcmu, audio/pcma"),
         ("invalid_value", "use one of streamer, streamer-draft, streamer-fused"),
@@ -282,7 +314,7 @@ async def test_keys(locked_server: ServerThread) -> None:
     assert refused.value.response.status_code == 401
     assert b"token missing or wrong" in (refused.value.response.body or b"")
     with pytest.raises(websockets.InvalidStatus) as refused:
-        async with live(locked_server, TOKEN, model="siri"):
+        async with live(locked_server, TOKEN, model="streamer-best"):
             pass
     assert refused.value.response.status_code == 400
     # As browsers do it, which cannot set headers.

@@ -104,13 +104,26 @@ async def test_audio_may_come_without_its_start(fake_server: ServerThread) -> No
         await client.write_event(AudioStop().event())
         *_, whole, _ = await heard(client)
         assert Transcript.from_event(whole).text == "w0 w8000"
+        assert whole.data["model"] == "streamer-draft"
+
+
+async def test_any_model_answers_and_what_is_empty_is_told(fake_server: ServerThread) -> None:
+    async with connected(fake_server) as client:
+        transcribe = Transcribe(name="whisper", transcript_names=["", "Ada"])
+        await client.write_event(transcribe.event())
+        await say(client, [bytes(3_200)])
+        _, whole, _ = await heard(client)
+        assert whole.data["model"] == "streamer-draft"
+        (warning,) = whole.data["warnings"]
+        assert warning == "transcript_names, transcript_terms: is empty, and counts as left out"
+        assert fake_server.engine.recognizers[-1].options.hot_words == ("Ada",)
 
 
 @pytest.mark.parametrize(
     ("events", "advice"),
     [
         ([Transcribe(language="tlh").event()], "'tlh' is not known; use auto, or one of de, en"),
-        ([Transcribe(name="whisper").event()], "use one of streamer, streamer-draft"),
+        ([Transcribe(name="streamer-best").event()], "use one of streamer, streamer-draft"),
         ([Event("transcribe", {"transcript_terms": "Ada"})], "must be a list of strings"),
         ([AudioStart(rate=RATE, width=3, channels=1).event()], "use 2"),
         ([AudioStart(rate=RATE, width=2, channels=9).event()], "channels: 9 is out of range"),

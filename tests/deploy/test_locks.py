@@ -65,11 +65,11 @@ def versions(lock: Path) -> dict[str, Version]:
 
 
 def asked_for(*, by_tests: bool) -> list[Requirement]:
-    """By pyproject.toml, to build, to run, and perhaps to test."""
+    """By pyproject.toml, to build, to run with films and all, and perhaps to test."""
     project = PROJECT["project"]
-    lines = [*PROJECT["build-system"]["requires"], *project["dependencies"]]
+    extras = project["optional-dependencies"]
+    lines = [*PROJECT["build-system"]["requires"], *project["dependencies"], *extras["media"]]
     if by_tests:
-        extras = project["optional-dependencies"]
         lines += extras["test"] + extras["torch"]
     return [Requirement(line) for line in lines]
 

@@ -91,7 +91,13 @@ def test_server(block: Block, folder: Path) -> None:
 
 def test_every_dialect_has_its_example() -> None:
     headings = [block.heading for block in EXAMPLES if block.document == "dialects.md"]
-    assert headings == ["Deepgram", "OpenAI Realtime", "OpenAI, files", "Wyoming"]
+    assert headings == [
+        "Deepgram",
+        "Deepgram, recordings",
+        "OpenAI Realtime",
+        "OpenAI, files",
+        "Wyoming",
+    ]
 
 
 def _command(language: str, text: str) -> list[str]:

@@ -29,10 +29,10 @@ import streamer.dialects
 import streamer.protocol
 import streamer.server
 from streamer.app import ServerOptions
-from streamer.dialects.common.settings import Offer, decoder_for, language_for
+from streamer.dialects.common.models import decoder_for
+from streamer.dialects.common.settings import Offer, language_for
 from streamer.dialects.deepgram.settings import read_settings
 from streamer.dialects.openai.files import read_form
-from streamer.dialects.openai.realtime_settings import MODELS
 from streamer.protocol.errors import ProtocolError
 from streamer.server.access import host_is_known, origin_is_allowed, token_is_right
 from tests.fakes import tone
@@ -187,7 +187,7 @@ def test_whatever_reads_text_of_strangers_is_done_at_once(text: str) -> None:
             with suppress(ProtocolError):
                 read_form({name: value}, OFFER)
         with suppress(ProtocolError):
-            decoder_for("model", text, MODELS, OFFER)
+            decoder_for("model", text, OFFER)
         with suppress(ProtocolError):
             language_for("language", [text], OFFER)
         origin_is_allowed(("https://a.example",), {"origin": text, "host": text})

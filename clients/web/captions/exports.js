@@ -34,9 +34,9 @@ export function toSubRip(captions, shown) {
   return cues(captions, shown !== "off")
     .map(({ startMs, endMs, lines }, index) => {
       const text = lines.map((line) => joinPieces(line, written)).join("\n");
-      return `${index + 1}\n${timestamp(startMs, ",")} --> ${timestamp(endMs, ",")}\n${text}\n`;
+      return `${index + 1}\n${timestamp(startMs, ",")} --> ${timestamp(endMs, ",")}\n${text}\n\n`;
     })
-    .join("\n");
+    .join("");
 }
 
 /**
@@ -55,9 +55,9 @@ export function toWebVtt(captions, shown) {
   const blocks = cues(captions, tagged).map(({ startMs, endMs, lines, emotion }) => {
     const all = lines.map((line) => joinPieces(line, written)).join("\n");
     const text = shown === "full" ? inClass(emotion, all) : all;
-    return `${timestamp(startMs, ".")} --> ${timestamp(endMs, ".")}\n${text}\n`;
+    return `${timestamp(startMs, ".")} --> ${timestamp(endMs, ".")}\n${text}\n\n`;
   });
-  return ["WEBVTT\n", ...blocks].join("\n");
+  return ["WEBVTT\n\n", ...blocks].join("");
 }
 
 /**

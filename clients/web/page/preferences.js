@@ -7,7 +7,7 @@ const THEMES = ["auto", "light", "dark", "contrast"];
 
 /** @typedef {{theme: string, textSize: number, deviceId: string, echoCancellation: boolean,
  *   noiseSuppression: boolean, autoGainControl: boolean, hotWords: string, context: string,
- *   language: string, translate: boolean, shareSecret: string, followId: string,
+ *   language: string, translate: boolean, numbers: boolean, shareSecret: string, followId: string,
  *   emotionShown: string}} Preferences */
 
 /** @type {Preferences} */
@@ -22,6 +22,7 @@ const DEFAULTS = {
   context: "",
   language: "",
   translate: false,
+  numbers: false,
   shareSecret: "",
   followId: "",
   emotionShown: "", // nothing was chosen: the server's own
@@ -84,13 +85,14 @@ export function steppedTextSize(textSize, step) {
  * @returns {import("../protocol/client.js").StartOptions}
  */
 export function startOptions(preferences, sampleRate) {
-  const { context, hotWords, language, translate, shareSecret, emotionShown } = preferences;
+  const { context, hotWords, language, translate, numbers, shareSecret, emotionShown } = preferences;
   return {
     sampleRate,
     context,
     hotWords: parseHotWords(hotWords),
     language: language === "" ? undefined : language,
     task: translate ? "translate" : undefined,
+    numbers: numbers || undefined,
     shareSecret,
     emotion: emotionShown === "" ? undefined : emotionShown !== "off",
   };

@@ -32,6 +32,7 @@ export function bindSettings(preferences) {
   const hotWords = byId("hot-words", HTMLInputElement);
   const context = byId("context", HTMLTextAreaElement);
   const language = byId("language", HTMLSelectElement);
+  const numbers = byId("numbers", HTMLInputElement);
   const translate = byId("translate", HTMLInputElement);
   byId("settings-open", HTMLButtonElement).addEventListener("click", async () => {
     const options = (await listMicrophones()).map((found) => new Option(found.label, found.deviceId));
@@ -47,6 +48,7 @@ export function bindSettings(preferences) {
     language.value = preferences.language;
     if (language.selectedIndex < 0) language.value = "";
     translate.checked = preferences.translate;
+    numbers.checked = preferences.numbers;
     dialog.showModal();
   });
   dialog.addEventListener("close", () => {
@@ -59,6 +61,7 @@ export function bindSettings(preferences) {
       context: context.value,
       language: language.value,
       translate: translate.checked,
+      numbers: numbers.checked,
     });
     savePreferences(preferences);
   });

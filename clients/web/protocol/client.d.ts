@@ -213,6 +213,12 @@ export interface StartOptions {
   live?: boolean;
   /** The pause that ends a segment. */
   silenceMs?: number;
+  /** In figures: numbers, money, times, dates. Of English alone, as the two below. */
+  numbers?: boolean;
+  /** Swear words are masked. */
+  profanityFilter?: boolean;
+  /** Numbers that are masked: all, those of cards, social security numbers. */
+  redact?: ("numbers" | "pci" | "ssn")[];
   /** The same secret gives the same `follow_id` every time; at least 16 characters. */
   shareSecret?: string;
 }

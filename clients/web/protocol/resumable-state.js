@@ -97,7 +97,7 @@ export class ResumableState {
     }
     const { sampleRate, context = "", hotWords, decoder, emotion, live, silenceMs, shareSecret } =
       this.options;
-    const { language, task } = this.options;
+    const { language, task, numbers, profanityFilter, redact } = this.options;
     // JSON leaves out what is undefined, and the server then does as usual.
     return {
       type: "start",
@@ -108,6 +108,9 @@ export class ResumableState {
       hot_words: hotWords,
       language,
       task,
+      numbers,
+      profanity_filter: profanityFilter,
+      redact,
       decoder,
       emotion,
       live,

@@ -6,9 +6,12 @@ quantization); convolution weights are stored as 16-bit floats and widened when 
 
 from __future__ import annotations
 
+import json
 import tempfile
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import onnx
@@ -41,7 +44,12 @@ class _Calibrated(nn.Module):
 
 
 def export_onnx(
-    net: EmotionNet, certainty: Certainty, path: Path, *, quantize: bool = True
+    net: EmotionNet,
+    certainty: Certainty,
+    path: Path,
+    *,
+    shown_from: Mapping[str, float] = MappingProxyType({}),
+    quantize: bool = True,
 ) -> Path:
     """Exports `net` with what calibrates it.
 
@@ -49,6 +57,7 @@ def export_onnx(
         net: trained; it is put into eval mode.
         certainty: divides the logits.
         path: the file to write.
+        shown_from: classes that may be shown from another probability on than is usual.
         quantize: False keeps every weight a float32.
 
     Returns:
@@ -89,7 +98,12 @@ def export_onnx(
     if quantize:
         _halve_convolutions(model)
     labels = ",".join(LABELS)
-    helper.set_model_props(model, {"labels": labels, "sample_rate": str(SAMPLE_RATE)})
+    properties = {
+        "labels": labels,
+        "sample_rate": str(SAMPLE_RATE),
+        "shown_from": json.dumps(dict(shown_from)),
+    }
+    helper.set_model_props(model, properties)
     onnx.checker.check_model(model)
     onnx.save(model, path)
     return path

@@ -107,7 +107,7 @@ def train(
         "config": asdict(config),
     }
     (work / "emotion_train.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    return export_onnx(net, certainty, out / "emotion.onnx")
+    return export_onnx(net, certainty, out / "emotion.onnx", shown_from=config.shown_from)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -1,35 +1,82 @@
-"""Finished segments as a client received them, back in the form that exports take."""
+"""What a client received, back in the form that exports take."""
 
 from __future__ import annotations
 
 from streamer.audio.clock import samples_from_ms
 from streamer.client.transcript import TranscriptSegment
+from streamer.protocol.messages import (
+    LatencyEvent,
+    SegmentEvent,
+    ServerEvent,
+    SpeechEvent,
+    WordsEvent,
+)
 from streamer.protocol.words import WireEmotion, WireWord
+from streamer.transcript.events import (
+    SegmentClosed,
+    SessionEvent,
+    SpeechBegan,
+    StepDone,
+    WordsUpdate,
+)
 from streamer.transcript.ledger import Arousal, Decision, Emotion, Segment, Voice, Word, WordState
 
 
 def ledger_segment(received: TranscriptSegment) -> Segment:
     """The same segment on the session clock."""
-    words = tuple(
-        Word(
-            word.id,
-            word.text,
-            samples_from_ms(word.start_ms),
-            samples_from_ms(word.end_ms),
-            word.confidence,
-            WordState.FINAL,
-            received.id,
-            None if word.decision is None else Decision(**word.decision.model_dump()),
-            _voice(word),
-        )
-        for word in received.words
+    return _segment(
+        received.id, received.start_ms, received.end_ms, received.words, received.emotion
     )
+
+
+def session_event(event: ServerEvent) -> SessionEvent | None:
+    """What the session reported; None for what has nothing to do with words and time."""
+    match event:
+        case SpeechEvent():
+            return SpeechBegan(event.segment_id, samples_from_ms(event.start_ms))
+        case WordsEvent():
+            words = [_word(word, event.segment_id) for word in event.words]
+            committed = tuple(word for word in words if word.state is not WordState.TENTATIVE)
+            tentative = tuple(word for word in words if word.state is WordState.TENTATIVE)
+            return WordsUpdate(event.segment_id, committed, tentative)
+        case SegmentEvent():
+            segment = _segment(
+                event.segment_id, event.start_ms, event.end_ms, event.words, event.emotion
+            )
+            return SegmentClosed(segment, event.cause)
+        case LatencyEvent():
+            return StepDone(0, samples_from_ms(event.processed_ms), 0, {})
+        case _:
+            return None
+
+
+def _word(word: WireWord, segment_id: int) -> Word:
+    return Word(
+        word.id,
+        word.text,
+        samples_from_ms(word.start_ms),
+        samples_from_ms(word.end_ms),
+        word.confidence,
+        WordState(word.state),
+        segment_id,
+        None if word.decision is None else Decision(**word.decision.model_dump()),
+        _voice(word),
+    )
+
+
+def _segment(
+    segment_id: int,
+    start_ms: float,
+    end_ms: float,
+    words: tuple[WireWord, ...],
+    emotion: WireEmotion | None,
+) -> Segment:
     return Segment(
-        received.id,
-        samples_from_ms(received.start_ms),
-        samples_from_ms(received.end_ms),
-        words,
-        None if received.emotion is None else _emotion(received.emotion),
+        segment_id,
+        samples_from_ms(start_ms),
+        samples_from_ms(end_ms),
+        tuple(_word(word, segment_id).as_final() for word in words),
+        None if emotion is None else _emotion(emotion),
         final=True,
     )
 

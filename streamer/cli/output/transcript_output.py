@@ -35,8 +35,8 @@ class Lines:
     """For people: a line a segment, with its time and what its voice tells. Where the voice is to
     be shown, loud words stand between asterisks."""
 
-    def __init__(self, path: Path, shown: EmotionShown, *, several: bool) -> None:
-        self.head = f"{path}:\n" if several else ""
+    def __init__(self, name: str, shown: EmotionShown, *, several: bool) -> None:
+        self.head = f"{name}:\n" if several else ""
         self._shown = shown
         self._empty = True
 
@@ -97,12 +97,18 @@ class Saved:
     """Caption files beside the output. Where they cannot be written, that is told once and the
     transcription goes on. Use as context manager."""
 
-    def __init__(self, folder: Path, path: Path, shown: EmotionShown) -> None:
+    def __init__(self, folder: Path, name: str, stem: str, shown: EmotionShown) -> None:
+        """
+        Args:
+            name: of the recording, for messages.
+            stem: of the files, without their endings.
+            shown: of the voice, in subtitles.
+        """
         self.failed = False
-        self._folder, self._path = folder, path
+        self._folder, self._name = folder, name
         self._files: CaptionFiles | None = None
         try:
-            self._files = CaptionFiles(folder, path.stem, shown)
+            self._files = CaptionFiles(folder, stem, shown)
         except OSError as error:
             self._fail(error)
 
@@ -128,5 +134,5 @@ class Saved:
     def _fail(self, error: OSError) -> None:
         self.failed = True
         complain(
-            f"{self._path}: its captions cannot be written to {self._folder}: {error.strerror}"
+            f"{self._name}: its captions cannot be written to {self._folder}: {error.strerror}"
         )

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
-from streamer.audio.arrays import Floats
+from streamer.dialects.common.channel_sessions import ChannelSessions
 from streamer.dialects.common.dialect import (
     Action,
     Audio,
     Close,
     Dialect,
+    Encoded,
     EndSession,
     Finalize,
     Send,
@@ -28,7 +29,7 @@ from streamer.server.receiver import Receiver
 from streamer.server.sender import Sender, Socket, SocketClosedError
 from streamer.server.stream_server import StreamServer
 from streamer.session.report import Report
-from streamer.session.runner import SessionRun, SessionRunner
+from streamer.session.runner import SessionRunner
 from streamer.session.session import SessionFailedError
 
 logger = logging.getLogger(__name__)
@@ -39,13 +40,6 @@ _FREE_BYTES: Final = 160
 
 _QUIET_S: Final = 3.0
 """These clients cannot resume: who sends no audio for so long has paused, or is gone."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Running:
-    run: SessionRun
-    rate: int
-    done: asyncio.Task[None]
 
 
 class Conversation:
@@ -65,7 +59,7 @@ class Conversation:
         self._sender = Sender(socket, options.send_timeout_s, metrics)
         self._receiver = Receiver(socket, self._sender, options, metrics)
         self._wanted: StartSession | None = None
-        self._running: _Running | None = None
+        self._running: ChannelSessions | None = None
         self._over = False
         self._fault: Exception | None = None
 
@@ -96,7 +90,7 @@ class Conversation:
             await self._sender.close(CLOSE_CODES[ErrorCode.INTERNAL], ErrorCode.INTERNAL.value)
         finally:
             if self._running is not None:
-                await self._running.run.abort()
+                await self._running.abort()
 
     async def _converse(self) -> ProtocolError | None:
         """Until the client has ended it; gives the error that ended it, if one did.
@@ -152,12 +146,12 @@ class Conversation:
         if running is None:
             return await self._receiver.receive()
         # Not reading is what slows the client down.
-        await running.run.session.room()
+        await running.room()
         receiving = asyncio.create_task(self._receiver.receive())
         try:
-            await asyncio.wait({receiving, running.done}, return_when=asyncio.FIRST_COMPLETED)
-            if running.done.done():
-                await running.done
+            awaited = {receiving, *running.tasks}
+            await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
+            running.check()
             return await receiving
         finally:
             receiving.cancel()
@@ -171,13 +165,18 @@ class Conversation:
                     self._wanted = action
                 case Audio():
                     self._metrics.dropped_bytes.inc(action.dropped_bytes)
-                    running = self._started()
+                    running = await self._started()
                     if running is not None:
-                        await self._feed(running, action.samples)
+                        await running.feed(action.samples)
+                        self._metrics.audio_seconds.inc(running.seconds(action.samples))
+                case Encoded():
+                    running = await self._started()
+                    if running is not None:
+                        await running.decode(action.data)
                 case Finalize():
-                    running = self._started()
+                    running = await self._started()
                     if running is not None:
-                        await running.run.finalize()
+                        await running.finalize()
                 case Send():
                     await self._sender.send_text(action.text)
                 case EndSession():
@@ -185,32 +184,22 @@ class Conversation:
                 case Close():
                     self._over = True
 
-    def _started(self) -> _Running | None:
-        """The session that the client has asked for; who only connects takes no place.
+    async def _started(self) -> ChannelSessions | None:
+        """What the client has asked for; who only connects takes no place.
 
         Raises:
             ProtocolError: there is no place.
         """
-        wanted = self._wanted
-        if self._running is not None or wanted is None:
-            return self._running
-        limits = replace(self._runner.limits, quiet_s=_QUIET_S)
-        run = self._runner.open(wanted.options, wanted.rate, limits=limits)
-
-        async def take(report: Report) -> None:
-            for text in self._dialect.on_event(report):
-                await self._sender.send_text(text)
-            run.stats.emitted(report)
-
-        self._running = _Running(run, wanted.rate, run.start(take))
+        if self._running is None and self._wanted is not None:
+            limits = replace(self._runner.limits, quiet_s=_QUIET_S)
+            self._running = await ChannelSessions.open(
+                self._wanted, self._runner, limits, self._take
+            )
         return self._running
 
-    async def _feed(self, running: _Running, samples: Floats) -> None:
-        """A second at a time, as the session has room."""
-        for at in range(0, len(samples), running.rate):
-            await running.run.session.room()
-            running.run.intake.audio(samples[at : at + running.rate])
-        self._metrics.audio_seconds.inc(len(samples) / running.rate)
+    async def _take(self, channel: int, report: Report) -> None:
+        for text in self._dialect.on_event(report, channel):
+            await self._sender.send_text(text)
 
     async def _end(self) -> None:
         """Returns when all has been sent. Raises SessionFailedError, SocketClosedError."""
@@ -220,12 +209,11 @@ class Conversation:
             return
         received_samples = 0
         if running is not None:
-            running.run.stop()
             try:
-                await running.done
+                await running.end()
             finally:
-                await running.run.abort()
-            received_samples = running.run.session.received_samples
+                await running.abort()
+            received_samples = running.received_samples
         for text in self._dialect.on_end(received_samples):
             await self._sender.send_text(text)
 

@@ -21,13 +21,16 @@ class StartSession:
 
     rate: int
     options: SessionOptions
+    channels: int = 1
+    """With several, each is a session of its own."""
+    container: bool = False
+    """It comes in one, whatever its rate: as `Encoded`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Audio:
-    """Mono samples in -1 … 1, float32."""
-
     samples: Floats
+    """In -1 … 1: `[frames]`, or `[frames, channels]` where the session has several."""
     dropped_bytes: int = 0
     """Of damaged messages before them."""
 
@@ -37,6 +40,13 @@ def audio_from(reader: SampleReader, data: bytes) -> Audio:
     before = reader.dropped_bytes
     samples = reader.read(data)
     return Audio(samples, reader.dropped_bytes - before)
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """The next bytes of the container that the audio comes in."""
+
+    data: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +71,7 @@ class Close:
     """Close the connection in order."""
 
 
-Action = StartSession | Audio | Finalize | Send | EndSession | Close
+Action = StartSession | Audio | Encoded | Finalize | Send | EndSession | Close
 
 
 class Dialect(Protocol):
@@ -74,8 +84,8 @@ class Dialect(Protocol):
         """What a message asks for. Raises ProtocolError if the conversation cannot go on;
         anything else is answered with `Send`."""
 
-    def on_event(self, report: Report) -> Iterator[str]:
-        """A report of the session, as messages."""
+    def on_event(self, report: Report, channel: int) -> Iterator[str]:
+        """A report of a channel's session, as messages."""
 
     def on_end(self, received_samples: int) -> Iterator[str]:
         """The last messages about a session, behind all its reports."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Final
 
@@ -26,7 +27,7 @@ class FileSession:
 
     def __init__(
         self,
-        blocks: Iterator[Floats],
+        blocks: Generator[Floats, None, None],
         runner: SessionRunner,
         options: SessionOptions,
         take: Take,
@@ -35,7 +36,7 @@ class FileSession:
     ) -> None:
         """
         Args:
-            blocks: 16 kHz mono; read on another thread.
+            blocks: 16 kHz mono; read on a thread of their own, and closed.
             place: it is given back.
             max_s: of sound.
         """
@@ -88,8 +89,10 @@ class FileSession:
             await run.abort()
 
     async def _feed(self, run: SessionRun) -> None:
+        # What a stranger has sent may take long to decode, and others need the common threads.
+        thread = ThreadPoolExecutor(1)
         try:
-            async for block in self._read():
+            async for block in self._read(thread):
                 await run.session.room()
                 if self._interruption is not None:
                     raise self._interruption
@@ -102,7 +105,10 @@ class FileSession:
                 self.received_samples += len(block)
         finally:
             run.stop()
+            thread.submit(self._blocks.close)
+            thread.shutdown(wait=False)
 
-    async def _read(self) -> AsyncIterator[Floats]:
-        while (block := await asyncio.to_thread(next, self._blocks, None)) is not None:
+    async def _read(self, thread: ThreadPoolExecutor) -> AsyncIterator[Floats]:
+        loop = asyncio.get_running_loop()
+        while (block := await loop.run_in_executor(thread, next, self._blocks, None)) is not None:
             yield block

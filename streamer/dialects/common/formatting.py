@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from streamer.audio.clock import seconds_from_samples
@@ -18,6 +19,11 @@ def text_of(words: Sequence[Word]) -> str:
 def seconds(samples: int) -> float:
     """Rounded to milliseconds."""
     return round(seconds_from_samples(samples), 3)
+
+
+def utc_text(when: datetime) -> str:
+    """To the millisecond, as `2026-01-31T12:00:00.000Z`."""
+    return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def emotion_dict(emotion: Emotion | None) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeGuard
@@ -27,13 +26,9 @@ from streamer.recognition.languages import (
     language_code,
 )
 
-OWN_MODELS: Final[dict[str, Decoder | None]] = {
-    "streamer": None,
-    "streamer-draft": "draft",
-    "streamer-fused": "fused",
-}
 HTTP_STATUS: Final = {
     ErrorCode.BAD_CONFIG: 400,
+    ErrorCode.BAD_MEDIA: 400,
     ErrorCode.UNAUTHORIZED: 401,
     ErrorCode.IDLE_TIMEOUT: 408,
     ErrorCode.MESSAGE_TOO_LARGE: 413,
@@ -42,7 +37,6 @@ HTTP_STATUS: Final = {
 }
 """Where a client is turned away before there is a websocket."""
 _MIN_SILENCE_MS: Final = 500.0
-_MAX_NAME_CHARS: Final = 100
 
 
 @dataclass(frozen=True)
@@ -76,22 +70,6 @@ class SettingError(ProtocolError):
         self.setting = setting
 
 
-def decoder_for(setting: str, model: str, foreign: re.Pattern[str], offer: Offer) -> Decoder:
-    """The decoder behind a model's name; `foreign` names all stand for the best one.
-
-    Raises:
-        SettingError: unknown, or not to be had on this server.
-    """
-    if model not in OWN_MODELS and not _is_named(model, foreign):
-        raise SettingError(
-            setting, f"there is no model {model!r:.60}; use one of {', '.join(OWN_MODELS)}"
-        )
-    decoder = OWN_MODELS.get(model) or offer.decoder
-    if decoder == "fused" and offer.decoder == "draft":
-        raise SettingError(setting, "this server runs without an LLM; use streamer-draft")
-    return decoder
-
-
 def language_for(setting: str, names: Sequence[str], offer: Offer) -> str:
     """The code of the language of that name, with a country or without; of several whichever is
     spoken; of none the server's own.
@@ -120,11 +98,6 @@ def emotion_for(setting: str, offer: Offer, *, asked: bool) -> bool:
     if asked and not offer.emotion:
         raise SettingError(setting, "this server tells no emotions; leave it out")
     return asked
-
-
-def _is_named(name: str, names: re.Pattern[str]) -> bool:
-    """No name is long; patterns must match in linear time all the same."""
-    return len(name) <= _MAX_NAME_CHARS and names.fullmatch(name) is not None
 
 
 def text_of_setting(setting: str, value: object, default: str) -> str:
@@ -168,6 +141,15 @@ def check_context(setting: str, text: str) -> str:
     if len(text) > MAX_CONTEXT_CHARS:
         raise SettingError(setting, f"is longer than {MAX_CONTEXT_CHARS} characters; shorten it")
     return text
+
+
+def without_empty(setting: str, values: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
+    """Those that say something; and a warning, if there are others. Forms send fields that nobody
+    filled in."""
+    said = [value for value in values if value.strip()]
+    if len(said) == len(values):
+        return said, ()
+    return said, (f"{setting}: is empty, and counts as left out",)
 
 
 def check_hot_words(setting: str, words: Sequence[str]) -> tuple[str, ...]:

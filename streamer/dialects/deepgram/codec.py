@@ -12,13 +12,14 @@ from streamer.audio.pcm import SampleReader
 from streamer.dialects.common.dialect import (
     Action,
     Close,
+    Encoded,
     EndSession,
     Finalize,
     Send,
     StartSession,
     audio_from,
 )
-from streamer.dialects.common.formatting import seconds
+from streamer.dialects.common.formatting import seconds, utc_text
 from streamer.dialects.deepgram.settings import DeepgramSettings
 from streamer.dialects.deepgram.view import DeepgramView
 from streamer.protocol.errors import CLOSE_CODES, ProtocolError
@@ -28,8 +29,13 @@ from streamer.session.report import Report
 
 _TYPES: Final = "KeepAlive, Finalize, CloseStream"
 _NAMES: Final = {
-    ErrorCode.IDLE_TIMEOUT: "NET-0001",  # Deepgram's own name for it
+    # Deepgram's own names.
+    ErrorCode.IDLE_TIMEOUT: "NET-0001",
+    ErrorCode.BAD_MEDIA: "DATA-0000",
 }
+
+_CLOSED: Final = {ErrorCode.IDLE_TIMEOUT: 1011, ErrorCode.BAD_MEDIA: 1008}
+"""As Deepgram closes."""
 
 
 class DeepgramDialect:
@@ -38,19 +44,35 @@ class DeepgramDialect:
     def __init__(self, settings: DeepgramSettings, request_id: str, models: dict[str, str]) -> None:
         self._settings = settings
         self._request_id = request_id
-        self._view = DeepgramView(settings, request_id, models)
-        self._samples = SampleReader(settings.sample_format)
+        self._views = [
+            DeepgramView(settings, request_id, models, channel)
+            for channel in range(settings.n_sessions)
+        ]
+        self._samples = None
+        if settings.sample_format is not None:
+            mixed = settings.n_sessions == 1
+            self._samples = SampleReader(settings.sample_format, settings.channels, mixed=mixed)
         self._sha256 = hashlib.sha256()
         self._created = datetime.now(UTC)
 
     def on_connect(self) -> Iterator[Action]:
-        yield StartSession(self._settings.sample_rate, self._settings.session)
+        settings = self._settings
+        yield StartSession(
+            settings.sample_rate,
+            settings.wanted.session,
+            settings.n_sessions,
+            container=settings.sample_format is None,
+        )
 
     def on_message(self, message: str | bytes) -> Iterator[Action]:
         if isinstance(message, bytes):
             self._sha256.update(message)
-            # No bytes at all: the end of the audio, in Deepgram's older form.
-            yield from [audio_from(self._samples, message)] if message else _CLOSE
+            if not message:  # the end of the audio, in Deepgram's older form
+                yield from _CLOSE
+            elif self._samples is None:
+                yield Encoded(message)
+            else:
+                yield audio_from(self._samples, message)
             return
         match _type_of(message):
             case "KeepAlive":
@@ -71,13 +93,14 @@ class DeepgramDialect:
                     )
                 )
 
-    def on_event(self, report: Report) -> Iterator[str]:
-        for message in self._view.on_event(report):
+    def on_event(self, report: Report, channel: int) -> Iterator[str]:
+        for message in self._views[channel].on_event(report):
             yield json.dumps(message)
 
     def on_end(self, received_samples: int) -> Iterator[str]:
-        for message in self._view.on_end():
-            yield json.dumps(message)
+        for view in self._views:
+            for message in view.on_end():
+                yield json.dumps(message)
         yield json.dumps(self._metadata(received_samples))
 
     def on_error(self, error: ProtocolError) -> Iterator[str]:
@@ -85,9 +108,7 @@ class DeepgramDialect:
         yield _error(name, error.message, error.message)
 
     def close_code(self, error: ProtocolError) -> int:
-        if error.code is ErrorCode.IDLE_TIMEOUT:
-            return 1011  # as Deepgram closes
-        return CLOSE_CODES[error.code]
+        return _CLOSED.get(error.code, CLOSE_CODES[error.code])
 
     def _configure_failure(self) -> dict[str, Any]:
         return {
@@ -103,10 +124,12 @@ class DeepgramDialect:
             "transaction_key": "deprecated",
             "request_id": self._request_id,
             "sha256": self._sha256.hexdigest(),
-            "created": self._created.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "created": utc_text(self._created),
             "duration": seconds(received_samples),
-            "channels": 1,
-            "lost_samples": self._view.lost_samples,
+            "channels": self._settings.channels,
+            # Ours.
+            "lost_samples": sum(view.lost_samples for view in self._views),
+            "warnings": list(self._settings.wanted.warnings),
         }
 
 

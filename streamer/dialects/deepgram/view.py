@@ -27,7 +27,8 @@ from streamer.transcript.events import (
     StepDone,
     WordsUpdate,
 )
-from streamer.transcript.ledger import Emotion, Word, word_key
+from streamer.transcript.ledger import Emotion, Word
+from streamer.transcript.written.said import said_word
 
 _FINAL_EVERY_MS: Final = 3_000
 """Of committed words; about what Deepgram itself waits."""
@@ -47,6 +48,7 @@ class DeepgramView:
     settings: DeepgramSettings
     request_id: str
     models: dict[str, str]
+    channel: int = 0
     _words: list[Word] = field(default_factory=list)
     """Committed, in no final result yet."""
     _tentative: tuple[Word, ...] = ()
@@ -57,6 +59,8 @@ class DeepgramView:
     _emotion: Emotion | None = None
     _last_word_end: int | None = None
     """Of final words, until `UtteranceEnd` told it."""
+    _speech_end: int | None = None
+    """Of words whose `speech_final` is still to come."""
     _lost_samples: int = 0
     _language: LanguageChanged | None = None
     """Told, where it was to be found out."""
@@ -65,8 +69,9 @@ class DeepgramView:
         event = report.event
         match event:
             case SpeechBegan():
+                self._speech_end = None
                 if self.settings.vad_events:
-                    yield _speech_started(event)
+                    yield self._speech_started(event)
             case WordsUpdate():
                 self._words.extend(event.committed)
                 self._tentative = event.tentative
@@ -84,10 +89,9 @@ class DeepgramView:
             case AudioLost():
                 self._lost_samples += event.n_samples
             case StepDone():
-                gap_ms = self.settings.utterance_end_ms
-                yield from self._tell_utterance_end(event.processed_sample, gap_ms, report.lag_ms)
-            case AudioPaused() if self.settings.utterance_end_ms is not None:
-                yield from self._tell_utterance_end(event.end_sample, 0, report.lag_ms)
+                yield from self._tell_pauses(event.processed_sample, report.lag_ms)
+            case AudioPaused():
+                yield from self._tell_pauses(event.end_sample, report.lag_ms, for_good=True)
 
     def on_end(self) -> Iterator[dict[str, Any]]:
         """The last results, if the end of the audio cut a segment short."""
@@ -116,10 +120,15 @@ class DeepgramView:
         self._tentative = ()
         self._emotion = event.segment.emotion or self._emotion
         paused = event.cause == "silence" and self.settings.endpointing
+        if paused and self.settings.speech_final_ms is not None:
+            paused = False
+            words = event.segment.words
+            self._speech_end = words[-1].end_sample if words else None
         flags = Flags(True, paused or from_finalize, from_finalize)
         yield self._final(event.segment.end_sample, flags, lag_ms)
 
     def _finalized(self, event: Finalized, lag_ms: float) -> Iterator[dict[str, Any]]:
+        self._speech_end = None
         closing, self._closing = self._closing, None
         if closing is not None:
             yield from self._close(closing, lag_ms, from_finalize=True)
@@ -134,18 +143,42 @@ class DeepgramView:
         self._final_until = max(self._final_until, end)
         return results
 
-    def _tell_utterance_end(
-        self, processed: int, gap_ms: int | None, lag_ms: float
+    def _tell_pauses(
+        self, until: int, lag_ms: float, *, for_good: bool = False
     ) -> Iterator[dict[str, Any]]:
-        if gap_ms is None or self._tentative or self._closing is not None:
-            return
-        last = self._words[-1].end_sample if self._words else self._last_word_end
-        if last is None or ms_from_samples(processed - last) < gap_ms:
-            return
-        if self._words:
-            yield self._final(last, Flags(is_final=True), lag_ms)
-        self._last_word_end = None
-        yield {"type": "UtteranceEnd", "channel": [0, 1], "last_word_end": seconds(last)}
+        """What the silence up to a sample means; `for_good`: no audio comes."""
+
+        def is_over(since: int, pause_ms: float) -> bool:
+            return for_good or ms_from_samples(until - since) >= pause_ms
+
+        last, gap_ms = self._end_of_words, self.settings.utterance_end_ms
+        if last is not None and gap_ms is not None and is_over(last, gap_ms):
+            if self._words:
+                yield self._final(last, Flags(is_final=True), lag_ms)
+            self._last_word_end = None
+            yield {"type": "UtteranceEnd", "channel": self._index, "last_word_end": seconds(last)}
+        spoken, pause_ms = self._speech_end, self.settings.speech_final_ms
+        if spoken is not None and pause_ms is not None and is_over(spoken, pause_ms):
+            self._speech_end = None
+            yield self._final(until, Flags(is_final=True, speech_final=True), lag_ms)
+
+    @property
+    def _end_of_words(self) -> int | None:
+        """Of an utterance whose end was not told; None as long as words are open."""
+        if self._tentative or self._closing is not None:
+            return None
+        return self._words[-1].end_sample if self._words else self._last_word_end
+
+    @property
+    def _index(self) -> list[int]:
+        return [self.channel, self.settings.n_sessions]
+
+    def _speech_started(self, event: SpeechBegan) -> dict[str, Any]:
+        return {
+            "type": "SpeechStarted",
+            "channel": self._index,
+            "timestamp": seconds(event.start_sample),
+        }
 
     def _languages(self) -> dict[str, Any]:
         return {} if self._language is None else {"languages": [self._language.language]}
@@ -156,7 +189,7 @@ class DeepgramView:
         start = self._final_until
         return {
             "type": "Results",
-            "channel_index": [0, 1],
+            "channel_index": self._index,
             "start": seconds(start),
             "duration": seconds(max(0, end - start)),
             "is_final": flags.is_final,
@@ -167,7 +200,7 @@ class DeepgramView:
                     {
                         "transcript": text_of(words),
                         "confidence": confidence_of(words),
-                        "words": [_word(word) for word in words],
+                        "words": [word_dict(word) for word in words],
                     }
                     | self._languages()
                 ]
@@ -176,7 +209,7 @@ class DeepgramView:
                 "request_id": self.request_id,
                 "model_uuid": "",
                 "model_info": {
-                    "name": self.settings.model,
+                    "name": self.settings.wanted.model,
                     "version": "",
                     "arch": self.models.get("asr", ""),
                 },
@@ -188,24 +221,17 @@ class DeepgramView:
 
     def _feeling(self) -> dict[str, Any]:
         """Of those who asked for it."""
-        asked = self.settings.session.emotion
+        asked = self.settings.wanted.session.emotion
         return {"emotion": emotion_dict(self._emotion)} if asked else {}
 
 
-def _word(word: Word) -> dict[str, Any]:
+def word_dict(word: Word) -> dict[str, Any]:
+    """`state` is ours."""
     return {
-        "word": word_key(word.text),
+        "word": said_word(word.text).key,
         "punctuated_word": word.text,
         "start": seconds(word.start_sample),
         "end": seconds(word.end_sample),
         "confidence": round(word.confidence, 4),
         "state": word.state.value,
-    }
-
-
-def _speech_started(event: SpeechBegan) -> dict[str, Any]:
-    return {
-        "type": "SpeechStarted",
-        "channel": [0, 1],
-        "timestamp": seconds(event.start_sample),
     }

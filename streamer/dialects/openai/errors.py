@@ -23,6 +23,6 @@ def error_dict(error: ProtocolError) -> dict[str, Any]:
     }
 
 
-def openai_refusal(error: ProtocolError) -> Response:
-    """The HTTP answer."""
-    return JSONResponse({"error": error_dict(error)}, HTTP_STATUS.get(error.code, 500))
+def openai_refusal(error: ProtocolError, status: int | None = None) -> Response:
+    """The HTTP answer; `status` in the place of the usual one."""
+    return JSONResponse({"error": error_dict(error)}, status or HTTP_STATUS.get(error.code, 500))

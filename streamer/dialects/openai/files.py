@@ -9,18 +9,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from streamer.dialects.common.answer_headers import answer_headers
 from streamer.dialects.common.formatting import emotion_dict, seconds
+from streamer.dialects.common.models import BEST, decoder_for
 from streamer.dialects.common.settings import (
     Offer,
     SettingError,
     check_context,
     check_hot_words,
-    decoder_for,
     emotion_for,
     language_for,
+    without_empty,
 )
 from streamer.dialects.openai.errors import error_dict
-from streamer.dialects.openai.realtime_settings import MODELS
 from streamer.models.whisper.contract import Task
 from streamer.protocol.errors import ProtocolError
 from streamer.protocol.joining import joined
@@ -29,8 +30,10 @@ from streamer.recognition.languages import AUTO, NAMES
 from streamer.transcript.formats import CaptionFormat, caption_text
 from streamer.transcript.ledger import Segment, Word
 
-_FORMATS: Final = ("json", "text", "srt", "verbose_json", "vtt")
+RESPONSE_FORMATS: Final = ("json", "text", "srt", "verbose_json", "vtt")
 _GRANULARITIES: Final = frozenset({"word", "segment"})
+_INCLUDABLE: Final = frozenset({"logprobs", "emotion"})
+_LEAST_CONFIDENCE: Final = 1e-9
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,15 @@ class FileSettings:
     words: bool
     segments: bool
     stream: bool
+    logprobs: bool
     session: SessionOptions
+    warnings: tuple[str, ...]
+    """What was asked for in vain."""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Of the answer."""
+        return answer_headers(self.session.decoder, self.warnings)
 
 
 def read_form(
@@ -63,10 +74,11 @@ def read_form(
         return [*fields.get(name, []), *fields.get(f"{name}[]", [])]
 
     response_format = last("response_format", "json")
-    if response_format not in _FORMATS:
+    if response_format not in RESPONSE_FORMATS:
         raise SettingError(
             "response_format",
-            f"{response_format!r:.40} is not to be had here; use one of {', '.join(_FORMATS)}",
+            f"{response_format!r:.40} is not to be had here; use one of "
+            f"{', '.join(RESPONSE_FORMATS)}",
         )
     granularities = set(listed("timestamp_granularities"))
     if granularities - _GRANULARITIES:
@@ -76,21 +88,32 @@ def read_form(
     stream = last("stream", "false").lower() in ("true", "1")
     if stream and response_format not in ("json", "text"):
         raise SettingError("stream", "streams text alone; leave response_format out")
-    languages = [name for name in (*listed("language"), *listed("languages")) if name]
-    if task == "translate" and not languages:
+    languages, warnings = without_empty("language", [*listed("language"), *listed("languages")])
+    hot_words, more = without_empty("keywords", listed("keywords"))
+    warnings += more
+    include = set(listed("include"))
+    if include - _INCLUDABLE:
+        raise SettingError(
+            "include", "only 'logprobs' and 'emotion' can be included; leave out the rest"
+        )
+    if "logprobs" in include and response_format != "json":
+        warnings += ("include: logprobs come with response_format=json alone",)
+    if task == "translate" and not languages and len(offer.languages) > 1:
         languages = [AUTO]
     return FileSettings(
         response_format=response_format,
         words="word" in granularities,
         segments="segment" in granularities or not granularities,
         stream=stream,
+        logprobs="logprobs" in include and response_format == "json",
+        warnings=warnings,
         session=SessionOptions(
-            decoder=decoder_for("model", last("model", "streamer"), MODELS, offer),
+            decoder=decoder_for("model", last("model", "") or BEST, offer),
             language=language_for("language", languages, offer),
             task=task,
             context=check_context("prompt", last("prompt", "")),
-            hot_words=check_hot_words("keywords", listed("keywords")),
-            emotion=emotion_for("include", offer, asked="emotion" in listed("include")),
+            hot_words=check_hot_words("keywords", hot_words),
+            emotion=emotion_for("include", offer, asked="emotion" in include),
         ),
     )
 
@@ -113,18 +136,16 @@ def answer(
         case "verbose_json":
             return json.dumps(_verbose(settings, segments, n_samples, language)), "application/json"
         case _:
-            body = {"text": full_text(segments), "usage": _usage(n_samples)}
-            return json.dumps(body), "application/json"
+            return json.dumps(_whole(settings, segments, n_samples)), "application/json"
 
 
-def delta_event(text: str) -> str:
+def delta_event(settings: FileSettings, text: str, words: Sequence[Word]) -> str:
     """A server-sent event with newly committed words."""
-    return _event({"type": "transcript.text.delta", "delta": text})
+    return _event({"type": "transcript.text.delta", "delta": text} | _logprobs(settings, words))
 
 
-def done_event(segments: Sequence[Segment], n_samples: int) -> str:
-    text = full_text(segments)
-    return _event({"type": "transcript.text.done", "text": text, "usage": _usage(n_samples)})
+def done_event(settings: FileSettings, segments: Sequence[Segment], n_samples: int) -> str:
+    return _event({"type": "transcript.text.done"} | _whole(settings, segments, n_samples))
 
 
 def error_event(error: ProtocolError) -> str:
@@ -138,6 +159,32 @@ def full_text(segments: Sequence[Segment]) -> str:
 
 def _event(data: dict[str, Any]) -> str:
     return f"data: {json.dumps(data)}\n\n"
+
+
+def _whole(settings: FileSettings, segments: Sequence[Segment], n_samples: int) -> dict[str, Any]:
+    words = [word for segment in segments for word in segment.words]
+    body = {"text": full_text(segments), "usage": _usage(n_samples)}
+    return body | _logprobs(settings, words)
+
+
+def _logprobs(settings: FileSettings, words: Sequence[Word]) -> dict[str, Any]:
+    """Of each word: two decoders and an LLM share the decision, and they have no tokens in
+    common."""
+    if not settings.logprobs:
+        return {}
+    told = [
+        {
+            "token": word.text,
+            "bytes": list(word.text.encode()),
+            "logprob": round(_logprob(word), 4),
+        }
+        for word in words
+    ]
+    return {"logprobs": told}
+
+
+def _logprob(word: Word) -> float:
+    return math.log(max(word.confidence, _LEAST_CONFIDENCE))
 
 
 def _usage(n_samples: int) -> dict[str, Any]:
@@ -174,7 +221,7 @@ def _word(word: Word) -> dict[str, Any]:
 def _segment(number: int, segment: Segment, *, emotion: bool) -> dict[str, Any]:
     """Whisper's fields. Token ids and the probability of silence are not at hand here: an empty
     list, and 0. `emotion` is ours, for those who asked for it."""
-    logprobs = [math.log(max(word.confidence, 1e-9)) for word in segment.words]
+    logprobs = [_logprob(word) for word in segment.words]
     raw = segment.text.encode()
     return {
         "id": number,

@@ -68,7 +68,7 @@ class RealtimeDialect:
         except _RefusedError as error:
             yield self._send_error(error.code, error.message, event, error.param)
 
-    def on_event(self, report: Report) -> Iterator[str]:
+    def on_event(self, report: Report, channel: int) -> Iterator[str]:
         for message in self._view.on_event(report):
             yield _dump(message)
 
@@ -123,7 +123,8 @@ class RealtimeDialect:
         """In more than who commits: pauses or the client."""
         old = self._settings
         silence_ms = settings.silence_ms if old.turns and settings.turns else old.silence_ms
-        return replace(settings, turns=old.turns, silence_ms=silence_ms) != old
+        same = replace(settings, turns=old.turns, silence_ms=silence_ms, warnings=old.warnings)
+        return same != old
 
     def _append(self, event: dict[str, Any]) -> Iterator[Action]:
         audio = event.get("audio")
@@ -161,9 +162,9 @@ class RealtimeDialect:
 
     def _send_session(self, what: str) -> Send:
         if self._beta:
-            session = self._settings.as_beta_session(self._session_id)
+            session = self._settings.as_beta_session(self._session_id, self._offer)
             return Send(_dump({"type": f"transcription_session.{what}", "session": session}))
-        session = self._settings.as_session(self._session_id)
+        session = self._settings.as_session(self._session_id, self._offer)
         return Send(_dump({"type": f"session.{what}", "session": session}))
 
     def _send_error(

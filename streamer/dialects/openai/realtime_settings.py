@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from streamer.audio.pcm import SampleFormat
+from streamer.dialects.common.models import BEST, decoder_for, name_of
 from streamer.dialects.common.settings import (
     Offer,
     SettingError,
     check_context,
     check_hot_words,
     check_rate,
-    decoder_for,
     emotion_for,
     is_whole,
     language_for,
     silence_within_reach,
     text_of_setting,
     texts_of_setting,
+    without_empty,
 )
 from streamer.recognition.contract import SessionOptions
 from streamer.recognition.languages import ENGLISH
 
-MODELS: Final = re.compile(r"(gpt|whisper|chatgpt|o\d)(-[\w.-]+)?")
-"""OpenAI's names, which all stand for the best model there is here."""
+BETA_WARNING: Final = (
+    "the shape from before GA is deprecated and will go: send session.update in the place of "
+    "transcription_session.update, and leave the header OpenAI-Beta out"
+)
+BETA_HEADERS: Final = {"deprecation": "@1795824000"}
+"""Since when (RFC 9745)."""
 _DEFAULT_RATE: Final = 24_000
 _TELEPHONE_RATE: Final = 8_000
 _DEFAULT_SILENCE_MS: Final = 500.0
+_EAGERNESS_SILENCE_MS: Final = {"high": 500.0, "medium": 800.0, "auto": 800.0, "low": 2_000.0}
+"""The pause that ends a turn in the place of a judgement of what was said."""
 _FORMATS: Final = {
     "audio/pcm": SampleFormat.LINEAR16,
     "audio/pcmu": SampleFormat.MULAW,
@@ -46,7 +52,7 @@ _BETA_FORMATS: Final = {
 class RealtimeSettings:
     """Of one transcription session."""
 
-    model: str = "streamer"
+    model: str = BEST
     language: str = ENGLISH
     """Its code, or `auto`."""
     prompt: str = ""
@@ -57,6 +63,8 @@ class RealtimeSettings:
     """Whether a pause commits the buffer (`server_vad`); else the client does."""
     silence_ms: float = _DEFAULT_SILENCE_MS
     emotion: bool = False
+    warnings: tuple[str, ...] = ()
+    """What the last update asked for in vain."""
 
     @property
     def sample_format(self) -> SampleFormat:
@@ -64,7 +72,7 @@ class RealtimeSettings:
 
     def session_options(self, offer: Offer) -> SessionOptions:
         return SessionOptions(
-            decoder=decoder_for("model", self.model, MODELS, offer),
+            decoder=decoder_for("model", self.model, offer),
             language=self.language,
             context=self.prompt,
             hot_words=self.keywords,
@@ -72,8 +80,8 @@ class RealtimeSettings:
             emotion=self.emotion,
         )
 
-    def as_session(self, session_id: str) -> dict[str, Any]:
-        """The GA shape; what stands in it is in force."""
+    def as_session(self, session_id: str, offer: Offer) -> dict[str, Any]:
+        """The GA shape; what stands in it is in force. `warnings` and `answered_by` are ours."""
         return {
             "id": session_id,
             "object": "realtime.transcription_session",
@@ -82,14 +90,15 @@ class RealtimeSettings:
                 "input": {
                     "format": {"type": self.media_type, "rate": self.rate},
                     "noise_reduction": None,
-                    "transcription": self._transcription(),
+                    "transcription": self._transcription(offer),
                     "turn_detection": self._turn_detection(),
                 }
             },
             "include": ["emotion"] if self.emotion else [],
+            "warnings": list(self.warnings),
         }
 
-    def as_beta_session(self, session_id: str) -> dict[str, Any]:
+    def as_beta_session(self, session_id: str, offer: Offer) -> dict[str, Any]:
         """The shape before GA."""
         beta_format = next(b for b, ga in _BETA_FORMATS.items() if ga == self.media_type)
         return {
@@ -97,15 +106,17 @@ class RealtimeSettings:
             "object": "realtime.transcription_session",
             "input_audio_format": beta_format,
             "input_audio_noise_reduction": None,
-            "input_audio_transcription": self._transcription(),
+            "input_audio_transcription": self._transcription(offer),
             "turn_detection": self._turn_detection(),
             "modalities": ["audio", "text"],
             "include": ["emotion"] if self.emotion else [],
+            "warnings": [*self.warnings, BETA_WARNING],
         }
 
-    def _transcription(self) -> dict[str, Any]:
+    def _transcription(self, offer: Offer) -> dict[str, Any]:
         return {
             "model": self.model,
+            "answered_by": name_of(decoder_for("model", self.model, offer)),
             "language": self.language,
             "prompt": self.prompt,
             "keywords": list(self.keywords),
@@ -125,6 +136,7 @@ def updated(
     Raises:
         SettingError: a setting is not to be had here.
     """
+    settings = replace(settings, warnings=_not_included(session.get("include")))
     kind = session.get("type", "transcription")
     if kind != "transcription":
         raise SettingError(
@@ -150,6 +162,7 @@ def updated_beta(
     settings: RealtimeSettings, session: Mapping[str, Any], offer: Offer
 ) -> RealtimeSettings:
     """As `updated`, for `transcription_session.update` from before GA."""
+    settings = replace(settings, warnings=_not_included(session.get("include")))
     if "input_audio_format" in session:
         name = session["input_audio_format"]
         if not isinstance(name, str) or name not in _BETA_FORMATS:
@@ -196,20 +209,29 @@ def _with_transcription(
 ) -> RealtimeSettings:
     given = as_object(where, value)
     model = text_of_setting(f"{where}.model", given.get("model"), settings.model)
-    language = text_of_setting(f"{where}.language", given.get("language"), settings.language)
+    asked = given.get("language")
+    named, warnings = without_empty(
+        f"{where}.language",
+        [] if asked is None else [text_of_setting(f"{where}.language", asked, "")],
+    )
+    language = named[0] if named else settings.language
     several = texts_of_setting(f"{where}.languages", given.get("languages"))
     if several:
         language = language_for(f"{where}.languages", several, offer)
     else:
         language = language_for(f"{where}.language", [language], offer)
     prompt = text_of_setting(f"{where}.prompt", given.get("prompt"), settings.prompt)
-    keywords = texts_of_setting(f"{where}.keywords", given.get("keywords", settings.keywords))
+    keywords, more = without_empty(
+        f"{where}.keywords",
+        texts_of_setting(f"{where}.keywords", given.get("keywords", settings.keywords)),
+    )
     return replace(
         settings,
         model=model,
         language=language,
         prompt=check_context(f"{where}.prompt", prompt),
         keywords=check_hot_words(f"{where}.keywords", keywords),
+        warnings=(*settings.warnings, *warnings, *more),
     )
 
 
@@ -229,9 +251,12 @@ def _with_turns(settings: RealtimeSettings, value: object, where: str) -> Realti
         return replace(settings, turns=False)
     given = as_object(where, value)
     kind = given.get("type")
+    if kind == "semantic_vad":
+        return _with_eagerness(settings, given.get("eagerness"), where)
     if kind != "server_vad":
         raise SettingError(
-            f"{where}.type", f"{kind!r:.40} is not to be had here; use 'server_vad', or null"
+            f"{where}.type",
+            f"{kind!r:.40} is not to be had here; use 'server_vad', 'semantic_vad', or null",
         )
     silence_ms = given.get("silence_duration_ms")
     if silence_ms is None:
@@ -239,3 +264,23 @@ def _with_turns(settings: RealtimeSettings, value: object, where: str) -> Realti
     if not isinstance(silence_ms, float) and not is_whole(silence_ms):
         raise SettingError(f"{where}.silence_duration_ms", "must be a number")
     return replace(settings, turns=True, silence_ms=silence_within_reach(silence_ms))
+
+
+def _with_eagerness(settings: RealtimeSettings, value: object, where: str) -> RealtimeSettings:
+    eagerness = text_of_setting(f"{where}.eagerness", value, "auto")
+    if eagerness not in _EAGERNESS_SILENCE_MS:
+        raise SettingError(
+            f"{where}.eagerness",
+            f"{eagerness!r:.40} is not known; use one of {', '.join(_EAGERNESS_SILENCE_MS)}",
+        )
+    silence_ms = _EAGERNESS_SILENCE_MS[eagerness]
+    warning = f"{where}: turns end after a pause of {silence_ms:g} ms, whatever was said"
+    return replace(
+        settings, turns=True, silence_ms=silence_ms, warnings=(*settings.warnings, warning)
+    )
+
+
+def _not_included(include: object) -> tuple[str, ...]:
+    asked = texts_of_setting("session.include", include)
+    in_vain = any(name != "emotion" for name in asked)
+    return ("session.include: only the emotion can be included here",) if in_vain else ()

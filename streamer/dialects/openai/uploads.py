@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
-import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Final
@@ -21,6 +20,7 @@ from starlette.types import Receive, Scope, Send
 from streamer.audio.files import AudioFileError, read_blocks
 from streamer.dialects.common.file_session import BLOCK_SAMPLES, FileSession
 from streamer.dialects.common.formatting import text_of
+from streamer.dialects.common.recordings import client_stayed, limited_body
 from streamer.dialects.common.settings import Offer, SettingError
 from streamer.dialects.openai.errors import openai_refusal
 from streamer.dialects.openai.files import (
@@ -44,12 +44,9 @@ from streamer.session.session import SessionFailedError
 from streamer.transcript.events import LanguageChanged, SegmentClosed, WordsUpdate
 from streamer.transcript.ledger import Segment
 
-_POLL_S: Final = 1.0
 _MAX_FIELDS: Final = 256
 """A hundred keywords, and all other fields."""
 _MAX_FIELD_BYTES: Final = 65_536
-_MIN_BYTES_PER_S: Final = 4_096
-"""Over the whole upload; whoever is slower holds a place that others could use."""
 _CHARSETS: Final = frozenset({b"utf-8", b"utf8", b"us-ascii", b"iso-8859-1"})
 """A client that names another may choose any of Python's codecs, and some of them yield text that
 cannot be written out again."""
@@ -88,7 +85,7 @@ class Uploads:
             raise
         transcription = _Transcription(self._server, recording, settings, place)
         if settings.stream:
-            return _EventStream(transcription)
+            return _EventStream(transcription, settings.headers)
         async with transcription:
             return await transcription.answer(request)
 
@@ -110,7 +107,7 @@ class Uploads:
             raise SettingError("file", "send the recording as multipart/form-data")
         if parameters.get(b"charset", b"utf-8").lower() not in _CHARSETS:
             raise SettingError("file", "the form is not in UTF-8; send it so, and name no charset")
-        body = _limited(request, options.max_upload_bytes, options.body_timeout_s)
+        body = limited_body(request, options.max_upload_bytes, options.body_timeout_s)
         parser = MultiPartParser(
             request.headers,
             body,
@@ -195,11 +192,7 @@ class _Transcription:
         """The whole answer; given up if the client leaves."""
         running = self._running = asyncio.create_task(self._run())
         try:
-            while not running.done():
-                await asyncio.wait({running}, timeout=_POLL_S)
-                if await request.is_disconnected():
-                    break
-            if not running.done():
+            if not await client_stayed(request, running):
                 return Response(status_code=499)
             await running
         except ProtocolError as error:
@@ -207,16 +200,16 @@ class _Transcription:
         body, media_type = answer(
             self._settings, self._segments, self._session.received_samples, self._language
         )
-        return Response(body, media_type=media_type)
+        return Response(body, headers=self._settings.headers, media_type=media_type)
 
     async def stream(self) -> AsyncIterator[str]:
         """Server-sent events."""
         self._running = asyncio.create_task(self._run())
         self._running.add_done_callback(self._close_deltas)
         try:
-            async for text in self._deltas:
-                yield delta_event(text)
-            yield done_event(self._segments, self._session.received_samples)
+            async for event in self._deltas:
+                yield event
+            yield done_event(self._settings, self._segments, self._session.received_samples)
         except ProtocolError as error:
             yield error_event(error)
 
@@ -241,7 +234,8 @@ class _Transcription:
         elif isinstance(event, WordsUpdate) and event.committed and self._settings.stream:
             await self._deltas.room()
             text = text_of(event.committed)
-            self._deltas.put(gap(self._said, text) + text)
+            delta = gap(self._said, text) + text
+            self._deltas.put(delta_event(self._settings, delta, event.committed))
             self._said = text
         elif isinstance(event, LanguageChanged):
             self._language = event.language
@@ -250,40 +244,10 @@ class _Transcription:
 class _EventStream(StreamingResponse):
     """Ends the transcription with the response, even if nobody has read a byte of it."""
 
-    def __init__(self, transcription: _Transcription) -> None:
-        super().__init__(transcription.stream(), media_type="text/event-stream")
+    def __init__(self, transcription: _Transcription, headers: Mapping[str, str]) -> None:
+        super().__init__(transcription.stream(), headers=headers, media_type="text/event-stream")
         self._transcription = transcription
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with self._transcription:
             await super().__call__(scope, receive, send)
-
-
-async def _limited(request: Request, limit: int, timeout_s: float) -> AsyncGenerator[bytes, None]:
-    """The body. Raises ProtocolError once it is too long or too slow."""
-    began_s = time.monotonic()
-    received = 0
-    chunks = aiter(request.stream())
-    while True:
-        try:
-            async with asyncio.timeout(timeout_s):
-                chunk = await anext(chunks, None)
-        except TimeoutError:
-            raise _too_slow() from None
-        if chunk is None:
-            return
-        received += len(chunk)
-        if received > limit:
-            raise ProtocolError(
-                ErrorCode.MESSAGE_TOO_LARGE,
-                f"the upload is larger than {limit} bytes; send it in parts, or live",
-            )
-        if time.monotonic() - began_s > timeout_s + received / _MIN_BYTES_PER_S:
-            raise _too_slow()
-        yield chunk
-
-
-def _too_slow() -> ProtocolError:
-    return ProtocolError(
-        ErrorCode.IDLE_TIMEOUT, "the upload came too slowly; send it again, or send it live"
-    )

@@ -8,7 +8,6 @@ is one session; a connection may hold several, one after the other.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,18 +15,18 @@ from typing import Any, Final
 from streamer.audio.pcm import SampleFormat, SampleReader
 from streamer.dialects.common.dialect import Action, EndSession, Send, StartSession, audio_from
 from streamer.dialects.common.formatting import emotion_dict, text_of
+from streamer.dialects.common.models import BEST, OWN_MODELS, decoder_for, name_of, offered_models
 from streamer.dialects.common.settings import (
-    OWN_MODELS,
     Offer,
     SettingError,
     check_hot_words,
     check_rate,
-    decoder_for,
     emotion_for,
     is_whole,
     language_for,
     text_of_setting,
     texts_of_setting,
+    without_empty,
 )
 from streamer.protocol.errors import CLOSE_CODES, ProtocolError
 from streamer.protocol.joining import gap
@@ -40,7 +39,6 @@ from streamer.transcript.events import LanguageChanged, SegmentClosed, WordsUpda
 from streamer.transcript.formats import segment_dict
 from streamer.transcript.ledger import Segment
 
-_NO_FOREIGN_MODELS: Final = re.compile(r"(?!)")
 _FORMATS: Final = {1: SampleFormat.U8, 2: SampleFormat.LINEAR16, 4: SampleFormat.LINEAR32}
 _MAX_CHANNELS: Final = 8
 MAX_JSON_BYTES: Final = 65_536
@@ -96,6 +94,7 @@ class WyomingDialect:
         self._version = version
         self._wanted = SessionOptions(decoder=offer.decoder, language=offer.language, emotion=False)
         self._language = offer.language
+        self._warnings: tuple[str, ...] = ()
         self._samples: SampleReader | None = None
         self._format: tuple[int, int, int] | None = None
         self._text = ""
@@ -129,7 +128,7 @@ class WyomingDialect:
             case _:
                 pass  # servers drop what they do not know
 
-    def on_event(self, report: Report) -> Iterator[str]:
+    def on_event(self, report: Report, channel: int) -> Iterator[str]:
         event = report.event
         if isinstance(event, WordsUpdate) and event.committed:
             text = text_of(event.committed)
@@ -155,6 +154,8 @@ class WyomingDialect:
             "text": text,
             "language": self._language,
             # Ours; Wyoming's clients let it pass, and the emotion of those who asked for it.
+            "model": name_of(self._wanted.decoder),
+            "warnings": list(self._warnings),
             "segments": [segment_dict(segment) for segment in segments],
         }
         if self._wanted.emotion:
@@ -169,14 +170,15 @@ class WyomingDialect:
         return CLOSE_CODES[error.code]
 
     def _options(self, data: dict[str, Any]) -> SessionOptions:
-        model = text_of_setting("name", data.get("name"), "streamer")
+        model = text_of_setting("name", data.get("name"), BEST)
         language = text_of_setting("language", data.get("language"), "")
         names, terms = "transcript_names", "transcript_terms"
-        hot_words = [
-            name for key in (names, terms) for name in texts_of_setting(key, data.get(key))
-        ]
+        hot_words, self._warnings = without_empty(
+            f"{names}, {terms}",
+            [name for key in (names, terms) for name in texts_of_setting(key, data.get(key))],
+        )
         return SessionOptions(
-            decoder=decoder_for("name", model, _NO_FOREIGN_MODELS, self._offer),
+            decoder=decoder_for("name", model, self._offer),
             language=language_for("language", [language] if language else [], self._offer),
             hot_words=check_hot_words(names, hot_words),
             emotion=emotion_for("emotion", self._offer, asked=data.get("emotion") is True),
@@ -196,12 +198,13 @@ class WyomingDialect:
         models = [
             {
                 "name": name,
-                "description": f"{self._models.get('asr', '')}, {decoder or 'best'} decoder",
+                "description": (
+                    f"{self._models.get('asr', '')}, {OWN_MODELS[name] or 'best'} decoder"
+                ),
                 "languages": sorted(self._offer.languages),
                 **about,
             }
-            for name, decoder in OWN_MODELS.items()
-            if decoder != "fused" or self._offer.decoder == "fused"
+            for name in offered_models(self._offer)
         ]
         return {
             "name": "streamer",

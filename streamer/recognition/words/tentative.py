@@ -3,20 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from streamer.transcript.ledger import Decision, NewWord
-
-
-@dataclass(frozen=True, slots=True)
-class _Shown:
-    """A word as it is shown; see `streamer.transcript.ledger.NewWord`."""
-
-    text: str
-    start_sample: int
-    end_sample: int
-    confidence: float
-    decision: Decision | None
+from streamer.transcript.ledger import NewWord
+from streamer.transcript.written.word import with_text
 
 
 def without_full_stop(words: Sequence[NewWord]) -> Sequence[NewWord]:
@@ -30,5 +19,4 @@ def without_full_stop(words: Sequence[NewWord]) -> Sequence[NewWord]:
     text = last.text.removesuffix(".")
     if text in ("", last.text) or "." in text:
         return words
-    shown = _Shown(text, last.start_sample, last.end_sample, last.confidence, last.decision)
-    return (*words[:-1], shown)
+    return (*words[:-1], with_text(last, text))

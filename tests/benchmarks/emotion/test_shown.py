@@ -18,7 +18,7 @@ class Sad(EmotionClassifier):
     """Hears sadness in everything, so sure."""
 
     def __init__(self, sure: float) -> None:
-        self.shown_from = 0.7
+        self.shown_from = {"sad": 0.7}
         self._probs = dict.fromkeys(LABELS, (1 - sure) / 5) | {"sad": sure}
 
     def predict(self, samples: Samples) -> EmotionScores:

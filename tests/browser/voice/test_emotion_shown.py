@@ -161,7 +161,7 @@ async def test_subtitles_are_saved_as_shown(
         await stop(page)
         for kind, expected in (("srt", srt), ("vtt", vtt)):
             lines = (await saved(page, tmp_path, kind)).read_text(encoding="utf-8").splitlines()
-            assert lines[-1] == expected
+            assert lines[-2:] == [expected, ""]
         everything = (await saved(page, tmp_path, "jsonl")).read_text(encoding="utf-8")
         words = json.loads(everything.splitlines()[1])["words"]
         assert [(word["loudness"], word["pitch"]) for word in words] == [

@@ -18,7 +18,7 @@ from streamer.models.emotion.classifier import (
     EmotionScores,
     Samples,
 )
-from streamer.models.emotion.track import UNKNOWN, EmotionTrack
+from streamer.models.emotion.track import SHOWN_FROM, UNKNOWN, EmotionTrack, TrackOptions
 from streamer.models.errors import ModelCorruptError, ModelMissingError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -169,6 +169,14 @@ def test_senseless_options_are_refused() -> None:
         ClipOptions(window_s=9)
     with pytest.raises(ValueError, match="hop_s"):
         ClipOptions(hop_s=4)
+
+
+def test_it_says_from_what_probability_on_a_class_may_be_shown(model: EmotionClassifier) -> None:
+    assert set(model.shown_from) <= set(LABELS)
+    assert 0.5 < model.shown_from["sad"] < SHOWN_FROM
+    sad = EmotionScores(dict.fromkeys(LABELS, 0.08) | {"sad": 0.6})
+    track = EmotionTrack(TrackOptions(shown_from_of=model.shown_from))
+    assert track.update(sad, SAMPLE_RATE).label == "sad"
 
 
 def test_the_model_stays_small() -> None:

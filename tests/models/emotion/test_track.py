@@ -40,6 +40,22 @@ def test_an_emotion_must_be_surer_than_neutral(name: str, probability: float, la
     assert EmotionTrack(options).segment(0, RATE).label == UNKNOWN
 
 
+@pytest.mark.parametrize(
+    ("name", "probability", "label"),
+    [
+        ("sad", 0.54, UNKNOWN),
+        ("sad", 0.56, "sad"),
+        ("angry", 0.56, UNKNOWN),
+        ("neutral", 0.45, "neutral"),
+    ],
+)
+def test_a_class_may_have_a_threshold_of_its_own(name: str, probability: float, label: str) -> None:
+    options = TrackOptions(shown_from=0.8, shown_from_of={"sad": 0.55, "neutral": 0.9})
+    track = EmotionTrack(options)
+    assert track.update(scores(**{name: probability}), RATE).label == label
+    assert track.segment(0, RATE).label == label
+
+
 def test_segments_are_held_to_the_same() -> None:
     track = EmotionTrack(TrackOptions(shown_from=0.7, window_s=1))
     track.update(scores(happy=0.6), RATE)
@@ -193,9 +209,10 @@ def test_reset_forgets() -> None:
         ("max_windows", 0),
         ("unknown_below", 1.5),
         ("shown_from", -0.1),
+        ("shown_from_of", {"sad": 1.5}),
     ],
 )
-def test_senseless_options_are_refused(field: str, value: float) -> None:
+def test_senseless_options_are_refused(field: str, value: object) -> None:
     with pytest.raises(ValueError, match=field):
         TrackOptions(**{field: value})  # type: ignore[arg-type]
 

@@ -16,14 +16,18 @@ import numpy as np
 import pytest
 from anyio.from_thread import start_blocking_portal
 
+from streamer.cli.output.live.hls import PLAYLIST
 from streamer.client.microphone import MicrophoneError
 from streamer.hosting.options import ServerOptions
 from streamer.models.store.catalog import EMOTION
+from streamer.transcript.written.options import WritingOptions
 from tests.fake_audio import FakeAudio
 from tests.fakes import eventually, silence, tone
 from tests.serving import ServerThread
 from tests.sockets import cutting_proxy
 from tests.streamer.cli.conftest import Run
+from tests.streamer.cli.output.live.meeting import meeting
+from tests.streamer.cli.output.live.playlists import read_playlist
 
 
 @pytest.fixture
@@ -62,13 +66,17 @@ def press_ctrl_c() -> None:
 def test_ctrl_c_ends_with_the_last_words(run: Run, audio: FakeAudio, server: ServerThread) -> None:
     with once_heard(server, press_ctrl_c):
         words = ("--hot-word", "Ada", "--hot-word", "Nell")
-        settings = ("--context", "A test.", "--decoder", "draft", *words)
+        writing = ("--numbers", "--profanity-filter", "--redact", "pci")
+        settings = ("--context", "A test.", "--decoder", "draft", *words, *writing)
         result = run("mic", "--url", server.http_url, *settings)
     assert result.exit_code == 0, result.output
     assert "w0 w8000" in result.stdout
     options = server.engine.recognizers[0].options
     assert (options.context, options.decoder) == ("A test.", "draft")
     assert options.hot_words == ("Ada", "Nell")
+    assert options.writing == WritingOptions(
+        numbers=True, profanity_filter=True, redact=frozenset({"pci"})
+    )
 
 
 def test_a_second_ctrl_c_does_not_wait(run: Run, audio: FakeAudio, server: ServerThread) -> None:
@@ -123,6 +131,40 @@ def test_final_captions_are_on_disk_while_the_next_are_spoken(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_captions_are_given_on_while_the_next_are_spoken(
+    run: Run, audio: FakeAudio, server: ServerThread, tmp_path: Path
+) -> None:
+    audio.sound = np.concatenate([tone(1.0), silence(1.0)])
+
+    def look_and_stop() -> None:
+        eventually(lambda: len(held.texts) >= 2)
+        assert not read_playlist(tmp_path / "hls" / PLAYLIST).ended
+        press_ctrl_c()
+
+    with meeting() as held:
+        places = ("--to", f"zoom:{held.url}", "--to", f"hls:{tmp_path / 'hls'}")
+        with once_heard(server, look_and_stop):
+            result = run("mic", "--url", server.url, *places)
+    assert result.exit_code == 0, result.output
+    assert "".join(held.texts).startswith("w0 w8000\nw32000 w40000\n")
+    playlist = read_playlist(tmp_path / "hls" / PLAYLIST)
+    assert playlist.ended
+    assert playlist.segments[0].cues[0].text == "(happy) w0 w8000"
+
+
+def test_a_meeting_that_is_not_there_does_not_end_the_captions(
+    run: Run, audio: FakeAudio, server: ServerThread
+) -> None:
+    with meeting() as held:
+        place = f"zoom:{held.url}"
+    with once_heard(server, press_ctrl_c):
+        result = run("mic", "--url", server.url, "--to", place)
+    assert result.exit_code == 1
+    assert "w0 w8000" in result.stdout
+    assert "--to zoom: it cannot be reached" in result.stderr
+    assert "signature" not in result.output
+
+
 def test_a_full_disk_does_not_end_the_captions(
     run: Run,
     audio: FakeAudio,
@@ -246,6 +288,8 @@ def test_devices_are_listed(run: Run, audio: FakeAudio) -> None:
         (["--context", "x" * 5_000], 2, "--context: "),
         (["--hot-word", ""], 2, "--hot-word: "),
         (["--save", f"{__file__}/x"], 1, "the captions cannot be written to"),
+        (["--to", "rtmp://x"], 2, "--to: 'rtmp://x' is neither hls:FOLDER nor zoom:URL"),
+        (["--to", f"hls:{__file__}/x"], 1, "--to: the captions cannot be written: Not a directory"),
         (["--device", "7"], 1, "no microphone number 7; choose from 0"),
         (["--url", "127.0.0.1:9"], 1, "cannot connect to ws://127.0.0.1:9/v1/stream"),
     ],

@@ -94,6 +94,7 @@ def test_where_emotion_is_off_no_model_for_it_is_loaded(
         (["--token", "p\u00e4ssword"], "error: --token must be of printable ASCII characters"),
         (["--allow-host", "https://a.example"], "error: --allow-host takes names"),
         (["--token", "x", "--wyoming-port", "0"], "leave out --token or --wyoming-port"),
+        (["--wyoming-zeroconf"], "error: --wyoming-zeroconf announces --wyoming-port; choose"),
         (["--port", "70000"], "65535"),
         (["--language", "tlh"], "--language: 'tlh' is not known; use auto, or one of af"),
         (["--device", "abacus"], "abacus"),

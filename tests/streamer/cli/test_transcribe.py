@@ -19,6 +19,7 @@ import soundfile
 from streamer.recognition.contract import SessionOptions
 from streamer.transcript.ledger import Segment, Word
 from streamer.transcript.wer import word_errors
+from streamer.transcript.written.options import WritingOptions
 from tests.fakes import FakeEngine, silence, tone
 from tests.streamer.cli.conftest import Run
 
@@ -111,7 +112,7 @@ def test_hours_leave_nothing_in_memory_and_lose_nothing(
         alive.append(sum(type(found) in (Segment, Word) for found in gc.get_objects()))
 
     monkeypatch.setattr(
-        "streamer.audio.files.read_blocks", lambda path: hours_of_speech(count_alive)
+        "streamer.audio.files.blocks_of", lambda recording: hours_of_speech(count_alive)
     )
     result = run("transcribe", speech, "--save", tmp_path / "out", *arguments)
     assert result.exit_code == 0
@@ -172,10 +173,29 @@ def test_ctrl_c_keeps_the_files_that_are_done(speech: Path, tmp_path: Path) -> N
 
 def test_options_reach_the_session(run: Run, fake_engine: FakeEngine, speech: Path) -> None:
     words = ("--hot-word", "Quilter", "--hot-word", "Nell")
-    run("transcribe", speech, "--decoder", "draft", "--context", "A play.", *words)
+    redact = ("--redact", "pci", "--redact", "ssn")
+    writing = ("--numbers", "--profanity-filter", *redact)
+    run("transcribe", speech, "--decoder", "draft", "--context", "A play.", *words, *writing)
     assert fake_engine.recognizers[0].options == SessionOptions(
-        decoder="draft", context="A play.", hot_words=("Quilter", "Nell"), language="en"
+        decoder="draft",
+        context="A play.",
+        hot_words=("Quilter", "Nell"),
+        language="en",
+        writing=WritingOptions(
+            numbers=True, profanity_filter=True, redact=frozenset({"pci", "ssn"})
+        ),
     )
+
+
+def test_numbers_are_redacted_in_english_alone(
+    run: Run, fake_engine: FakeEngine, speech: Path
+) -> None:
+    asked = ("transcribe", speech, "--redact", "numbers")
+    for language in ("de", "auto"):
+        result = run(*asked, "--language", language)
+        assert (result.exit_code, fake_engine.recognizers) == (2, [])
+        assert result.stderr == "error: --redact: numbers are redacted in English alone\n"
+    assert run(*asked, "--language", "de", "--task", "translate").exit_code == 0
 
 
 def test_the_environment_sets_options(

@@ -26,7 +26,7 @@ samples_strategy = hnp.arrays(np.float32, st.integers(1, 50), elements=st.floats
     offset=st.integers(0, 2**64 - 1),
     capture=st.floats(0, 1e15),
     samples=samples_strategy,
-    encoding=st.sampled_from(list(Encoding)),
+    encoding=st.sampled_from([Encoding.PCM_S16LE, Encoding.PCM_F32LE]),
 )
 def test_round_trip(
     seq: int, offset: int, capture: float, samples: np.ndarray, encoding: Encoding
@@ -77,7 +77,7 @@ def test_bad_samples(bad: float) -> None:
         decode_frame(encode_frame(0, 0, 0.0, samples, Encoding.PCM_F32LE), Encoding.PCM_F32LE)
 
 
-@given(st.binary(max_size=64), st.sampled_from(list(Encoding)))
+@given(st.binary(max_size=64), st.sampled_from([Encoding.PCM_S16LE, Encoding.PCM_F32LE]))
 def test_any_bytes_decode_or_raise_a_typed_error(data: bytes, encoding: Encoding) -> None:
     with suppress(FrameError, SampleError):
         decode_frame(data, encoding)

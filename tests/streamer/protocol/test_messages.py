@@ -33,6 +33,8 @@ def test_start_has_defaults_for_everything() -> None:
         {"context": "x" * 4_001},
         {"hot_words": ["x" * 65]},
         {"hot_words": [""]},
+        {"redact": ["names"]},
+        {"redact": "pci"},
         {"volume": 11},
     ],
 )

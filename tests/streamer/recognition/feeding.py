@@ -19,6 +19,7 @@ from streamer.recognition.words.drafted import DraftedWords
 from streamer.runtime.tracing import NullSpans, SpanSink
 from streamer.transcript.events import SegmentClosed, SessionEvent, StepDone, WordsUpdate
 from streamer.transcript.ledger import Segment, Word, WordState
+from streamer.transcript.written.writer import Writer
 from tests.speech_fakes import PreferringFusion, tone_models
 
 HOP = 4_096
@@ -42,6 +43,7 @@ def make(
     classifier: Classifier | None = None,
     spans: SpanSink | None = None,
     listener: SessionListener | None = None,
+    writer: Writer | None = None,
 ) -> Recognizer:
     stages = StageTimes(spans or NullSpans())
     emotion = None
@@ -51,7 +53,9 @@ def make(
     models, options = models or tone_models(), options or RecognizerOptions()
     words = DraftedWords(models, options, fusion=fusion, stages=stages, listener=listener)
     voice = None if emotion is None else VoiceMeter(VoiceOptions())
-    return Recognizer(models.vad, options, words, emotion=emotion, voice=voice, stages=stages)
+    return Recognizer(
+        models.vad, options, words, emotion=emotion, voice=voice, stages=stages, writer=writer
+    )
 
 
 def cut(samples: Floats, sizes: Iterable[int]) -> Iterator[Floats]:

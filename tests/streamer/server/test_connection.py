@@ -12,6 +12,7 @@ import pytest
 from streamer.protocol.errors import shutting_down
 from streamer.protocol.messages import Encoding
 from streamer.server.connection import ConnectionState, IllegalTransitionError
+from streamer.transcript.written.options import WritingOptions
 from tests.fakes import silence, tone
 from tests.sockets import GONE
 from tests.streamer.server.bench import START, STOP, Bench, until
@@ -62,11 +63,17 @@ async def test_settings_reach_the_recognizer(bench: Bench) -> None:
         "decoder": "draft",
         "sample_rate": 48_000,
         "encoding": "pcm_f32le",
+        "numbers": True,
+        "profanity_filter": True,
+        "redact": ["pci", "ssn"],
     }
     audio = bench.audio(tone(1.0, 48_000), Encoding.PCM_F32LE)
     await bench.run(json.dumps(start), audio, STOP)
     options = bench.engine.recognizers[0].options
     assert (options.decoder, options.context, options.hot_words) == ("draft", "physics", ("Higgs",))
+    assert options.writing == WritingOptions(
+        numbers=True, profanity_filter=True, redact=frozenset({"pci", "ssn"})
+    )
     assert bench.socket.of("emotion") == []
     assert bench.socket.of("segment")[0]["emotion"] is None
     assert bench.socket.of("bye")[0]["received_ms"] == 1000

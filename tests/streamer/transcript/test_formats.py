@@ -111,13 +111,13 @@ def test_jsonl_holds_every_segment(segments: list[Segment]) -> None:
 
 def test_srt_looks_as_it_should() -> None:
     said = segment(word("Hello", 3_661_001, 3_661_400), word("there.", 3_661_500, 3_662_000))
-    assert to_srt([said]) == "1\n01:01:01,001 --> 01:01:02,001\nHello there.\n"
+    assert to_srt([said]) == "1\n01:01:01,001 --> 01:01:02,001\nHello there.\n\n"
 
 
 def test_vtt_carries_the_emotion_and_escapes() -> None:
     said = segment(word("R&B", 0, 500), word("<now>", 500, 900), emotion="happy")
     assert to_vtt([said]) == (
-        "WEBVTT\n\n00:00:00.000 --> 00:00:01.000\n<c.happy>R&amp;B &lt;now&gt;</c>\n"
+        "WEBVTT\n\n00:00:00.000 --> 00:00:01.000\n<c.happy>R&amp;B &lt;now&gt;</c>\n\n"
     )
 
 
@@ -196,7 +196,7 @@ def test_where_no_emotion_was_told_no_file_has_one() -> None:
 
 
 def test_nothing_said_gives_valid_empty_files() -> None:
-    assert (to_srt([]), to_vtt([]), to_jsonl([]), to_txt([])) == ("", "WEBVTT\n", "", "")
+    assert (to_srt([]), to_vtt([]), to_jsonl([]), to_txt([])) == ("", "WEBVTT\n\n", "", "")
 
 
 def test_txt_has_a_line_a_segment() -> None:

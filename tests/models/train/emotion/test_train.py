@@ -152,13 +152,17 @@ def test_the_exported_graph_gives_what_torch_gives(
     certainty = Certainty(2 * TINY_NET.pool_width)
     for parameter in certainty.parameters():
         nn.init.normal_(parameter, std=0.3)
-    path = export_onnx(net, certainty, tmp_path / "emotion.onnx", quantize=quantize)
+    path = export_onnx(
+        net, certainty, tmp_path / "emotion.onnx", shown_from={"sad": 0.6}, quantize=quantize
+    )
     window = tone(3, 1, seconds)
     with torch.inference_mode():
         samples = torch.from_numpy(window)[None]
         pooled = net.pool(net.frames(samples))
         expected = certainty(net.head(pooled), pooled, seconds).softmax(dim=-1)[0]
-    found = EmotionClassifier(path).predict(window)
+    model = EmotionClassifier(path)
+    assert model.shown_from == {"sad": 0.6}
+    found = model.predict(window)
     assert list(found.probs.values()) == pytest.approx(expected.tolist(), abs=tolerance)
 
 

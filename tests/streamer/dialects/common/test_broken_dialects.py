@@ -33,7 +33,7 @@ class BrokenDialect:
             raise KeyError(SECRET)
         yield from (EndSession(), Close())
 
-    def on_event(self, report: Report) -> Iterator[str]:
+    def on_event(self, report: Report, channel: int) -> Iterator[str]:
         self._break("on_event")
         yield '{"type": "event"}'
 

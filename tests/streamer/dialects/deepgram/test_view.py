@@ -154,6 +154,46 @@ def test_utterance_end_does_not_wait_for_noise_to_end() -> None:
     ]
 
 
+def test_words_are_final_before_utterance_end_and_speech_final_keeps_its_own_pause() -> None:
+    by = view("interim_results=true&utterance_end_ms=1000&endpointing=3000")
+    assert by.settings.wanted.session.silence_ms == 800
+    speaker = PromptContext()
+    messages = told(by, speaker.begin(), speaker.words("bye"), speaker.close(silence=12_800))
+    for _ in range(5):
+        speaker.clock += 8_000
+        messages += told(by, speaker.step())
+    assert [gist(message) for message in messages] == [
+        ("Results", "bye"),
+        ("Results", "bye", "is_final"),
+        ("UtteranceEnd",),
+        ("Results", "", "is_final", "speech_final"),
+    ]
+    assert messages[-1]["start"] + messages[-1]["duration"] == pytest.approx(3.8)
+
+
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_a_pause_that_ends_is_no_speech_final(goes_on: bool) -> None:
+    by = view("interim_results=true&utterance_end_ms=1000&endpointing=3000")
+    speaker = PromptContext()
+    told(by, speaker.begin(), speaker.words("well"), speaker.close(silence=32_000))
+    between = [speaker.begin()] if goes_on else []
+    speaker.clock += 32_000
+    messages = told(by, *between, speaker.step())
+    assert any(message.get("speech_final") for message in messages) is not goes_on
+
+
+def test_every_channel_says_which_it_is() -> None:
+    query = f"{BASE}&channels=2&multichannel=true&vad_events=true"
+    more = "interim_results=true&utterance_end_ms=1000"
+    settings = read_settings(QueryParams(f"{query}&{more}"), Offer("draft"))
+    by, speaker = DeepgramView(settings, "request", {}, channel=1), PromptContext()
+    messages = told(by, speaker.begin(), speaker.words("yes"), speaker.close())
+    speaker.clock += 8_000
+    started, *results, end = messages + told(by, speaker.step())
+    assert started["channel"] == end["channel"] == [1, 2]
+    assert [result["channel_index"] for result in results] == [[1, 2]] * 2
+
+
 def test_lost_audio_shows() -> None:
     by, speaker = view(""), PromptContext()
     lost = report(AudioLost(0, 1_600, "overrun"))
@@ -172,7 +212,7 @@ def test_who_does_not_ask_is_told_no_emotion() -> None:
     by, speaker = view(), PromptContext()
     messages = told(by, speaker.begin(), speaker.feel(), speaker.words("", "well"), speaker.close())
     assert not any("emotion" in message for message in messages)
-    assert not by.settings.session.emotion
+    assert not by.settings.wanted.session.emotion
 
 
 def test_a_server_without_emotions_says_so() -> None:
@@ -182,7 +222,7 @@ def test_a_server_without_emotions_says_so() -> None:
 
 def offered(more: str) -> SessionOptions:
     offer = Offer("draft", ("de", "en", "fr"))
-    return read_settings(QueryParams(f"{BASE}&{more}"), offer).session
+    return read_settings(QueryParams(f"{BASE}&{more}"), offer).wanted.session
 
 
 @pytest.mark.parametrize(
@@ -226,3 +266,13 @@ def test_a_language_that_was_found_out_is_told() -> None:
     first, second = (m["channel"]["alternatives"][0] for m in messages)
     assert "languages" not in first
     assert second["languages"] == ["de"]
+
+
+def test_written_numbers_and_masks_are_words() -> None:
+    speaker = PromptContext()
+    (final,) = told(
+        view(""), speaker.begin(), speaker.words("Pay $25.50, **** 5%."), speaker.close()
+    )
+    words = final["channel"]["alternatives"][0]["words"]
+    assert [word["word"] for word in words] == ["pay", "$25.50", "****", "5%"]
+    assert [word["punctuated_word"] for word in words] == ["Pay", "$25.50,", "****", "5%."]

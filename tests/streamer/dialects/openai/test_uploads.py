@@ -180,6 +180,43 @@ def test_the_language_that_was_spoken_is_told(
     assert (told["task"], told["language"]) == ("transcribe", language)
 
 
+def test_the_answer_says_which_model_it_is_of(server: ServerThread) -> None:
+    for stream in ("false", "true"):
+        answer = post(server, 0.5, model="Systran/faster-whisper-small", stream=stream)
+        assert answer.headers["streamer-model"] == "streamer-draft"
+        assert "streamer-warning" not in answer.headers
+
+
+def test_log_probabilities_are_told_to_those_who_ask(server: ServerThread) -> None:
+    answer = post(server, 1.0, **{"include[]": "logprobs"})
+    told = answer.json()["logprobs"]
+    assert [one["token"] for one in told] == ["w0", "w8000"]
+    assert told[0]["bytes"] == [119, 48]
+    assert told[0]["logprob"] == pytest.approx(np.log(0.9), abs=1e-4)
+    streamed = post(server, 1.0, stream="true", **{"include[]": "logprobs"}).text
+    *deltas, done = [json.loads(line[6:]) for line in streamed.splitlines() if line]
+    assert [one for delta in deltas for one in delta["logprobs"]] == done["logprobs"] == told
+    assert "logprobs" not in post(server, 1.0).json()
+
+
+@pytest.mark.parametrize(
+    ("fields", "warned_of"),
+    [
+        ({"language": ""}, ["language"]),
+        ({"keywords[]": ["", "Ada"]}, ["keywords"]),
+        ({"include[]": "logprobs", "response_format": "verbose_json"}, ["include"]),
+        ({"language": "", "keywords": ""}, ["language", "keywords"]),
+    ],
+)
+def test_nothing_is_dropped_without_a_warning(
+    server: ServerThread, fields: dict[str, Any], warned_of: list[str]
+) -> None:
+    answer = post(server, 0.5, **fields)
+    assert answer.status_code == 200
+    warnings = answer.headers["streamer-warning"].split("; ")
+    assert [warning.partition(":")[0] for warning in warnings] == warned_of
+
+
 def test_a_translation_is_of_whichever_is_spoken(server: ServerThread) -> None:
     url = f"{server.http_url}v1/audio/translations"
     data = {"response_format": "verbose_json"}

@@ -20,7 +20,7 @@ def transcript(dialect: WyomingDialect, **wanted: object) -> dict[str, Any]:
     assert start.options.emotion is bool(wanted.get("emotion"))
     speaker = PromptContext()
     for one in (speaker.begin(), speaker.words("Hello."), speaker.close()):
-        list(dialect.on_event(one))
+        list(dialect.on_event(one, 0))
     told = [json.loads(message) for message in dialect.on_end(16_000)]
     found: dict[str, Any] = next(one["data"] for one in told if one["type"] == "transcript")
     return found

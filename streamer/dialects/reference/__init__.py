@@ -1,0 +1,1 @@
+"""What can be asked over HTTP, told to programs (OpenAPI) and to people."""

@@ -1,0 +1,1 @@
+"""How words are written: casing, numbers as people read them, what is masked. Before the ledger."""
