@@ -14,9 +14,9 @@ from streamer.protocol.messages import (
     SegmentEvent,
     ServerEvent,
     SpeechEvent,
-    WireWord,
     WordsEvent,
 )
+from streamer.protocol.words import WireWord
 
 
 @dataclass(frozen=True, slots=True)

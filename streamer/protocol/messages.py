@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from streamer.audio.clock import SAMPLE_RATE
 from streamer.protocol.numbers import NO_BOOLEAN, Whole
+from streamer.protocol.words import Wire, WireEmotion, WireWord
 
 PROTOCOL_VERSION: Final = 1
 MIN_SAMPLE_RATE: Final = 8_000
@@ -64,12 +65,6 @@ class _FromClient(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class _Wire(BaseModel):
-    """Clients read on past fields that a newer server adds."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-
 class StartMessage(_FromClient):
     """Opens the session. Audio may follow at once; nothing sent after it is lost."""
 
@@ -86,7 +81,8 @@ class StartMessage(_FromClient):
     hot_words: tuple[Annotated[str, Field(min_length=1, max_length=MAX_HOT_WORD_CHARS)], ...] = (
         Field((), max_length=MAX_HOT_WORDS)
     )
-    emotion: bool = True
+    emotion: bool | None = None
+    """Of the voice: whether to tell it. None leaves it to the server, which mostly does."""
     silence_ms: Annotated[float, Field(ge=MIN_SILENCE_MS, le=MAX_SILENCE_MS), NO_BOOLEAN] | None = (
         None
     )
@@ -130,39 +126,13 @@ ClientMessage = Annotated[
 ]
 
 
-class WireDecision(_Wire):
-    """What spoke for a word more than for `rival`, in weighted nats; the sum decided."""
-
-    rival: str
-    audio: float
-    text: float
-    hot_words: float
-    second: float = 0.0
-    heard: dict[str, float] = Field(default_factory=dict)
-
-
-class WireWord(_Wire):
-    id: int
-    text: str
-    start_ms: float
-    end_ms: float
-    confidence: float
-    state: Literal["tentative", "committed", "final"]
-    decision: WireDecision | None = None
-
-
-class WireEmotion(_Wire):
-    label: str
-    probs: dict[str, float]
-
-
-class Percentiles(_Wire):
+class Percentiles(Wire):
     p50: float
     p95: float
     p99: float
 
 
-class ReadyEvent(_Wire):
+class ReadyEvent(Wire):
     """The session is open, or open again.
 
     `session_id` names it in the server's log and trace. No message may be longer than
@@ -188,7 +158,7 @@ class ReadyEvent(_Wire):
     follow_id: str | None = None
 
 
-class FollowingEvent(_Wire):
+class FollowingEvent(Wire):
     """A session is being followed. Its newest captions come next, then all events as they happen;
     the first word among them has the id `first_word_id`."""
 
@@ -199,7 +169,7 @@ class FollowingEvent(_Wire):
     first_word_id: int
 
 
-class _Numbered(_Wire):
+class _Numbered(Wire):
     """An event that is sent again if a cut swallowed it.
 
     `seq` counts the session's events from 1; after a resume numbers may be left out, as what
@@ -263,7 +233,7 @@ class EmotionEvent(_Numbered):
     lag_ms: float
 
 
-class LatencyEvent(_Wire):
+class LatencyEvent(Wire):
     """Heartbeat, about once a second while audio flows.
 
     `lag_ms`: age of the oldest audio that has arrived but has not been processed;
@@ -307,14 +277,14 @@ class LossEvent(_Numbered):
     reason: Literal["overrun", "gap", "bad_samples"]
 
 
-class ErrorEvent(_Wire):
+class ErrorEvent(Wire):
     type: Literal["error"] = "error"
     code: ErrorCode
     message: str
     fatal: bool
 
 
-class ByeEvent(_Wire):
+class ByeEvent(Wire):
     """The last event. Everything committed has been delivered before it."""
 
     type: Literal["bye"] = "bye"

@@ -111,12 +111,13 @@ class RealtimeDialect:
         if self._samples is not None and self._differs(settings):
             raise _RefusedError(
                 "session_in_use",
-                "format, model, prompt, keywords and silence_duration_ms are fixed once audio has "
-                "come; open another connection to change them",
+                "format, model, prompt, keywords, include and silence_duration_ms are fixed once "
+                "audio has come; open another connection to change them",
                 "session",
             )
         self._settings = settings
         self._view.turns = settings.turns
+        self._view.emotion = settings.emotion
 
     def _differs(self, settings: RealtimeSettings) -> bool:
         """In more than who commits: pauses or the client."""

@@ -14,6 +14,7 @@ from streamer.dialects.common.settings import (
     check_context,
     check_hot_words,
     check_rate,
+    emotion_for,
     is_whole,
     language_for,
     silence_within_reach,
@@ -61,6 +62,7 @@ class RealtimeSettings:
     turns: bool = True
     """Whether a pause commits the buffer (`server_vad`); else the client does."""
     silence_ms: float = _DEFAULT_SILENCE_MS
+    emotion: bool = False
     warnings: tuple[str, ...] = ()
     """What the last update asked for in vain."""
 
@@ -75,6 +77,7 @@ class RealtimeSettings:
             context=self.prompt,
             hot_words=self.keywords,
             silence_ms=self.silence_ms if self.turns else None,
+            emotion=self.emotion,
         )
 
     def as_session(self, session_id: str, offer: Offer) -> dict[str, Any]:
@@ -91,7 +94,7 @@ class RealtimeSettings:
                     "turn_detection": self._turn_detection(),
                 }
             },
-            "include": [],
+            "include": ["emotion"] if self.emotion else [],
             "warnings": list(self.warnings),
         }
 
@@ -106,6 +109,7 @@ class RealtimeSettings:
             "input_audio_transcription": self._transcription(offer),
             "turn_detection": self._turn_detection(),
             "modalities": ["audio", "text"],
+            "include": ["emotion"] if self.emotion else [],
             "warnings": [*self.warnings, BETA_WARNING],
         }
 
@@ -149,6 +153,7 @@ def updated(
         )
     if "turn_detection" in given:
         settings = _with_turns(settings, given["turn_detection"], f"{where}.turn_detection")
+    settings = _with_included(settings, session, offer)
     settings.session_options(offer)
     return settings
 
@@ -171,6 +176,7 @@ def updated_beta(
         settings = _with_transcription(settings, session["input_audio_transcription"], where, offer)
     if "turn_detection" in session:
         settings = _with_turns(settings, session["turn_detection"], "session.turn_detection")
+    settings = _with_included(settings, session, offer)
     settings.session_options(offer)
     return settings
 
@@ -229,6 +235,17 @@ def _with_transcription(
     )
 
 
+def _with_included(
+    settings: RealtimeSettings, session: Mapping[str, Any], offer: Offer
+) -> RealtimeSettings:
+    """Of what OpenAI's clients may ask to be included nothing is to be had; `emotion` is ours."""
+    if "include" not in session:
+        return settings
+    included = texts_of_setting("session.include", session["include"])
+    emotion = emotion_for("session.include", offer, asked="emotion" in included)
+    return replace(settings, emotion=emotion)
+
+
 def _with_turns(settings: RealtimeSettings, value: object, where: str) -> RealtimeSettings:
     if value is None:
         return replace(settings, turns=False)
@@ -264,4 +281,6 @@ def _with_eagerness(settings: RealtimeSettings, value: object, where: str) -> Re
 
 
 def _not_included(include: object) -> tuple[str, ...]:
-    return ("session.include: nothing can be included here",) if include else ()
+    asked = texts_of_setting("session.include", include)
+    in_vain = any(name != "emotion" for name in asked)
+    return ("session.include: only the emotion can be included here",) if in_vain else ()

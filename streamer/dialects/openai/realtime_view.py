@@ -51,6 +51,8 @@ class RealtimeView:
         self.turns = True
         """Whether pauses end items."""
         self.beta = beta
+        self.emotion = False
+        """Whether the client asked for it."""
         self._item: _Item | None = None
         self._previous_id: str | None = None
         self._item_end = 0
@@ -176,10 +178,9 @@ class RealtimeView:
             "transcript": text_of(item.words),
             "usage": {"type": "duration", "seconds": seconds(end_sample - item.start_sample)},
             # Ours; OpenAI's clients let them pass.
-            "emotion": emotion_dict(_emotion_of(spoken)),
             "segments": [segment_dict(segment) for segment in spoken],
             "lost_ms": round(ms_from_samples(self._lost_samples), 1),
-        }
+        } | ({"emotion": emotion_dict(_emotion_of(spoken))} if self.emotion else {})
 
 
 def _message(item: _Item) -> Message:

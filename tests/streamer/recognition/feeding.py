@@ -14,6 +14,7 @@ from streamer.recognition.emotion_monitor import Classifier, EmotionMonitor, Emo
 from streamer.recognition.options import RecognizerOptions
 from streamer.recognition.recognizer import Recognizer
 from streamer.recognition.stage_times import StageTimes
+from streamer.recognition.voice.meter import VoiceMeter, VoiceOptions
 from streamer.recognition.words.drafted import DraftedWords
 from streamer.runtime.tracing import NullSpans, SpanSink
 from streamer.transcript.events import SegmentClosed, SessionEvent, StepDone, WordsUpdate
@@ -51,7 +52,10 @@ def make(
         emotion = EmotionMonitor(classifier, lane, EmotionOptions(), stages)
     models, options = models or tone_models(), options or RecognizerOptions()
     words = DraftedWords(models, options, fusion=fusion, stages=stages, listener=listener)
-    return Recognizer(models.vad, options, words, emotion=emotion, stages=stages, writer=writer)
+    voice = None if emotion is None else VoiceMeter(VoiceOptions())
+    return Recognizer(
+        models.vad, options, words, emotion=emotion, voice=voice, stages=stages, writer=writer
+    )
 
 
 def cut(samples: Floats, sizes: Iterable[int]) -> Iterator[Floats]:
