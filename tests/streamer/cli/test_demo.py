@@ -88,12 +88,14 @@ def test_an_unwritable_folder_is_one_line(
     assert "the captions cannot be written" in result.stderr
 
 
-def test_missing_speech_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_speech_is_one_line(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     def missing() -> list[SpeechClip]:
         raise FileNotFoundError(2, "No such file", "manifest.jsonl")
 
     monkeypatch.setattr("streamer.client.bundled.bundled_speech", missing)
-    result = run("demo")
+    result = run("demo", "--output", tmp_path)
     assert result.exit_code == 1
     assert "the bundled speech is missing from this installation" in result.stderr
 
@@ -112,11 +114,12 @@ def test_a_server_that_fails(
     error: BaseException,
     code: int,
     message: str,
+    tmp_path: Path,
 ) -> None:
     def local_server(*args: object) -> None:
         raise error
 
     monkeypatch.setattr("streamer.cli.local_server.local_server", local_server)
-    result = run("demo")
+    result = run("demo", "--output", tmp_path)
     assert result.exit_code == code
     assert message in result.stderr
