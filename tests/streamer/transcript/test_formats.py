@@ -167,7 +167,8 @@ def test_a_tag_breaks_no_line(segments: list[Segment]) -> None:
     track = CueTrack(tagged=True)
     made = [cue for one in segments for cue in track.add(one)]
     assert all(len(line) <= MAX_LINE_CHARS for cue in made for line in cue.lines)
-    assert all(before.end_ms < after.start_ms for before, after in itertools.pairwise(made))
+    # They touch where words take no time at all.
+    assert all(before.end_ms <= after.start_ms for before, after in itertools.pairwise(made))
 
 
 def test_a_word_that_fills_its_line_leaves_the_tag_its_own() -> None:
