@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
+
+from websockets.exceptions import ConnectionClosedError
+from websockets.sync.client import ClientConnection
 
 from streamer.server.sender import SocketClosedError
 
@@ -136,3 +139,12 @@ async def cutting_proxy(url: str) -> AsyncIterator[CuttingProxy]:
         proxy.url = f"{address.scheme}://127.0.0.1:{port}{address.path}"
         yield proxy
         proxy.cut()
+
+
+def rest(websocket: ClientConnection) -> list[dict[str, Any]]:
+    """The messages that come until it is closed."""
+    messages = []
+    with suppress(ConnectionClosedError):
+        for text in websocket:
+            messages.append(json.loads(text))
+    return messages

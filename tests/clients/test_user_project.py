@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import sysconfig
@@ -20,10 +19,10 @@ import pytest
 from tests.conftest import ROOT
 from tests.docs.blocks import blocks_of
 from tests.serving import ServerThread
+from tests.sources import copy_sources
 
 pytestmark = pytest.mark.slow
 
-SOURCES = ("pyproject.toml", "README.md", "LICENSE", "NOTICE", "streamer", "models", "clients")
 CAPTIONER = """\
 from streamer.client import connect
 
@@ -38,12 +37,7 @@ async def caption() -> str:
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What is installed elsewhere, built of a copy: builds leave files in their folder."""
     source, built = (tmp_path_factory.mktemp(name) for name in ("source", "wheel"))
-    for name in SOURCES:
-        if (ROOT / name).is_dir():
-            ignored = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(ROOT / name, source / name, symlinks=True, ignore=ignored)
-        else:
-            shutil.copy(ROOT / name, source)
+    copy_sources(source)
     offline = ["--no-build-isolation"] if _can_build() else []
     done = subprocess.run(
         [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", *offline, "-w", built, source],

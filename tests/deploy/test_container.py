@@ -10,9 +10,9 @@ from typing import Final
 
 import pytest
 
-from tests.clients.test_user_project import SOURCES
 from tests.conftest import ROOT
 from tests.serving import ServerThread
+from tests.sources import SOURCES
 
 FILE: Final = ROOT / "deploy" / "Dockerfile"
 

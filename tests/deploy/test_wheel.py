@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import venv
@@ -18,9 +17,8 @@ import jiwer
 import pytest
 
 from streamer.client.bundled import bundled_speech
-from tests.clients.test_user_project import SOURCES
-from tests.conftest import ROOT
 from tests.deploy.test_locks import LOCK, PROJECT, read
+from tests.sources import copy_sources
 
 pytestmark = pytest.mark.slow
 
@@ -34,12 +32,7 @@ def command(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source, built, environment, links = (
         tmp_path_factory.mktemp(name) for name in ("source", "built", "environment", "links")
     )
-    for name in SOURCES:
-        if (ROOT / name).is_dir():
-            ignored = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(ROOT / name, source / name, symlinks=True, ignore=ignored)
-        else:
-            shutil.copy(ROOT / name, source)
+    copy_sources(source)
     _run([sys.executable, "-m", "build", "--outdir", built, source])
     (wheel,) = built.glob("*.whl")
     venv.create(environment, with_pip=True)

@@ -193,15 +193,15 @@ class FusedRule:
             request = ScoreRequest(window.audio, window.prefix, proposals)
             hypotheses += self._speech.score(request)
         judged = [Judged(each, window.words(each.tokens)) for each in hypotheses]
-        always = listener is not None and samples is not None and math.isinf(options.doubt_nats)
+        always = math.isinf(options.doubt_nats)
+        if listener is None or samples is None or not judged:
+            choices = self._rank(judged, window, options.prune_nats, ended=ended)
+            return Question(window, ended, choices, None)
         choices = [] if always else self._rank(judged, window, options.prune_nats, ended=ended)
+        alone = ended and not window.said and len(judged[0].words) <= options.doubt_words
         heard = None
-        if listener is not None and samples is not None and judged:
-            alone = ended and not window.said and len(judged[0].words) <= options.doubt_words
-            if always or alone or self._in_doubt(choices):
-                heard = listener.beside(
-                    lambda: self._heard_twice(listener, window, samples, judged)
-                )
+        if always or alone or self._in_doubt(choices):
+            heard = listener.beside(lambda: self._heard_twice(listener, window, samples, judged))
         return Question(window, ended, choices, heard)
 
     def decide(self, question: Question) -> FusedDecision | None:

@@ -17,6 +17,7 @@ from streamer.dialects.deepgram.settings import (
     flag,
     rate_in,
     read_wanted,
+    refuse,
 )
 
 _REFUSED: Final = {
@@ -56,9 +57,7 @@ def read_recording_settings(query: QueryParams, offer: Offer) -> RecordingSettin
     Raises:
         SettingError: a parameter is out of range, or asks for what is not to be had here.
     """
-    for name, why in _REFUSED.items():
-        if any(value.lower() not in ("false", "") for value in query.getlist(name)):
-            raise SettingError(name, f"{why}; leave it out")
+    refuse(query, _REFUSED)
     detect = query.get("detect_language", "").lower()
     return RecordingSettings(
         wanted=read_wanted(query, offer, _silence_ms(query)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -136,9 +137,7 @@ def read_wanted(query: QueryParams, offer: Offer, silence_ms: float | None) -> W
     Raises:
         SettingError: as `read_settings`.
     """
-    for name, why in _REFUSED.items():
-        if any(value.lower() not in ("false", "") for value in query.getlist(name)):
-            raise SettingError(name, f"{why}; leave it out")
+    refuse(query, _REFUSED)
     model = query.get("model") or BEST
     language, warnings = _language(query, offer)
     hot_words, more = _hot_words(query)
@@ -155,6 +154,19 @@ def read_wanted(query: QueryParams, offer: Offer, silence_ms: float | None) -> W
         ),
         warnings=warnings + more,
     )
+
+
+def refuse(query: QueryParams, refused: Mapping[str, str]) -> None:
+    """
+    Args:
+        refused: parameters that are not to be had, and why.
+
+    Raises:
+        SettingError: one of them is asked for.
+    """
+    for name, why in refused.items():
+        if any(value.lower() not in ("false", "") for value in query.getlist(name)):
+            raise SettingError(name, f"{why}; leave it out")
 
 
 def channels_in(query: QueryParams) -> int:

@@ -221,9 +221,9 @@ def test_a_cut_is_shown_and_survived(run: Run, audio: FakeAudio, server: ServerT
     assert "w0 w8000 w16000 w24000" in said
 
 
-def test_a_server_of_its_own_is_started(
-    run: Run, audio: FakeAudio, server: ServerThread, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def own_server_options(server: ServerThread, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Those with which the command starts a server of its own; `server` stands in for it."""
     seen: list[str] = []
 
     @contextmanager
@@ -233,28 +233,27 @@ def test_a_server_of_its_own_is_started(
         yield server.url
 
     monkeypatch.setattr("streamer.cli.local_server.local_server", local_server)
+    return seen
+
+
+def test_a_server_of_its_own_is_started(
+    run: Run, audio: FakeAudio, server: ServerThread, own_server_options: list[str]
+) -> None:
     with once_heard(server, press_ctrl_c):
         result = run("mic", "--no-llm", "--threads", "1")
     assert result.exit_code == 0, result.output
-    assert seen == ["--threads", "1", "--emotion-model", EMOTION.name, "--no-llm", "--no-languages"]
+    expected = ["--threads", "1", "--emotion-model", EMOTION.name, "--no-llm", "--no-languages"]
+    assert own_server_options == expected
     assert "loading the fake" in result.stderr
 
 
 def test_a_server_of_our_own_without_emotion_loads_no_model_for_it(
-    run: Run, audio: FakeAudio, server: ServerThread, monkeypatch: pytest.MonkeyPatch
+    run: Run, audio: FakeAudio, server: ServerThread, own_server_options: list[str]
 ) -> None:
-    seen: list[str] = []
-
-    @contextmanager
-    def local_server(options: Sequence[str], on_progress: Any) -> Iterator[str]:
-        seen.extend(options)
-        yield server.url
-
-    monkeypatch.setattr("streamer.cli.local_server.local_server", local_server)
     with once_heard(server, press_ctrl_c):
         result = run("mic", "--show-emotion", "off")
     assert result.exit_code == 0, result.output
-    assert seen[-2:] == ["--emotion", "off"]
+    assert own_server_options[-2:] == ["--emotion", "off"]
     assert not server.engine.recognizers[0].options.emotion
 
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Any
 
 import pytest
-from websockets.exceptions import ConnectionClosedError
 from websockets.sync.client import ClientConnection, connect
 
 from streamer.app import ServerOptions
@@ -17,6 +15,7 @@ from streamer.protocol.frames import encode_container_frame
 from tests.fakes import eventually, tone
 from tests.media import encoded
 from tests.serving import ServerThread
+from tests.sockets import rest
 
 START = json.dumps({"type": "start", "encoding": "container"})
 STOP = '{"type":"stop"}'
@@ -34,14 +33,6 @@ def send(websocket: ClientConnection, data: bytes, offset: int = 0, n_bytes: int
     for seq, at in enumerate(range(0, len(data), n_bytes)):
         piece = data[at : at + n_bytes]
         websocket.send(encode_container_frame(seq, offset + at, piece))
-
-
-def rest(websocket: ClientConnection) -> list[dict[str, Any]]:
-    messages = []
-    with suppress(ConnectionClosedError):
-        for text in websocket:
-            messages.append(json.loads(text))
-    return messages
 
 
 def of(events: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:

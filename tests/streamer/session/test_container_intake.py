@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -13,20 +12,9 @@ from streamer.session.runner import SessionRun
 from streamer.transcript.events import Finalized, SegmentClosed
 from tests.fakes import tone
 from tests.media import encoded
-from tests.streamer.session.test_runner import Bench
+from tests.streamer.session.helpers import Bench
 
 TIMEOUT_S = 30.0
-
-
-@pytest.fixture
-async def bench() -> AsyncIterator[Bench]:
-    bench = Bench()
-    yield bench
-    assert [r.closed for r in bench.engine.recognizers] == [1] * len(bench.engine.recognizers)
-    assert bench.value("sessions_active") == bench.places.taken == 0
-    await asyncio.to_thread(bench.engine.close)
-    leftover = asyncio.all_tasks() - {asyncio.current_task()}
-    assert not leftover
 
 
 @pytest.fixture

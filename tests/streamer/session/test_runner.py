@@ -1,45 +1,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
 from streamer.protocol.errors import ProtocolError
 from streamer.protocol.messages import ErrorCode
 from streamer.recognition.contract import SessionOptions
-from streamer.runtime.metrics import ServerMetrics
 from streamer.session.limits import SessionLimits
-from streamer.session.places import Places
 from streamer.session.report import Report
-from streamer.session.runner import SessionRunner
 from streamer.session.session import SessionFailedError
 from streamer.transcript.events import SegmentClosed
-from tests.fakes import FakeEngine, tone
-
-
-class Bench:
-    def __init__(self) -> None:
-        self.engine = FakeEngine()
-        self.metrics = ServerMetrics(self.engine.executor)
-        self.places = Places(2, 2_000)
-        self.runner = SessionRunner(self.engine, self.places, SessionLimits(), self.metrics)
-        self.reports: list[Report] = []
-
-    async def take(self, report: Report) -> None:
-        self.reports.append(report)
-
-    def value(self, name: str) -> float:
-        return self.metrics.registry.get_sample_value(f"streamer_{name}") or 0.0
-
-
-@pytest.fixture
-async def bench() -> AsyncIterator[Bench]:
-    bench = Bench()
-    yield bench
-    assert [r.closed for r in bench.engine.recognizers] == [1] * len(bench.engine.recognizers)
-    assert bench.value("sessions_active") == bench.places.taken == 0
-    await asyncio.to_thread(bench.engine.close)
+from tests.fakes import tone
+from tests.streamer.session.helpers import Bench
 
 
 async def test_reports_are_counted_and_taken_to_the_last(bench: Bench) -> None:

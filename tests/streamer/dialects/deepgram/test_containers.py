@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Any
 
 import pytest
-from websockets.exceptions import ConnectionClosedError, InvalidStatus
+from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from tests.fakes import eventually, tone
 from tests.media import INDEX_LAST, KINDS, encoded
 from tests.serving import ServerThread
+from tests.sockets import rest
 
 CLOSE = '{"type":"CloseStream"}'
 
@@ -27,14 +27,6 @@ def server() -> Iterator[ServerThread]:
 
 def listen(server: ServerThread, query: str = "") -> ClientConnection:
     return connect(f"{server.url.removesuffix('stream')}listen?{query}")
-
-
-def rest(websocket: ClientConnection) -> list[dict[str, Any]]:
-    messages = []
-    with suppress(ConnectionClosedError):
-        for text in websocket:
-            messages.append(json.loads(text))
-    return messages
 
 
 def final_text(messages: list[dict[str, Any]]) -> str:
