@@ -24,21 +24,32 @@ class TranscriptSegment:
     text: str
     words: tuple[WireWord, ...]
     emotion: WireEmotion | None
+    channel: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSegment:
+    """What is being said in a channel."""
+
+    id: int
+    channel: int
+    committed: tuple[WireWord, ...]
+    tentative: tuple[WireWord, ...]
 
 
 class Transcript:
-    """Finished segments, then committed words, then the tentative tail."""
+    """Finished segments, then those that are being spoken, at most one in each channel: their
+    committed words, then their tentative tails."""
 
     def __init__(self, first_word_id: int = 0) -> None:
         """
         Args:
-            first_word_id: more than 0 for who began to follow in the middle.
+            first_word_id: more than 0 for who began to follow in the middle; a segment that was
+                open then has words from before it.
         """
         self._segments: list[TranscriptSegment] = []
-        self._committed: list[WireWord] = []
-        self._tentative: tuple[WireWord, ...] = ()
-        self._open_segment_id: int | None = None
-        self._next_word_id = first_word_id
+        self._open: dict[int, OpenSegment] = {}
+        self._first_word_id = self._next_word_id = first_word_id
         self._next_segment_id = 0
         self.language: str | None = None
         """Its code, where it was found out."""
@@ -51,16 +62,21 @@ class Transcript:
     def committed(self) -> tuple[WireWord, ...]:
         """Words that will not change any more, final ones first."""
         final = (word for segment in self._segments for word in segment.words)
-        return (*final, *self._committed)
+        return (*final, *self.spoken)
+
+    @property
+    def open(self) -> tuple[OpenSegment, ...]:
+        """The segments that are being spoken, in the order in which they began."""
+        return tuple(self._open.values())
 
     @property
     def spoken(self) -> tuple[WireWord, ...]:
-        """Committed words of the segment that is being spoken."""
-        return tuple(self._committed)
+        """Committed words of the segments that are being spoken."""
+        return tuple(word for segment in self.open for word in segment.committed)
 
     @property
     def tentative(self) -> tuple[WireWord, ...]:
-        return self._tentative
+        return tuple(word for segment in self.open for word in segment.tentative)
 
     @property
     def next_word_id(self) -> int:
@@ -73,7 +89,7 @@ class Transcript:
 
     @property
     def words(self) -> tuple[WireWord, ...]:
-        return (*self.committed, *self._tentative)
+        return (*self.committed, *self.tentative)
 
     @property
     def text(self) -> str:
@@ -83,7 +99,7 @@ class Transcript:
     def copy(self) -> Transcript:
         """One that later events do not change."""
         other = copy(self)
-        other._segments, other._committed = list(self._segments), list(self._committed)
+        other._segments, other._open = list(self._segments), dict(self._open)
         return other
 
     def apply(self, event: ServerEvent) -> None:
@@ -100,46 +116,48 @@ class Transcript:
             self.language = event.language
 
     def interrupt(self) -> None:
-        """The session was lost: what was committed of its open segment is all there will be."""
-        if self._committed and self._open_segment_id is not None:
-            words = tuple(word.model_copy(update={"state": "final"}) for word in self._committed)
-            text = joined(word.text for word in words)
-            start_ms, end_ms = words[0].start_ms, words[-1].end_ms
-            self._segments.append(
-                TranscriptSegment(self._open_segment_id, start_ms, end_ms, text, words, None)
-            )
-            self._next_segment_id = self._open_segment_id + 1
-        self._committed, self._tentative, self._open_segment_id = [], (), None
+        """The session was lost: what was committed of its open segments is all there will be."""
+        for cut in self.open:
+            if cut.committed:
+                words = tuple(word.model_copy(update={"state": "final"}) for word in cut.committed)
+                text = joined(word.text for word in words)
+                start_ms, end_ms = words[0].start_ms, words[-1].end_ms
+                self._add(
+                    TranscriptSegment(cut.id, start_ms, end_ms, text, words, None, cut.channel)
+                )
+        self._open.clear()
 
     def _apply_words(self, event: WordsEvent) -> None:
         committed = [word for word in event.words if word.state != "tentative"]
         tentative = event.words[len(committed) :]
         if any(word.state != "tentative" for word in tentative):
             raise TranscriptError("a committed word comes after a tentative one")
-        if self._committed and event.segment_id != self._open_segment_id:
-            raise TranscriptError(
-                f"segment {event.segment_id} begins before {self._open_segment_id} ended"
-            )
+        spoken = self._open.get(event.channel)
+        if spoken is not None and spoken.committed and event.segment_id != spoken.id:
+            raise TranscriptError(f"segment {event.segment_id} begins before {spoken.id} ended")
         for i, word in enumerate(event.words):
             if word.id != self._next_word_id + i:
                 raise TranscriptError(
                     f"word {word.id} ({word.text!r}) should be {self._next_word_id + i}"
                 )
-        self._open_segment_id = event.segment_id
-        self._committed.extend(committed)
+        before = spoken.committed if spoken is not None else ()
+        self._open[event.channel] = OpenSegment(
+            event.segment_id, event.channel, (*before, *committed), tentative
+        )
         self._next_word_id += len(committed)
-        self._tentative = tentative
 
     def _apply_segment(self, event: SegmentEvent) -> None:
-        said = [_unchanging(word) for word in self._committed]
-        if [_unchanging(word) for word in event.words] != said:
+        spoken = self._open.get(event.channel)
+        committed = spoken.committed if spoken is not None else ()
+        told = [_unchanging(word) for word in event.words if word.id >= self._first_word_id]
+        if told != [_unchanging(word) for word in committed]:
             raise TranscriptError(
                 f"segment {event.segment_id} reads {event.text!r}, but "
-                f"{joined(word.text for word in self._committed)!r} was committed"
+                f"{joined(word.text for word in committed)!r} was committed"
             )
+        self._open.pop(event.channel, None)
         if event.words:
-            self._next_segment_id = event.segment_id + 1
-            self._segments.append(
+            self._add(
                 TranscriptSegment(
                     event.segment_id,
                     event.start_ms,
@@ -147,9 +165,13 @@ class Transcript:
                     event.text,
                     event.words,
                     event.emotion,
+                    event.channel,
                 )
             )
-        self._committed, self._tentative, self._open_segment_id = [], (), None
+
+    def _add(self, segment: TranscriptSegment) -> None:
+        self._segments.append(segment)
+        self._next_segment_id = max(self._next_segment_id, segment.id + 1)
 
 
 def _unchanging(word: WireWord) -> tuple[int, str, float, float]:

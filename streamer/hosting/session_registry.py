@@ -18,6 +18,7 @@ from streamer.hosting.session_store import SessionStore, token_hash
 from streamer.protocol.errors import ProtocolError, session_expired
 from streamer.protocol.messages import Encoding, ErrorCode, ResumeMessage, StartMessage
 from streamer.recognition.contract import (
+    BEGINNING,
     Decoder,
     RecognizerFactory,
     SessionOptions,
@@ -85,14 +86,16 @@ class SessionRegistry:
             ProtocolError: no room, or the settings are not to be had here.
         """
         container = start.encoding is Encoding.CONTAINER
+        starts = (BEGINNING,) * start.channels
         run = self._runner.open(
             self._session_options(start),
             SAMPLE_RATE if container else start.sample_rate,
             limits=self._limits(start),
+            starts=starts,
             container=container,
         )
         follow_id = _follow_id(start.share_secret or secrets.token_urlsafe(32))
-        journal = None if self._store is None else Journal(self._store, run.id)
+        journal = None if self._store is None else Journal(self._store, run.id, starts=starts)
         hosted = ResumableSession(follow_id, start, run, self._on_end, client, journal=journal)
         if self._store is not None:
             self._store.begin(hosted.id, hosted.resume_token, follow_id, start)
@@ -182,11 +185,11 @@ class SessionRegistry:
             raise session_expired()  # its decoder went with that server
         start = stored.start.model_copy(update={"context": stored.context})
         options = self._session_options(start)
-        place = self._runner.places.reserve()
+        place = self._runner.places.reserve(start.channels)
         if not self._store.claim(stored.id):
             place.release()
             raise session_expired()
-        point = stored.start_point
+        starts = stored.start_points
         try:
             run = self._runner.open(
                 options,
@@ -194,7 +197,7 @@ class SessionRegistry:
                 limits=self._limits(start),
                 place=place,
                 session_id=stored.id,
-                start=point,
+                starts=starts,
             )
         except ProtocolError:
             self._store.delete(stored.id)
@@ -208,7 +211,7 @@ class SessionRegistry:
             client,
             resume_token=message.resume_token,
             log=log,
-            journal=Journal(self._store, stored.id, log.seq, point),
+            journal=Journal(self._store, stored.id, log.seq, starts),
         )
         logger.info("session %s: another server had it", hosted.id)
         self._add(hosted)

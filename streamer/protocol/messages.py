@@ -26,6 +26,7 @@ MAX_CONTEXT_CHARS: Final = 4_000
 MAX_HOT_WORDS: Final = 100
 MAX_HOT_WORD_CHARS: Final = 64
 MAX_LANGUAGE_CHARS: Final = 40
+MAX_CHANNELS: Final = 2
 
 
 class Encoding(StrEnum):
@@ -72,6 +73,8 @@ class StartMessage(_FromClient):
     protocol_version: Whole = PROTOCOL_VERSION
     sample_rate: Whole = Field(SAMPLE_RATE, ge=MIN_SAMPLE_RATE, le=MAX_SAMPLE_RATE)
     encoding: Encoding = Encoding.PCM_S16LE
+    channels: Whole = Field(1, ge=1, le=MAX_CHANNELS)
+    """Each with words of its own. The samples of a frame are interleaved."""
     language: str | None = Field(None, max_length=MAX_LANGUAGE_CHARS)
     """A code, or `auto`: whichever is spoken. None leaves it to the server."""
     task: Literal["transcribe", "translate"] = "transcribe"
@@ -152,7 +155,8 @@ class ReadyEvent(Wire):
     buffer_ms: float
     resumed: bool = False
     acknowledged_offset: int = 0
-    """Samples, at the client's rate, that the server has: audio goes on here."""
+    """Samples (of each channel), at the client's rate, that the server has: audio goes on here."""
+    channels: int = 1
     resume_token: str | None = None
     resume_ms: float = 0.0
     follow_id: str | None = None
@@ -167,6 +171,7 @@ class FollowingEvent(Wire):
     follow_id: str
     decoder: Literal["draft", "fused"]
     first_word_id: int
+    channels: int = 1
 
 
 class _Numbered(Wire):
@@ -179,7 +184,11 @@ class _Numbered(Wire):
     seq: int = 0
 
 
-class SpeechEvent(_Numbered):
+class _OfChannel(_Numbered):
+    channel: int = 0
+
+
+class SpeechEvent(_OfChannel):
     """Speech was heard: a segment is open."""
 
     type: Literal["speech"] = "speech"
@@ -187,11 +196,11 @@ class SpeechEvent(_Numbered):
     start_ms: float
 
 
-class WordsEvent(_Numbered):
-    """Words of the open segment that are new or changed.
+class WordsEvent(_OfChannel):
+    """Words of the channel's open segment that are new or changed.
 
     Committed words come once, in order; after them stands the whole tentative tail, which
-    replaces the tentative words of the event before.
+    replaces the tentative words of the channel's event before.
     """
 
     type: Literal["words"] = "words"
@@ -200,7 +209,7 @@ class WordsEvent(_Numbered):
     lag_ms: float
 
 
-class SegmentEvent(_Numbered):
+class SegmentEvent(_OfChannel):
     """A finished segment: all its words, now final, and its emotion.
 
     `cause`: the speaker paused, the client asked or stopped, the segment grew too long (speech
@@ -225,7 +234,7 @@ class FinalizedEvent(_Numbered):
     end_ms: float
 
 
-class EmotionEvent(_Numbered):
+class EmotionEvent(_OfChannel):
     type: Literal["emotion"] = "emotion"
     emotion: WireEmotion
     start_ms: float
@@ -252,7 +261,7 @@ class LatencyEvent(Wire):
     acknowledged_offset: int | None = None
 
 
-class DecoderEvent(_Numbered):
+class DecoderEvent(_OfChannel):
     """Captions go on without the LLM, or it is back."""
 
     type: Literal["decoder"] = "decoder"
@@ -260,7 +269,7 @@ class DecoderEvent(_Numbered):
     reason: str
 
 
-class LanguageEvent(_Numbered):
+class LanguageEvent(_OfChannel):
     """What is said from now on is taken for this language, until another such event."""
 
     type: Literal["language"] = "language"
@@ -268,7 +277,7 @@ class LanguageEvent(_Numbered):
     probability: float
 
 
-class LossEvent(_Numbered):
+class LossEvent(_OfChannel):
     """Audio that will not be transcribed."""
 
     type: Literal["loss"] = "loss"

@@ -15,7 +15,6 @@ import numpy.typing as npt
 from streamer.models.whisper.contract import Task
 from streamer.runtime.tracing import SpanSink
 from streamer.transcript.events import AudioLost, SessionEvent
-from streamer.transcript.ledger import Ledger
 from streamer.transcript.written.options import WritingOptions
 
 if TYPE_CHECKING:  # the engine imports this module
@@ -48,7 +47,7 @@ class SessionOptions:
 
 @dataclass(frozen=True, slots=True)
 class StartPoint:
-    """Where a recognizer begins: behind all that was committed in its session before."""
+    """Where a recognizer begins: behind all that was committed in its channel before."""
 
     sample: int = 0
     """Of the session clock (16 kHz); a multiple of the detector's frame of 512."""
@@ -67,8 +66,6 @@ class SpeechRecognizer(Protocol):
     """One session's recognizer. Synchronous; never called from two threads at once,
     except `accept`, which may run beside a step."""
 
-    ledger: Ledger
-
     @property
     def received_samples(self) -> int:
         """End of the audio that has arrived, on the session clock (16 kHz)."""
@@ -81,11 +78,12 @@ class SpeechRecognizer(Protocol):
     def lost_samples(self) -> int: ...
 
     def accept(self, samples: npt.NDArray[np.float32]) -> list[AudioLost]:
-        """Take 16 kHz mono samples. Cheap; reports audio that an overrun pushed out unheard."""
+        """Take 16 kHz samples, `[frames]` or `[frames, channels]`. Cheap; reports audio that an
+        overrun pushed out unheard."""
 
     def skip(self, n_samples: int, reason: str) -> list[AudioLost]:
         """Advance the clock over audio that never arrived; silence stands in for it. Gives the
-        hole itself, then audio that an overrun pushed out unheard."""
+        hole itself, in each channel, and audio that an overrun pushed out unheard."""
 
     def due(self) -> bool:
         """Whether enough new audio has arrived for a step."""

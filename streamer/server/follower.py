@@ -98,6 +98,7 @@ class Follower:
                 follow_id=hosted.follow_id,
                 decoder=decoder,
                 first_word_id=following.first_word_id,
+                channels=hosted.start.channels,
             )
         )
         try:

@@ -127,6 +127,7 @@ class Segment:
     words: tuple[Word, ...] = field(default=())
     emotion: Emotion | None = None
     final: bool = False
+    channel: int = 0
 
     @property
     def text(self) -> str:

@@ -61,6 +61,7 @@ export interface ReadyEvent {
   buffer_ms: number;
   resumed?: boolean;
   acknowledged_offset?: number;
+  channels?: number;
   resume_token?: string | null;
   resume_ms?: number;
   follow_id?: string | null;
@@ -72,26 +73,30 @@ export interface FollowingEvent {
   follow_id: string;
   decoder: "draft" | "fused";
   first_word_id: number;
+  channels?: number;
 }
 
-export interface SpeechEvent {
-  type: "speech";
+/** Events with a `seq` are sent again if a cut swallowed them; channels count from 0. */
+export interface OfChannel {
   seq?: number;
+  channel?: number;
+}
+
+export interface SpeechEvent extends OfChannel {
+  type: "speech";
   segment_id: number;
   start_ms: number;
 }
 
-export interface WordsEvent {
+export interface WordsEvent extends OfChannel {
   type: "words";
-  seq?: number;
   segment_id: number;
   words: WireWord[];
   lag_ms: number;
 }
 
-export interface SegmentEvent {
+export interface SegmentEvent extends OfChannel {
   type: "segment";
-  seq?: number;
   segment_id: number;
   start_ms: number;
   end_ms: number;
@@ -108,9 +113,8 @@ export interface FinalizedEvent {
   end_ms: number;
 }
 
-export interface EmotionEvent {
+export interface EmotionEvent extends OfChannel {
   type: "emotion";
-  seq?: number;
   emotion: WireEmotion;
   start_ms: number;
   end_ms: number;
@@ -128,24 +132,21 @@ export interface LatencyEvent {
   acknowledged_offset?: number | null;
 }
 
-export interface DecoderEvent {
+export interface DecoderEvent extends OfChannel {
   type: "decoder";
-  seq?: number;
   decoder: "draft" | "fused";
   reason: string;
 }
 
 /** What is said from now on is taken for this language, a code, until another such event. */
-export interface LanguageEvent {
+export interface LanguageEvent extends OfChannel {
   type: "language";
-  seq?: number;
   language: string;
   probability: number;
 }
 
-export interface LossEvent {
+export interface LossEvent extends OfChannel {
   type: "loss";
-  seq?: number;
   start_ms: number;
   /** 16 kHz samples. */
   lost_samples: number;
@@ -184,12 +185,16 @@ export type ServerEvent =
   | ErrorEvent
   | ByeEvent;
 
-/** Mono audio in -1 … 1. `captureTimeMs`: of the first sample, Unix epoch; 0 if unknown. */
+/** Audio in -1 … 1, interleaved where there are several channels; the offset counts samples of one.
+ *  `captureTimeMs`: of the first, Unix epoch; 0 if unknown. */
 export interface Chunk {
   sampleOffset: number;
   captureTimeMs: number;
   samples: Float32Array;
 }
+
+/** The same with an array for each channel. */
+export type SplitChunk = Omit<Chunk, "samples"> & { samples: Float32Array[] };
 
 /** What to give to `new WebSocket`. */
 export interface Address {
@@ -199,6 +204,8 @@ export interface Address {
 
 export interface StartOptions {
   sampleRate: number;
+  /** 2: of two sides of a conversation each has its own words. 1 if not told. */
+  channels?: 1 | 2;
   context?: string;
   hotWords?: string[];
   /** The server's best if not told. */
@@ -245,6 +252,7 @@ export interface Restart {
   startMs: number;
   /** Of audio from `startMs - lostMs` on, which was not kept and will have no captions. */
   lostMs: number;
+  lostMsByChannel: number[];
 }
 
 export interface StreamClientEvents {
@@ -266,7 +274,7 @@ export class StreamClient extends EventTarget {
   readonly state: ClientState;
   readonly sampleRate: number;
   /** Give the next audio; offsets must follow one another. Never blocks. */
-  push(chunk: Chunk): void;
+  push(chunk: Chunk | SplitChunk): void;
   /** Close the open segment behind all audio pushed so far. */
   finalize(): void;
   /** No more audio will come: finals follow, then `closed`. */
