@@ -66,6 +66,7 @@ class Cue:
     pieces: tuple[tuple[Piece, ...], ...]
     """Line by line."""
     emotion: str | None
+    channel: int = 0
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -73,8 +74,8 @@ class Cue:
 
 
 class CueTrack:
-    """Cues of segments as they become final: none is empty, none overlaps the next, every line
-    fits. A cue that was given never changes."""
+    """Cues of a channel's segments as they become final: none is empty, none overlaps the next,
+    every line fits. A cue that was given never changes."""
 
     def __init__(self, *, tagged: bool = False) -> None:
         """
@@ -110,7 +111,8 @@ class CueTrack:
                 end = starts[at + 1] - MIN_GAP_MS
             end = min(end, max(spoken, start) + MAX_HOLD_MS, start + MAX_CUE_MS)
             lines = cut.lines(first, last)
-            cues.append(Cue(start, max(start + 1, round(end)), lines, emotion))
+            shown_until = max(start + 1, round(end))
+            cues.append(Cue(start, shown_until, lines, emotion, segment.channel))
         if cues:
             self._earliest_ms = cues[-1].end_ms + MIN_GAP_MS
         return cues

@@ -12,9 +12,10 @@ from typing import Any, Protocol
 
 from streamer.audio.clock import seconds_from_samples
 from streamer.protocol.joining import gap
-from streamer.transcript.cues import Cue, CueTrack, Piece
+from streamer.transcript.cues import Cue, Piece
 from streamer.transcript.emotion_shown import EmotionShown, volume
 from streamer.transcript.ledger import Emotion, Segment, Word
+from streamer.transcript.sides import CuesInTurn, InTurn, Naming
 
 
 class CaptionFormat(StrEnum):
@@ -33,27 +34,38 @@ class CaptionWriter(Protocol):
 
     head: str
 
-    def add(self, segment: Segment) -> str:
-        """The text of the next segment."""
+    def add(self, segment: Segment, open_from: int | None = None) -> str:
+        """The text that comes next, now that the segment is final.
+
+        Args:
+            open_from: where the earliest segment of another channel begins that is still being
+                spoken; what begins later waits for it.
+        """
+
+    def end(self) -> str:
+        """What waits."""
 
 
 def caption_writer(
-    wanted: CaptionFormat, shown: EmotionShown = EmotionShown.SUBTLE
+    wanted: CaptionFormat,
+    shown: EmotionShown = EmotionShown.SUBTLE,
+    names: Sequence[str] = (),
 ) -> CaptionWriter:
     """A writer for a new file.
 
     Args:
         shown: of the voice, in subtitles; text has none of it, JSON lines all there is.
+        names: of the channels, where there are several.
     """
     match wanted:
         case CaptionFormat.SRT:
-            return _Srt(shown)
+            return _Srt(shown, names)
         case CaptionFormat.VTT:
-            return _Vtt(shown)
+            return _Vtt(shown, names)
         case CaptionFormat.JSONL:
-            return _Jsonl()
+            return _Jsonl(names)
         case CaptionFormat.TXT:
-            return _Txt()
+            return _Txt(names)
 
 
 def caption_text(
@@ -63,7 +75,7 @@ def caption_text(
 ) -> str:
     """A whole file."""
     writer = caption_writer(wanted, shown)
-    return writer.head + "".join(writer.add(segment) for segment in segments)
+    return writer.head + "".join(writer.add(segment) for segment in segments) + writer.end()
 
 
 class _Srt:
@@ -72,19 +84,23 @@ class _Srt:
 
     head = ""
 
-    def __init__(self, shown: EmotionShown) -> None:
-        self._track = CueTrack(tagged=shown is not EmotionShown.OFF)
+    def __init__(self, shown: EmotionShown, names: Sequence[str]) -> None:
+        self._cues = CuesInTurn(tagged=shown is not EmotionShown.OFF)
+        self._naming = Naming(names)
         self._loud = "<b>{}</b>" if shown is EmotionShown.VOICE else "{}"
         self._number = 0
 
-    def add(self, segment: Segment) -> str:
-        text = ""
-        for cue in self._track.add(segment):
-            self._number += 1
-            times = f"{_srt_time(cue.start_ms)} --> {_srt_time(cue.end_ms)}"
-            lines = "\n".join(_joined(line, self._word) for line in cue.pieces)
-            text += f"{self._number}\n{times}\n{lines}\n\n"
-        return text
+    def add(self, segment: Segment, open_from: int | None = None) -> str:
+        return "".join(map(self._written, self._cues.add(segment, open_from)))
+
+    def end(self) -> str:
+        return "".join(map(self._written, self._cues.end()))
+
+    def _written(self, cue: Cue) -> str:
+        self._number += 1
+        times = f"{_srt_time(cue.start_ms)} --> {_srt_time(cue.end_ms)}"
+        lines = "\n".join(_joined(line, self._word) for line in cue.pieces)
+        return f"{self._number}\n{times}\n{self._naming.prefix(cue.channel)}{lines}\n\n"
 
     def _word(self, piece: Piece) -> str:
         text = piece.text.replace("-->", "\u2192")
@@ -96,18 +112,19 @@ class _Vtt:
 
     head = "WEBVTT\n\n"
 
-    def __init__(self, shown: EmotionShown) -> None:
-        self._track = CueTrack(tagged=shown in (EmotionShown.SUBTLE, EmotionShown.VOICE))
+    def __init__(self, shown: EmotionShown, names: Sequence[str]) -> None:
+        self._cues = CuesInTurn(tagged=shown in (EmotionShown.SUBTLE, EmotionShown.VOICE))
         self._shown = shown
+        self._names = names
 
-    def add(self, segment: Segment) -> str:
-        return "".join(vtt_cue(cue, self._shown) for cue in self._track.add(segment))
+    def add(self, segment: Segment, open_from: int | None = None) -> str:
+        return "".join(map(self._written, self._cues.add(segment, open_from)))
 
-    def _word(self, piece: Piece) -> str:
-        text = _vtt_escape(piece.text)
-        if self._shown is not EmotionShown.VOICE:
-            return text
-        return _in_class(volume(piece.loudness_db), text)
+    def end(self) -> str:
+        return "".join(map(self._written, self._cues.end()))
+
+    def _written(self, cue: Cue) -> str:
+        return vtt_cue(cue, self._shown, self._names)
 
 
 def _joined(line: Sequence[Piece], written: Callable[[Piece], str]) -> str:
@@ -129,9 +146,20 @@ class _Jsonl:
 
     head = ""
 
-    def add(self, segment: Segment) -> str:
+    def __init__(self, names: Sequence[str]) -> None:
+        self._segments: InTurn[Segment] = InTurn()
+        self._names = names
+
+    def add(self, segment: Segment, open_from: int | None = None) -> str:
+        given = self._segments.add([(segment.start_sample, segment)], open_from)
+        return "".join(map(self._written, given))
+
+    def end(self) -> str:
+        return "".join(map(self._written, self._segments.end()))
+
+    def _written(self, segment: Segment) -> str:
         words = [word_dict(word) for word in segment.words]
-        return json.dumps(segment_dict(segment) | {"words": words}) + "\n"
+        return json.dumps(segment_dict(segment, self._names) | {"words": words}) + "\n"
 
 
 class _Txt:
@@ -139,13 +167,25 @@ class _Txt:
 
     head = ""
 
-    def add(self, segment: Segment) -> str:
-        return f"{_one_line(segment.text)}\n"
+    def __init__(self, names: Sequence[str]) -> None:
+        self._segments: InTurn[Segment] = InTurn()
+        self._naming = Naming(names)
+
+    def add(self, segment: Segment, open_from: int | None = None) -> str:
+        given = self._segments.add([(segment.start_sample, segment)], open_from)
+        return "".join(map(self._written, given))
+
+    def end(self) -> str:
+        return "".join(map(self._written, self._segments.end()))
+
+    def _written(self, segment: Segment) -> str:
+        return f"{self._naming.prefix(segment.channel)}{_one_line(segment.text)}\n"
 
 
-def vtt_cue(cue: Cue, shown: EmotionShown) -> str:
+def vtt_cue(cue: Cue, shown: EmotionShown, names: Sequence[str] = ()) -> str:
     """A cue and the empty line behind it, with classes of spans that a page can style: the emotion
-    (`<c.happy>`) of all of it, or the volume (`<c.loud>`, `<c.soft>`) of words."""
+    (`<c.happy>`) of all of it, or the volume (`<c.loud>`, `<c.soft>`) of words; and who says it
+    (`<v Ada>`), where the channels have names."""
 
     def written(piece: Piece) -> str:
         text = _vtt_escape(piece.text)
@@ -155,6 +195,8 @@ def vtt_cue(cue: Cue, shown: EmotionShown) -> str:
     lines = "\n".join(_joined(line, written) for line in cue.pieces)
     if shown is EmotionShown.FULL:
         lines = _in_class(cue.emotion or "", lines)
+    if names:
+        lines = f"<v {_vtt_escape(names[cue.channel])}>{lines}"
     return f"{_vtt_time(cue.start_ms)} --> {_vtt_time(cue.end_ms)}\n{lines}\n\n"
 
 
@@ -175,15 +217,21 @@ def word_dict(word: Word) -> dict[str, Any]:
     }
 
 
-def segment_dict(segment: Segment) -> dict[str, Any]:
-    """A segment without its words; without `emotion` where none was to be told."""
+def segment_dict(segment: Segment, names: Sequence[str] = ()) -> dict[str, Any]:
+    """A segment without its words; without `emotion` where none was to be told. Where the channels
+    have names, it tells its own."""
     emotion = segment.emotion
     told = {} if emotion is None else {"emotion": emotion_dict(emotion)}
-    return {
-        "start_s": round(seconds_from_samples(segment.start_sample), 3),
-        "end_s": round(seconds_from_samples(segment.end_sample), 3),
-        "text": segment.text,
-    } | told
+    named = {"channel": segment.channel, "name": names[segment.channel]} if names else {}
+    return (
+        named
+        | {
+            "start_s": round(seconds_from_samples(segment.start_sample), 3),
+            "end_s": round(seconds_from_samples(segment.end_sample), 3),
+            "text": segment.text,
+        }
+        | told
+    )
 
 
 def emotion_dict(emotion: Emotion) -> dict[str, Any]:

@@ -25,7 +25,12 @@ from streamer.transcript.ledger import Arousal, Decision, Emotion, Segment, Voic
 def ledger_segment(received: TranscriptSegment) -> Segment:
     """The same segment on the session clock."""
     return _segment(
-        received.id, received.start_ms, received.end_ms, received.words, received.emotion
+        received.id,
+        received.start_ms,
+        received.end_ms,
+        received.words,
+        received.emotion,
+        received.channel,
     )
 
 
@@ -33,15 +38,20 @@ def session_event(event: ServerEvent) -> SessionEvent | None:
     """What the session reported; None for what has nothing to do with words and time."""
     match event:
         case SpeechEvent():
-            return SpeechBegan(event.segment_id, samples_from_ms(event.start_ms))
+            return SpeechBegan(event.segment_id, samples_from_ms(event.start_ms), event.channel)
         case WordsEvent():
             words = [_word(word, event.segment_id) for word in event.words]
             committed = tuple(word for word in words if word.state is not WordState.TENTATIVE)
             tentative = tuple(word for word in words if word.state is WordState.TENTATIVE)
-            return WordsUpdate(event.segment_id, committed, tentative)
+            return WordsUpdate(event.segment_id, committed, tentative, event.channel)
         case SegmentEvent():
             segment = _segment(
-                event.segment_id, event.start_ms, event.end_ms, event.words, event.emotion
+                event.segment_id,
+                event.start_ms,
+                event.end_ms,
+                event.words,
+                event.emotion,
+                event.channel,
             )
             return SegmentClosed(segment, event.cause)
         case LatencyEvent():
@@ -70,6 +80,7 @@ def _segment(
     end_ms: float,
     words: tuple[WireWord, ...],
     emotion: WireEmotion | None,
+    channel: int,
 ) -> Segment:
     return Segment(
         segment_id,
@@ -78,6 +89,7 @@ def _segment(
         tuple(_word(word, segment_id).as_final() for word in words),
         None if emotion is None else _emotion(emotion),
         final=True,
+        channel=channel,
     )
 
 

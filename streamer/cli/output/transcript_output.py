@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
@@ -24,8 +24,8 @@ class Output(Protocol):
 
     head: str
 
-    def add(self, segment: Segment) -> str:
-        """Of a segment that became final."""
+    def add(self, segment: Segment, open_from: int | None) -> str:
+        """Of a segment that became final; `open_from`: see `CaptionWriter`."""
 
     def end(self, heard: Hearing) -> Iterable[str]:
         """After the last segment, in pieces."""
@@ -35,19 +35,23 @@ class Lines:
     """For people: a line a segment, with its time and what its voice tells. Where the voice is to
     be shown, loud words stand between asterisks."""
 
-    def __init__(self, name: str, shown: EmotionShown, *, several: bool) -> None:
+    def __init__(
+        self, name: str, shown: EmotionShown, names: Sequence[str], *, several: bool
+    ) -> None:
         self.head = f"{name}:\n" if several else ""
         self._shown = shown
+        self._names = names
         self._empty = True
 
-    def add(self, segment: Segment) -> str:
+    def add(self, segment: Segment, open_from: int | None) -> str:
         self._empty = False
         start, end = (seconds_from_samples(at) for at in (segment.start_sample, segment.end_sample))
         emotion = segment.emotion.label if segment.emotion is not None else UNKNOWN
         label = f"{emotion:<8}  " if self._shown is EmotionShown.FULL else ""
         tagged = self._shown in (EmotionShown.SUBTLE, EmotionShown.VOICE) and is_sure(emotion)
         tag = f"  ({emotion})" if tagged else ""
-        return f"{start:7.2f} - {end:7.2f}  {label}{self._text(segment)}{tag}\n"
+        name = f"{self._names[segment.channel]}: " if self._names else ""
+        return f"{start:7.2f} - {end:7.2f}  {label}{name}{self._text(segment)}{tag}\n"
 
     def _text(self, segment: Segment) -> str:
         if self._shown is not EmotionShown.VOICE:
@@ -66,15 +70,15 @@ class Lines:
 class Captions:
     """As the file of that format."""
 
-    def __init__(self, wanted: CaptionFormat, shown: EmotionShown) -> None:
-        self._writer = caption_writer(wanted, shown)
+    def __init__(self, wanted: CaptionFormat, shown: EmotionShown, names: Sequence[str]) -> None:
+        self._writer = caption_writer(wanted, shown, names)
         self.head = self._writer.head
 
-    def add(self, segment: Segment) -> str:
-        return self._writer.add(segment)
+    def add(self, segment: Segment, open_from: int | None) -> str:
+        return self._writer.add(segment, open_from)
 
     def end(self, heard: Hearing) -> Iterable[str]:
-        return []
+        return [self._writer.end()]
 
 
 class Json:
@@ -85,7 +89,7 @@ class Json:
     def __init__(self, report: JsonReport) -> None:
         self._report = report
 
-    def add(self, segment: Segment) -> str:
+    def add(self, segment: Segment, open_from: int | None) -> str:
         self._report.add(segment)
         return ""
 
@@ -97,25 +101,28 @@ class Saved:
     """Caption files beside the output. Where they cannot be written, that is told once and the
     transcription goes on. Use as context manager."""
 
-    def __init__(self, folder: Path, name: str, stem: str, shown: EmotionShown) -> None:
+    def __init__(
+        self, folder: Path, name: str, stem: str, shown: EmotionShown, names: Sequence[str]
+    ) -> None:
         """
         Args:
             name: of the recording, for messages.
             stem: of the files, without their endings.
             shown: of the voice, in subtitles.
+            names: of the channels, where they are kept apart.
         """
         self.failed = False
         self._folder, self._name = folder, name
         self._files: CaptionFiles | None = None
         try:
-            self._files = CaptionFiles(folder, stem, shown)
+            self._files = CaptionFiles(folder, stem, shown, names)
         except OSError as error:
             self._fail(error)
 
-    def add(self, segment: Segment) -> None:
+    def add(self, segment: Segment, open_from: int | None) -> None:
         if self._files is not None and not self.failed:
             try:
-                self._files.add(segment)
+                self._files.add(segment, open_from)
             except OSError as error:
                 self._fail(error)
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -31,11 +32,16 @@ class HlsCaptions:
     """Writes into a folder. Segments of earlier runs stay there, their playlist is replaced."""
 
     def __init__(
-        self, folder: Path, shown: EmotionShown, now_s: Callable[[], float] = time.time
+        self,
+        folder: Path,
+        shown: EmotionShown,
+        names: Sequence[str] = (),
+        now_s: Callable[[], float] = time.time,
     ) -> None:
         """
         Args:
             shown: of the voice.
+            names: of the channels, where there are several.
             now_s: the wall clock; the session begins now.
 
         Raises:
@@ -44,7 +50,9 @@ class HlsCaptions:
         self._folder = folder
         self._begun = datetime.fromtimestamp(now_s(), UTC)
         self._shown = shown
-        self._track = CueTrack(tagged=shown in (EmotionShown.SUBTLE, EmotionShown.VOICE))
+        tagged = shown in (EmotionShown.SUBTLE, EmotionShown.VOICE)
+        self._names = names
+        self._tracks = [CueTrack(tagged=tagged) for _ in range(max(1, len(names)))]
         self._cues: list[Cue] = []
         """Those that a segment to come may show."""
         self._entries: list[str] = []
@@ -55,10 +63,10 @@ class HlsCaptions:
 
     def take(self, piece: Segment) -> None:
         """The text that follows what was given before."""
-        for cue in self._track.add(piece):
+        for cue in self._tracks[piece.channel].add(piece):
             late = cue.end_ms <= self._until_ms
             start, end = self._until_ms, self._until_ms + _SHORTEST_MS
-            self._cues.append(Cue(start, end, cue.pieces, cue.emotion) if late else cue)
+            self._cues.append(replace(cue, start_ms=start, end_ms=end) if late else cue)
 
     def reached(self, known_ms: float, heard_ms: float) -> None:
         """
@@ -91,9 +99,10 @@ class HlsCaptions:
         start_ms = self._until_ms
         name = f"captions-{self._begun:%Y%m%dT%H%M%S}-{len(self._entries):05d}.vtt"
         shown = [cue for cue in self._cues if cue.start_ms < until_ms]
+        shown.sort(key=lambda cue: cue.start_ms)
         # Session time 0 is the presentation timestamp 0.
         head = "WEBVTT\nX-TIMESTAMP-MAP=LOCAL:00:00:00.000,MPEGTS:0\n\n"
-        text = head + "".join(vtt_cue(cue, self._shown) for cue in shown)
+        text = head + "".join(vtt_cue(cue, self._shown, self._names) for cue in shown)
         (self._folder / name).write_text(text, encoding="utf-8", newline="\n")
         moment = self._begun + timedelta(milliseconds=start_ms)
         self._entries.append(
