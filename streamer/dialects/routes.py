@@ -14,6 +14,8 @@ from streamer.dialects.common.conversation import converse
 from streamer.dialects.common.dialect import Dialect
 from streamer.dialects.common.settings import HTTP_STATUS, Offer, decoder_for
 from streamer.dialects.deepgram.codec import DeepgramDialect
+from streamer.dialects.deepgram.flux_codec import FluxDialect
+from streamer.dialects.deepgram.flux_settings import read_flux_settings
 from streamer.dialects.deepgram.settings import read_settings
 from streamer.dialects.openai.errors import openai_refusal
 from streamer.dialects.openai.realtime import RealtimeDialect
@@ -46,6 +48,19 @@ def dialect_routes(server: StreamServer) -> Sequence[BaseRoute]:
         offered = websocket.scope["subprotocols"]
         await _converse(server, websocket, dialect, offered[0] if offered else None)
 
+    async def flux(websocket: WebSocket) -> None:
+        request_id = str(uuid.uuid4())
+        try:
+            _admit(server, websocket)
+            settings = read_flux_settings(websocket.query_params, Offer.of(server.engine))
+        except ProtocolError as error:
+            server.metrics.rejected.labels(error.code.value).inc()
+            await websocket.send_denial_response(_deepgram_refusal(error, request_id))
+            return
+        offered = websocket.scope["subprotocols"]
+        dialect = FluxDialect(settings, request_id)
+        await _converse(server, websocket, dialect, offered[0] if offered else None)
+
     async def realtime(websocket: WebSocket) -> None:
         query = websocket.query_params
         offered = websocket.scope["subprotocols"]
@@ -67,6 +82,7 @@ def dialect_routes(server: StreamServer) -> Sequence[BaseRoute]:
     uploads = Uploads(server)
     return [
         WebSocketRoute("/v1/listen", listen),
+        WebSocketRoute("/v2/listen", flux),
         WebSocketRoute("/v1/realtime", realtime),
         Route("/v1/audio/transcriptions", uploads.transcribe, methods=["POST"]),
         Route("/v1/audio/translations", uploads.translate, methods=["POST"]),

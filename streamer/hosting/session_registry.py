@@ -13,6 +13,7 @@ from dataclasses import replace
 from streamer.hosting.journal import Journal
 from streamer.hosting.options import ServerOptions
 from streamer.hosting.resumable_session import ResumableSession
+from streamer.hosting.session_settings import turn_options
 from streamer.hosting.session_store import SessionStore, token_hash
 from streamer.protocol.errors import ProtocolError, session_expired
 from streamer.protocol.messages import ErrorCode, ResumeMessage, StartMessage
@@ -231,6 +232,7 @@ class SessionRegistry:
             silence_ms=start.silence_ms,
             language=self.language(start),
             task=start.task,
+            turns=turn_options(start.turns),
         )
 
     def _on_end(self, hosted: ResumableSession) -> None:

@@ -13,7 +13,8 @@ from websockets.asyncio.server import serve as serve_websocket
 
 from streamer.app import ServerOptions
 from streamer.client import event_queue
-from streamer.client.client import Client, ConnectionLostError, ServerRefusedError, connect
+from streamer.client.client import Client, connect
+from streamer.client.transcript import ConnectionLostError, ServerRefusedError
 from streamer.protocol.messages import (
     ByeEvent,
     Encoding,

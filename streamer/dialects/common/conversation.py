@@ -12,6 +12,7 @@ from streamer.audio.arrays import Floats
 from streamer.dialects.common.dialect import (
     Action,
     Audio,
+    ChangeSession,
     Close,
     Dialect,
     EndSession,
@@ -22,6 +23,7 @@ from streamer.dialects.common.dialect import (
 from streamer.hosting.options import ServerOptions
 from streamer.protocol.errors import CLOSE_CODES, ProtocolError, broken
 from streamer.protocol.messages import ErrorCode
+from streamer.recognition.contract import SessionChange
 from streamer.runtime.faults import fault_line, retrieved
 from streamer.runtime.metrics import ServerMetrics
 from streamer.server.receiver import Receiver
@@ -174,6 +176,8 @@ class Conversation:
                     running = self._started()
                     if running is not None:
                         await self._feed(running, action.samples)
+                case ChangeSession():
+                    await self._change(action.change)
                 case Finalize():
                     running = self._started()
                     if running is not None:
@@ -184,6 +188,13 @@ class Conversation:
                     await self._end()
                 case Close():
                     self._over = True
+
+    async def _change(self, change: SessionChange) -> None:
+        if self._running is not None:
+            await self._running.run.session.change(change)
+        elif self._wanted is not None:
+            options = self._wanted.options.changed(change)
+            self._wanted = replace(self._wanted, options=options)
 
     def _started(self) -> _Running | None:
         """The session that the client has asked for; who only connects takes no place.

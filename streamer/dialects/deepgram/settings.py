@@ -21,7 +21,7 @@ from streamer.dialects.common.settings import (
 from streamer.recognition.contract import SessionOptions
 from streamer.recognition.languages import AUTO
 
-_MODELS: Final = re.compile(
+MODELS: Final = re.compile(
     r"(nova|enhanced|base|flux|whisper)(-[\w-]+)?|general|meeting|phonecall|finance|"
     r"conversationalai|voicemail|video"
 )
@@ -71,7 +71,7 @@ def read_settings(query: QueryParams, offer: Offer) -> DeepgramSettings:
         if any(value.lower() not in ("false", "") for value in query.getlist(name)):
             raise SettingError(name, f"{why}; leave it out")
     model = query.get("model", "streamer")
-    decoder = decoder_for("model", model, _MODELS, offer)
+    decoder = decoder_for("model", model, MODELS, offer)
     interim_results = _flag(query, "interim_results")
     endpointing = query.get("endpointing", "").lower()
     hot_words = [
@@ -82,8 +82,8 @@ def read_settings(query: QueryParams, offer: Offer) -> DeepgramSettings:
         raise SettingError("channels", "one channel is recognized; open a connection for each")
     return DeepgramSettings(
         model=model,
-        sample_rate=_rate(query),
-        sample_format=_format(query),
+        sample_rate=read_rate(query),
+        sample_format=read_format(query),
         interim_results=interim_results,
         endpointing=endpointing != "false",
         utterance_end_ms=_utterance_end_ms(query, interim_results=interim_results),
@@ -114,7 +114,8 @@ def _without_weight(word: str) -> str:
     return name if colon and _WEIGHT.fullmatch(weight) else word
 
 
-def _format(query: QueryParams) -> SampleFormat:
+def read_format(query: QueryParams) -> SampleFormat:
+    """Raises SettingError."""
     encoding = query.get("encoding")
     if encoding is None:
         raise SettingError(
@@ -130,7 +131,8 @@ def _format(query: QueryParams) -> SampleFormat:
     return found
 
 
-def _rate(query: QueryParams) -> int:
+def read_rate(query: QueryParams) -> int:
+    """Raises SettingError."""
     rate = _number(query, "sample_rate", None)
     if rate is None:
         if query.get("encoding", "").lower() in ("mulaw", "alaw"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from streamer.audio.pcm import SampleFormat
 from streamer.dialects.common.settings import (
@@ -23,6 +23,7 @@ from streamer.dialects.common.settings import (
 )
 from streamer.recognition.contract import SessionOptions
 from streamer.recognition.languages import ENGLISH
+from streamer.recognition.turns.options import TurnOptions
 
 MODELS: Final = re.compile(r"(gpt|whisper|chatgpt|o\d)(-[\w.-]+)?")
 """OpenAI's names, which all stand for the best model there is here."""
@@ -40,6 +41,15 @@ _BETA_FORMATS: Final = {
     "g711_alaw": "audio/pcma",
 }
 
+Eagerness = Literal["low", "medium", "high", "auto"]
+_TURNS: Final[dict[Eagerness, TurnOptions]] = {
+    "low": TurnOptions(threshold=0.8, timeout_ms=8_000),
+    "medium": TurnOptions(threshold=0.7, timeout_ms=4_000),
+    "high": TurnOptions(threshold=0.5, timeout_ms=2_000),
+    "auto": TurnOptions(threshold=0.7, timeout_ms=4_000),
+}
+"""The longest waits are OpenAI's."""
+
 
 @dataclass(frozen=True)
 class RealtimeSettings:
@@ -53,8 +63,11 @@ class RealtimeSettings:
     media_type: str = "audio/pcm"
     rate: int = _DEFAULT_RATE
     turns: bool = True
-    """Whether a pause commits the buffer (`server_vad`); else the client does."""
+    """Whether a pause commits the buffer; else the client does."""
     silence_ms: float = _DEFAULT_SILENCE_MS
+    eagerness: Eagerness | None = None
+    """How soon words and voice make a pause one that commits (`semantic_vad`); None: its length
+    alone does."""
 
     @property
     def sample_format(self) -> SampleFormat:
@@ -66,8 +79,26 @@ class RealtimeSettings:
             language=self.language,
             context=self.prompt,
             hot_words=self.keywords,
-            silence_ms=self.silence_ms if self.turns else None,
+            silence_ms=self.silence_ms if self.silence_decides else None,
+            turns=None if self.eagerness is None else _TURNS[self.eagerness],
         )
+
+    @property
+    def silence_decides(self) -> bool:
+        return self.turns and self.eagerness is None
+
+    def may_become(self, new: RealtimeSettings) -> bool:
+        """Whether a session that runs with these can go on with others."""
+        silent = self.silence_decides and new.silence_decides
+        kept = replace(
+            self,
+            prompt=new.prompt,
+            keywords=new.keywords,
+            turns=new.turns,
+            eagerness=new.eagerness,
+            silence_ms=self.silence_ms if silent else new.silence_ms,
+        )
+        return kept == new
 
     def as_session(self, session_id: str) -> dict[str, Any]:
         """The GA shape; what stands in it is in force."""
@@ -110,6 +141,8 @@ class RealtimeSettings:
     def _turn_detection(self) -> dict[str, Any] | None:
         if not self.turns:
             return None
+        if self.eagerness is not None:
+            return {"type": "semantic_vad", "eagerness": self.eagerness}
         return {"type": "server_vad", "silence_duration_ms": round(self.silence_ms)}
 
 
@@ -209,16 +242,30 @@ def _with_transcription(
 
 def _with_turns(settings: RealtimeSettings, value: object, where: str) -> RealtimeSettings:
     if value is None:
-        return replace(settings, turns=False)
+        return replace(settings, turns=False, eagerness=None)
     given = as_object(where, value)
     kind = given.get("type")
+    if kind == "semantic_vad":
+        return replace(settings, turns=True, eagerness=_eagerness(given, where))
     if kind != "server_vad":
         raise SettingError(
-            f"{where}.type", f"{kind!r:.40} is not to be had here; use 'server_vad', or null"
+            f"{where}.type",
+            f"{kind!r:.40} is not to be had here; use 'server_vad', 'semantic_vad', or null",
         )
     silence_ms = given.get("silence_duration_ms")
     if silence_ms is None:
         silence_ms = _DEFAULT_SILENCE_MS
     if not isinstance(silence_ms, float) and not is_whole(silence_ms):
         raise SettingError(f"{where}.silence_duration_ms", "must be a number")
-    return replace(settings, turns=True, silence_ms=silence_within_reach(silence_ms))
+    silence_ms = silence_within_reach(silence_ms)
+    return replace(settings, turns=True, eagerness=None, silence_ms=silence_ms)
+
+
+def _eagerness(given: Mapping[str, Any], where: str) -> Eagerness:
+    found = given.get("eagerness") or "auto"
+    for known in _TURNS:
+        if known == found:
+            return known
+    raise SettingError(
+        f"{where}.eagerness", f"{found!r:.40} is not understood; use one of {', '.join(_TURNS)}"
+    )

@@ -1,0 +1,73 @@
+"""How likely a pause is the end of a turn: logistic in the pause's length, the words and the voice.
+
+The weights are those that `benchmarks/research/fit_turns.py` found on development speech; its
+result tells which.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+_FULL_STOPS: Final = ".。．"
+_QUESTIONS: Final = "?!？！"
+_MAX_NATS: Final = 6.0
+"""The LLM is not believed beyond."""
+_MAX_SEMITONES: Final = 8.0
+"""More is an octave that the tracker has mistaken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What speaks for the end of a turn at a pause, but for its length."""
+
+    last_word: str
+    """With its mark, as the recognizer would end the sentence there."""
+    sentence_over: float | None = None
+    """Log-odds (nats) by the LLM that the sentence is over; None: it was not asked."""
+    pitch_fall: float | None = None
+    """Semitones; None: too little voice."""
+
+    def features(self) -> tuple[float, ...]:
+        """Full stop, question mark, pitch fall, LLM."""
+        fall, nats = self.pitch_fall or 0.0, self.sentence_over or 0.0
+        return (
+            float(self.last_word[-1:] in _FULL_STOPS),
+            float(self.last_word[-1:] in _QUESTIONS),
+            max(-_MAX_SEMITONES, min(_MAX_SEMITONES, fall)),
+            max(-_MAX_NATS, min(_MAX_NATS, nats)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    bias: float
+    pause: float
+    """Of the natural logarithm of the pause in seconds."""
+    full_stop: float
+    question: float
+    pitch_fall: float
+    sentence_over: float = 0.0
+
+    def confidence(self, evidence: Evidence, pause_ms: float) -> float:
+        """Probability that the turn is over when a pause has lasted for `pause_ms`."""
+        weights = (self.full_stop, self.question, self.pitch_fall, self.sentence_over)
+        nats = self.bias + self.pause * log_pause(pause_ms)
+        nats += sum(w * x for w, x in zip(weights, evidence.features(), strict=True))
+        return 1 / (1 + math.exp(-nats))
+
+
+def log_pause(pause_ms: float) -> float:
+    """The pause as the weights take it."""
+    return math.log(max(pause_ms, 1.0) / 1000)
+
+
+WITH_LLM: Final = Weights(0.0, 2.0, 0.5, 1.0, 0.05, 0.4)
+WITHOUT_LLM: Final = Weights(0.0, 2.0, 0.5, 1.0, 0.05)
+
+
+def confidence(evidence: Evidence, pause_ms: float) -> float:
+    """By the weights for what is known."""
+    weights = WITHOUT_LLM if evidence.sentence_over is None else WITH_LLM
+    return weights.confidence(evidence, pause_ms)
