@@ -24,6 +24,7 @@ from streamer.transcript.events import StepDone
 from streamer.transcript.ledger import Ledger
 
 NEVER: Final = TurnOptions(threshold=2.0, timeout_ms=1e9, max_turn_ms=1e9)
+_TEXT_CHARS: Final = 300
 Rule = Callable[[Evidence, float], bool]
 """Whether a turn is over after a pause of so many milliseconds."""
 
@@ -41,6 +42,8 @@ class Pause:
     """End of the last step before somebody spoke."""
     evidence: Evidence
     is_end: bool
+    text: str
+    """What was recognized before it, the newest words."""
 
     def steps_ms(self, hop_ms: float) -> Iterator[float]:
         """Lengths of the pause at the steps that could end the turn."""
@@ -87,8 +90,10 @@ def pauses(engine: Engine, spoken: Spoken) -> list[Pause]:
     told = []
     for since, seen_at, last_at, evidence in found:
         is_end = spoken.truth.is_end(since, known)
-        if is_end is not None and evidence.last_word:
-            told.append(Pause(spoken.kind, spoken.id, since, seen_at, last_at, evidence, is_end))
+        if is_end is None or not evidence.last_word:
+            continue
+        text = " ".join(word.text for word in known if word.start_sample < since)[-_TEXT_CHARS:]
+        told.append(Pause(spoken.kind, spoken.id, since, seen_at, last_at, evidence, is_end, text))
     return told
 
 

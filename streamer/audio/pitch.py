@@ -24,6 +24,10 @@ _SHORTEST: Final = SAMPLE_RATE // _DECIMATION // 400
 _LONGEST: Final = SAMPLE_RATE // _DECIMATION // 70
 _VOICED: Final = 0.5
 """Normalized autocorrelation that a voiced frame has at least."""
+_OCTAVE_COST: Final = 0.1
+"""What correlates at one period does so at two: the shorter one is preferred by so much."""
+_OCTAVE_ERROR: Final = 7.0
+"""Semitones from the median: creak, and periods that were taken for two."""
 _END_FRAMES: Final = 12
 """Voiced frames that are the end of the stretch."""
 _MIN_FRAMES: Final = 24
@@ -34,6 +38,8 @@ def pitch_fall(samples: Floats) -> float | None:
     """How far the voice falls at the end of `samples`, in semitones: the median of the stretch
     less that of its last 120 ms of voice. Negative: it rises. None: too little voice."""
     pitches = _semitones(samples[-samples_from_ms(STRETCH_MS) :])
+    if len(pitches) > 0:
+        pitches = pitches[np.abs(pitches - np.median(pitches)) < _OCTAVE_ERROR]
     if len(pitches) < _MIN_FRAMES:
         return None
     return float(np.median(pitches[:-_END_FRAMES]) - np.median(pitches[-_END_FRAMES:]))
@@ -56,7 +62,8 @@ def _semitones(samples: Floats) -> Floats:
     taper = np.fft.irfft(window, size)[: _LONGEST + 1]
     normalized = correlation / np.maximum(energy, 1e-9) / (taper / taper[0])
     candidates = normalized[:, _SHORTEST:]
-    best = candidates.argmax(axis=1)
+    octaves = np.log2(np.arange(candidates.shape[1]) / _SHORTEST + 1)
+    best = (candidates - _OCTAVE_COST * octaves).argmax(axis=1)
     strength = candidates[np.arange(len(candidates)), best]
     loud = energy[:, 0] > 1e-3 * energy.max(initial=1e-9)
     periods = (best + _SHORTEST)[(strength >= _VOICED) & loud]

@@ -10,8 +10,8 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-_FULL_STOPS: Final = ".。．"
-_QUESTIONS: Final = "?!？！"
+_FULL_STOPS: Final = tuple(".。．")
+_QUESTIONS: Final = tuple("?!？！")
 _MAX_NATS: Final = 6.0
 """The LLM is not believed beyond."""
 _MAX_SEMITONES: Final = 8.0
@@ -33,8 +33,8 @@ class Evidence:
         """Full stop, question mark, pitch fall, LLM."""
         fall, nats = self.pitch_fall or 0.0, self.sentence_over or 0.0
         return (
-            float(self.last_word[-1:] in _FULL_STOPS),
-            float(self.last_word[-1:] in _QUESTIONS),
+            float(self.last_word.endswith(_FULL_STOPS)),
+            float(self.last_word.endswith(_QUESTIONS)),
             max(-_MAX_SEMITONES, min(_MAX_SEMITONES, fall)),
             max(-_MAX_NATS, min(_MAX_NATS, nats)),
         )
