@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.common import blocks
+from benchmarks.turns.pitch import STRETCH_MS, pitch_fall
 from benchmarks.turns.recordings import Spoken
 from streamer.audio.clock import ms_from_samples, samples_from_ms
 from streamer.recognition.contract import SessionOptions
@@ -24,6 +25,7 @@ from streamer.transcript.events import StepDone
 from streamer.transcript.ledger import Ledger
 
 NEVER: Final = TurnOptions(threshold=2.0, timeout_ms=1e9, max_turn_ms=1e9)
+_STRETCH: Final = samples_from_ms(STRETCH_MS)
 _TEXT_CHARS: Final = 300
 Rule = Callable[[Evidence, float], bool]
 """Whether a turn is over after a pause of so many milliseconds."""
@@ -42,6 +44,8 @@ class Pause:
     """End of the last step before somebody spoke."""
     evidence: Evidence
     is_end: bool
+    pitch_fall: float | None
+    """Semitones; None: too little voice."""
     text: str
     """What was recognized before it, the newest words."""
 
@@ -93,7 +97,10 @@ def pauses(engine: Engine, spoken: Spoken) -> list[Pause]:
         if is_end is None or not evidence.last_word:
             continue
         text = " ".join(word.text for word in known if word.start_sample < since)[-_TEXT_CHARS:]
-        told.append(Pause(spoken.kind, spoken.id, since, seen_at, last_at, evidence, is_end, text))
+        fall = pitch_fall(spoken.samples[max(0, since - _STRETCH) : since])
+        told.append(
+            Pause(spoken.kind, spoken.id, since, seen_at, last_at, evidence, is_end, fall, text)
+        )
     return told
 
 

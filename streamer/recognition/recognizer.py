@@ -11,7 +11,6 @@ from collections.abc import Iterator
 
 from streamer.audio.arrays import Floats
 from streamer.audio.clock import samples_from_ms
-from streamer.audio.pitch import STRETCH_MS, pitch_fall
 from streamer.models.silero import FRAME_SAMPLES, VadModel
 from streamer.recognition.audio_buffer import AudioBuffer
 from streamer.recognition.contract import BEGINNING, SessionChange, StartPoint
@@ -220,11 +219,9 @@ class Recognizer:
     def _look_at_pause(self, turns: TurnDetector, since: int, words: SegmentWords) -> None:
         open_words = words.tentative
         text = open_words[-1].text if open_words else turns.last_word[0]
-        begin = max(self._buffer.start, since - samples_from_ms(STRETCH_MS))
         with span(self._stages, "turn", "asr"):
-            fall = pitch_fall(self._buffer.read(begin, since))
-            over = words.sentence_over()
-        turns.paused(since, Evidence(text, over, fall), open_words)
+            evidence = Evidence(text, words.sentence_over())
+        turns.paused(since, evidence, open_words)
 
     def _close_segment(self, end: int, cause: str, silence_ms: float = 0) -> Iterator[SessionEvent]:
         words = self._segment

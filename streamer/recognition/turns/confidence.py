@@ -1,7 +1,8 @@
-"""How likely a pause is the end of a turn: logistic in the pause's length, the words and the voice.
+"""How likely a pause is the end of a turn: logistic in the pause's length and the words.
 
-The weights are those that `benchmarks/research/fit_turns.py` found on development speech; its
-result tells which.
+The weights are those that `benchmarks/turns/fit.py` found on development speech (meetings of AMI,
+LibriSpeech dev-clean); `benchmarks/results/turns_fit.json` has them with what each brings. The
+voice's pitch was tried there and tells nothing.
 """
 
 from __future__ import annotations
@@ -14,8 +15,6 @@ _FULL_STOPS: Final = tuple(".。．")
 _QUESTIONS: Final = tuple("?!？！")
 _MAX_NATS: Final = 6.0
 """The LLM is not believed beyond."""
-_MAX_SEMITONES: Final = 8.0
-"""More is an octave that the tracker has mistaken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,33 +25,31 @@ class Evidence:
     """With its mark, as the recognizer would end the sentence there."""
     sentence_over: float | None = None
     """Log-odds (nats) by the LLM that the sentence is over; None: it was not asked."""
-    pitch_fall: float | None = None
-    """Semitones; None: too little voice."""
 
     def features(self) -> tuple[float, ...]:
-        """Full stop, question mark, pitch fall, LLM."""
-        fall, nats = self.pitch_fall or 0.0, self.sentence_over or 0.0
+        """Full stop, question mark, LLM."""
+        nats = self.sentence_over or 0.0
         return (
             float(self.last_word.endswith(_FULL_STOPS)),
             float(self.last_word.endswith(_QUESTIONS)),
-            max(-_MAX_SEMITONES, min(_MAX_SEMITONES, fall)),
             max(-_MAX_NATS, min(_MAX_NATS, nats)),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
+    """In nats."""
+
     bias: float
     pause: float
     """Of the natural logarithm of the pause in seconds."""
     full_stop: float
     question: float
-    pitch_fall: float
     sentence_over: float = 0.0
 
     def confidence(self, evidence: Evidence, pause_ms: float) -> float:
         """Probability that the turn is over when a pause has lasted for `pause_ms`."""
-        weights = (self.full_stop, self.question, self.pitch_fall, self.sentence_over)
+        weights = (self.full_stop, self.question, self.sentence_over)
         nats = self.bias + self.pause * log_pause(pause_ms)
         nats += sum(w * x for w, x in zip(weights, evidence.features(), strict=True))
         return 1 / (1 + math.exp(-nats))
@@ -63,8 +60,8 @@ def log_pause(pause_ms: float) -> float:
     return math.log(max(pause_ms, 1.0) / 1000)
 
 
-WITH_LLM: Final = Weights(0.0, 2.0, 0.5, 1.0, 0.05, 0.4)
-WITHOUT_LLM: Final = Weights(0.0, 2.0, 0.5, 1.0, 0.05)
+WITH_LLM: Final = Weights(0.900, 0.852, 0.474, 0.850, 0.346)
+WITHOUT_LLM: Final = Weights(-0.110, 0.880, 0.975, 0.899)
 
 
 def confidence(evidence: Evidence, pause_ms: float) -> float:

@@ -1,7 +1,7 @@
 """One session's turns: a turn begins with its first word, and goes on over pauses until one of them
 is likely enough its end.
 
-Where a pause begins, words and voice are looked at once; from then on only its length speaks.
+Where a pause begins the words are looked at, once; from then on only its length speaks.
 """
 
 from __future__ import annotations

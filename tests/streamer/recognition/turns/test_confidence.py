@@ -6,7 +6,7 @@ from streamer.recognition.turns.confidence import WITH_LLM, Evidence, Weights, c
 
 
 def test_a_longer_pause_is_likelier_an_end() -> None:
-    evidence = Evidence("done.", 0.0, 0.0)
+    evidence = Evidence("done.", 0.0)
     assert confidence(evidence, 300) < confidence(evidence, 600) < confidence(evidence, 1_200)
 
 
@@ -22,12 +22,12 @@ def test_marks_of_other_scripts_count_too() -> None:
 
 
 def test_the_sum_is_logistic() -> None:
-    weights = Weights(0.5, 2.0, 1.0, 0.0, 0.25, 0.5)
-    # 1 second of pause, a full stop, 2 semitones, -4 nats: 0.5 + 0 + 1 + 0.5 - 2 = 0
-    assert weights.confidence(Evidence("so.", -4.0, 2.0), 1_000) == pytest.approx(0.5)
+    weights = Weights(0.5, 2.0, 1.0, 0.0, 0.5)
+    # 1 second of pause, a full stop, -3 nats: 0.5 + 0 + 1 - 1.5 = 0
+    assert weights.confidence(Evidence("so.", -3.0), 1_000) == pytest.approx(0.5)
 
 
 def test_nothing_is_believed_beyond_measure() -> None:
-    sure = WITH_LLM.confidence(Evidence("so.", 6.0, 8.0), 500)
-    assert WITH_LLM.confidence(Evidence("so.", 60.0, 80.0), 500) == sure
-    assert WITH_LLM.confidence(Evidence("so.", 60.0, 80.0), 0) < 1
+    sure = WITH_LLM.confidence(Evidence("so.", 6.0), 500)
+    assert WITH_LLM.confidence(Evidence("so.", 60.0), 500) == sure
+    assert WITH_LLM.confidence(Evidence("so.", 60.0), 0) < 1

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from benchmarks.turns.pitch import pitch_fall
 from streamer.audio.arrays import Floats
 from streamer.audio.clock import SAMPLE_RATE
-from streamer.audio.pitch import pitch_fall
 
 
 def voice(pitch_hz: Floats) -> Floats:

@@ -1,7 +1,7 @@
-"""How the voice moves at the end of a stretch of speech.
+"""How the voice moves at the end of a stretch of speech, to see whether that tells where turns end.
 
 Pitch is the strongest peak of each frame's autocorrelation, as in every classic tracker; frames
-without a clear one are unvoiced. Only called where somebody pauses, so it is not tuned for speed.
+without a clear one are unvoiced.
 """
 
 from __future__ import annotations
