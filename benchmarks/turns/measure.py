@@ -147,7 +147,7 @@ def table(results: Mapping[str, Any]) -> Table:
 
 def main(
     data: DataOption = Path("data"),
-    read_s: Annotated[float, typer.Option(help="Seconds of reading to hear.")] = 300,
+    read_s: Annotated[float, typer.Option(help="Seconds of reading to hear.")] = 0,
     cache: Annotated[
         Path | None, typer.Option(help="Folder where pauses are kept once heard.")
     ] = None,
@@ -165,7 +165,7 @@ def main(
     parameters = {
         "read_s": read_s,
         "seed": seed,
-        "latency": EngineOptions().latency,
+        "latency": "low",
         "notes": ["delays are audio, without the time that computing takes"],
     }
     write_result("turns.measure", out, parameters, results, draw(results), "turns")
@@ -173,7 +173,7 @@ def main(
 
 
 def _hear(data: Path, read_s: float, seed: int) -> tuple[list[Pause], dict[str, float]]:
-    engine = Engine.load(EngineOptions())
+    engine = Engine.load(EngineOptions(latency="low"))
     found: list[Pause] = []
     speech_s: dict[str, float] = {}
     try:
