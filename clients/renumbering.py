@@ -17,6 +17,7 @@ from streamer.protocol.messages import (
     WireWord,
     WordsEvent,
 )
+from streamer.protocol.turns import TurnEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +34,17 @@ class Renumbering:
         if self == Renumbering():
             return event
         changed: dict[str, Any] = {}
-        if isinstance(event, SpeechEvent | SegmentEvent | EmotionEvent | LossEvent):
+        if isinstance(event, SpeechEvent | SegmentEvent | EmotionEvent | LossEvent | TurnEvent):
             changed["start_ms"] = event.start_ms + self.ms
-        if isinstance(event, SegmentEvent | EmotionEvent | FinalizedEvent):
+        if isinstance(event, SegmentEvent | EmotionEvent | FinalizedEvent | TurnEvent):
             changed["end_ms"] = event.end_ms + self.ms
         if isinstance(event, SpeechEvent | WordsEvent | SegmentEvent):
             changed["segment_id"] = event.segment_id + self.segments
         if isinstance(event, WordsEvent | SegmentEvent):
             changed["words"] = tuple(self._renumbered(word) for word in event.words)
+        if isinstance(event, TurnEvent):
+            # No session has more turns than words.
+            changed["turn_id"] = event.turn_id + self.words
         if isinstance(event, LatencyEvent | ByeEvent):
             changed["received_ms"] = event.received_ms + self.ms
             changed["processed_ms"] = event.processed_ms + self.ms

@@ -20,7 +20,7 @@ from streamer.models.emotion.classifier import EmotionClassifier, EmotionModel, 
 from streamer.models.emotion.loading import load_emotion_model
 from streamer.models.emotion.track import TrackOptions
 from streamer.models.fusion.audio_aware import AudioAwareFusion, AudioInputs
-from streamer.models.fusion.score import FusionWeights, LlmFusion, initial_prompt
+from streamer.models.fusion.score import FusionWeights, LlmFusion
 from streamer.models.fusion.trained import read_fusion
 from streamer.models.llm.loading import GEMMA_FILE, load_llm
 from streamer.models.llm.scorer import LlmScorer
@@ -31,11 +31,13 @@ from streamer.models.whisper.loading import load_listener
 from streamer.recognition.audio_aware import AudioAwareWords, FeatureEmotionMonitor
 from streamer.recognition.contract import BEGINNING, Decoder, SessionOptions, StartPoint
 from streamer.recognition.emotion_monitor import EmotionMonitor, EmotionOptions
+from streamer.recognition.expectation import Expectation
 from streamer.recognition.languages import AUTO, ENGLISH, NAMES, check_language
 from streamer.recognition.latency import Latency, commit_rule
 from streamer.recognition.options import RecognizerOptions
 from streamer.recognition.recognizer import Recognizer
 from streamer.recognition.stage_times import StageTimes
+from streamer.recognition.turns.detector import TurnDetector
 from streamer.recognition.words.auto import AutoWords
 from streamer.recognition.words.contract import SessionWords
 from streamer.recognition.words.drafted import DraftedWords
@@ -236,21 +238,20 @@ class Engine:
         check_language(language, self.languages)
         stages = StageTimes(spans)
         emotion = self._emotion_monitor(stages) if options.emotion else None
-        recognizer_options = self._recognizer_options
-        if options.silence_ms is not None:
-            endpointer = replace(recognizer_options.endpointer, hangover_ms=options.silence_ms)
-            recognizer_options = replace(recognizer_options, endpointer=endpointer)
-        prompt = initial_prompt(options.context, options.hot_words)
+        recognizer_options = self._recognizer_options.closing_after(options.silence_ms)
+        expectation = Expectation(options.context, options.hot_words)
 
         def prompt_context() -> PromptContext:
             words = recognizer.ledger.words
             said = [word.text for word in words if word.state is not WordState.TENTATIVE]
-            return PromptContext(prompt, said, emotion.label if emotion is not None else "")
+            label = emotion.label if emotion else ""
+            return PromptContext(recognizer.expectation.prompt, said, label)
 
         speech = self._source.session(prompt_context)
 
         def words_of(language: str) -> SessionWords:
             if language == ENGLISH:
+                prompt = expectation.prompt
                 return self._english(speech, options, recognizer_options, prompt, emotion, stages)
             return ListenedWords(self._ear(options, stages), recognizer_options.ear, language)
 
@@ -272,6 +273,8 @@ class Engine:
             stages=stages,
             start=start,
             writer=session_writer(options, language, speech.tokenizer),
+            expectation=expectation,
+            turns=options.turns and TurnDetector(options.turns, start.word_id),
         )
         return recognizer
 

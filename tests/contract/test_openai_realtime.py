@@ -204,6 +204,47 @@ async def test_what_was_cleared_ends_and_the_next_commit_is_clean(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("eagerness", ["high", "auto"])
+async def test_semantic_vad(server: ServerThread, speech: Speech, eagerness: str) -> None:
+    async with live(server, "any") as session:
+        detection = {"type": "semantic_vad", "eagerness": eagerness}
+        await session.connection.session.update(session=settings(turn_detection=detection))
+        updated = await session.until_type("session.updated")
+        await session.say(speech.chunks(RATE))
+        await session.until_type(f"{TRANSCRIPTION}.completed")
+        await asyncio.sleep(0.5)
+        await session.connection.close()
+    in_force = updated.session.audio.input.turn_detection
+    assert (in_force.type, in_force.eagerness) == ("semantic_vad", eagerness)
+    done = session.completed()
+    assert speech.errors_in(" ".join(each.transcript for each in done)) <= 0.15
+    for name in ("speech_started", "speech_stopped", "committed"):
+        assert session.types.count(f"input_audio_buffer.{name}") == len(done)
+    assert session.deltas(done[0].item_id) == done[0].transcript
+
+
+async def test_what_is_expected_may_change_while_audio_comes(locked_server: ServerThread) -> None:
+    async with live(locked_server, TOKEN) as session:
+        connection = session.connection
+        await session.say([pcm(tone(0.6, RATE))])
+        expected = {"prompt": "A talk.", "keywords": ["Ada"]}
+        await connection.session.update(session=settings(transcription=expected))
+        updated = await session.until_type("session.updated")
+        eager = {"type": "semantic_vad", "eagerness": "high"}
+        await connection.session.update(session=settings(turn_detection=eager))
+        again = await session.until_type("session.updated", 2)
+        await connection.session.update(
+            session=settings(turn_detection={"type": "semantic_vad", "eagerness": "wild"})
+        )
+        refused = await session.until_type("error")
+        await connection.close()
+    transcription = updated.session.audio.input.transcription
+    assert (transcription.prompt, transcription.keywords) == ("A talk.", ["Ada"])
+    assert again.session.audio.input.turn_detection.eagerness == "high"
+    assert "use one of low, medium, high, auto" in refused.error.message
+
+
+@pytest.mark.slow
 async def test_the_shape_before_ga(server: ServerThread, speech: Speech) -> None:
     connecting = client(server).beta.realtime.connect(
         model="gpt-4o-transcribe", extra_query={"intent": "transcription"}
@@ -227,21 +268,6 @@ async def test_the_shape_before_ga(server: ServerThread, speech: Speech) -> None
     assert "conversation.item.created" in session.types
     assert "conversation.item.added" not in session.types
     assert speech.errors_in(done.transcript) <= 0.15
-
-
-async def test_semantic_vad_is_taken_as_the_pause_that_comes_nearest(
-    locked_server: ServerThread,
-) -> None:
-    async with live(locked_server, TOKEN) as session:
-        patient = {"type": "semantic_vad", "eagerness": "low"}
-        await session.connection.session.update(session=settings(turn_detection=patient))
-        updated = (await session.until_type("session.updated")).session
-        assert updated.audio.input.turn_detection.silence_duration_ms == 2_000
-        assert "turns end after a pause of 2000 ms" in updated.warnings[0]
-        await session.say([pcm(tone(1.2, RATE)), bytes(2 * RATE)])
-        await session.until_type(f"{TRANSCRIPTION}.completed")
-        await session.connection.close()
-    assert "error" not in session.types
 
 
 async def test_handshakes_say_which_model_answers_and_what_is_deprecated(
@@ -269,12 +295,12 @@ async def test_what_is_wrong_is_told_and_the_session_goes_on(locked_server: Serv
         await connection.input_audio_buffer.append(audio="not base64!")
         await connection.input_audio_buffer.commit()
         await connection.session.update(session={"type": "realtime"})
-        await connection.session.update(session=settings(turn_detection={"type": "vad"}))
+        await connection.session.update(session=settings(turn_detection={"type": "telepathy"}))
         await connection.session.update(session=settings(transcription={"language": "tlh"}))
         await connection.session.update(session=settings(format={"type": "audio/opus"}))
         await connection.session.update(session=settings(transcription={"model": "streamer-best"}))
         await connection.input_audio_buffer.append(audio=base64.b64encode(bytes(4_801)).decode())
-        await connection.session.update(session=settings(transcription={"prompt": "late"}))
+        await connection.session.update(session=settings(transcription={"language": "de"}))
         await session.until_type("error", 11)
         await connection.session.update(session=settings(turn_detection=None))
         await session.until_type("session.updated")

@@ -136,6 +136,20 @@ export interface LanguageEvent {
   probability: number;
 }
 
+/** A speaker's turn began, seems to end, goes on after all, or is over. */
+export interface TurnEvent {
+  type: "turn";
+  seq?: number;
+  event: "start" | "eager_end" | "resumed" | "end";
+  turn_id: number;
+  start_ms: number;
+  end_ms: number;
+  text: string;
+  confidence: number;
+  cause?: "confidence" | "timeout" | "finalize" | "length" | null;
+  lag_ms: number;
+}
+
 export interface LossEvent {
   type: "loss";
   seq?: number;
@@ -173,6 +187,7 @@ export type ServerEvent =
   | LatencyEvent
   | DecoderEvent
   | LanguageEvent
+  | TurnEvent
   | LossEvent
   | ErrorEvent
   | ByeEvent;
@@ -190,10 +205,22 @@ export interface Address {
   protocols: string[];
 }
 
-export interface StartOptions {
-  sampleRate: number;
+/** When a speaker's turn is over: a confidence, one that is told early, or a pause. */
+export interface TurnSettings {
+  threshold?: number;
+  eagerThreshold?: number;
+  timeoutMs?: number;
+}
+
+/** What may change while a session runs; what is left out stays. */
+export interface Configuration {
   context?: string;
   hotWords?: string[];
+  turns?: TurnSettings;
+}
+
+export interface StartOptions extends Configuration {
+  sampleRate: number;
   /** The server's best if not told. */
   decoder?: "draft" | "fused";
   /** A code, or `auto`; the server's own if not told. */
@@ -260,6 +287,7 @@ export class StreamClient extends EventTarget {
   readonly sampleRate: number;
   /** Give the next audio; offsets must follow one another. Never blocks. */
   push(chunk: Chunk): void;
+  configure(configuration: Configuration): void;
   /** Close the open segment behind all audio pushed so far. */
   finalize(): void;
   /** No more audio will come: finals follow, then `closed`. */
