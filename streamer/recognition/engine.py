@@ -31,7 +31,6 @@ from streamer.models.whisper.loading import load_listener
 from streamer.recognition.audio_aware import AudioAwareWords, FeatureEmotionMonitor
 from streamer.recognition.contract import BEGINNING, Decoder, SessionOptions, StartPoint
 from streamer.recognition.emotion_monitor import EmotionMonitor, EmotionOptions
-from streamer.recognition.expectation import Expectation
 from streamer.recognition.languages import AUTO, ENGLISH, NAMES, check_language
 from streamer.recognition.latency import Latency, commit_rule
 from streamer.recognition.options import RecognizerOptions
@@ -41,6 +40,7 @@ from streamer.recognition.turns.detector import TurnDetector
 from streamer.recognition.words.auto import AutoWords
 from streamer.recognition.words.contract import SessionWords
 from streamer.recognition.words.drafted import DraftedWords
+from streamer.recognition.words.expectation import Expectation
 from streamer.recognition.words.listened import ListenedWords
 from streamer.recognition.writing import session_writer
 from streamer.runtime.batcher import Batcher, Lane, call_each

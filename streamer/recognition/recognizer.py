@@ -16,13 +16,13 @@ from streamer.recognition.audio_buffer import AudioBuffer
 from streamer.recognition.contract import BEGINNING, SessionChange, StartPoint
 from streamer.recognition.emotion_monitor import EmotionMonitor
 from streamer.recognition.endpointer import Edge, Endpointer, Transition
-from streamer.recognition.expectation import Expectation
 from streamer.recognition.options import RecognizerOptions
 from streamer.recognition.speech_detector import SpeechDetector
 from streamer.recognition.stage_times import StageTimes
 from streamer.recognition.turns.confidence import Evidence
 from streamer.recognition.turns.detector import TurnDetector
 from streamer.recognition.words.contract import SegmentWords, SessionWords, Sound, Told
+from streamer.recognition.words.expectation import Expectation
 from streamer.recognition.words.tentative import without_full_stop
 from streamer.runtime.tracing import span
 from streamer.transcript.events import (

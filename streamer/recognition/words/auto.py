@@ -12,9 +12,9 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from streamer.audio.clock import samples_from_ms
 from streamer.decoding.ear import Ear
 from streamer.decoding.listening_decoder import EarOptions
-from streamer.recognition.expectation import Expectation
 from streamer.recognition.options import LanguageOptions
 from streamer.recognition.words.contract import Read, SegmentWords, SessionWords, Sound, Told
+from streamer.recognition.words.expectation import Expectation
 from streamer.recognition.words.listened import ListenedWords
 from streamer.transcript.events import LanguageChanged
 from streamer.transcript.ledger import NewWord

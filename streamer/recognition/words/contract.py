@@ -8,7 +8,7 @@ from typing import Protocol
 
 from streamer.audio.arrays import Floats
 from streamer.decoding.speech_evidence import Probabilities
-from streamer.recognition.expectation import Expectation
+from streamer.recognition.words.expectation import Expectation
 from streamer.transcript.events import SessionEvent
 from streamer.transcript.ledger import NewWord
 

@@ -14,9 +14,9 @@ from streamer.decoding.words import RecognizedWord
 from streamer.models.fusion.score import Fusion
 from streamer.models.moonshine.encoder import Audio
 from streamer.recognition.decoder_choice import Backlogs, DecoderChoice
-from streamer.recognition.expectation import Expectation
 from streamer.recognition.options import RecognizerOptions
 from streamer.recognition.words.contract import Read, Sound, Told
+from streamer.recognition.words.expectation import Expectation
 from streamer.runtime.tracing import SpanSink, span
 from streamer.transcript.events import SessionEvent
 

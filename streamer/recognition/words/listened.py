@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from streamer.decoding.ear import Ear
 from streamer.decoding.listening_decoder import EarOptions, ListeningDecoder
 from streamer.decoding.words import RecognizedWord
-from streamer.recognition.expectation import Expectation
 from streamer.recognition.words.contract import Sound, Told
+from streamer.recognition.words.expectation import Expectation
 
 
 class ListenedWords:

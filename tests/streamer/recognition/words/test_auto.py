@@ -2,10 +2,10 @@ from __future__ import annotations
 
 from streamer.audio.clock import samples_from_ms
 from streamer.decoding.listening_decoder import EarOptions
-from streamer.recognition.expectation import Expectation
 from streamer.recognition.options import LanguageOptions
 from streamer.recognition.words.auto import AutoSegment, AutoWords
 from streamer.recognition.words.contract import SessionWords, Sound, Told
+from streamer.recognition.words.expectation import Expectation
 from streamer.recognition.words.listened import ListenedWords
 from streamer.transcript.events import LanguageChanged
 from tests.listening_fakes import ScriptedEar, sound, spoken
