@@ -14,10 +14,10 @@ from streamer.protocol.messages import (
     SegmentEvent,
     ServerEvent,
     SpeechEvent,
-    WireWord,
     WordsEvent,
 )
 from streamer.protocol.turns import TurnEvent
+from streamer.protocol.words import WireWord
 
 
 @dataclass(frozen=True, slots=True)

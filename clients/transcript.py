@@ -6,14 +6,8 @@ from copy import copy
 from dataclasses import dataclass
 
 from streamer.protocol.joining import joined
-from streamer.protocol.messages import (
-    LanguageEvent,
-    SegmentEvent,
-    ServerEvent,
-    WireEmotion,
-    WireWord,
-    WordsEvent,
-)
+from streamer.protocol.messages import LanguageEvent, SegmentEvent, ServerEvent, WordsEvent
+from streamer.protocol.words import WireEmotion, WireWord
 
 
 class TranscriptError(RuntimeError):

@@ -82,6 +82,7 @@ def create_app(
                 "models": engine.models,
                 "languages": sorted(engine.languages),
                 "language": engine.default_language,
+                "emotion": options.emotion,
                 "max_message_bytes": options.max_message_bytes,
                 "buffer_ms": options.buffer_s * 1000,
             }

@@ -28,11 +28,9 @@ from streamer.protocol.messages import (
     SpeechEvent,
     StartMessage,
     StopMessage,
-    WireDecision,
-    WireEmotion,
-    WireWord,
     WordsEvent,
 )
+from streamer.protocol.words import WireDecision, WireEmotion, WireWord
 
 DOCUMENT = (Path(__file__).parents[1] / "PROTOCOL.md").read_text(encoding="utf-8")
 

@@ -40,6 +40,7 @@ def tables() -> Tables:
         "proposed words": _proposals,
         "weight of the words": _weight_of_words,
         "telling sentences": _telling,
+        "constructed voices and words": _constructed,
         "closing marks": _closing_marks,
         "emotion across corpora": _across_corpora,
         "emotion of frozen layers": _frozen_layers,
@@ -191,6 +192,28 @@ def _closing_marks() -> str:
         for told, nats in results("research/emotion_text")["closing_marks"].items()
     )
     return table(("told", "! less the full stop, nats", "? less the full stop, nats"), rows)
+
+
+def _constructed() -> str:
+    found = results("research/emotion_words")
+    rows = [
+        (
+            f"{judged['weight']:g}",
+            fixed(judged["misheard_righted"]),
+            fixed(judged["calm_called_a_wrong_emotion"]),
+            fixed(judged["flat_words_keep_the_voice"]),
+            fixed(recall["recall"], 3),
+        )
+        for judged, recall in zip(found["weights"], found["crema_d_test"], strict=True)
+    ]
+    head = (
+        "weight of the words",
+        "misheard voice, telling words: righted",
+        "calm voice, telling words: a wrong emotion named",
+        "unsure voice, flat words: the voice's emotion stays",
+        "CREMA-D test speakers: mean recall",
+    )
+    return table(head, rows)
 
 
 def _across_corpora() -> str:

@@ -20,9 +20,9 @@ from streamer.protocol.messages import (
     SegmentEvent,
     ServerEvent,
     StartMessage,
-    WireWord,
     WordsEvent,
 )
+from streamer.protocol.words import WireWord
 from streamer.transcript.wer import normalize
 
 CHUNK_MS: Final = 100.0

@@ -30,6 +30,7 @@ from streamer.protocol.messages import (
 )
 from streamer.runtime.tracing import StagePercentiles, StageStats
 from streamer.transcript.caption_files import CaptionFiles
+from streamer.transcript.emotion_shown import EmotionShown
 
 CAPTIONS_NAME: Final = "demo"
 """Of the caption files, before their endings."""
@@ -99,7 +100,7 @@ async def play(url: str, show: Programme, console: Console) -> DemoResult:
     lags = StageStats()
     stages: dict[str, Percentiles] = {}
     async with connect(url, StartMessage(sample_rate=SAMPLE_RATE)) as client:
-        view = CaptionView(client.transcript, _title(show, 0.0))
+        view = CaptionView(client.transcript, _title(show, 0.0), EmotionShown.FULL)
 
         async def speak() -> None:
             await stream_samples(client, show.samples, SAMPLE_RATE, speed=1)
@@ -161,7 +162,7 @@ def caption_files(folder: Path, result: DemoResult) -> tuple[Path, ...]:
     Raises:
         OSError: they cannot be written.
     """
-    with CaptionFiles(folder, CAPTIONS_NAME) as files:
+    with CaptionFiles(folder, CAPTIONS_NAME, EmotionShown.FULL) as files:
         for segment in result.segments:
             files.add(ledger_segment(segment))
     return files.paths

@@ -26,7 +26,7 @@ def load_engine(
     latency: LatencyChoice,
     listener: str,
     fusion: Path | None,
-    emotion_model: str,
+    emotion_model: str | None,
     languages: bool,
     language: str,
     tell: bool,
@@ -34,6 +34,7 @@ def load_engine(
     """Takes seconds; the very first time models are converted too, of which stderr tells.
 
     Args:
+        emotion_model: None loads none.
         tell: say there too what other time is spent on.
     """
     # The transformers library reads this when it is imported, which takes a second: most do not

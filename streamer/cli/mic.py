@@ -21,6 +21,7 @@ from streamer.cli.options import (
     ProfanityFilterOption,
     RedactOption,
     SaveOption,
+    ShowEmotionOption,
     TaskChoice,
     TaskOption,
     ThreadsOption,
@@ -32,6 +33,7 @@ from streamer.cli.options import (
 )
 from streamer.models.store.catalog import EMOTION
 from streamer.recognition.languages import ENGLISH
+from streamer.transcript.emotion_shown import EmotionShown
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -92,6 +94,7 @@ def mic(
     to: ToOption = None,
     threads: ThreadsOption = 2,
     llm: LlmOption = True,
+    show_emotion: ShowEmotionOption = EmotionShown.SUBTLE,
     emotion_model: EmotionModelOption = EMOTION.name,
 ) -> None:
     """Caption a microphone live. ctrl-C ends it, after the last words have come; so do SIGTERM and
@@ -114,6 +117,7 @@ def mic(
             decoder=decoder.value if decoder is not None else None,
             context=context,
             hot_words=tuple(hot_word or ()),
+            emotion=show_emotion is not EmotionShown.OFF,
             language=checked_language(language) if language is not None else None,
             task=task.value,
             numbers=numbers,
@@ -131,18 +135,24 @@ def mic(
             return
         chosen = choose_device(system, device)
         with contextlib.ExitStack() as stack:
-            files = stack.enter_context(_caption_files(save)) if save is not None else None
+            files = None
+            if save is not None:
+                files = stack.enter_context(_caption_files(save, show_emotion))
             written = written_language(start.language, task)
-            outputs = stack.enter_context(live_outputs(to or (), written))
+            outputs = stack.enter_context(live_outputs(to or (), written, show_emotion))
             if url is None:
                 foreign = start.language not in (None, ENGLISH)
                 options = server_options(threads, emotion_model, llm=llm, languages=foreign)
+                if show_emotion is EmotionShown.OFF:
+                    options += ["--emotion", "off"]
                 address = stack.enter_context(
                     local_server(options, lambda line: typer.echo(line, err=True))
                 )
             else:
                 address = websocket_url(url)
-            problem = asyncio.run(_caption(system, chosen, address, token, start, files, outputs))
+            problem = asyncio.run(
+                _caption(system, chosen, address, token, start, files, outputs, show_emotion)
+            )
         for told in outputs.problems:
             complain(told)
         if outputs.problems:
@@ -168,11 +178,11 @@ def _print_devices(system: AudioSystem) -> None:
         typer.echo("no microphone was found")
 
 
-def _caption_files(folder: Path) -> CaptionFiles:
+def _caption_files(folder: Path, shown: EmotionShown) -> CaptionFiles:
     from streamer.transcript.caption_files import CaptionFiles
 
     try:
-        return CaptionFiles(folder, time.strftime("%Y-%m-%d_%H-%M-%S"))
+        return CaptionFiles(folder, time.strftime("%Y-%m-%d_%H-%M-%S"), shown)
     except OSError as error:
         fail(f"the captions cannot be written to {folder}: {error.strerror}")
 
@@ -185,6 +195,7 @@ async def _caption(
     start: StartMessage,
     files: CaptionFiles | None,
     outputs: LiveOutputs,
+    show_emotion: EmotionShown,
 ) -> OSError | None:
     """Gives what kept captions from being saved.
 
@@ -200,7 +211,7 @@ async def _caption(
     async with Microphone(system, device) as microphone:
         start = start.model_copy(update={"sample_rate": microphone.sample_rate})
         async with connect(address, start, token) as client:
-            view = CaptionView(client.transcript, device.name)
+            view = CaptionView(client.transcript, device.name, show_emotion)
             console = Console()
             with shown(console, view) as captions:
                 feeding = asyncio.create_task(_feed(microphone, client, view, console))

@@ -10,6 +10,7 @@ import typer
 
 from streamer.cli.failures import EXIT_USAGE, fail
 from streamer.recognition.languages import AUTO, ENGLISH, NAMES, language_code
+from streamer.transcript.emotion_shown import EmotionShown
 
 
 class Device(StrEnum):
@@ -21,6 +22,12 @@ class LatencyChoice(StrEnum):
     LOW = "low"
     BALANCED = "balanced"
     ACCURATE = "accurate"
+
+
+class EmotionChoice(StrEnum):
+    OFF = "off"
+    OPT_IN = "opt-in"
+    ON = "on"
 
 
 class TaskChoice(StrEnum):
@@ -122,6 +129,15 @@ EmotionModelOption = Annotated[
         help="What tells the emotion: a folder, or hub:OWNER/REPOSITORY@COMMIT, with an "
         "audio-classification model of the transformers library.",
         metavar="NAME",
+    ),
+]
+ShowEmotionOption = Annotated[
+    EmotionShown,
+    typer.Option(
+        envvar="STREAMER_SHOW_EMOTION",
+        help="Of the voice, beside the words. off: nothing, and nothing of it is computed. subtle: "
+        "(angry) at what is surely so. full: the emotion of everything. voice: as subtle, and loud "
+        "words look loud.",
     ),
 ]
 HotWordOption = Annotated[

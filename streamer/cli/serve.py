@@ -20,6 +20,7 @@ from streamer.cli.links import Links, is_open_to_others
 from streamer.cli.options import (
     Device,
     DeviceOption,
+    EmotionChoice,
     EmotionModelOption,
     FusionOption,
     LanguageOption,
@@ -129,6 +130,14 @@ def serve(
     latency: LatencyOption = LatencyChoice.BALANCED,
     listener: ListenerOption = WHISPER_BASE.name,
     fusion: FusionOption = None,
+    emotion: Annotated[
+        EmotionChoice,
+        typer.Option(
+            envvar="STREAMER_EMOTION",
+            help="Who is told the emotion of the voice. off: nobody, and no model for it is "
+            "loaded. opt-in: who asks. on: native clients unless they say no, others who ask.",
+        ),
+    ] = EmotionChoice.ON,
     emotion_model: EmotionModelOption = EMOTION.name,
     language: LanguageOption = ENGLISH,
     languages: Annotated[
@@ -170,6 +179,7 @@ def serve(
             max_sessions=max_sessions,
             idle_timeout_s=idle_timeout,
             resume_s=resume_seconds,
+            emotion=emotion.value,
             wyoming_port=wyoming_port,
             wyoming_zeroconf=wyoming_zeroconf,
             store=store,
@@ -207,7 +217,7 @@ def serve(
         latency=latency,
         listener=listener,
         fusion=fusion,
-        emotion_model=emotion_model,
+        emotion_model=None if emotion is EmotionChoice.OFF else emotion_model,
         languages=languages,
         language=spoken,
         tell=True,

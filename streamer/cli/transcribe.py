@@ -35,6 +35,7 @@ from streamer.cli.options import (
     ProfanityFilterOption,
     RedactOption,
     SaveOption,
+    ShowEmotionOption,
     SpeechModelOption,
     TaskChoice,
     TaskOption,
@@ -45,6 +46,7 @@ from streamer.cli.options import (
 )
 from streamer.models.store.catalog import EMOTION, GEMMA, MOONSHINE, WHISPER_BASE
 from streamer.recognition.languages import AUTO, ENGLISH
+from streamer.transcript.emotion_shown import EmotionShown
 from streamer.transcript.formats import CaptionFormat
 
 if TYPE_CHECKING:
@@ -112,6 +114,7 @@ def transcribe(
     latency: LatencyOption = LatencyChoice.BALANCED,
     listener: ListenerOption = WHISPER_BASE.name,
     fusion: FusionOption = None,
+    show_emotion: ShowEmotionOption = EmotionShown.SUBTLE,
     emotion_model: EmotionModelOption = EMOTION.name,
     language: LanguageOption = ENGLISH,
     task: TaskOption = TaskChoice.TRANSCRIBE,
@@ -171,6 +174,7 @@ def transcribe(
         decoder=decoder.value,
         context=context,
         hot_words=tuple(hot_word or ()),
+        emotion=show_emotion is not EmotionShown.OFF,
         language=spoken,
         task=task.value,
         writing=WritingOptions(
@@ -178,7 +182,9 @@ def transcribe(
         ),
     )
     with ExitStack() as stack:
-        live = stack.enter_context(live_outputs(to or (), written_language(spoken, task)))
+        live = stack.enter_context(
+            live_outputs(to or (), written_language(spoken, task), show_emotion)
+        )
         writer = None
         if trace is not None:
             try:
@@ -197,7 +203,7 @@ def transcribe(
             latency=latency,
             listener=listener,
             fusion=fusion,
-            emotion_model=emotion_model,
+            emotion_model=None if show_emotion is EmotionShown.OFF else emotion_model,
             languages=spoken != ENGLISH,
             language=spoken,
             tell=sys.stderr.isatty(),
@@ -212,10 +218,15 @@ def transcribe(
                 with ExitStack() as opened:
                     several = len(recordings) > 1
                     output = _output(
-                        heard, caption_format, opened, as_json=as_json, several=several
+                        heard,
+                        caption_format,
+                        show_emotion,
+                        opened,
+                        as_json=as_json,
+                        several=several,
                     )
                     failed += not _transcribe_one(
-                        engine, heard, options, spans, speed, output, save, live
+                        engine, heard, options, spans, speed, output, save, live, show_emotion
                     )
         except KeyboardInterrupt:
             fail("stopped before the end; files that are done stay", EXIT_INTERRUPTED)
@@ -249,6 +260,7 @@ def _check_usage(
 def _output(
     heard: Heard,
     caption_format: CaptionFormat | None,
+    shown: EmotionShown,
     opened: ExitStack,
     *,
     as_json: bool,
@@ -260,8 +272,8 @@ def _output(
     if as_json:
         return Json(opened.enter_context(json_report(heard.name)))
     if caption_format is not None:
-        return Captions(caption_format)
-    return Lines(heard.name, several=several)
+        return Captions(caption_format, shown)
+    return Lines(heard.name, shown, several=several)
 
 
 def _transcribe_one(
@@ -273,6 +285,7 @@ def _transcribe_one(
     output: Output,
     save: Path | None,
     live: LiveOutputs,
+    show_emotion: EmotionShown,
 ) -> bool:
     """Whether all went well. What is wrong is told; what was heard until then is kept."""
     from streamer.audio.files import AudioFileError, blocks_of
@@ -298,7 +311,7 @@ def _transcribe_one(
         stack.callback(recognizer.close)
         saved = None
         if save is not None:
-            saved = stack.enter_context(Saved(save, heard.name, heard.stem))
+            saved = stack.enter_context(Saved(save, heard.name, heard.stem, show_emotion))
         name = Path(heard.name).name
         shown = stack.enter_context(file_progress(name, recording.length_s))
 

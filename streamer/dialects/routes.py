@@ -30,12 +30,13 @@ from streamer.server.stream_server import StarletteSocket, StreamServer
 
 def dialect_routes(server: StreamServer) -> Sequence[BaseRoute]:
     """Deepgram's and OpenAI's."""
+    offer = Offer.of(server.engine, server.options)
 
     async def listen(websocket: WebSocket) -> None:
         request_id = str(uuid.uuid4())
         try:
             _admit(server, websocket)
-            settings = read_settings(websocket.query_params, Offer.of(server.engine))
+            settings = read_settings(websocket.query_params, offer)
             server.places.check(settings.n_sessions)
         except ProtocolError as error:
             server.metrics.rejected.labels(error.code.value).inc()
@@ -67,7 +68,6 @@ def dialect_routes(server: StreamServer) -> Sequence[BaseRoute]:
         query = websocket.query_params
         offered = websocket.scope["subprotocols"]
         beta = "openai-beta" in websocket.headers or any("openai-beta" in p for p in offered)
-        offer = Offer.of(server.engine)
         try:
             _admit(server, websocket)
             decoder = decoder_for("model", model := query.get("model") or BEST, offer)

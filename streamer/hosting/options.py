@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from streamer.protocol.messages import MAX_FRAME_MS
 
 TLS_CERTIFICATE: Final = "certificate.pem"
 TLS_KEY: Final = "key.pem"
+EmotionPolicy = Literal["off", "opt-in", "on"]
+"""Which sessions tell emotions: none; those that ask for it; of the native protocol those too that
+say nothing about it."""
 _AT_LEAST_ONE: Final = (
     "max_sessions",
     "follower_events",
@@ -79,6 +82,9 @@ class ServerOptions:
     """Of a recording sent over HTTP."""
     max_upload_s: float = 86_400.0
     """Of sound in such a recording; a year of silence can be packed into its bytes."""
+    emotion: EmotionPolicy = "on"
+    """`off`: nobody is told emotions. `opt-in`: who asks for them. `on`: native clients, unless
+    they say no, and those of other protocols that ask."""
     wyoming_port: int | None = None
     """Serve Wyoming clients here too; 0 takes any free port, None serves none."""
     wyoming_zeroconf: bool = False

@@ -236,13 +236,22 @@ class SessionRegistry:
             decoder=self.decoder(start),
             context=start.context,
             hot_words=start.hot_words,
-            emotion=start.emotion,
+            emotion=self._tells_emotion(start),
             silence_ms=start.silence_ms,
             language=self.language(start),
             task=start.task,
             writing=WritingOptions(start.numbers, start.profanity_filter, frozenset(start.redact)),
             turns=turn_options(start.turns),
         )
+
+    def _tells_emotion(self, start: StartMessage) -> bool:
+        match self._options.emotion:
+            case "off":
+                return False
+            case "opt-in":
+                return start.emotion is True
+            case "on":
+                return start.emotion is not False
 
     def _on_end(self, hosted: ResumableSession) -> None:
         self._unpark(hosted)

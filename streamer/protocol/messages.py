@@ -15,6 +15,7 @@ from streamer.audio.clock import SAMPLE_RATE
 from streamer.protocol.numbers import NO_BOOLEAN, Whole
 from streamer.protocol.turns import TurnEvent, TurnSettings
 from streamer.protocol.wire import FromClient, Numbered, Wire
+from streamer.protocol.words import WireEmotion, WireWord
 
 PROTOCOL_VERSION: Final = 1
 MIN_SAMPLE_RATE: Final = 8_000
@@ -80,7 +81,8 @@ class StartMessage(FromClient):
     decoder: Literal["draft", "fused"] | None = None
     context: str = Field("", max_length=MAX_CONTEXT_CHARS)
     hot_words: HotWords = ()
-    emotion: bool = True
+    emotion: bool | None = None
+    """Of the voice: whether to tell it. None leaves it to the server, which mostly does."""
     silence_ms: Annotated[float, Field(ge=MIN_SILENCE_MS, le=MAX_SILENCE_MS), NO_BOOLEAN] | None = (
         None
     )
@@ -132,32 +134,6 @@ class StopMessage(FromClient):
 
 
 ClientMessage = StartMessage | ResumeMessage | ConfigureMessage | FinalizeMessage | StopMessage
-
-
-class WireDecision(Wire):
-    """What spoke for a word more than for `rival`, in weighted nats; the sum decided."""
-
-    rival: str
-    audio: float
-    text: float
-    hot_words: float
-    second: float = 0.0
-    heard: dict[str, float] = Field(default_factory=dict)
-
-
-class WireWord(Wire):
-    id: int
-    text: str
-    start_ms: float
-    end_ms: float
-    confidence: float
-    state: Literal["tentative", "committed", "final"]
-    decision: WireDecision | None = None
-
-
-class WireEmotion(Wire):
-    label: str
-    probs: dict[str, float]
 
 
 class Percentiles(Wire):

@@ -16,9 +16,14 @@ from streamer.decoding.speech import Speech
 from streamer.decoding.speech_evidence import Probabilities
 from streamer.decoding.streaming_decoder import StreamingDecoder
 from streamer.decoding.words import RecognizedWord
-from streamer.models.emotion.classifier import EmotionFeatures, EmotionScores
+from streamer.models.emotion.classifier import (
+    EmotionClassifier,
+    EmotionFeatures,
+    EmotionModel,
+    EmotionScores,
+)
 from streamer.models.emotion.track import TrackOptions
-from streamer.models.fusion.audio_aware import AudioAwareFusion
+from streamer.models.fusion.audio_aware import AudioAwareFusion, AudioInputs
 from streamer.models.moonshine.encoder import Audio
 from streamer.models.moonshine.tokenizer import FRAME_SAMPLES
 from streamer.recognition.emotion_monitor import (
@@ -76,6 +81,22 @@ class FeatureEmotionMonitor(EmotionMonitor):
         features = self._features(samples)
         self._newest_frames = features.frames
         return features.scores
+
+
+def emotion_monitor(
+    model: EmotionModel,
+    lane: EmotionLane,
+    options: EmotionOptions,
+    spans: SpanSink,
+    inputs: AudioInputs | None,
+) -> EmotionMonitor:
+    """One that keeps the model's states, if the fusion takes them. Other classifiers than the
+    project's own have no states that a fusion was trained on."""
+    track = TrackOptions(shown_from_of=model.shown_from)
+    takes_states = inputs is not None and "emotion" in inputs.modalities
+    if takes_states and isinstance(model, EmotionClassifier):
+        return FeatureEmotionMonitor(model, lane, options, spans, track)
+    return EmotionMonitor(model, lane, options, spans, track)
 
 
 class AudioAwareDecoder(StreamingDecoder):

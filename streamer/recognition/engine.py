@@ -16,9 +16,8 @@ from streamer.decoding.ear import SessionEar
 from streamer.decoding.llm_lane import LlmLane
 from streamer.decoding.loading import load_speech
 from streamer.decoding.speech import LoadedSpeech, PromptContext, Speech
-from streamer.models.emotion.classifier import EmotionClassifier, EmotionModel, EmotionScores
+from streamer.models.emotion.classifier import EmotionModel, EmotionScores
 from streamer.models.emotion.loading import load_emotion_model
-from streamer.models.emotion.track import TrackOptions
 from streamer.models.fusion.audio_aware import AudioAwareFusion, AudioInputs
 from streamer.models.fusion.score import FusionWeights, LlmFusion
 from streamer.models.fusion.trained import read_fusion
@@ -28,7 +27,7 @@ from streamer.models.store.catalog import EMOTION, GEMMA, MOONSHINE, SILERO, WHI
 from streamer.models.store.zoo import Zoo
 from streamer.models.whisper.contract import SecondListener
 from streamer.models.whisper.loading import load_listener
-from streamer.recognition.audio_aware import AudioAwareWords, FeatureEmotionMonitor
+from streamer.recognition.audio_aware import AudioAwareWords, emotion_monitor
 from streamer.recognition.contract import BEGINNING, Decoder, SessionOptions, StartPoint
 from streamer.recognition.emotion_monitor import EmotionMonitor, EmotionOptions
 from streamer.recognition.languages import AUTO, ENGLISH, NAMES, check_language
@@ -37,6 +36,7 @@ from streamer.recognition.options import RecognizerOptions
 from streamer.recognition.recognizer import Recognizer
 from streamer.recognition.stage_times import StageTimes
 from streamer.recognition.turns.detector import TurnDetector
+from streamer.recognition.voice.meter import VoiceMeter, VoiceOptions
 from streamer.recognition.words.auto import AutoWords
 from streamer.recognition.words.contract import SessionWords
 from streamer.recognition.words.drafted import DraftedWords
@@ -82,10 +82,12 @@ class EngineOptions:
     fusion: Path | None = None
     """Folder of a trained fusion: see `models/fusion/trained`. None: the LLM as it is, and it
     only reads."""
-    emotion_model: str = EMOTION.name
-    """What tells the emotion, by a name that `load_emotion_model` knows."""
+    emotion_model: str | None = EMOTION.name
+    """What tells the emotion, by a name that `load_emotion_model` knows. None: nothing does, in
+    no session."""
     recognizer: RecognizerOptions = field(default_factory=RecognizerOptions)
     emotion: EmotionOptions = field(default_factory=EmotionOptions)
+    voice: VoiceOptions = field(default_factory=VoiceOptions)
     weights: FusionWeights = field(default_factory=FusionWeights)
 
 
@@ -96,7 +98,7 @@ class Engine:
         self,
         options: EngineOptions,
         speech: LoadedSpeech,
-        emotion: EmotionModel,
+        emotion: EmotionModel | None,
         llm: LlmScorer | None,
         audio_inputs: AudioInputs | None = None,
         listener: SecondListener | None = None,
@@ -146,8 +148,10 @@ class Engine:
         speech = load_speech(
             options.speech_model, zoo, threads=options.threads, device=options.device
         )
-        say("loading the emotion classifier")
-        emotion = load_emotion_model(options.emotion_model, zoo, device=options.device)
+        emotion = None
+        if options.emotion_model is not None:
+            say("loading the emotion classifier")
+            emotion = load_emotion_model(options.emotion_model, zoo, device=options.device)
         llm, lora, audio_inputs = None, None, None
         if options.llm:
             if options.fusion is not None:
@@ -184,7 +188,8 @@ class Engine:
         return self._speech
 
     @property
-    def emotion(self) -> EmotionModel:
+    def emotion(self) -> EmotionModel | None:
+        """None: loaded without one."""
         return self._emotion
 
     @property
@@ -207,7 +212,9 @@ class Engine:
     @property
     def models(self) -> dict[str, str]:
         """What each part runs on, by name."""
-        parts = {"asr": self._speech.name, "vad": VAD_MODEL, "emotion": self._emotion.name}
+        parts = {"asr": self._speech.name, "vad": VAD_MODEL}
+        if self._emotion is not None:
+            parts["emotion"] = self._emotion.name
         if self._llm is not None:
             parts["llm"] = self._options.llm_model
         if self._listener_lane is not None:
@@ -237,7 +244,12 @@ class Engine:
         language = options.language or self._options.language
         check_language(language, self.languages)
         stages = StageTimes(spans)
-        emotion = self._emotion_monitor(stages) if options.emotion else None
+        emotion = None
+        if options.emotion and self._emotion is not None:
+            watched = self._options.emotion
+            emotion = emotion_monitor(
+                self._emotion, self._emotion_lane, watched, stages, self._audio_inputs
+            )
         recognizer_options = self._recognizer_options.closing_after(options.silence_ms)
         expectation = Expectation(options.context, options.hot_words)
 
@@ -271,6 +283,7 @@ class Engine:
             words,
             emotion=emotion,
             stages=stages,
+            voice=None if emotion is None else VoiceMeter(self._options.voice),
             start=start,
             writer=session_writer(options, language, speech.tokenizer),
             expectation=expectation,
@@ -323,18 +336,6 @@ class Engine:
         if self._audio_inputs is not None:
             return AudioAwareFusion(scorer, weights, prompt, self._audio_inputs)
         return LlmFusion(scorer, weights, prompt)
-
-    def _emotion_monitor(self, spans: SpanSink) -> EmotionMonitor:
-        """Other classifiers than the project's own have no states that a fusion was trained on."""
-        track = TrackOptions(shown_from_of=self._emotion.shown_from)
-        takes_states = self._audio_inputs is not None and "emotion" in self._audio_inputs.modalities
-        if takes_states and isinstance(self._emotion, EmotionClassifier):
-            return FeatureEmotionMonitor(
-                self._emotion, self._emotion_lane, self._options.emotion, spans, track
-            )
-        return EmotionMonitor(
-            self._emotion, self._emotion_lane, self._options.emotion, spans, track
-        )
 
     def close(self) -> None:
         """Finish running steps and stop all threads."""

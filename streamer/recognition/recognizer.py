@@ -7,7 +7,8 @@ to the machine and lag stays bounded.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from streamer.audio.arrays import Floats
 from streamer.audio.clock import samples_from_ms
@@ -21,6 +22,7 @@ from streamer.recognition.speech_detector import SpeechDetector
 from streamer.recognition.stage_times import StageTimes
 from streamer.recognition.turns.confidence import Evidence
 from streamer.recognition.turns.detector import TurnDetector
+from streamer.recognition.voice.meter import VoiceMeter
 from streamer.recognition.words.contract import SegmentWords, SessionWords, Sound, Told
 from streamer.recognition.words.expectation import Expectation
 from streamer.recognition.words.tentative import without_full_stop
@@ -34,7 +36,7 @@ from streamer.transcript.events import (
     StepDone,
     WordsUpdate,
 )
-from streamer.transcript.ledger import Emotion, Ledger, NewWord
+from streamer.transcript.ledger import Arousal, Emotion, Ledger, NewWord, Voice, Word
 from streamer.transcript.written.writer import Writer
 
 
@@ -49,6 +51,7 @@ class Recognizer:
         *,
         emotion: EmotionMonitor | None,
         stages: StageTimes,
+        voice: VoiceMeter | None = None,
         start: StartPoint = BEGINNING,
         writer: Writer | None = None,
         expectation: Expectation | None = None,
@@ -72,6 +75,7 @@ class Recognizer:
         self._words = words
         self._writer = writer or Writer()
         self._emotion = emotion
+        self._voice = voice
         self._stages = stages
         self._hop = samples_from_ms(options.hop_ms)
         decoder = options.decoder
@@ -240,11 +244,11 @@ class Recognizer:
 
     def _end_segment(self, end: int, cause: str) -> Iterator[SessionEvent]:
         yield from self._release()
-        emotion = None
+        emotion, arousal = None, self._arousal()
         if self._emotion is not None and self.ledger.open_segment is not None:
             start = self._segment_start()
             if self.ledger.open_segment.words and self._buffer.start <= start:
-                emotion = self._emotion_of(start, end)
+                emotion = self._emotion_of(start, end, arousal)
             else:
                 self._emotion.collect()
         self._segment = None
@@ -254,7 +258,7 @@ class Recognizer:
         """Commit what waited for a number to go on."""
         waited = self._writer.end_segment()
         if waited:
-            update = WordsUpdate(self._segment_id(), self.ledger.commit(waited), ())
+            update = WordsUpdate(self._segment_id(), self._commit(waited), ())
             if self.turns is not None:
                 yield from self.turns.heard(update)
             yield update
@@ -265,7 +269,7 @@ class Recognizer:
         if open_segment is None or not open_segment.words:
             return
         end = open_segment.words[-1].end_sample
-        emotion = self._emotion_of(open_segment.start_sample, end)
+        emotion = self._emotion_of(open_segment.start_sample, end, self._arousal())
         yield SegmentClosed(self.ledger.close(end, emotion), "length")
         self.ledger.open(end)
         yield self._update(words, ())
@@ -275,17 +279,35 @@ class Recognizer:
         if update is not None:
             yield update
 
-    def _emotion_of(self, start: int, end: int) -> Emotion | None:
+    def _emotion_of(self, start: int, end: int, arousal: Arousal | None) -> Emotion | None:
         """The emotion of a segment that ends."""
         if self._emotion is None:
             return None
-        return self._emotion.segment(self._buffer.read, start, end)
+        emotion = self._emotion.segment(self._buffer.read, start, end)
+        return emotion if emotion is None else replace(emotion, arousal=arousal)
+
+    def _arousal(self) -> Arousal | None:
+        return self._voice.close_segment() if self._voice is not None else None
 
     def _update(self, words: SegmentWords, committed: tuple[NewWord, ...]) -> WordsUpdate:
-        added = self.ledger.commit(self._writer.commit(committed))
+        added = self._commit(self._writer.commit(committed))
         shown = self._writer.show(without_full_stop(words.tentative))
         tentative = self.ledger.set_tentative(shown)
         return WordsUpdate(self._segment_id(), added, tentative)
+
+    def _commit(self, words: Sequence[NewWord]) -> tuple[Word, ...]:
+        return self.ledger.commit(words, self._voices(words))
+
+    def _voices(self, words: Sequence[NewWord]) -> list[Voice]:
+        if self._voice is None:
+            return []
+        with span(self._stages, "voice", "emotion"):
+            return [self._voice.measure(self._sound_of(word)) for word in words]
+
+    def _sound_of(self, word: NewWord) -> Floats:
+        """As far as it is still, or already, there."""
+        start = max(word.start_sample, self._buffer.start)
+        return self._buffer.read(start, max(start, min(word.end_sample, self._buffer.end)))
 
     def _segment_start(self) -> int:
         open_segment = self.ledger.open_segment

@@ -15,12 +15,10 @@ from streamer.protocol.messages import (
     LossEvent,
     SegmentEvent,
     SpeechEvent,
-    WireDecision,
-    WireEmotion,
-    WireWord,
     WordsEvent,
 )
 from streamer.protocol.turns import TurnEvent
+from streamer.protocol.words import WireArousal, WireDecision, WireEmotion, WireWord
 from streamer.session.report import Report
 from streamer.transcript.events import (
     AudioLost,
@@ -133,8 +131,11 @@ def wire_word(word: Word) -> WireWord:
         confidence=word.confidence,
         state=word.state.value,
         decision=None if word.decision is None else WireDecision(**asdict(word.decision)),
+        loudness=None if word.voice is None else word.voice.loudness_db,
+        pitch=None if word.voice is None else word.voice.pitch_hz,
     )
 
 
 def wire_emotion(emotion: Emotion) -> WireEmotion:
-    return WireEmotion(label=emotion.label, probs=emotion.probs)
+    arousal = None if emotion.arousal is None else WireArousal(**asdict(emotion.arousal))
+    return WireEmotion(label=emotion.label, probs=emotion.probs, arousal=arousal)

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, TextIO
 
+from streamer.transcript.emotion_shown import EmotionShown
 from streamer.transcript.formats import CaptionFormat, CaptionWriter, caption_writer
 from streamer.transcript.ledger import Segment
 
@@ -22,8 +23,11 @@ def caption_paths(folder: Path, name: str) -> tuple[Path, ...]:
 class CaptionFiles:
     """`NAME.srt`, `.vtt`, `.jsonl` and `.txt`, valid after every segment. A context manager."""
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, shown: EmotionShown = EmotionShown.SUBTLE) -> None:
         """Makes the folder if need be; files of that name are begun anew.
+
+        Args:
+            shown: of the voice, in subtitles.
 
         Raises:
             OSError: they cannot be written.
@@ -36,7 +40,7 @@ class CaptionFiles:
                 file = opened.enter_context(
                     path.open("w", _BUFFER_BYTES, encoding="utf-8", newline="\n")
                 )
-                writer = caption_writer(wanted)
+                writer = caption_writer(wanted, shown)
                 self._files.append((file, writer))
                 file.write(writer.head)
                 file.flush()

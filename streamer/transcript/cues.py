@@ -15,12 +15,13 @@ its breaks cost (`phrases`), and of what each cue lacks. `clients/web/captions/c
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 from typing import Final
 
 from streamer.audio.clock import ms_from_samples
 from streamer.protocol.joining import joined
+from streamer.transcript.emotion_shown import is_sure
 from streamer.transcript.ledger import Segment
 from streamer.transcript.phrases import break_cost, ends_sentence
 
@@ -47,27 +48,40 @@ _FAST_COST: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
+class Piece:
+    """A word of a cue, or a part of one that is longer than a line."""
+
+    text: str
+    start_ms: float
+    end_ms: float
+    loudness_db: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Cue:
     """Lines shown from `start_ms` until `end_ms`; `emotion` is None where none was heard."""
 
     start_ms: int
     end_ms: int
-    lines: tuple[str, ...]
+    pieces: tuple[tuple[Piece, ...], ...]
+    """Line by line."""
     emotion: str | None
 
-
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    text: str
-    start_ms: float
-    end_ms: float
+    @property
+    def lines(self) -> tuple[str, ...]:
+        return tuple(joined(piece.text for piece in line) for line in self.pieces)
 
 
 class CueTrack:
     """Cues of segments as they become final: none is empty, none overlaps the next, every line
     fits. A cue that was given never changes."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, tagged: bool = False) -> None:
+        """
+        Args:
+            tagged: a segment that surely is emotional begins with its emotion, "(angry)".
+        """
+        self._tagged = tagged
         self._earliest_ms = 0
 
     def add(self, segment: Segment) -> list[Cue]:
@@ -75,6 +89,8 @@ class CueTrack:
         segment_end = ms_from_samples(segment.end_sample)
         emotion = segment.emotion.label if segment.emotion is not None else None
         pieces = list(_pieces(segment))
+        if self._tagged and emotion is not None and is_sure(emotion):
+            pieces = _with_tag(f"({emotion})", pieces)
         cut = _Cut(pieces, segment_end + MAX_TAIL_MS)
         ranges = list(pairwise(cut.best()))
         starts: list[int] = []
@@ -100,7 +116,7 @@ class CueTrack:
         return cues
 
 
-def _pieces(segment: Segment) -> Iterator[_Piece]:
+def _pieces(segment: Segment) -> Iterator[Piece]:
     """Words, those longer than a line cut into pieces that share their time."""
     for word in segment.words:
         text = "".join(word.text.split())
@@ -109,13 +125,25 @@ def _pieces(segment: Segment) -> Iterator[_Piece]:
         for i in range(n_pieces):
             part = text[i * MAX_LINE_CHARS : (i + 1) * MAX_LINE_CHARS]
             step = (end - start) / n_pieces
-            yield _Piece(part, start + i * step, start + (i + 1) * step)
+            loudness_db = word.voice.loudness_db if word.voice is not None else None
+            yield Piece(part, start + i * step, start + (i + 1) * step, loudness_db)
+
+
+def _with_tag(tag: str, pieces: Sequence[Piece]) -> list[Piece]:
+    """With a tag in front, on the line of the first word if there is room."""
+    if not pieces:
+        return []
+    first, *others = pieces
+    text = f"{tag} {first.text}"
+    if len(text) > MAX_LINE_CHARS:
+        return [replace(first, text=tag, end_ms=first.start_ms, loudness_db=None), *pieces]
+    return [replace(first, text=text), *others]
 
 
 class _Cut:
     """Ways to cut the pieces of a segment; the last cue may be shown until `latest_ms`."""
 
-    def __init__(self, pieces: Sequence[_Piece], latest_ms: float) -> None:
+    def __init__(self, pieces: Sequence[Piece], latest_ms: float) -> None:
         self._pieces = pieces
         self._latest_ms = latest_ms
         pairs = list(pairwise(pieces))
@@ -151,10 +179,10 @@ class _Cut:
     def n_chars(self, first: int, last: int) -> int:
         return self._widths[last] - self._widths[first] - self._spaces[first]
 
-    def lines(self, first: int, last: int) -> tuple[str, ...]:
-        texts = [piece.text for piece in self._pieces[first:last]]
-        at = self._line_break(first, last)[1] - first
-        return tuple(joined(line) for line in (texts[:at], texts[at:]) if line)
+    def lines(self, first: int, last: int) -> tuple[tuple[Piece, ...], ...]:
+        at = self._line_break(first, last)[1]
+        both = (tuple(self._pieces[first:at]), tuple(self._pieces[at:last]))
+        return tuple(line for line in both if line)
 
     def _may_grow(self, first: int, last: int) -> bool:
         """Whether the pieces, of which all but the last may be one cue, may be one."""

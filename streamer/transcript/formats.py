@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from enum import StrEnum
+from itertools import pairwise
 from typing import Any, Protocol
 
 from streamer.audio.clock import seconds_from_samples
-from streamer.transcript.cues import Cue, CueTrack
-from streamer.transcript.ledger import Segment, Word
+from streamer.protocol.joining import gap
+from streamer.transcript.cues import Cue, CueTrack, Piece
+from streamer.transcript.emotion_shown import EmotionShown, volume
+from streamer.transcript.ledger import Emotion, Segment, Word
 
 
 class CaptionFormat(StrEnum):
@@ -34,32 +37,44 @@ class CaptionWriter(Protocol):
         """The text of the next segment."""
 
 
-def caption_writer(wanted: CaptionFormat) -> CaptionWriter:
-    """A writer for a new file."""
+def caption_writer(
+    wanted: CaptionFormat, shown: EmotionShown = EmotionShown.SUBTLE
+) -> CaptionWriter:
+    """A writer for a new file.
+
+    Args:
+        shown: of the voice, in subtitles; text has none of it, JSON lines all there is.
+    """
     match wanted:
         case CaptionFormat.SRT:
-            return _Srt()
+            return _Srt(shown)
         case CaptionFormat.VTT:
-            return _Vtt()
+            return _Vtt(shown)
         case CaptionFormat.JSONL:
             return _Jsonl()
         case CaptionFormat.TXT:
             return _Txt()
 
 
-def caption_text(wanted: CaptionFormat, segments: Iterable[Segment]) -> str:
+def caption_text(
+    wanted: CaptionFormat,
+    segments: Iterable[Segment],
+    shown: EmotionShown = EmotionShown.SUBTLE,
+) -> str:
     """A whole file."""
-    writer = caption_writer(wanted)
+    writer = caption_writer(wanted, shown)
     return writer.head + "".join(writer.add(segment) for segment in segments)
 
 
 class _Srt:
-    """SubRip: numbered cues. The format knows no escapes; an arrow in the text is replaced."""
+    """SubRip: numbered cues. The format knows no escapes; an arrow in the text is replaced, and
+    loud words are bold, which players take."""
 
     head = ""
 
-    def __init__(self) -> None:
-        self._track = CueTrack()
+    def __init__(self, shown: EmotionShown) -> None:
+        self._track = CueTrack(tagged=shown is not EmotionShown.OFF)
+        self._loud = "<b>{}</b>" if shown is EmotionShown.VOICE else "{}"
         self._number = 0
 
     def add(self, segment: Segment) -> str:
@@ -67,9 +82,13 @@ class _Srt:
         for cue in self._track.add(segment):
             self._number += 1
             times = f"{_srt_time(cue.start_ms)} --> {_srt_time(cue.end_ms)}"
-            lines = "\n".join(line.replace("-->", "\u2192") for line in cue.lines)
+            lines = "\n".join(_joined(line, self._word) for line in cue.pieces)
             text += f"{self._number}\n{times}\n{lines}\n\n"
         return text
+
+    def _word(self, piece: Piece) -> str:
+        text = piece.text.replace("-->", "\u2192")
+        return self._loud.format(text) if volume(piece.loudness_db) == "loud" else text
 
 
 class _Vtt:
@@ -77,11 +96,32 @@ class _Vtt:
 
     head = "WEBVTT\n\n"
 
-    def __init__(self) -> None:
-        self._track = CueTrack()
+    def __init__(self, shown: EmotionShown) -> None:
+        self._track = CueTrack(tagged=shown in (EmotionShown.SUBTLE, EmotionShown.VOICE))
+        self._shown = shown
 
     def add(self, segment: Segment) -> str:
-        return "".join(vtt_cue(cue) for cue in self._track.add(segment))
+        return "".join(vtt_cue(cue, self._shown) for cue in self._track.add(segment))
+
+    def _word(self, piece: Piece) -> str:
+        text = _vtt_escape(piece.text)
+        if self._shown is not EmotionShown.VOICE:
+            return text
+        return _in_class(volume(piece.loudness_db), text)
+
+
+def _joined(line: Sequence[Piece], written: Callable[[Piece], str]) -> str:
+    """The line's words as they are written, with the spaces between them that their texts need."""
+    text = ""
+    for before, piece in pairwise((None, *line)):
+        assert piece is not None
+        text += (gap(before.text, piece.text) if before else "") + written(piece)
+    return text
+
+
+def _in_class(name: str, text: str) -> str:
+    css_class = re.sub(r"[^a-z]", "", name.lower())
+    return f"<c.{css_class}>{text}</c>" if css_class else text
 
 
 class _Jsonl:
@@ -103,39 +143,55 @@ class _Txt:
         return f"{_one_line(segment.text)}\n"
 
 
-def vtt_cue(cue: Cue) -> str:
-    """A cue and the empty line behind it. The emotion is the class of a span (`<c.happy>`), so that
-    a page can style it."""
-    lines = "\n".join(_vtt_escape(line) for line in cue.lines)
-    css_class = re.sub(r"[^a-z]", "", (cue.emotion or "").lower())
-    if css_class:
-        lines = f"<c.{css_class}>{lines}</c>"
+def vtt_cue(cue: Cue, shown: EmotionShown) -> str:
+    """A cue and the empty line behind it, with classes of spans that a page can style: the emotion
+    (`<c.happy>`) of all of it, or the volume (`<c.loud>`, `<c.soft>`) of words."""
+
+    def written(piece: Piece) -> str:
+        text = _vtt_escape(piece.text)
+        by_voice = shown is EmotionShown.VOICE
+        return _in_class(volume(piece.loudness_db), text) if by_voice else text
+
+    lines = "\n".join(_joined(line, written) for line in cue.pieces)
+    if shown is EmotionShown.FULL:
+        lines = _in_class(cue.emotion or "", lines)
     return f"{_vtt_time(cue.start_ms)} --> {_vtt_time(cue.end_ms)}\n{lines}\n\n"
 
 
 def word_dict(word: Word) -> dict[str, Any]:
-    """A word with what decided for it, if it had a rival."""
+    """A word with what decided for it, if it had a rival, and what was measured of its voice:
+    `loudness` in dB above the speaker's running level, `pitch` in Hz."""
     decision = {} if word.decision is None else {"decision": _rounded(asdict(word.decision))}
+    voice: dict[str, float | None] = {}
+    if word.voice is not None:
+        voice = {"loudness": word.voice.loudness_db, "pitch": word.voice.pitch_hz}
     return {
         "text": word.text,
         "start_s": round(seconds_from_samples(word.start_sample), 3),
         "end_s": round(seconds_from_samples(word.end_sample), 3),
         "confidence": round(word.confidence, 4),
-    } | decision
+        **decision,
+        **{name: value for name, value in voice.items() if value is not None},
+    }
 
 
 def segment_dict(segment: Segment) -> dict[str, Any]:
-    """A segment without its words; `unknown` stands where no emotion was told."""
+    """A segment without its words; without `emotion` where none was to be told."""
     emotion = segment.emotion
+    told = {} if emotion is None else {"emotion": emotion_dict(emotion)}
     return {
         "start_s": round(seconds_from_samples(segment.start_sample), 3),
         "end_s": round(seconds_from_samples(segment.end_sample), 3),
         "text": segment.text,
-        "emotion": {
-            "label": emotion.label if emotion else "unknown",
-            "probs": {k: round(p, 4) for k, p in emotion.probs.items()} if emotion else {},
-        },
-    }
+    } | told
+
+
+def emotion_dict(emotion: Emotion) -> dict[str, Any]:
+    arousal = {} if emotion.arousal is None else {"arousal": asdict(emotion.arousal)}
+    return {
+        "label": emotion.label,
+        "probs": {label: round(p, 4) for label, p in emotion.probs.items()},
+    } | arousal
 
 
 def _rounded(values: dict[str, Any]) -> dict[str, Any]:

@@ -38,6 +38,27 @@ class Emotion:
 
     label: str
     probs: dict[str, float]
+    arousal: Arousal | None = None
+    """None: too little was heard before to compare with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arousal:
+    """How excited a voice sounds, from -1 (calmer than all that was heard of it before) to 1, and
+    how sure that is, from 0 to 1."""
+
+    value: float
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """What was measured in the sound of a word."""
+
+    loudness_db: float | None
+    """Against the speaker's running level; None while that is not known."""
+    pitch_hz: float | None
+    """None: the word is not voiced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +109,8 @@ class Word:
     state: WordState
     segment_id: int
     decision: Decision | None = None
+    voice: Voice | None = None
+    """None: it was not measured."""
 
     def as_final(self) -> Word:
         """The same word in a segment that has ended."""
@@ -169,8 +192,11 @@ class Ledger:
         self._open = Segment(self._next_segment_id, start_sample, start_sample)
         return self._open
 
-    def commit(self, words: Sequence[NewWord]) -> tuple[Word, ...]:
+    def commit(self, words: Sequence[NewWord], voices: Sequence[Voice] = ()) -> tuple[Word, ...]:
         """Append words for good; tentative words are dropped, the caller sets them anew.
+
+        Args:
+            voices: one for each word, or none at all.
 
         Raises:
             LedgerError: no segment is open, or a word starts before the word it follows.
@@ -178,12 +204,13 @@ class Ledger:
         segment = self._require_open()
         added = []
         last_start = self._committed[-1].start_sample if self._committed else segment.start_sample
-        for number, word in enumerate(words, self._next_word_id):
+        heard: Sequence[Voice | None] = voices or [None] * len(words)
+        for number, (word, voice) in enumerate(zip(words, heard, strict=True), self._next_word_id):
             if word.start_sample < last_start or word.end_sample < word.start_sample:
                 # It may be logged, so it does not say what was said.
                 raise LedgerError(f"word {number} runs backwards in time")
             last_start = word.start_sample
-            added.append(self._number(word, WordState.COMMITTED, number))
+            added.append(self._number(word, WordState.COMMITTED, number, voice))
         self._next_word_id += len(added)
         self._committed.extend(added)
         self._tentative = ()
@@ -234,7 +261,9 @@ class Ledger:
             raise LedgerError("no segment is open")
         return self._open
 
-    def _number(self, word: NewWord, state: WordState, word_id: int) -> Word:
+    def _number(
+        self, word: NewWord, state: WordState, word_id: int, voice: Voice | None = None
+    ) -> Word:
         return Word(
             word_id,
             word.text,
@@ -244,4 +273,5 @@ class Ledger:
             state,
             self._require_open().id,
             word.decision,
+            voice,
         )

@@ -38,6 +38,14 @@ SHOTS: Final = (
 )
 
 
+ALL_OF_THE_EMOTION = """
+const choice = document.querySelector("#emotion-shown");
+choice.value = "full";
+choice.dispatchEvent(new Event("change"));
+"""
+"""In place of the default, so that the picture has all that the page can show."""
+
+
 def chosen_clips() -> list[SpeechClip]:
     """Acted emotions, then read speech, which is still being spoken in the picture."""
     clips = bundled_speech()
@@ -56,6 +64,7 @@ async def take(shot: Shot, url: str, microphone: Path, finished_lines: int) -> P
         await page.resize(shot.width, shot.height, mobile=shot.width < 500)
         await page.emulate_media(prefers_color_scheme=shot.scheme)
         await page.goto(url)
+        await page.evaluate(ALL_OF_THE_EMOTION)
         await page.click("#toggle")
         await page.wait_for(
             f"document.querySelectorAll('.line .emotion').length >= {finished_lines}"

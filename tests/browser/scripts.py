@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-from streamer.protocol.messages import (
-    LatencyEvent,
-    Percentiles,
-    SegmentEvent,
-    WireEmotion,
-    WireWord,
-    WordsEvent,
-)
+from streamer.protocol.messages import LatencyEvent, Percentiles, SegmentEvent, WordsEvent
+from streamer.protocol.words import WireEmotion, WireWord
 from tests.browser.scripted_server import ScriptedSession
 
 HAPPY = WireEmotion(label="happy", probs={"happy": 0.7, "neutral": 0.2, "sad": 0.1})

@@ -9,7 +9,8 @@ import pytest
 
 from streamer.app import ServerOptions
 from streamer.client.client import connect
-from streamer.protocol.messages import EmotionEvent, LossEvent, StartMessage, WireEmotion
+from streamer.protocol.messages import EmotionEvent, LossEvent, StartMessage
+from streamer.protocol.words import WireEmotion
 from tests.browser.chromium import Page
 from tests.browser.page_state import COMMITTED, TENTATIVE, stop
 from tests.browser.scripted_server import ScriptedSession, scripted

@@ -6,12 +6,8 @@ import asyncio
 
 import pytest
 
-from streamer.protocol.messages import (
-    EmotionEvent,
-    LanguageEvent,
-    WireDecision,
-    WireEmotion,
-)
+from streamer.protocol.messages import EmotionEvent, LanguageEvent
+from streamer.protocol.words import WireDecision, WireEmotion
 from tests.browser.chromium import Page
 from tests.browser.page_state import COMMITTED, IDLE, LIVE, PAUSED, TENTATIVE, start, stop
 from tests.browser.scripted_server import ScriptedSession, scripted
@@ -193,6 +189,8 @@ async def test_the_timeline_shows_emotions_in_their_colours_and_moves_on(page: P
 
     async with scripted(script) as server:
         await start(page, server)
+        choice = "document.querySelector('#emotion-shown')"
+        await page.evaluate(f"{choice}.value = 'full'; {choice}.dispatchEvent(new Event('change'))")
         label = "document.querySelector('#timeline').ariaLabel"
         await page.wait_for(f"{label}.endsWith('happy 30 s, sad 30 s')")
 

@@ -63,7 +63,7 @@ async def test_it_shows_what_was_said_and_what_comes(page: Page, server: ServerT
         await page.wait_for(f"{COMMITTED} === 'w0 w8000 w24000 w32000'")
         await page.wait_for("document.querySelector('.line').dataset.emotion === 'happy'")
         color = "getComputedStyle(document.querySelector('.word')).color"
-        assert await page.evaluate(color) == "rgb(255, 215, 106)"
+        assert await page.evaluate(color) == "rgb(255, 255, 255)"
         tail = "getComputedStyle(document.querySelector('.tentative')).opacity"
         assert float(await page.evaluate(tail)) < 1
         await client.stop()

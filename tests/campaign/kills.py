@@ -29,7 +29,8 @@ from streamer.audio.files import read_samples
 from streamer.client.backoff import ReconnectOptions
 from streamer.client.bundled import bundled_speech
 from streamer.client.client import Client, connect
-from streamer.protocol.messages import ReadyEvent, StartMessage, WireWord, WordsEvent
+from streamer.protocol.messages import ReadyEvent, StartMessage, WordsEvent
+from streamer.protocol.words import WireWord
 from streamer.transcript.wer import normalize
 from tests.campaign.server import Server
 from tests.campaign.speaking import endless, in_real_time

@@ -11,9 +11,9 @@ from streamer.protocol.messages import (
     ErrorEvent,
     LanguageEvent,
     SegmentEvent,
-    WireWord,
     WordsEvent,
 )
+from streamer.protocol.words import WireWord
 from streamer.server.native_view import wire_event, wire_word
 from streamer.session.report import Report
 from streamer.transcript.events import SegmentClosed, SessionEvent, WordsUpdate

@@ -52,12 +52,7 @@ async def pipecat(service: Any, chunks: list[bytes]) -> Heard:
         "finalized": [frame.finalized for frame in finals],
         "interim": sum(isinstance(frame, InterimTranscriptionFrame) for frame in down),
         "errors": [frame.error for frame in up if isinstance(frame, ErrorFrame)],
-        "emotion": _emotion(finals[-1].result) if finals else None,
     }
-
-
-def _emotion(result: Any) -> Any:
-    return result["emotion"] if isinstance(result, dict) else result.emotion
 
 
 async def pipecat_deepgram(url: str, chunks: list[bytes]) -> Heard:

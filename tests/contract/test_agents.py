@@ -55,7 +55,6 @@ def test_pipecat_with_deepgram(
 ) -> None:
     heard = heard_by("pipecat-deepgram", agents_python, server, speech, tmp_path)
     assert heard["finalized"][-1]  # the answer to the Finalize that it sends when speech stops
-    assert sum(heard["emotion"]["probs"].values()) == pytest.approx(1, abs=0.01)
 
 
 @pytest.mark.slow
@@ -64,7 +63,6 @@ def test_pipecat_with_openai(
 ) -> None:
     heard = heard_by("pipecat-openai", agents_python, server, speech, tmp_path)
     assert len(heard["final"]) == 1  # it commits once
-    assert sum(heard["emotion"]["probs"].values()) == pytest.approx(1, abs=0.01)
 
 
 @pytest.mark.slow

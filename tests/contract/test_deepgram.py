@@ -35,7 +35,12 @@ from tests.serving import ServerThread
 @pytest.mark.slow
 async def test_live_captions(server: ServerThread, speech: Speech) -> None:
     async with live(
-        server, interim_results=True, vad_events=True, utterance_end_ms=1000, smart_format=True
+        server,
+        interim_results=True,
+        vad_events=True,
+        utterance_end_ms=1000,
+        smart_format=True,
+        request_options={"additional_query_parameters": {"emotion": "true"}},
     ) as session:
         await session.connection.send_keep_alive()
         await session.say(speech.chunks())

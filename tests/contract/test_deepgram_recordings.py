@@ -33,7 +33,12 @@ def test_a_recording(server: ServerThread, speech: Speech) -> None:
     client = DeepgramClient(api_key="any", environment=environment(server))
     data = speech.path.read_bytes()
     told = client.listen.v1.media.transcribe_file(
-        request=data, model="nova-3", smart_format=True, utterances=True, language="en"
+        request=data,
+        model="nova-3",
+        smart_format=True,
+        utterances=True,
+        language="en",
+        request_options={"additional_query_parameters": {"emotion": "true"}},
     )
     assert isinstance(told, ListenV1Response)
     spoken = alternative(told)

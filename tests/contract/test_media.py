@@ -15,7 +15,7 @@ from streamer.client.client import connect
 from streamer.client.files import transcribe
 from streamer.protocol.messages import Encoding, StartMessage
 from streamer.transcript.wer import word_errors
-from tests.contract.test_deepgram import Live, environment
+from tests.contract.deepgram_live import Live, environment
 from tests.contract.test_openai_files import client
 from tests.fakes import silence
 from tests.media import INDEX_LAST, KINDS, encoded, written

@@ -34,6 +34,7 @@ def test_every_format(server: ServerThread, speech: Speech, bundled_speech: Path
         model="streamer-draft",
         response_format="verbose_json",
         timestamp_granularities=["word", "segment"],
+        include=["emotion"],
     )
     assert speech.errors_in(told.text) <= 0.15
     assert told.duration == pytest.approx(soundfile.info(speech.path).duration, abs=0.01)

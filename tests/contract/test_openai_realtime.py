@@ -110,6 +110,7 @@ async def test_turns_found_by_the_server(server: ServerThread, speech: Speech) -
                 transcription={"model": "gpt-4o-transcribe", "language": "en", "prompt": "Food."},
                 turn_detection={"type": "server_vad", "silence_duration_ms": 100},
             )
+            | {"include": ["emotion"]}
         )
         updated = await session.until_type("session.updated")
         await session.say(speech.chunks(RATE))

@@ -66,7 +66,9 @@ async def test_voice_commands_one_after_the_other(server: ServerThread, speech: 
 
         for name, rate in (("streamer", RATE), ("streamer-draft", 48_000)):
             transcribe = Transcribe(name=name, language="en", transcript_names=["Ada"])
-            await client.write_event(transcribe.event())
+            asked = transcribe.event()
+            asked.data["emotion"] = True
+            await client.write_event(asked)
             await say(client, speech.chunks(rate), rate)
             start, *chunks, whole, stop = await heard(client)
             assert TranscriptStart.is_type(start.type)

@@ -35,6 +35,7 @@ from streamer.recognition.emotion_monitor import EmotionOptions
 from streamer.recognition.endpointer import EndpointerOptions
 from streamer.recognition.engine import EngineOptions
 from streamer.recognition.options import LanguageOptions, RecognizerOptions
+from streamer.recognition.voice.meter import VoiceOptions
 from tests.docs.blocks import DOCUMENTS, ROOT
 
 HOW_TO_RENEW: Final = "run `python -m tests.docs.tables` and read what it changed"
@@ -52,6 +53,7 @@ _OPTIONS: Final = (
     LanguageOptions,
     EndpointerOptions,
     EmotionOptions,
+    VoiceOptions,
     FusionWeights,
 )
 

@@ -7,6 +7,8 @@
  */
 
 import { clock, element } from "./dom.js";
+import { emotionMark } from "./emotion-mark.js";
+import { isSure, weightOf } from "./emotion-shown.js";
 import { joinWords, spaceAfter } from "../protocol/transcript.js";
 
 /** @typedef {import("../protocol/client.js").WireWord} WireWord */
@@ -18,6 +20,9 @@ const ANNOUNCEMENTS_KEPT = 12;
 const FOLLOW_MARGIN_PX = 48;
 
 export class CaptionView {
+  /** How much of the voice is shown; the style sheets know too.
+   *  @type {import("./emotion-shown.js").EmotionShown} */
+  emotionShown = "subtle";
   /** @type {OpenLine | null} */
   #open = null;
   #following = true;
@@ -74,7 +79,7 @@ export class CaptionView {
     this.#append(open, added);
     this.#settle(open);
     if (caption.emotion !== null) {
-      tint(open, caption.emotion.label);
+      mark(open, caption.emotion.label);
       this.#announceEmotion(caption.emotion.label);
     }
     this.#follow();
@@ -137,6 +142,9 @@ export class CaptionView {
     for (const word of words) {
       const span = element("span", "word", word.text);
       this.#words.set(span, word);
+      if (typeof word.loudness === "number") {
+        span.style.setProperty("--loud", weightOf(word.loudness).toFixed(2));
+      }
       open.text.insertBefore(span, open.tail);
       open.text.insertBefore(document.createTextNode(spaceAfter(word.text)), open.tail);
     }
@@ -164,14 +172,16 @@ export class CaptionView {
   }
 
   /**
-   * Those who cannot see the tint are told when the emotion changes.
+   * Those who cannot see it are told when the emotion that is shown changes.
    *
    * @param {string} label
    */
   #announceEmotion(label) {
     if (label === "unknown" || label === this.#saidEmotion) return;
     this.#saidEmotion = label;
-    this.#announce(`(${label})`);
+    if (this.emotionShown === "full" || (this.emotionShown !== "off" && isSure(label))) {
+      this.#announce(`(${label})`);
+    }
   }
 
   /** @param {string} text */
@@ -204,7 +214,8 @@ export class CaptionView {
  * @param {OpenLine} open
  * @param {string} label
  */
-function tint(open, label) {
+function mark(open, label) {
   open.line.dataset.emotion = label;
-  open.meta.append(element("span", "emotion", label));
+  if (isSure(label)) open.line.dataset.sure = "";
+  open.meta.append(emotionMark(label));
 }

@@ -3,12 +3,13 @@
  *  rules and their sources; what is changed there is changed here. */
 
 import { joinTexts } from "../protocol/transcript.js";
+import { isSure } from "./emotion-shown.js";
 import { breakCost, endsSentence } from "./phrases.js";
 
 /** @typedef {import("../protocol/client.js").WireWord} WireWord */
 /** @typedef {import("../protocol/transcript.js").Caption} Caption */
-/** @typedef {{text: string, startMs: number, endMs: number}} Piece */
-/** @typedef {{startMs: number, endMs: number, lines: string[], emotion: string}} Cue */
+/** @typedef {{text: string, startMs: number, endMs: number, loudness?: number | null}} Piece */
+/** @typedef {{startMs: number, endMs: number, lines: Piece[][], emotion: string}} Cue */
 
 const MAX_LINE_CHARS = 42;
 const MAX_CHARS_PER_S = 17;
@@ -29,12 +30,13 @@ const FAST_COST = 20;
  * Cues in order: none is empty, none overlaps the next, every line fits.
  *
  * @param {Caption[]} captions
+ * @param {boolean} tagged whether what surely is emotional begins with its emotion, "(angry)"
  * @returns {Cue[]}
  */
-export function cues(captions) {
+export function cues(captions, tagged) {
   let earliestMs = 0;
   return captions.flatMap((caption) => {
-    const made = captionCues(caption, earliestMs);
+    const made = captionCues(caption, earliestMs, tagged);
     const last = made.at(-1);
     if (last !== undefined) earliestMs = last.endMs + MIN_GAP_MS;
     return made;
@@ -44,10 +46,13 @@ export function cues(captions) {
 /**
  * @param {Caption} caption
  * @param {number} earliestMs no cue may begin before
+ * @param {boolean} tagged
  * @returns {Cue[]}
  */
-function captionCues(caption, earliestMs) {
-  const pieces = caption.words.flatMap(piecesOf);
+function captionCues(caption, earliestMs, tagged) {
+  const label = caption.emotion?.label ?? "";
+  const words = caption.words.flatMap(piecesOf);
+  const pieces = tagged && isSure(label) ? withTag(`(${label})`, words) : words;
   const cut = new Cut(pieces, caption.endMs + MAX_TAIL_MS);
   const bounds = cut.best();
   /** @type {number[]} */
@@ -72,7 +77,7 @@ function captionCues(caption, earliestMs) {
       startMs,
       endMs: Math.max(startMs + 1, Math.round(endMs)),
       lines: cut.lines(first, last),
-      emotion: caption.emotion?.label ?? "",
+      emotion: label,
     };
   });
 }
@@ -91,7 +96,24 @@ function piecesOf(word) {
     text: text.slice(i * MAX_LINE_CHARS, (i + 1) * MAX_LINE_CHARS),
     startMs: word.start_ms + i * stepMs,
     endMs: word.start_ms + (i + 1) * stepMs,
+    loudness: word.loudness,
   }));
+}
+
+/**
+ * With a tag in front, on the line of the first word if there is room.
+ *
+ * @param {string} tag
+ * @param {Piece[]} pieces
+ */
+function withTag(tag, pieces) {
+  const [first, ...others] = pieces;
+  if (first === undefined) return [];
+  const text = `${tag} ${first.text}`;
+  if (text.length > MAX_LINE_CHARS) {
+    return [{ ...first, text: tag, endMs: first.startMs, loudness: null }, ...pieces];
+  }
+  return [{ ...first, text }, ...others];
 }
 
 /** Ways to cut the pieces of a caption; the last cue may be shown until `latestMs`. */
@@ -158,9 +180,7 @@ class Cut {
   lines(first, last) {
     const { at } = this.#lineBreak(first, last);
     const groups = [this.pieces.slice(first, at), this.pieces.slice(at, last)];
-    return groups
-      .filter((line) => line.length > 0)
-      .map((line) => line.map((piece) => piece.text).reduce(joinTexts, ""));
+    return groups.filter((line) => line.length > 0);
   }
 
   /**

@@ -2,8 +2,11 @@
 /** Captions as files: text, SubRip, WebVTT, JSON lines. All hold committed words only. */
 
 import { cues } from "./cues.js";
-import { joinWords } from "../protocol/transcript.js";
+import { volume } from "./emotion-shown.js";
+import { joinTexts, joinWords } from "../protocol/transcript.js";
 
+/** @typedef {import("./cues.js").Piece} Piece */
+/** @typedef {import("./emotion-shown.js").EmotionShown} EmotionShown */
 /** @typedef {import("../protocol/transcript.js").Caption} Caption */
 
 /** @param {Caption[]} captions */
@@ -17,31 +20,66 @@ export function toJsonLines(captions) {
 }
 
 /**
- * The format knows no escapes; an arrow in the text is replaced.
+ * The format knows no escapes; an arrow in the text is replaced, and loud words are bold, which
+ * players take.
  *
  * @param {Caption[]} captions
+ * @param {EmotionShown} shown of the voice
  */
-export function toSubRip(captions) {
-  return cues(captions)
+export function toSubRip(captions, shown) {
+  const written = (/** @type {Piece} */ piece) => {
+    const text = piece.text.replaceAll("-->", "→");
+    return shown === "voice" && volume(piece.loudness) === "loud" ? `<b>${text}</b>` : text;
+  };
+  return cues(captions, shown !== "off")
     .map(({ startMs, endMs, lines }, index) => {
-      const text = lines.join("\n").replaceAll("-->", "→");
-      return `${index + 1}\n${timestamp(startMs, ",")} --> ${timestamp(endMs, ",")}\n${text}\n`;
+      const text = lines.map((line) => joinPieces(line, written)).join("\n");
+      return `${index + 1}\n${timestamp(startMs, ",")} --> ${timestamp(endMs, ",")}\n${text}\n\n`;
     })
-    .join("\n");
+    .join("");
 }
 
 /**
- * The emotion is the class of a span (`<c.happy>`), so that a page can style it.
+ * With classes of spans that a page can style: the emotion (`<c.happy>`) of every cue, or the
+ * volume (`<c.loud>`, `<c.soft>`) of words.
  *
  * @param {Caption[]} captions
+ * @param {EmotionShown} shown of the voice
  */
-export function toWebVtt(captions) {
-  const blocks = cues(captions).map(({ startMs, endMs, lines, emotion }) => {
-    const escaped = lines.join("\n").replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
-    const text = emotion ? `<c.${emotion}>${escaped}</c>` : escaped;
-    return `${timestamp(startMs, ".")} --> ${timestamp(endMs, ".")}\n${text}\n`;
+export function toWebVtt(captions, shown) {
+  const written = (/** @type {Piece} */ piece) => {
+    const text = piece.text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
+    return shown === "voice" ? inClass(volume(piece.loudness), text) : text;
+  };
+  const tagged = shown === "subtle" || shown === "voice";
+  const blocks = cues(captions, tagged).map(({ startMs, endMs, lines, emotion }) => {
+    const all = lines.map((line) => joinPieces(line, written)).join("\n");
+    const text = shown === "full" ? inClass(emotion, all) : all;
+    return `${timestamp(startMs, ".")} --> ${timestamp(endMs, ".")}\n${text}\n\n`;
   });
-  return ["WEBVTT\n", ...blocks].join("\n");
+  return ["WEBVTT\n\n", ...blocks].join("");
+}
+
+/**
+ * @param {Piece[]} line
+ * @param {(piece: Piece) => string} written how a word of it is written
+ */
+function joinPieces(line, written) {
+  return line
+    .map((piece, i) => {
+      const before = i > 0 ? line[i - 1].text : "";
+      const space = joinTexts(before, piece.text).length - before.length - piece.text.length;
+      return " ".repeat(space) + written(piece);
+    })
+    .join("");
+}
+
+/**
+ * @param {string} name
+ * @param {string} text
+ */
+function inClass(name, text) {
+  return name === "" ? text : `<c.${name}>${text}</c>`;
 }
 
 /** @param {Caption} caption */
@@ -53,13 +91,15 @@ function captionRecord(caption) {
     end_s: seconds(caption.endMs),
     text: joinWords(caption.words),
     final: caption.final,
-    emotion: caption.emotion,
+    ...(caption.emotion ? { emotion: caption.emotion } : {}),
     words: caption.words.map((word) => ({
       text: word.text,
       start_s: seconds(word.start_ms),
       end_s: seconds(word.end_ms),
       confidence: word.confidence,
       ...(word.decision ? { decision: word.decision } : {}),
+      ...(typeof word.loudness === "number" ? { loudness: word.loudness } : {}),
+      ...(typeof word.pitch === "number" ? { pitch: word.pitch } : {}),
     })),
   };
 }

@@ -6,6 +6,7 @@ import { CaptionView } from "../captions/captions.js";
 import { CaptureError } from "../audio/capture.js";
 import { StreamClient, streamAddress } from "../protocol/client.js";
 import { byId, duration } from "../captions/dom.js";
+import { EmotionSetting } from "./emotion-setting.js";
 import { Insight } from "./insight.js";
 import { LevelMeter } from "../audio/level.js";
 import { Notices } from "./notices.js";
@@ -76,7 +77,6 @@ class CaptionPage {
     this.fileButton = byId("file-open", HTMLButtonElement);
     this.tabButton = byId("tab-open", HTMLButtonElement);
     this.notices = new Notices(byId("notices", HTMLElement));
-    this.save = new SaveMenu(this);
     this.share = new ShareDialog(this.preferences);
     this.wake = new ScreenWake();
     this.captions = new CaptionView({
@@ -88,6 +88,12 @@ class CaptionPage {
     this.wordDetail = new WordDetail(byId("word-detail", HTMLElement), this.captions);
     this.level = new LevelMeter(byId("level", HTMLElement), (isSilent) => this.#showSilence(isSilent));
     this.insight = new Insight();
+    this.emotion = new EmotionSetting(this.preferences, (shown) => {
+      this.captions.emotionShown = shown;
+      this.share.redraw();
+      this.insight.redraw();
+    });
+    this.save = new SaveMenu(this);
     this.#bindSources();
     bindAppearance(this.preferences, () => this.insight.redraw());
     bindSettings(this.preferences);

@@ -1,11 +1,13 @@
 // @ts-check
 /**
  * Captions to be laid over a picture, in OBS for example:
- * `/overlay?session=FOLLOW_ID&size=48&lines=3&hold=10`, with the size in pixels, the most lines of
- * text, and the seconds that captions stay when nobody speaks any more (0: for ever).
+ * `/overlay?session=FOLLOW_ID&size=48&lines=3&hold=10&emotion=subtle`, with the size in pixels, the
+ * most lines of text, the seconds that captions stay when nobody speaks any more (0: for ever), and
+ * how much of the voice is shown (`off`, `subtle`, `full`, `voice`).
  */
 
 import { CaptionView } from "../captions/captions.js";
+import { isEmotionShown } from "../captions/emotion-shown.js";
 import { followAddress } from "../protocol/client.js";
 import { FollowClient } from "../protocol/follow.js";
 import { Transcript } from "../protocol/transcript.js";
@@ -28,6 +30,9 @@ class Overlay {
       // Nobody can scroll an overlay, so nobody needs a way back.
       toLive: document.createElement("button"),
     });
+    const shown = query.get("emotion");
+    this.captions.emotionShown = isEmotionShown(shown) ? shown : "subtle";
+    document.documentElement.dataset.emotionShown = this.captions.emotionShown;
     this.holdMs = 1000 * number(query, "hold", 10, 0, 3600);
     const root = document.documentElement.style;
     root.setProperty("--size", `${number(query, "size", 48, 8, 400)}px`);

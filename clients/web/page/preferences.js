@@ -7,7 +7,8 @@ const THEMES = ["auto", "light", "dark", "contrast"];
 
 /** @typedef {{theme: string, textSize: number, deviceId: string, echoCancellation: boolean,
  *   noiseSuppression: boolean, autoGainControl: boolean, hotWords: string, context: string,
- *   language: string, translate: boolean, numbers: boolean, shareSecret: string, followId: string}} Preferences */
+ *   language: string, translate: boolean, numbers: boolean, shareSecret: string, followId: string,
+ *   emotionShown: string}} Preferences */
 
 /** @type {Preferences} */
 const DEFAULTS = {
@@ -24,6 +25,7 @@ const DEFAULTS = {
   numbers: false,
   shareSecret: "",
   followId: "",
+  emotionShown: "", // nothing was chosen: the server's own
 };
 
 /** @returns {Preferences} */
@@ -83,7 +85,7 @@ export function steppedTextSize(textSize, step) {
  * @returns {import("../protocol/client.js").StartOptions}
  */
 export function startOptions(preferences, sampleRate) {
-  const { context, hotWords, language, translate, numbers, shareSecret } = preferences;
+  const { context, hotWords, language, translate, numbers, shareSecret, emotionShown } = preferences;
   return {
     sampleRate,
     context,
@@ -92,6 +94,7 @@ export function startOptions(preferences, sampleRate) {
     task: translate ? "translate" : undefined,
     numbers: numbers || undefined,
     shareSecret,
+    emotion: emotionShown === "" ? undefined : emotionShown !== "off",
   };
 }
 

@@ -5,6 +5,7 @@ import { byId, clock } from "../captions/dom.js";
 import { toJsonLines, toSubRip, toText, toWebVtt } from "../captions/exports.js";
 import { RECORDED_MINUTES } from "../audio/recording.js";
 
+/** @typedef {import("./emotion-setting.js").EmotionSetting} EmotionSetting */
 /** @typedef {import("./notices.js").Notices} Notices */
 /** @typedef {import("../audio/recording.js").Recording} Recording */
 /** @typedef {import("../protocol/transcript.js").Transcript} Transcript */
@@ -18,9 +19,13 @@ const TEXTS = {
 };
 
 export class SaveMenu {
-  /** @param {{transcript: Transcript, recording: Recording, notices: Notices}} kept */
-  constructor({ transcript, recording, notices }) {
+  /**
+   * @param {{transcript: Transcript, recording: Recording, notices: Notices,
+   *   emotion: EmotionSetting}} kept
+   */
+  constructor({ transcript, recording, notices, emotion }) {
     this.transcript = transcript;
+    this.emotion = emotion;
     this.recording = recording;
     this.notices = notices;
     this.menu = byId("save", HTMLDetailsElement);
@@ -59,7 +64,7 @@ export class SaveMenu {
   /** @param {keyof typeof TEXTS} format */
   #saveText(format) {
     const { type, write } = TEXTS[format];
-    download(new Blob([write(this.transcript.committed())], { type }), format);
+    download(new Blob([write(this.transcript.committed(), this.emotion.shown)], { type }), format);
   }
 
   #saveSound() {

@@ -36,6 +36,11 @@ export class ShareDialog {
     this.#show("");
   }
 
+  /** The address tells how much of the voice the overlay shows. */
+  redraw() {
+    this.#show(this.said.textContent ?? "");
+  }
+
   get #unknown() {
     return this.preferences.followId ? "" : "Press Start once, then the address is here.";
   }
@@ -48,8 +53,9 @@ export class ShareDialog {
 
   /** @param {string} said */
   #show(said) {
-    const { followId } = this.preferences;
+    const { followId, emotionShown } = this.preferences;
     const query = new URLSearchParams({ session: followId });
+    if (emotionShown !== "" && emotionShown !== "subtle") query.set("emotion", emotionShown);
     this.address.value = followId ? `${window.location.origin}/overlay?${query}` : "";
     this.open.href = this.address.value;
     this.open.hidden = !followId;

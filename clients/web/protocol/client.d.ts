@@ -29,11 +29,18 @@ export interface WireWord {
   confidence: number;
   state: "tentative" | "committed" | "final";
   decision?: WireDecision | null;
+  /** dB above the speaker's own running level; null while that is not known, or not measured. */
+  loudness?: number | null;
+  /** Hz; null where the word is not voiced, or not measured. */
+  pitch?: number | null;
 }
 
 export interface WireEmotion {
   label: string;
   probs: Record<string, number>;
+  /** How excited the voice sounds, from -1 to 1, and how sure that is, from 0 to 1; of a whole
+   *  segment, once enough was heard before it. */
+  arousal?: { value: number; confidence: number } | null;
 }
 
 export interface Percentiles {
@@ -227,7 +234,7 @@ export interface StartOptions extends Configuration {
   language?: string;
   /** Into words of the language that is spoken, as if not told, or into English. */
   task?: "transcribe" | "translate";
-  /** Whether to be told of emotions; true if not told. */
+  /** Whether to be told of emotions; the server's own, mostly true, if not told. */
   emotion?: boolean;
   /** False for a recording: the server takes its time and loses nothing. True if not told. */
   live?: boolean;

@@ -5,7 +5,7 @@ Where the output is no terminal, finished segments are printed instead, a line e
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -16,6 +16,7 @@ from rich.text import Text
 
 from streamer.audio.clock import seconds_from_samples
 from streamer.client.transcript import Transcript, TranscriptSegment
+from streamer.models.emotion.track import UNKNOWN
 from streamer.protocol.joining import gap, joined
 from streamer.protocol.messages import (
     DecoderEvent,
@@ -26,9 +27,10 @@ from streamer.protocol.messages import (
     LossEvent,
     SegmentEvent,
     ServerEvent,
-    WireEmotion,
     WordsEvent,
 )
+from streamer.protocol.words import WireEmotion, WireWord
+from streamer.transcript.emotion_shown import EmotionShown, is_sure, volume
 
 EMOTION_STYLES: Final = {
     "neutral": "default",
@@ -39,6 +41,7 @@ EMOTION_STYLES: Final = {
     "disgust": "green",
     "unknown": "bright_black",
 }
+_VOLUME_STYLES: Final = {"loud": "bold", "soft": "dim", "": ""}
 _SHOWN_SEGMENTS: Final = 6
 _METER_WIDTH: Final = 16
 _METER_FLOOR_DB: Final = -60.0
@@ -53,8 +56,13 @@ _STATUS_LINES: Final = 3
 class CaptionView:
     """What is shown of a session. `apply` every event; print it at any time."""
 
-    def __init__(self, transcript: Transcript, title: str) -> None:
+    def __init__(self, transcript: Transcript, title: str, emotion: EmotionShown) -> None:
+        """
+        Args:
+            emotion: how much of it is shown.
+        """
         self.title = title
+        self.shown_emotion = emotion
         self.level_db: float | None = None
         """Of the microphone; None shows no meter."""
         self.connected = True
@@ -84,19 +92,43 @@ class CaptionView:
         lines = self._captions().wrap(console, max(1, options.max_width - 4))[-height:]
         captions = Text("\n").join(lines)
         yield Panel(captions, title=Text(self.title), title_align="left", padding=(0, 1))
-        for line in (self._feeling(), self._status()):
+        below = [self._status()]
+        if self.shown_emotion is EmotionShown.FULL:
+            below.insert(0, self._feeling())
+        for line in below:
             line.truncate(options.max_width, overflow="ellipsis")
             yield line
 
     def _captions(self) -> Text:
-        lines = [segment_line(one) for one in self.transcript.segments[-_SHOWN_SEGMENTS:]]
-        said = joined(word.text for word in self.transcript.spoken)
+        lines = [self.segment_line(one) for one in self.transcript.segments[-_SHOWN_SEGMENTS:]]
+        said = self.transcript.spoken
         guessed = joined(word.text for word in self.transcript.tentative)
         if said or guessed:
-            line = _line(said, self._emotion)
-            line.append(gap(said, guessed)).append(guessed, style="dim italic")
-            lines.append(line)
+            line = self._line(said, self._emotion)
+            line.append(gap(said[-1].text if said else "", guessed))
+            lines.append(line.append(guessed, style="dim italic"))
         return Text("\n").join(lines) if lines else Text("listening …", style="dim")
+
+    def segment_line(self, segment: TranscriptSegment) -> Text:
+        """A finished segment, with as much of its emotion as is to be shown."""
+        line = self._line(segment.words, segment.emotion)
+        label = segment.emotion.label if segment.emotion is not None else None
+        if self.shown_emotion in (EmotionShown.SUBTLE, EmotionShown.VOICE) and is_sure(label):
+            line.append(f"  ({label})", _style(str(label)))
+        return line
+
+    def _line(self, words: Sequence[WireWord], emotion: WireEmotion | None) -> Text:
+        line = Text()
+        if self.shown_emotion is EmotionShown.FULL:
+            label = emotion.label if emotion is not None else UNKNOWN
+            line.append(f"{label:>8}  ", _style(label))
+        before = ""
+        for word in words:
+            by_voice = self.shown_emotion is EmotionShown.VOICE
+            style = _VOLUME_STYLES[volume(word.loudness) if by_voice else ""]
+            line.append(gap(before, word.text)).append(word.text, style)
+            before = word.text
+        return line
 
     def _feeling(self) -> Text:
         return emotion_bar(self._emotion) if self._emotion is not None else Text()
@@ -116,16 +148,6 @@ class CaptionView:
         if self.notice:
             parts.append(Text(self.notice, style="dim"))
         return Text("  ").join(parts)
-
-
-def segment_line(segment: TranscriptSegment) -> Text:
-    """A finished segment with its emotion in front."""
-    return _line(segment.text, segment.emotion)
-
-
-def _line(text: str, emotion: WireEmotion | None) -> Text:
-    label = emotion.label if emotion is not None else "unknown"
-    return Text().append(f"{label:>8}  ", _style(label)).append(text)
 
 
 def emotion_bar(emotion: WireEmotion) -> Text:
@@ -185,7 +207,7 @@ class ShownCaptions:
         segments = self._view.transcript.segments
         n_finished = len(segments) - (_SHOWN_SEGMENTS if self._live else 0)
         for segment in segments[self._printed : max(0, n_finished)]:
-            line = segment_line(segment)
+            line = self._view.segment_line(segment)
             if not self._live:
                 lag = f", lag {self._view.lag_ms:.0f} ms" if self._view.lag_ms is not None else ""
                 line.append(f"  ({segment.start_ms / 1000:.1f} s{lag})", "dim")

@@ -9,10 +9,9 @@ from streamer.protocol.messages import (
     SegmentEvent,
     ServerEvent,
     SpeechEvent,
-    WireEmotion,
-    WireWord,
     WordsEvent,
 )
+from streamer.protocol.words import WireEmotion, WireWord
 from streamer.transcript.events import (
     SegmentClosed,
     SessionEvent,
@@ -20,7 +19,7 @@ from streamer.transcript.events import (
     StepDone,
     WordsUpdate,
 )
-from streamer.transcript.ledger import Decision, Emotion, Segment, Word, WordState
+from streamer.transcript.ledger import Arousal, Decision, Emotion, Segment, Voice, Word, WordState
 
 
 def ledger_segment(received: TranscriptSegment) -> Segment:
@@ -61,6 +60,7 @@ def _word(word: WireWord, segment_id: int) -> Word:
         WordState(word.state),
         segment_id,
         None if word.decision is None else Decision(**word.decision.model_dump()),
+        _voice(word),
     )
 
 
@@ -76,6 +76,17 @@ def _segment(
         samples_from_ms(start_ms),
         samples_from_ms(end_ms),
         tuple(_word(word, segment_id).as_final() for word in words),
-        Emotion(emotion.label, dict(emotion.probs)) if emotion is not None else None,
+        None if emotion is None else _emotion(emotion),
         final=True,
     )
+
+
+def _voice(word: WireWord) -> Voice | None:
+    if word.loudness is None and word.pitch is None:
+        return None
+    return Voice(word.loudness, word.pitch)
+
+
+def _emotion(told: WireEmotion) -> Emotion:
+    arousal = None if told.arousal is None else Arousal(**told.arousal.model_dump())
+    return Emotion(told.label, dict(told.probs), arousal)

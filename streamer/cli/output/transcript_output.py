@@ -10,8 +10,11 @@ from typing import Protocol
 from streamer.audio.clock import seconds_from_samples
 from streamer.cli.failures import complain
 from streamer.cli.output.json_report import JsonReport
+from streamer.models.emotion.track import UNKNOWN
+from streamer.protocol.joining import joined
 from streamer.recognition.transcribe import Hearing
 from streamer.transcript.caption_files import CaptionFiles
+from streamer.transcript.emotion_shown import EmotionShown, is_sure, volume
 from streamer.transcript.formats import CaptionFormat, caption_writer
 from streamer.transcript.ledger import Segment
 
@@ -29,17 +32,32 @@ class Output(Protocol):
 
 
 class Lines:
-    """For people: a line a segment, with its time and emotion."""
+    """For people: a line a segment, with its time and what its voice tells. Where the voice is to
+    be shown, loud words stand between asterisks."""
 
-    def __init__(self, name: str, *, several: bool) -> None:
+    def __init__(self, name: str, shown: EmotionShown, *, several: bool) -> None:
         self.head = f"{name}:\n" if several else ""
+        self._shown = shown
         self._empty = True
 
     def add(self, segment: Segment) -> str:
         self._empty = False
         start, end = (seconds_from_samples(at) for at in (segment.start_sample, segment.end_sample))
-        emotion = segment.emotion.label if segment.emotion is not None else "unknown"
-        return f"{start:7.2f} - {end:7.2f}  {emotion:<8}  {segment.text}\n"
+        emotion = segment.emotion.label if segment.emotion is not None else UNKNOWN
+        label = f"{emotion:<8}  " if self._shown is EmotionShown.FULL else ""
+        tagged = self._shown in (EmotionShown.SUBTLE, EmotionShown.VOICE) and is_sure(emotion)
+        tag = f"  ({emotion})" if tagged else ""
+        return f"{start:7.2f} - {end:7.2f}  {label}{self._text(segment)}{tag}\n"
+
+    def _text(self, segment: Segment) -> str:
+        if self._shown is not EmotionShown.VOICE:
+            return segment.text
+        return joined(
+            f"*{word.text}*"
+            if word.voice is not None and volume(word.voice.loudness_db) == "loud"
+            else word.text
+            for word in segment.words
+        )
 
     def end(self, heard: Hearing) -> Iterable[str]:
         return ["(no speech)\n"] if self._empty else []
@@ -48,8 +66,8 @@ class Lines:
 class Captions:
     """As the file of that format."""
 
-    def __init__(self, wanted: CaptionFormat) -> None:
-        self._writer = caption_writer(wanted)
+    def __init__(self, wanted: CaptionFormat, shown: EmotionShown) -> None:
+        self._writer = caption_writer(wanted, shown)
         self.head = self._writer.head
 
     def add(self, segment: Segment) -> str:
@@ -79,17 +97,18 @@ class Saved:
     """Caption files beside the output. Where they cannot be written, that is told once and the
     transcription goes on. Use as context manager."""
 
-    def __init__(self, folder: Path, name: str, stem: str) -> None:
+    def __init__(self, folder: Path, name: str, stem: str, shown: EmotionShown) -> None:
         """
         Args:
             name: of the recording, for messages.
             stem: of the files, without their endings.
+            shown: of the voice, in subtitles.
         """
         self.failed = False
         self._folder, self._name = folder, name
         self._files: CaptionFiles | None = None
         try:
-            self._files = CaptionFiles(folder, stem)
+            self._files = CaptionFiles(folder, stem, shown)
         except OSError as error:
             self._fail(error)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from streamer.audio.clock import seconds_from_samples
 from streamer.protocol.joining import joined
+from streamer.transcript import formats
 from streamer.transcript.ledger import Emotion, Word
 
 
@@ -27,12 +28,7 @@ def utc_text(when: datetime) -> str:
 
 def emotion_dict(emotion: Emotion | None) -> dict[str, Any]:
     """`unknown` stands where none was told."""
-    if emotion is None:
-        return {"label": "unknown", "probs": {}}
-    return {
-        "label": emotion.label,
-        "probs": {label: round(p, 4) for label, p in emotion.probs.items()},
-    }
+    return formats.emotion_dict(emotion or Emotion("unknown", {}))
 
 
 def confidence_of(words: Sequence[Word]) -> float:

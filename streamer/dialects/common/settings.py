@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeGuard
 
+from streamer.hosting.options import ServerOptions
 from streamer.protocol.errors import ProtocolError
 from streamer.protocol.messages import (
     MAX_CONTEXT_CHARS,
@@ -48,10 +49,17 @@ class Offer:
     """By code."""
     language: str = ENGLISH
     """Of those who ask for none; maybe `auto`."""
+    emotion: bool = True
+    """Whether those who ask are told it."""
 
     @classmethod
-    def of(cls, engine: RecognizerFactory) -> Offer:
-        return cls(engine.default_decoder, engine.languages, engine.default_language)
+    def of(cls, engine: RecognizerFactory, options: ServerOptions) -> Offer:
+        return cls(
+            engine.default_decoder,
+            engine.languages,
+            engine.default_language,
+            options.emotion != "off",
+        )
 
 
 class SettingError(ProtocolError):
@@ -78,6 +86,18 @@ def language_for(setting: str, names: Sequence[str], offer: Offer) -> str:
     if len(set(codes)) > 1:
         return AUTO
     return codes[0] if codes else offer.language
+
+
+def emotion_for(setting: str, offer: Offer, *, asked: bool) -> bool:
+    """Whether emotions are told: to clients of other services, who did not expect them, only if
+    they ask.
+
+    Raises:
+        SettingError: they are not to be had on this server.
+    """
+    if asked and not offer.emotion:
+        raise SettingError(setting, "this server tells no emotions; leave it out")
+    return asked
 
 
 def text_of_setting(setting: str, value: object, default: str) -> str:

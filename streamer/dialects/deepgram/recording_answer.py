@@ -109,10 +109,15 @@ class RecordingAnswer:
                 "transcript": segment.text,
                 "words": [word_dict(word) for word in segment.words],
                 "id": str(uuid.uuid4()),
-                "emotion": emotion_dict(segment.emotion),  # ours
             }
+            | self._feeling(segment)
             for segment, channel in sorted(told, key=lambda one: one[0].words[0].start_sample)
         ]
+
+    def _feeling(self, segment: Segment) -> dict[str, Any]:
+        """Ours, for those who asked for it."""
+        asked = self.settings.wanted.session.emotion
+        return {"emotion": emotion_dict(segment.emotion)} if asked else {}
 
 
 def _paragraphs(segments: Sequence[Segment]) -> dict[str, Any]:

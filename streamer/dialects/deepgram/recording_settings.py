@@ -23,7 +23,7 @@ _REFUSED: Final = {
     "summarize": "nothing is summarized",
     "topics": "topics are not detected",
     "intents": "intents are not detected",
-    "sentiment": "only the emotion of the voice is told, without being asked for",
+    "sentiment": "only the emotion of the voice is told, to those who ask with emotion=true",
 }
 """As those that live audio has to do without."""
 _SECONDS: Final = re.compile(r"[0-9]{1,3}(\.[0-9]{0,9})?")

@@ -52,7 +52,7 @@ class Recordings:
                 refusal = self._server.refusal(request.headers, request.query_params, ())
                 if refusal is not None:
                     raise refusal
-                offer = Offer.of(self._server.engine)
+                offer = Offer.of(self._server.engine, self._server.options)
                 settings = read_recording_settings(request.query_params, offer)
                 places = [self._reserve(held)]  # before a byte of the body is read
                 created = datetime.now(UTC)

@@ -215,10 +215,14 @@ class DeepgramView:
                 },
             },
             # Ours; Deepgram's clients let them pass.
-            "emotion": emotion_dict(self._emotion),
             "lag_ms": round(lag_ms, 1),
             "lost_ms": round(ms_from_samples(self._lost_samples), 1),
-        }
+        } | self._feeling()
+
+    def _feeling(self) -> dict[str, Any]:
+        """Of those who asked for it."""
+        asked = self.settings.wanted.session.emotion
+        return {"emotion": emotion_dict(self._emotion)} if asked else {}
 
 
 def word_dict(word: Word) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from streamer.dialects.common.settings import (
     SettingError,
     check_context,
     check_hot_words,
+    emotion_for,
     language_for,
     without_empty,
 )
@@ -31,7 +32,7 @@ from streamer.transcript.ledger import Segment, Word
 
 RESPONSE_FORMATS: Final = ("json", "text", "srt", "verbose_json", "vtt")
 _GRANULARITIES: Final = frozenset({"word", "segment"})
-_INCLUDABLE: Final = frozenset({"logprobs"})
+_INCLUDABLE: Final = frozenset({"logprobs", "emotion"})
 _LEAST_CONFIDENCE: Final = 1e-9
 
 
@@ -92,8 +93,10 @@ def read_form(
     warnings += more
     include = set(listed("include"))
     if include - _INCLUDABLE:
-        raise SettingError("include", "only 'logprobs' can be included; leave out the rest")
-    if include and response_format != "json":
+        raise SettingError(
+            "include", "only 'logprobs' and 'emotion' can be included; leave out the rest"
+        )
+    if "logprobs" in include and response_format != "json":
         warnings += ("include: logprobs come with response_format=json alone",)
     if task == "translate" and not languages and len(offer.languages) > 1:
         languages = [AUTO]
@@ -110,6 +113,7 @@ def read_form(
             task=task,
             context=check_context("prompt", last("prompt", "")),
             hot_words=check_hot_words("keywords", hot_words),
+            emotion=emotion_for("include", offer, asked="emotion" in include),
         ),
     )
 
@@ -198,7 +202,8 @@ def _verbose(
         "usage": _usage(n_samples),
     }
     if settings.segments:
-        body["segments"] = [_segment(number, s) for number, s in enumerate(segments)]
+        emotion = settings.session.emotion
+        body["segments"] = [_segment(i, s, emotion=emotion) for i, s in enumerate(segments)]
     if settings.words:
         body["words"] = [_word(word) for segment in segments for word in segment.words]
     return body
@@ -213,9 +218,9 @@ def _word(word: Word) -> dict[str, Any]:
     }
 
 
-def _segment(number: int, segment: Segment) -> dict[str, Any]:
+def _segment(number: int, segment: Segment, *, emotion: bool) -> dict[str, Any]:
     """Whisper's fields. Token ids and the probability of silence are not at hand here: an empty
-    list, and 0. `emotion` is ours."""
+    list, and 0. `emotion` is ours, for those who asked for it."""
     logprobs = [_logprob(word) for word in segment.words]
     raw = segment.text.encode()
     return {
@@ -229,5 +234,4 @@ def _segment(number: int, segment: Segment) -> dict[str, Any]:
         "avg_logprob": round(sum(logprobs) / max(1, len(logprobs)), 4),
         "compression_ratio": round(len(raw) / len(zlib.compress(raw)), 4),
         "no_speech_prob": 0.0,
-        "emotion": emotion_dict(segment.emotion),
-    }
+    } | ({"emotion": emotion_dict(segment.emotion)} if emotion else {})

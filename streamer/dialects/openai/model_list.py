@@ -27,7 +27,7 @@ class ModelList:
         refusal = self._server.access_refusal(request.headers, request.query_params, ())
         if refusal is not None:
             return openai_refusal(refusal)
-        offer = Offer.of(self._server.engine)
+        offer = Offer.of(self._server.engine, self._server.options)
         models = [_model(name, offer) for name in offered_models(offer)]
         return JSONResponse({"object": "list", "data": models})
 
@@ -37,7 +37,9 @@ class ModelList:
         if refusal is not None:
             return openai_refusal(refusal)
         try:
-            model = _model(request.path_params["name"], Offer.of(self._server.engine))
+            model = _model(
+                request.path_params["name"], Offer.of(self._server.engine, self._server.options)
+            )
         except SettingError as error:
             return openai_refusal(error, 404)
         return JSONResponse(model)

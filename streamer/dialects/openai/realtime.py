@@ -119,14 +119,15 @@ class RealtimeDialect:
             if not self._settings.may_become(settings):
                 raise _RefusedError(
                     "session_in_use",
-                    "format, model, language and silence_duration_ms are fixed once audio has "
-                    "come; open another connection to change them",
+                    "format, model, language, include and silence_duration_ms are fixed once "
+                    "audio has come; open another connection to change them",
                     "session",
                 )
             options = settings.session_options(self._offer)
             yield ChangeSession(SessionChange(options.context, options.hot_words, options.turns))
         self._settings = settings
         self._view.turns, self._view.semantic = settings.turns, settings.eagerness is not None
+        self._view.emotion = settings.emotion
 
     def _append(self, event: dict[str, Any]) -> Iterator[Action]:
         audio = event.get("audio")

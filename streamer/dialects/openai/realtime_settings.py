@@ -14,6 +14,7 @@ from streamer.dialects.common.settings import (
     check_context,
     check_hot_words,
     check_rate,
+    emotion_for,
     is_whole,
     language_for,
     silence_within_reach,
@@ -72,6 +73,7 @@ class RealtimeSettings:
     eagerness: Eagerness | None = None
     """How soon words and voice make a pause one that commits (`semantic_vad`); None: its length
     alone does."""
+    emotion: bool = False
     warnings: tuple[str, ...] = ()
     """What the last update asked for in vain."""
 
@@ -87,6 +89,7 @@ class RealtimeSettings:
             hot_words=self.keywords,
             silence_ms=self.silence_ms if self.silence_decides else None,
             turns=None if self.eagerness is None else _TURNS[self.eagerness],
+            emotion=self.emotion,
         )
 
     @property
@@ -121,7 +124,7 @@ class RealtimeSettings:
                     "turn_detection": self._turn_detection(),
                 }
             },
-            "include": [],
+            "include": ["emotion"] if self.emotion else [],
             "warnings": list(self.warnings),
         }
 
@@ -136,6 +139,7 @@ class RealtimeSettings:
             "input_audio_transcription": self._transcription(offer),
             "turn_detection": self._turn_detection(),
             "modalities": ["audio", "text"],
+            "include": ["emotion"] if self.emotion else [],
             "warnings": [*self.warnings, BETA_WARNING],
         }
 
@@ -181,6 +185,7 @@ def updated(
         )
     if "turn_detection" in given:
         settings = _with_turns(settings, given["turn_detection"], f"{where}.turn_detection")
+    settings = _with_included(settings, session, offer)
     settings.session_options(offer)
     return settings
 
@@ -203,6 +208,7 @@ def updated_beta(
         settings = _with_transcription(settings, session["input_audio_transcription"], where, offer)
     if "turn_detection" in session:
         settings = _with_turns(settings, session["turn_detection"], "session.turn_detection")
+    settings = _with_included(settings, session, offer)
     settings.session_options(offer)
     return settings
 
@@ -261,6 +267,17 @@ def _with_transcription(
     )
 
 
+def _with_included(
+    settings: RealtimeSettings, session: Mapping[str, Any], offer: Offer
+) -> RealtimeSettings:
+    """Of what OpenAI's clients may ask to be included nothing is to be had; `emotion` is ours."""
+    if "include" not in session:
+        return settings
+    included = texts_of_setting("session.include", session["include"])
+    emotion = emotion_for("session.include", offer, asked="emotion" in included)
+    return replace(settings, emotion=emotion)
+
+
 def _with_turns(settings: RealtimeSettings, value: object, where: str) -> RealtimeSettings:
     if value is None:
         return replace(settings, turns=False, eagerness=None)
@@ -293,4 +310,6 @@ def _eagerness(given: Mapping[str, Any], where: str) -> Eagerness:
 
 
 def _not_included(include: object) -> tuple[str, ...]:
-    return ("session.include: nothing can be included here",) if include else ()
+    asked = texts_of_setting("session.include", include)
+    in_vain = any(name != "emotion" for name in asked)
+    return ("session.include: only the emotion can be included here",) if in_vain else ()

@@ -55,6 +55,8 @@ class RealtimeView:
         self.semantic = False
         """Whether only those that end a turn do."""
         self.beta = beta
+        self.emotion = False
+        """Whether the client asked for it."""
         self._item: _Item | None = None
         self._previous_id: str | None = None
         self._item_end = 0
@@ -137,6 +139,7 @@ class RealtimeView:
         text = text_of(committed)
         space = gap(text_of(self._item.words[-1:]), text)
         self._item.words.extend(committed)
+        emotion = self._emotion if self.semantic else _emotion_of(spoken)
         return {
             "type": f"{_TRANSCRIPTION}.delta",
             "item_id": self._item.id,
@@ -196,10 +199,9 @@ class RealtimeView:
             "transcript": text_of(item.words),
             "usage": {"type": "duration", "seconds": seconds(end_sample - item.start_sample)},
             # Ours; OpenAI's clients let them pass.
-            "emotion": emotion_dict(self._emotion if self.semantic else _emotion_of(spoken)),
             "segments": [segment_dict(segment) for segment in spoken],
             "lost_ms": round(ms_from_samples(self._lost_samples), 1),
-        }
+        } | ({"emotion": emotion_dict(emotion)} if self.emotion else {})
 
 
 def _message(item: _Item) -> Message:

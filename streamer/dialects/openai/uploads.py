@@ -128,7 +128,8 @@ class Uploads:
         if not isinstance(upload, UploadFile):
             raise SettingError("file", "is missing; send the recording as a file")
         fields = {name: [v for v in form.getlist(name) if isinstance(v, str)] for name in form}
-        settings = read_form(fields, Offer.of(self._server.engine), task)
+        offer = Offer.of(self._server.engine, self._server.options)
+        settings = read_form(fields, offer, task)
         name = upload.filename or "upload"
         return await asyncio.to_thread(_Recording, upload.file, name), settings
 

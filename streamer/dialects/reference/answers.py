@@ -72,7 +72,7 @@ class TranscriptionSegment(BaseModel):
     start: float
     end: float
     avg_logprob: float
-    emotion: Emotion
+    emotion: Emotion | None = None
 
 
 class TranscriptionWord(BaseModel):
@@ -128,7 +128,7 @@ class DeepgramUtterance(BaseModel):
     end: float
     confidence: float
     words: list[DeepgramWord]
-    emotion: Emotion
+    emotion: Emotion | None = None
 
 
 class DeepgramResults(BaseModel):

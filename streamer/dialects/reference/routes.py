@@ -16,7 +16,7 @@ from streamer.server.stream_server import StreamServer
 
 
 def reference_routes(server: StreamServer) -> Sequence[BaseRoute]:
-    document = openapi_document(version("streamer"), Offer.of(server.engine))
+    document = openapi_document(version("streamer"), Offer.of(server.engine, server.options))
     page = reference_page(document)
 
     async def openapi(request: Request) -> Response:

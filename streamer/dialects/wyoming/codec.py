@@ -21,6 +21,7 @@ from streamer.dialects.common.settings import (
     SettingError,
     check_hot_words,
     check_rate,
+    emotion_for,
     is_whole,
     language_for,
     text_of_setting,
@@ -91,7 +92,7 @@ class WyomingDialect:
         self._offer = offer
         self._models = models
         self._version = version
-        self._wanted = SessionOptions(decoder=offer.decoder, language=offer.language)
+        self._wanted = SessionOptions(decoder=offer.decoder, language=offer.language, emotion=False)
         self._language = offer.language
         self._warnings: tuple[str, ...] = ()
         self._samples: SampleReader | None = None
@@ -149,15 +150,16 @@ class WyomingDialect:
         if not text:
             yield encode(Event("transcript-start", {"language": self._language}))
         longest = max(segments, key=lambda segment: len(segment.words), default=None)
-        data = {
+        data: dict[str, Any] = {
             "text": text,
             "language": self._language,
-            # Ours; Wyoming's clients let them pass.
+            # Ours; Wyoming's clients let it pass, and the emotion of those who asked for it.
             "model": name_of(self._wanted.decoder),
             "warnings": list(self._warnings),
-            "emotion": emotion_dict(longest.emotion if longest else None),
             "segments": [segment_dict(segment) for segment in segments],
         }
+        if self._wanted.emotion:
+            data["emotion"] = emotion_dict(longest.emotion if longest else None)
         yield encode(Event("transcript", data))
         yield encode(Event("transcript-stop", {}))
 
@@ -179,6 +181,7 @@ class WyomingDialect:
             decoder=decoder_for("name", model, self._offer),
             language=language_for("language", [language] if language else [], self._offer),
             hot_words=check_hot_words(names, hot_words),
+            emotion=emotion_for("emotion", self._offer, asked=data.get("emotion") is True),
         )
 
     def _begin(self, data: dict[str, Any]) -> Action:

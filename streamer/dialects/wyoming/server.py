@@ -97,7 +97,8 @@ async def listen(
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         transport = writer.transport
         engine = server.engine
-        dialect = WyomingDialect(Offer.of(engine), engine.models, program_version)
+        offer = Offer.of(engine, server.options)
+        dialect = WyomingDialect(offer, engine.models, program_version)
         if not guard.admit(transport):
             writer.writelines(f"{text}\n".encode() for text in dialect.on_error(_no_room()))
             writer.close()

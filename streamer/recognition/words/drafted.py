@@ -170,6 +170,8 @@ class DraftedSegment:
 
     def _settle_due(self) -> tuple[RecognizedWord, ...]:
         """What it was asked about, if it has had its time."""
+        if not self._decoder.waits:
+            return ()
         with span(self._stages, "fuse", "asr"):
             return self._decoder.settle_due()
 

@@ -9,13 +9,8 @@ from typing import Literal
 import pytest
 from typer.testing import CliRunner
 
-from streamer.protocol.messages import (
-    DecoderEvent,
-    LatencyEvent,
-    SegmentEvent,
-    WireWord,
-    WordsEvent,
-)
+from streamer.protocol.messages import DecoderEvent, LatencyEvent, SegmentEvent, WordsEvent
+from streamer.protocol.words import WireWord
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("psutil")

@@ -24,7 +24,8 @@ from streamer.cli.demo_play import (
 from streamer.cli.demo_report import print_report, total_errors
 from streamer.client.bundled import SpeechClip
 from streamer.client.transcript import ConnectionLostError, TranscriptSegment
-from streamer.protocol.messages import Percentiles, WireEmotion, WireWord
+from streamer.protocol.messages import Percentiles
+from streamer.protocol.words import WireEmotion, WireWord
 from streamer.runtime.tracing import StagePercentiles
 from tests.fakes import tone
 from tests.serving import ServerThread
@@ -112,7 +113,7 @@ def test_playing_to_a_server(show: Programme, tmp_path: Path) -> None:
 
     files = caption_files(tmp_path / "captions", result)
     assert {file.suffix for file in files} == {".srt", ".vtt", ".jsonl", ".txt"}
-    assert "00:00:00,500 --> 00:00:01,500\nw8000" in files[0].read_text()
+    assert "00:00:00,500 --> 00:00:01,500\n(happy) w8000" in files[0].read_text()
     assert "<c.happy>w8000</c>" in files[1].read_text()
 
 

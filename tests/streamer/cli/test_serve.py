@@ -65,6 +65,29 @@ def test_options_and_environment(
 
 
 @pytest.mark.parametrize(
+    ("policy", "loaded"), [("off", None), ("opt-in", "emotion"), ("on", "emotion")]
+)
+def test_where_emotion_is_off_no_model_for_it_is_loaded(
+    run: Run,
+    served: list[Any],
+    fake_engine: FakeEngine,
+    monkeypatch: pytest.MonkeyPatch,
+    policy: str,
+    loaded: str | None,
+) -> None:
+    models: list[str | None] = []
+
+    def load_engine(*arguments: Any, emotion_model: str | None, **more: Any) -> FakeEngine:
+        models.append(emotion_model)
+        return fake_engine
+
+    monkeypatch.setattr("streamer.cli.serve.load_engine", load_engine)
+    run("serve", "--emotion", policy)
+    assert models == [loaded]
+    assert served[0][0].emotion == policy
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--token", ""], "error: --token must not be empty"),

@@ -51,8 +51,8 @@ def test_text_for_people(run: Run, fake_engine: FakeEngine, speech: Path, tmp_pa
     result = run("transcribe", speech, quiet)
     assert result.stdout.splitlines() == [
         f"{speech}:",
-        "   0.00 -    1.00  happy     w0",
-        "   1.00 -    2.00  happy     w16000",
+        "   0.00 -    1.00  w0  (happy)",
+        "   1.00 -    2.00  w16000  (happy)",
         f"{quiet}:",
         "(no speech)",
     ]

@@ -11,9 +11,9 @@ from streamer.protocol.messages import (
     ErrorCode,
     ErrorEvent,
     StartMessage,
-    WireWord,
     WordsEvent,
 )
+from streamer.protocol.words import WireWord
 
 
 def test_start_has_defaults_for_everything() -> None:

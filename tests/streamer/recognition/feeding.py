@@ -16,6 +16,7 @@ from streamer.recognition.recognizer import Recognizer
 from streamer.recognition.stage_times import StageTimes
 from streamer.recognition.turns.detector import TurnDetector
 from streamer.recognition.turns.options import TurnOptions
+from streamer.recognition.voice.meter import VoiceMeter, VoiceOptions
 from streamer.recognition.words.drafted import DraftedWords
 from streamer.runtime.tracing import NullSpans, SpanSink
 from streamer.transcript.events import SegmentClosed, SessionEvent, StepDone, WordsUpdate
@@ -55,11 +56,13 @@ def make(
     models, options = models or tone_models(), options or RecognizerOptions()
     words = DraftedWords(models, options, fusion=fusion, stages=stages, listener=listener)
     detector = None if turns is None else TurnDetector(turns)
+    voice = None if emotion is None else VoiceMeter(VoiceOptions())
     return Recognizer(
         models.vad,
         options,
         words,
         emotion=emotion,
+        voice=voice,
         stages=stages,
         writer=writer,
         turns=detector,

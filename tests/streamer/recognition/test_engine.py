@@ -89,6 +89,19 @@ def test_emotion_can_be_left_out(plain_engine: Engine, clips: list[Clip]) -> Non
     assert recognizer.ledger.segments
 
 
+def test_without_a_model_for_it_no_session_has_emotion(clips: list[Clip]) -> None:
+    said: list[str] = []
+    engine = Engine.load(EngineOptions(threads=1, llm=False, emotion_model=None), None, said.append)
+    assert "emotion" not in engine.models
+    assert said == ["loading speech recognition"]
+    recognizer = engine.recognizer(SessionOptions(emotion=True), NullSpans())
+    events = listen(recognizer, clips[0].samples)
+    engine.close()
+    assert not any(isinstance(event, EmotionUpdate) for event in events)
+    assert not any("emotion" in e.stages_ms for e in events if isinstance(e, StepDone))
+    assert [segment.emotion for segment in recognizer.ledger.segments] == [None]
+
+
 def test_closing_stops_the_threads_and_is_harmless_twice() -> None:
     engine = Engine.load(EngineOptions(threads=1, llm=False))
     ran: list[int] = []

@@ -66,6 +66,33 @@ def test_two_segments_with_a_pause_between(lane: Executor) -> None:
     assert recognizer.lost_samples == 0
 
 
+def test_words_tell_how_loud_they_are_and_segments_how_aroused(lane: Executor) -> None:
+    pause = silence(2 * SECOND)
+    # The level of these words spells them.
+    usual, loud = spoken(range(18, 38)), spoken((72, 75, 78))
+    recognizer = make(classifier=Happy(), lane=lane)
+    events = feed(recognizer, np.concatenate([usual, pause, loud, pause]))
+    first, second = (event.segment for event in of(SegmentClosed, events))
+    assert [word.voice.loudness_db for word in first.words[:4]] == [None] * 4
+    assert all(abs(word.voice.loudness_db) < 4 for word in first.words[4:])
+    told = [word.voice.loudness_db for word in second.words]
+    level = 28  # in the middle of those before
+    assert told == pytest.approx([20 * np.log10(word / level) for word in (72, 75, 78)], abs=1.5)
+    committed = [word for event in of(WordsUpdate, events) for word in event.committed]
+    assert [word.voice for word in committed] == [w.voice for w in (*first.words, *second.words)]
+    assert first.emotion.arousal is None
+    assert second.emotion.arousal.value > 0.9
+    assert sum("voice" in event.stages_ms for event in of(StepDone, events)) > 0
+
+
+def test_without_emotion_nothing_of_the_voice_is_measured() -> None:
+    recognizer = make()
+    events = feed(recognizer, np.concatenate([spoken(range(10, 30)), silence(2 * SECOND)]))
+    (closed,) = of(SegmentClosed, events)
+    assert {word.voice for word in closed.segment.words} == {None}
+    assert not any("voice" in event.stages_ms for event in of(StepDone, events))
+
+
 def test_tentative_words_come_before_their_commit_and_the_step_ends_the_list() -> None:
     recognizer = make()
     seen: set[str] = set()

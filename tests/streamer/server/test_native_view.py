@@ -17,11 +17,12 @@ from streamer.transcript.events import (
     TurnChanged,
     WordsUpdate,
 )
-from streamer.transcript.ledger import Decision, Emotion, Segment, Word, WordState
+from streamer.transcript.ledger import Arousal, Decision, Emotion, Segment, Voice, Word, WordState
 
 SAD = Emotion("sad", {"sad": 0.75})
 WHY = Decision("high", audio=-0.5, text=2.25, hot_words=0.0, second=1.5, heard={"audio": 0.75})
-HI = Word(3, "hi", 1600, 3200, 0.5, WordState.COMMITTED, 1, WHY)
+HI = Word(3, "hi", 1600, 3200, 0.5, WordState.COMMITTED, 1, WHY, Voice(-2.5, 180.0))
+EXCITED = Emotion("happy", {"happy": 1.0}, Arousal(0.75, 0.5))
 
 
 @pytest.mark.parametrize(
@@ -48,6 +49,8 @@ HI = Word(3, "hi", 1600, 3200, 0.5, WordState.COMMITTED, 1, WHY)
                             "second": 1.5,
                             "heard": {"audio": 0.75},
                         },
+                        "loudness": -2.5,
+                        "pitch": 180.0,
                     },
                 ),
                 "lag_ms": 7.0,
@@ -64,8 +67,26 @@ HI = Word(3, "hi", 1600, 3200, 0.5, WordState.COMMITTED, 1, WHY)
                 "end_ms": 1000.0,
                 "text": "",
                 "words": (),
-                "emotion": {"label": "sad", "probs": {"sad": 0.75}},
+                "emotion": {"label": "sad", "probs": {"sad": 0.75}, "arousal": None},
                 "cause": "length",
+                "lag_ms": 7.0,
+            },
+        ),
+        (
+            SegmentClosed(Segment(2, 0, 16_000, (), EXCITED, True)),
+            {
+                "type": "segment",
+                "segment_id": 2,
+                "start_ms": 0.0,
+                "end_ms": 1000.0,
+                "text": "",
+                "words": (),
+                "emotion": {
+                    "label": "happy",
+                    "probs": {"happy": 1.0},
+                    "arousal": {"value": 0.75, "confidence": 0.5},
+                },
+                "cause": "silence",
                 "lag_ms": 7.0,
             },
         ),
@@ -73,7 +94,7 @@ HI = Word(3, "hi", 1600, 3200, 0.5, WordState.COMMITTED, 1, WHY)
             EmotionUpdate(SAD, 0, 32_000),
             {
                 "type": "emotion",
-                "emotion": {"label": "sad", "probs": {"sad": 0.75}},
+                "emotion": {"label": "sad", "probs": {"sad": 0.75}, "arousal": None},
                 "start_ms": 0.0,
                 "end_ms": 2000.0,
                 "lag_ms": 7.0,

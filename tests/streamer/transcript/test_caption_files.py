@@ -9,6 +9,7 @@ import pytest
 
 from streamer.audio.clock import samples_from_ms
 from streamer.transcript.caption_files import CaptionFiles
+from streamer.transcript.emotion_shown import EmotionShown
 from streamer.transcript.formats import CaptionFormat, caption_text
 from streamer.transcript.ledger import Emotion, Segment, Word, WordState
 
@@ -35,14 +36,14 @@ def test_files_are_whole_after_every_segment(tmp_path: Path) -> None:
 
 def test_who_reads_along_has_every_cue_to_its_end(tmp_path: Path) -> None:
     """A cue ends with an empty line; who follows a file must not wait for the next cue for it."""
-    with CaptionFiles(tmp_path, "talk") as files:
+    with CaptionFiles(tmp_path, "talk", EmotionShown.FULL) as files:
         srt, vtt = (path.open(encoding="utf-8") for path in files.paths[:2])
         with srt, vtt:
             assert (srt.read(), vtt.read()) == ("", "WEBVTT\n\n")
             for n in range(2):
                 files.add(said(n, "Hello"))
                 times = f"00:00:0{n}.000 --> 00:00:0{n}.900"
-                assert srt.read() == f"{n + 1}\n{times}\nHello\n\n".replace(".", ",")
+                assert srt.read() == f"{n + 1}\n{times}\n(sad) Hello\n\n".replace(".", ",")
                 assert vtt.read() == f"{times}\n<c.sad>Hello</c>\n\n"
 
 

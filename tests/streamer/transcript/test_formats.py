@@ -6,14 +6,17 @@ import html
 import itertools
 import json
 import re
+from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.audio.clock import samples_from_ms
 from streamer.transcript.cues import MAX_LINE_CHARS, MAX_LINES, Cue, CueTrack
+from streamer.transcript.emotion_shown import EmotionShown
 from streamer.transcript.formats import CaptionFormat, caption_text
-from streamer.transcript.ledger import Emotion, Segment, Word, WordState
+from streamer.transcript.ledger import Arousal, Emotion, Segment, Voice, Word, WordState
 
 TIME = r"(\d{2,}):(\d\d):(\d\d)[.,](\d{3})"
 CUE = re.compile(rf"{TIME} --> {TIME}\n((?:.+\n)+)")
@@ -52,12 +55,12 @@ def cues(segments: list[Segment]) -> list[Cue]:
     return [cue for segment in segments for cue in track.add(segment)]
 
 
-def to_srt(segments: list[Segment]) -> str:
-    return caption_text(CaptionFormat.SRT, segments)
+def to_srt(segments: list[Segment], shown: EmotionShown = EmotionShown.OFF) -> str:
+    return caption_text(CaptionFormat.SRT, segments, shown)
 
 
-def to_vtt(segments: list[Segment]) -> str:
-    return caption_text(CaptionFormat.VTT, segments)
+def to_vtt(segments: list[Segment], shown: EmotionShown = EmotionShown.FULL) -> str:
+    return caption_text(CaptionFormat.VTT, segments, shown)
 
 
 def to_jsonl(segments: list[Segment]) -> str:
@@ -118,8 +121,78 @@ def test_vtt_carries_the_emotion_and_escapes() -> None:
     )
 
 
+SAID = [
+    segment(word("R&B", 0, 500), word("<now>", 500, 900), emotion="happy"),
+    segment(word("Well,", 2_000, 2_400), word("then.", 2_400, 2_800), emotion="neutral"),
+]
+
+
+@pytest.mark.parametrize(
+    ("shown", "srt", "vtt"),
+    [
+        ("off", ["R&B <now>", "Well, then."], ["R&amp;B &lt;now&gt;", "Well, then."]),
+        (
+            "subtle",
+            ["(happy) R&B <now>", "Well, then."],
+            ["(happy) R&amp;B &lt;now&gt;", "Well, then."],
+        ),
+        (
+            "full",
+            ["(happy) R&B <now>", "Well, then."],
+            ["<c.happy>R&amp;B &lt;now&gt;</c>", "<c.neutral>Well, then.</c>"],
+        ),
+    ],
+)
+def test_how_much_of_the_emotion_subtitles_show(
+    shown: EmotionShown, srt: list[str], vtt: list[str]
+) -> None:
+    shown = EmotionShown(shown)
+    assert [text for *_, text in CUE.findall(to_srt(SAID, shown))] == [f"{t}\n" for t in srt]
+    assert [text for *_, text in CUE.findall(to_vtt(SAID, shown))] == [f"{t}\n" for t in vtt]
+
+
+def test_subtitles_show_how_loud_words_are() -> None:
+    loud, soft, usual = (
+        replace(word(text, at, at + 400), voice=Voice(db, None))
+        for text, at, db in (("No!", 0, 6.0), ("please", 400, -10.0), ("go", 800, 5.9))
+    )
+    said = [segment(loud, soft, usual, emotion="angry")]
+    assert "\n<b>(angry) No!</b> please go\n" in to_srt(said, EmotionShown.VOICE)
+    assert "\n<c.loud>(angry) No!</c> <c.soft>please</c> go\n" in to_vtt(said, EmotionShown.VOICE)
+    assert "<" not in to_srt(said, EmotionShown.SUBTLE) + to_vtt(said, EmotionShown.SUBTLE)
+
+
+@given(ledgers())
+def test_a_tag_breaks_no_line(segments: list[Segment]) -> None:
+    track = CueTrack(tagged=True)
+    made = [cue for one in segments for cue in track.add(one)]
+    assert all(len(line) <= MAX_LINE_CHARS for cue in made for line in cue.lines)
+    assert all(before.end_ms < after.start_ms for before, after in itertools.pairwise(made))
+
+
+def test_a_word_that_fills_its_line_leaves_the_tag_its_own() -> None:
+    (cue,) = CueTrack(tagged=True).add(segment(word("x" * 40, 0, 500), emotion="disgust"))
+    assert cue.lines == ("(disgust)", "x" * 40)
+
+
 def test_an_arrow_cannot_end_up_in_srt_text() -> None:
     assert "a\u2192b" in to_srt([segment(word("a-->b", 0, 500))])
+
+
+def test_jsonl_tells_what_was_measured_of_a_voice() -> None:
+    loud = replace(word("loud", 0, 500), voice=Voice(6.5, 240.0))
+    hush = replace(word("hush", 500, 900), voice=Voice(-8.0, None))
+    happy = Emotion("happy", {"happy": 1.0}, Arousal(0.5, 0.25))
+    told = json.loads(to_jsonl([replace(segment(loud, hush, word("so", 900, 950)), emotion=happy)]))
+    assert told["emotion"]["arousal"] == {"value": 0.5, "confidence": 0.25}
+    measured = [{k: w[k] for k in ("loudness", "pitch") if k in w} for w in told["words"]]
+    assert measured == [{"loudness": 6.5, "pitch": 240.0}, {"loudness": -8.0}, {}]
+
+
+def test_where_no_emotion_was_told_no_file_has_one() -> None:
+    said = [segment(word("calm", 0, 500))]
+    for wanted in CaptionFormat:
+        assert not re.search("emotion|unknown|<c", caption_text(wanted, said))
 
 
 def test_nothing_said_gives_valid_empty_files() -> None:

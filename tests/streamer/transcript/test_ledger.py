@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.transcript.ledger import Emotion, Ledger, LedgerError, WordState
+from streamer.transcript.ledger import Emotion, Ledger, LedgerError, Voice, WordState
 from tests.fakes import FakeWord
 
 HAPPY = Emotion("happy", {"happy": 1.0})
@@ -183,3 +183,20 @@ def test_no_sequence_of_calls_changes_a_committed_word(
         for segment, following in zip(ledger.segments, ledger.segments[1:], strict=False):
             assert segment.end_sample <= following.start_sample
         assert [segment.id for segment in ledger.segments] == list(range(len(ledger.segments)))
+
+
+def test_a_word_keeps_the_voice_it_was_committed_with() -> None:
+    ledger = Ledger()
+    ledger.open(0)
+    (word,) = ledger.commit([FakeWord("loud", 0, 800)], [Voice(6.0, 200.0)])
+    assert word.voice == Voice(6.0, 200.0)
+    assert ledger.set_tentative([FakeWord("er", 800, 900)])[0].voice is None
+    assert ledger.close(1_600, None).words[0].voice == word.voice
+
+
+def test_voices_are_of_all_words_or_of_none() -> None:
+    ledger = Ledger()
+    ledger.open(0)
+    words = [FakeWord("a", 0, 800), FakeWord("b", 800, 900)]
+    with pytest.raises(ValueError, match="zip"):
+        ledger.commit(words, [Voice(6.0, 200.0)])

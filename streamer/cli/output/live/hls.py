@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from streamer.transcript.cues import Cue, CueTrack
+from streamer.transcript.emotion_shown import EmotionShown
 from streamer.transcript.formats import vtt_cue
 from streamer.transcript.ledger import Segment
 
@@ -29,9 +30,12 @@ _SHORTEST_MS: Final = 1_000
 class HlsCaptions:
     """Writes into a folder. Segments of earlier runs stay there, their playlist is replaced."""
 
-    def __init__(self, folder: Path, now_s: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, folder: Path, shown: EmotionShown, now_s: Callable[[], float] = time.time
+    ) -> None:
         """
         Args:
+            shown: of the voice.
             now_s: the wall clock; the session begins now.
 
         Raises:
@@ -39,7 +43,8 @@ class HlsCaptions:
         """
         self._folder = folder
         self._begun = datetime.fromtimestamp(now_s(), UTC)
-        self._track = CueTrack()
+        self._shown = shown
+        self._track = CueTrack(tagged=shown in (EmotionShown.SUBTLE, EmotionShown.VOICE))
         self._cues: list[Cue] = []
         """Those that a segment to come may show."""
         self._entries: list[str] = []
@@ -53,7 +58,7 @@ class HlsCaptions:
         for cue in self._track.add(piece):
             late = cue.end_ms <= self._until_ms
             start, end = self._until_ms, self._until_ms + _SHORTEST_MS
-            self._cues.append(Cue(start, end, cue.lines, cue.emotion) if late else cue)
+            self._cues.append(Cue(start, end, cue.pieces, cue.emotion) if late else cue)
 
     def reached(self, known_ms: float, heard_ms: float) -> None:
         """
@@ -88,7 +93,7 @@ class HlsCaptions:
         shown = [cue for cue in self._cues if cue.start_ms < until_ms]
         # Session time 0 is the presentation timestamp 0.
         head = "WEBVTT\nX-TIMESTAMP-MAP=LOCAL:00:00:00.000,MPEGTS:0\n\n"
-        text = head + "".join(vtt_cue(cue) for cue in shown)
+        text = head + "".join(vtt_cue(cue, self._shown) for cue in shown)
         (self._folder / name).write_text(text, encoding="utf-8", newline="\n")
         moment = self._begun + timedelta(milliseconds=start_ms)
         self._entries.append(

@@ -12,6 +12,7 @@ from streamer.cli.failures import EXIT_USAGE, fail
 from streamer.cli.output.live.hls import HlsCaptions
 from streamer.cli.output.live.pieces import Pieces
 from streamer.cli.output.live.zoom import ZoomCaptions
+from streamer.transcript.emotion_shown import EmotionShown
 from streamer.transcript.events import SessionEvent
 from streamer.transcript.ledger import Segment
 
@@ -23,11 +24,12 @@ class LiveOutput(Protocol):
         """The text that follows what was given before."""
 
 
-def live_outputs(places: Iterable[str], language: str) -> LiveOutputs:
+def live_outputs(places: Iterable[str], language: str, shown: EmotionShown) -> LiveOutputs:
     """Those that `--to` names; ends the command if there is one that cannot be.
 
     Args:
         language: of the captions: a code.
+        shown: of the voice, in streams.
     """
     hls, zoom = [], []
     for place in places:
@@ -42,7 +44,7 @@ def live_outputs(places: Iterable[str], language: str) -> LiveOutputs:
         else:
             fail(f"--to: {place!r:.40} is neither hls:FOLDER nor zoom:URL", EXIT_USAGE)
     try:
-        folders = [HlsCaptions(folder) for folder in hls]
+        folders = [HlsCaptions(folder, shown) for folder in hls]
     except OSError as error:
         fail(f"--to: the captions cannot be written: {error.strerror}")
     return LiveOutputs(folders, [ZoomCaptions(url, language) for url in zoom])

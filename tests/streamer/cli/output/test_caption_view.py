@@ -17,10 +17,10 @@ from streamer.protocol.messages import (
     LossEvent,
     SegmentEvent,
     ServerEvent,
-    WireEmotion,
-    WireWord,
     WordsEvent,
 )
+from streamer.protocol.words import WireEmotion, WireWord
+from streamer.transcript.emotion_shown import EmotionShown
 
 HAPPY = WireEmotion(label="happy", probs={"happy": 0.83, "sad": 0.17})
 
@@ -66,9 +66,9 @@ class Screen:
             color_system="truecolor" if terminal else None,
         )
 
-    def of(self, *events: ServerEvent) -> str:
+    def of(self, *events: ServerEvent, emotion: EmotionShown = EmotionShown.FULL) -> str:
         transcript = Transcript()
-        view = CaptionView(transcript, "clip 1")
+        view = CaptionView(transcript, "clip 1", emotion)
         for event in events:
             transcript.apply(event)
             view.apply(event)
@@ -92,6 +92,32 @@ def test_emotion_and_lag_stand_below() -> None:
     text = Screen(terminal=False).of(FELT, SPOKEN)
     assert "happy 83%  sad 17%" in text
     assert "lag 120 ms" in text
+
+
+@pytest.mark.parametrize("stop", [EmotionShown.SUBTLE, EmotionShown.VOICE])
+def test_a_small_word_stands_behind_what_is_surely_emotional(stop: EmotionShown) -> None:
+    text = Screen(terminal=True).of(FELT, SPOKEN, CLOSED, emotion=stop)
+    assert "Hello\x1b[33m  (happy)\x1b[0m" in text
+    assert "83%" not in text
+    calm = CLOSED.model_copy(update={"emotion": WireEmotion(label="neutral", probs={})})
+    assert "neutral" not in Screen(terminal=False).of(FELT, SPOKEN, calm, emotion=stop)
+
+
+def test_off_is_the_words_alone() -> None:
+    text = Screen(terminal=True).of(FELT, SPOKEN, CLOSED, emotion=EmotionShown.OFF)
+    assert "Hello" in text
+    assert "happy" not in text
+
+
+def test_loud_words_are_bold_and_soft_ones_dim_where_the_voice_is_shown() -> None:
+    words = tuple(
+        word(i, text, "committed").model_copy(update={"loudness": db})
+        for i, (text, db) in enumerate((("No!", 7.0), ("please", -11.0), ("go", 1.0)))
+    )
+    said = WordsEvent(segment_id=0, words=words, lag_ms=1)
+    text = Screen(terminal=True).of(said, emotion=EmotionShown.VOICE)
+    assert "\x1b[1mNo!\x1b[0m \x1b[2mplease\x1b[0m go" in text
+    assert "No! please go" in Screen(terminal=True).of(said, emotion=EmotionShown.SUBTLE)
 
 
 def test_the_emotion_bar_is_shared_by_the_probabilities() -> None:
@@ -119,7 +145,7 @@ def test_the_newest_words_are_seen_on_a_low_screen() -> None:
 
 def test_a_title_is_not_markup() -> None:
     screen = Screen(terminal=False)
-    screen.console.print(CaptionView(Transcript(), "[red]USB"))
+    screen.console.print(CaptionView(Transcript(), "[red]USB", EmotionShown.SUBTLE))
     assert "[red]USB" in screen.output.getvalue()
 
 
@@ -171,7 +197,7 @@ def spoken(segment_id: int) -> WordsEvent:
 def show(events: list[ServerEvent], *, terminal: bool) -> str:
     screen = Screen(terminal=terminal)
     transcript = Transcript()
-    view = CaptionView(transcript, "clip 1")
+    view = CaptionView(transcript, "clip 1", EmotionShown.FULL)
     view.level_db = -12.0
     with shown(screen.console, view) as captions:
         for event in events:

@@ -53,7 +53,6 @@ def test_the_contract() -> None:
                 "start_s": 1.0,
                 "end_s": 2.0,
                 "text": "na\u00efve\n",
-                "emotion": {"label": "unknown", "probs": {}},
             },
         ],
         "latency_ms": {"encode": {"p50": 11.0, "p95": 12.35, "p99": 13.0}},

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from streamer.cli.output.received import session_event
+from streamer.cli.output.received import ledger_segment, session_event
+from streamer.client.transcript import Transcript
 from streamer.protocol.messages import (
     ByeEvent,
     LatencyEvent,
@@ -10,12 +11,23 @@ from streamer.protocol.messages import (
     SegmentEvent,
     ServerEvent,
     SpeechEvent,
-    WireEmotion,
-    WireWord,
     WordsEvent,
 )
+from streamer.protocol.words import WireEmotion, WireWord
+from streamer.server.native_view import wire_event
+from streamer.session.report import Report
 from streamer.transcript.events import SegmentClosed, SpeechBegan, StepDone, WordsUpdate
-from streamer.transcript.ledger import Emotion, Segment, Word, WordState
+from streamer.transcript.ledger import (
+    Arousal,
+    Decision,
+    Emotion,
+    Ledger,
+    Segment,
+    Voice,
+    Word,
+    WordState,
+)
+from tests.fakes import FakeWord
 
 
 def wire(number: int, state: str) -> WireWord:
@@ -67,3 +79,25 @@ def test_a_segment_comes_back_with_its_emotion_and_cause() -> None:
 )
 def test_other_events(event: ServerEvent, expected: object) -> None:
     assert session_event(event) == expected
+
+
+def test_what_was_told_comes_back_as_it_was() -> None:
+    ledger = Ledger()
+    ledger.open(0)
+    words = [
+        FakeWord("so", 0, 8_000),
+        FakeWord("loud", 8_000, 16_000, decision=Decision("lout", 1.0, 0.5, 0.0)),
+        FakeWord("sh", 16_000, 16_160),
+    ]
+    committed = ledger.commit(words, [Voice(None, 120.0), Voice(6.5, 240.0), Voice(None, None)])
+    happy = Emotion("happy", {"happy": 0.9, "sad": 0.1}, Arousal(0.5, 0.25))
+    said = ledger.close(24_000, happy)
+    transcript = Transcript()
+    for event in (WordsUpdate(0, committed, ()), SegmentClosed(said)):
+        told = wire_event(Report(event, 0.0, 0))
+        assert told is not None
+        transcript.apply(told)
+    back = ledger_segment(transcript.segments[0])
+    assert back.emotion == happy
+    assert [word.voice for word in back.words] == [Voice(None, 120.0), Voice(6.5, 240.0), None]
+    assert back.words[:2] == said.words[:2]

@@ -16,6 +16,7 @@ from streamer.audio.files import read_samples
 from streamer.dialects.common.settings import Offer
 from streamer.dialects.deepgram.settings import read_settings
 from streamer.dialects.deepgram.view import DeepgramView
+from streamer.hosting.options import ServerOptions
 from streamer.runtime.tracing import NullSpans
 from streamer.session.report import Report
 from streamer.transcript.wer import normalize
@@ -32,7 +33,7 @@ def heard(engine: Engine, samples: Floats, query: str) -> list[tuple[float, dict
     """Every message, and how much had been said when it came, in seconds."""
     settings = read_settings(
         QueryParams(f"encoding=linear16&sample_rate=16000&{query}"),
-        Offer.of(engine),
+        Offer.of(engine, ServerOptions()),
     )
     view = DeepgramView(settings, "request", engine.models)
     recognizer = engine.recognizer(settings.wanted.session, NullSpans())

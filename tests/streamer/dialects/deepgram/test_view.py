@@ -36,7 +36,7 @@ def gist(message: dict[str, Any]) -> tuple[Any, ...]:
 def test_an_utterance() -> None:
     speaker = PromptContext()
     messages = told(
-        view("interim_results=true&vad_events=true"),
+        view("interim_results=true&vad_events=true&emotion=true"),
         speaker.begin(),
         speaker.words("", "Hello"),
         speaker.words("", "Hello"),  # nothing new to show
@@ -203,9 +203,21 @@ def test_lost_audio_shows() -> None:
 
 
 def test_the_live_emotion_rides_along() -> None:
-    by, speaker = view(), PromptContext()
+    by, speaker = view("interim_results=true&emotion=true"), PromptContext()
     messages = told(by, speaker.begin(), speaker.feel(), speaker.words("", "well"))
     assert messages[-1]["emotion"]["label"] == "sad"
+
+
+def test_who_does_not_ask_is_told_no_emotion() -> None:
+    by, speaker = view(), PromptContext()
+    messages = told(by, speaker.begin(), speaker.feel(), speaker.words("", "well"), speaker.close())
+    assert not any("emotion" in message for message in messages)
+    assert not by.settings.wanted.session.emotion
+
+
+def test_a_server_without_emotions_says_so() -> None:
+    with pytest.raises(SettingError, match="emotion: this server tells no emotions"):
+        read_settings(QueryParams(f"{BASE}&emotion=true"), Offer("draft", emotion=False))
 
 
 def offered(more: str) -> SessionOptions:

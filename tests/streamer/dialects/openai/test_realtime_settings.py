@@ -55,3 +55,25 @@ def test_the_shape_before_ga_is_deprecated() -> None:
     settings = updated_beta(RealtimeSettings(), {"turn_detection": None}, OFFER)
     assert settings.as_beta_session("sess", OFFER)["warnings"] == [BETA_WARNING]
     assert settings.as_session("sess", OFFER)["warnings"] == []
+
+
+ASKED = {"include": ["emotion", "item.input_audio_transcription.logprobs"]}
+
+
+@pytest.mark.parametrize("update", [updated, updated_beta])
+def test_emotion_is_for_those_who_ask(update: object) -> None:
+    assert callable(update)
+    offer = Offer("draft")
+    asked = update(RealtimeSettings(), ASKED, offer)
+    assert asked.session_options(offer).emotion
+    assert asked.as_session("s", offer)["include"] == ["emotion"]
+    assert asked.as_beta_session("s", offer)["include"] == ["emotion"]
+    assert update(asked, {}, offer).emotion  # what is left out stays
+    assert not update(asked, {"include": []}, offer).emotion
+    assert not RealtimeSettings().session_options(offer).emotion
+
+
+def test_a_server_without_emotions_says_so() -> None:
+    with pytest.raises(SettingError, match="this server tells no emotions") as refused:
+        updated(RealtimeSettings(), ASKED, Offer("draft", emotion=False))
+    assert refused.value.setting == "session.include"

@@ -51,7 +51,7 @@ def test_a_turn() -> None:
     assert messages[3]["audio_end_ms"] == 1500
     done = messages[-1]
     assert done["usage"] == {"type": "duration", "seconds": 1.5}
-    assert done["emotion"]["label"] == "sad"
+    assert "emotion" not in done
     assert done["segments"][0]["text"] == "Hello, world."
     assert len({m["item_id"] for m in messages if "item_id" in m}) == 1
 
@@ -59,6 +59,13 @@ def test_a_turn() -> None:
     assert again[-1]["item_id"] != done["item_id"]
     committed = next(m for m in again if m["type"] == "input_audio_buffer.committed")
     assert committed["previous_item_id"] == done["item_id"]
+
+
+def test_who_asks_is_told_the_emotion() -> None:
+    by, speaker = RealtimeView(beta=False), PromptContext()
+    by.emotion = True
+    done = told(by, speaker.begin(), speaker.words("Hello,"), speaker.close())[-1]
+    assert done["emotion"]["label"] == "sad"
 
 
 def test_a_segment_that_was_split_is_still_one_turn() -> None:
@@ -95,6 +102,7 @@ def test_commits_make_the_items_without_turn_detection() -> None:
 
 def test_a_commit_is_answered_without_speech_too() -> None:
     by, speaker = RealtimeView(beta=False), PromptContext()
+    by.emotion = True
     by.expect("commit")
     speaker.clock = 1_600
     done = told(by, speaker.finalized())[-1]

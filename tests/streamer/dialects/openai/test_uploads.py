@@ -43,6 +43,22 @@ def test_everything_is_heard(server: ServerThread) -> None:
     assert server.sample("streamer_sessions_active") == 0
 
 
+@pytest.mark.parametrize("name", ["include", "include[]"])
+def test_emotion_is_for_those_who_ask(server: ServerThread, name: str) -> None:
+    (silent,) = post(server, 1.0, response_format="verbose_json").json()["segments"]
+    assert "emotion" not in silent
+    asked = post(server, 1.0, response_format="verbose_json", **{name: "emotion"}).json()
+    assert asked["segments"][0]["emotion"]["label"] == "happy"
+    assert [r.options.emotion for r in server.engine.recognizers] == [False, True]
+
+
+def test_a_server_without_emotions_says_so() -> None:
+    with ServerThread(ServerOptions(emotion="off")) as server:
+        refused = post(server, 1.0, include="emotion")
+    assert refused.status_code == 400
+    assert refused.json()["error"]["param"] == "include"
+
+
 def test_words_are_sent_while_it_is_being_heard() -> None:
     engine = FakeEngine()
     with ServerThread(engine=engine) as server:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from streamer.cli.output.live.hls import PLAYLIST, HlsCaptions
+from streamer.transcript.emotion_shown import EmotionShown
 from tests.streamer.cli.output.live.captioned import HAPPY, piece
 from tests.streamer.cli.output.live.playlists import read_playlist
 
@@ -14,7 +15,7 @@ BEGUN_S = 1_800_000_000.0
 
 @pytest.fixture
 def hls(tmp_path: Path) -> HlsCaptions:
-    return HlsCaptions(tmp_path / "live", lambda: BEGUN_S)
+    return HlsCaptions(tmp_path / "live", EmotionShown.FULL, lambda: BEGUN_S)
 
 
 def test_there_is_a_playlist_from_the_beginning(tmp_path: Path, hls: HlsCaptions) -> None:
@@ -80,7 +81,7 @@ def test_who_never_pauses_is_not_waited_for(tmp_path: Path, hls: HlsCaptions) ->
 def test_a_new_run_leaves_the_segments_of_the_one_before(tmp_path: Path, hls: HlsCaptions) -> None:
     hls.end(3_000)
     (before,) = read_playlist(tmp_path / "live" / PLAYLIST).segments
-    HlsCaptions(tmp_path / "live", lambda: BEGUN_S + 60)
+    HlsCaptions(tmp_path / "live", EmotionShown.FULL, lambda: BEGUN_S + 60)
     assert read_playlist(tmp_path / "live" / PLAYLIST).segments == []
     assert (tmp_path / "live" / before.name).exists()
 
@@ -88,7 +89,7 @@ def test_a_new_run_leaves_the_segments_of_the_one_before(tmp_path: Path, hls: Hl
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match="file"):
-        HlsCaptions(tmp_path / "file" / "live")
+        HlsCaptions(tmp_path / "file" / "live", EmotionShown.FULL)
 
 
 def test_a_player_reads_it(tmp_path: Path, hls: HlsCaptions) -> None:

@@ -7,6 +7,7 @@ import typer
 
 from streamer.cli.output.live.hls import PLAYLIST
 from streamer.cli.output.live.outputs import live_outputs
+from streamer.transcript.emotion_shown import EmotionShown
 from streamer.transcript.events import SegmentClosed
 from tests.fakes import FakeEngine
 from tests.streamer.cli.conftest import Run
@@ -18,7 +19,7 @@ from tests.streamer.cli.output.live.playlists import read_playlist
 def test_all_targets_get_all_text(tmp_path: Path) -> None:
     with meeting() as held:
         places = [f"hls:{tmp_path / 'a'}", f"zoom:{held.url}", f"hls:{tmp_path / 'b'}"]
-        with live_outputs(places, "en") as outputs:
+        with live_outputs(places, "en", EmotionShown.OFF) as outputs:
             outputs.on_event(update("Hello there. And", 0))
             outputs.on_event(SegmentClosed(piece("Hello there. And", 0)))
             outputs.on_event(update("left over", 4_000))
@@ -30,7 +31,9 @@ def test_all_targets_get_all_text(tmp_path: Path) -> None:
 
 
 def test_a_disk_that_fails_is_told_and_the_others_go_on(tmp_path: Path) -> None:
-    with live_outputs([f"hls:{tmp_path / 'a'}", f"hls:{tmp_path / 'b'}"], "en") as outputs:
+    with live_outputs(
+        [f"hls:{tmp_path / 'a'}", f"hls:{tmp_path / 'b'}"], "en", EmotionShown.OFF
+    ) as outputs:
         (tmp_path / "a" / PLAYLIST).unlink()
         (tmp_path / "a").rmdir()
         outputs.on_event(update("Hello.", 0))
@@ -53,7 +56,7 @@ def test_what_is_no_target_is_refused(
     place: str, advice: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(typer.Exit):
-        live_outputs([place], "en")
+        live_outputs([place], "en", EmotionShown.OFF)
     assert advice in capsys.readouterr().err
 
 
@@ -68,7 +71,7 @@ def test_captions_are_given_on(
     assert playlist.ended
     (segment,) = playlist.segments
     assert [cue.text for cue in segment.cues] == [
-        *("<c.happy>w0</c>", "<c.happy>w16000</c>"),
+        *("(happy) w0", "(happy) w16000"),
     ]
     several = run("transcribe", speech, speech, *places)
     assert several.exit_code == 2

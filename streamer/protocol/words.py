@@ -1,0 +1,48 @@
+"""Words and what was heard in the voice that said them, as the native protocol has them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from streamer.protocol.wire import Wire
+
+
+class WireDecision(Wire):
+    """What spoke for a word more than for `rival`, in weighted nats; the sum decided."""
+
+    rival: str
+    audio: float
+    text: float
+    hot_words: float
+    second: float = 0.0
+    heard: dict[str, float] = Field(default_factory=dict)
+
+
+class WireWord(Wire):
+    id: int
+    text: str
+    start_ms: float
+    end_ms: float
+    confidence: float
+    state: Literal["tentative", "committed", "final"]
+    decision: WireDecision | None = None
+    loudness: float | None = None
+    """dB above the speaker's own running level; None while that is not known, or not measured."""
+    pitch: float | None = None
+    """Hz; None: not voiced, or not measured."""
+
+
+class WireArousal(Wire):
+    """How excited a voice sounds, from -1 to 1, and how sure that is, from 0 to 1."""
+
+    value: float
+    confidence: float
+
+
+class WireEmotion(Wire):
+    label: str
+    probs: dict[str, float]
+    arousal: WireArousal | None = None
+    """Of a whole segment, once enough was heard before it."""
