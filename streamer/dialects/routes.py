@@ -53,7 +53,7 @@ def dialect_routes(server: StreamServer) -> Sequence[BaseRoute]:
         request_id = str(uuid.uuid4())
         try:
             _admit(server, websocket)
-            settings = read_flux_settings(websocket.query_params, Offer.of(server.engine))
+            settings = read_flux_settings(websocket.query_params, offer)
         except ProtocolError as error:
             server.metrics.rejected.labels(error.code.value).inc()
             await websocket.send_denial_response(deepgram_refusal(error, request_id))

@@ -246,10 +246,8 @@ class Engine:
         stages = StageTimes(spans)
         emotion = None
         if options.emotion and self._emotion is not None:
-            watched = self._options.emotion
-            emotion = emotion_monitor(
-                self._emotion, self._emotion_lane, watched, stages, self._audio_inputs
-            )
+            lane, watched = self._emotion_lane, self._options.emotion
+            emotion = emotion_monitor(self._emotion, lane, watched, stages, self._audio_inputs)
         recognizer_options = self._recognizer_options.closing_after(options.silence_ms)
         expectation = Expectation(options.context, options.hot_words)
 
@@ -287,7 +285,7 @@ class Engine:
             start=start,
             writer=session_writer(options, language, speech.tokenizer),
             expectation=expectation,
-            turns=options.turns and TurnDetector(options.turns, start.word_id),
+            turns=TurnDetector(options.turns, start.word_id) if options.turns else None,
         )
         return recognizer
 

@@ -33,7 +33,10 @@ class FluxDialect:
     def __init__(self, settings: FluxSettings, request_id: str) -> None:
         self._settings = settings
         self._request_id = request_id
-        self._view = FluxView(detects_language=settings.session.language == "auto")
+        self._view = FluxView(
+            detects_language=settings.session.language == "auto",
+            tells_emotion=settings.session.emotion,
+        )
         self._samples = SampleReader(settings.sample_format)
         self._sequence_id = 0
 

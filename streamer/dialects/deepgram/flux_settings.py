@@ -14,12 +14,13 @@ from streamer.dialects.common.settings import (
     Offer,
     SettingError,
     check_hot_words,
+    emotion_for,
     is_whole,
     language_for,
     texts_of_setting,
     without_empty,
 )
-from streamer.dialects.deepgram.settings import read_format, read_rate
+from streamer.dialects.deepgram.settings import flag, read_format, read_rate
 from streamer.recognition.contract import SessionChange, SessionOptions
 from streamer.recognition.languages import AUTO
 from streamer.recognition.turns.options import TurnOptions
@@ -78,6 +79,7 @@ def read_flux_settings(query: QueryParams, offer: Offer) -> FluxSettings:
         decoder=decoder_for("model", model, offer),
         language=_language(model, query.getlist("language_hint"), offer),
         hot_words=check_hot_words("keyterm", terms),
+        emotion=emotion_for("emotion", offer, asked=flag(query, "emotion")),
         turns=turns,
     )
     return FluxSettings(model, read_rate(query), sample_format, turns, session, warnings)

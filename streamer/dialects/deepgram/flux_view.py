@@ -42,6 +42,7 @@ class FluxView:
     """Turns reports into messages, as dicts without their numbers."""
 
     detects_language: bool = False
+    tells_emotion: bool = False
     _turn: TurnChanged | None = None
     """The newest of the open one."""
     _committed: list[Word] = field(default_factory=list)
@@ -99,10 +100,11 @@ class FluxView:
             "words": [_word(word) for word in words],
             "end_of_turn_confidence": round(sure, 4),
             # Ours; Deepgram's clients let them pass.
-            "emotion": emotion_dict(self._emotion),
             "lag_ms": round(lag_ms, 1),
             "lost_ms": round(ms_from_samples(self._lost_samples), 1),
         }
+        if self.tells_emotion:
+            message["emotion"] = emotion_dict(self._emotion)
         if self.detects_language:
             message["languages"] = [self._language] if self._language else []
         return message

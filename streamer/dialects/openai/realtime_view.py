@@ -139,7 +139,6 @@ class RealtimeView:
         text = text_of(committed)
         space = gap(text_of(self._item.words[-1:]), text)
         self._item.words.extend(committed)
-        emotion = self._emotion if self.semantic else _emotion_of(spoken)
         return {
             "type": f"{_TRANSCRIPTION}.delta",
             "item_id": self._item.id,
@@ -192,6 +191,7 @@ class RealtimeView:
             yield {"type": "conversation.item.added", "item": message, **place}
             yield {"type": "conversation.item.done", "item": message, **place}
         spoken = [segment for segment in item.segments if segment.words]
+        emotion = self._emotion if self.semantic else _emotion_of(spoken)
         yield {
             "type": f"{_TRANSCRIPTION}.completed",
             "item_id": item.id,

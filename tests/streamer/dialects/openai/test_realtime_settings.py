@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from streamer.dialects.common.settings import Offer
+from streamer.dialects.common.settings import Offer, SettingError
 from streamer.dialects.openai.realtime_settings import (
     BETA_WARNING,
     RealtimeSettings,
