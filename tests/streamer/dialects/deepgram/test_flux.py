@@ -127,7 +127,7 @@ def test_why_a_turn_ended(cause: TurnCause, trigger: str) -> None:
 
 
 def test_what_rides_along() -> None:
-    by, speaker = FluxView(detects_language=True), Turns()
+    by, speaker = FluxView(detects_language=True, tells_emotion=True), Turns()
     speaker.begin()
     list(by.on_event(speaker.feel()))
     list(by.on_event(report(AudioLost(0, 1_600, "overrun"))))

@@ -203,7 +203,7 @@ def turn(speaker: PromptContext, edge: TurnEdge, cause: TurnCause | None = None)
 
 def test_with_semantic_vad_turns_end_items_and_segments_do_not() -> None:
     by, speaker = RealtimeView(beta=False), PromptContext()
-    by.semantic = True
+    by.semantic = by.emotion = True
     messages = told(
         by,
         speaker.begin(),  # maybe a cough
