@@ -108,8 +108,8 @@ def mic(
     from streamer.cli.local_server import LocalServerError, local_server
     from streamer.cli.output.live.outputs import live_outputs
     from streamer.client.address import websocket_url
-    from streamer.client.client import ClientError
     from streamer.client.microphone import MicrophoneError, audio_system, choose_device
+    from streamer.client.transcript import ClientError
     from streamer.protocol.messages import StartMessage
 
     try:

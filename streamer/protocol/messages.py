@@ -9,11 +9,13 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from streamer.audio.clock import SAMPLE_RATE
 from streamer.protocol.numbers import NO_BOOLEAN, Whole
-from streamer.protocol.words import Wire, WireEmotion, WireWord
+from streamer.protocol.turns import TurnEvent, TurnSettings
+from streamer.protocol.wire import FromClient, Numbered, Wire
+from streamer.protocol.words import WireEmotion, WireWord
 
 PROTOCOL_VERSION: Final = 1
 MIN_SAMPLE_RATE: Final = 8_000
@@ -59,13 +61,13 @@ class ErrorCode(StrEnum):
     INTERNAL = "internal"  # 1011
 
 
-class _FromClient(BaseModel):
-    """A setting that is misspelt must not be ignored."""
+HotWords = Annotated[
+    tuple[Annotated[str, Field(min_length=1, max_length=MAX_HOT_WORD_CHARS)], ...],
+    Field(max_length=MAX_HOT_WORDS),
+]
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
-
-class StartMessage(_FromClient):
+class StartMessage(FromClient):
     """Opens the session. Audio may follow at once; nothing sent after it is lost."""
 
     type: Literal["start"] = "start"
@@ -78,9 +80,7 @@ class StartMessage(_FromClient):
     """`translate`: into English."""
     decoder: Literal["draft", "fused"] | None = None
     context: str = Field("", max_length=MAX_CONTEXT_CHARS)
-    hot_words: tuple[Annotated[str, Field(min_length=1, max_length=MAX_HOT_WORD_CHARS)], ...] = (
-        Field((), max_length=MAX_HOT_WORDS)
-    )
+    hot_words: HotWords = ()
     emotion: bool | None = None
     """Of the voice: whether to tell it. None leaves it to the server, which mostly does."""
     silence_ms: Annotated[float, Field(ge=MIN_SILENCE_MS, le=MAX_SILENCE_MS), NO_BOOLEAN] | None = (
@@ -95,9 +95,11 @@ class StartMessage(_FromClient):
     redact: tuple[Literal["numbers", "pci", "ssn"], ...] = Field((), max_length=3)
     share_secret: str | None = Field(None, min_length=16, max_length=128)
     """The same secret gives the same `follow_id` in every session."""
+    turns: TurnSettings | None = None
+    """Tell of speakers' turns; None: do not."""
 
 
-class ResumeMessage(_FromClient):
+class ResumeMessage(FromClient):
     """Goes on with a session whose connection broke, on a new connection, instead of `start`. The
     server answers with `ready`, whose `acknowledged_offset` says where audio has to go on, and
     with what happened after the event `last_seq`."""
@@ -109,21 +111,29 @@ class ResumeMessage(_FromClient):
     last_seq: Whole = Field(0, ge=0)
 
 
-class FinalizeMessage(_FromClient):
+class ConfigureMessage(FromClient):
+    """Changes settings while the session runs, for all that is not committed yet; None leaves a
+    setting as it is."""
+
+    type: Literal["configure"] = "configure"
+    context: str | None = Field(None, max_length=MAX_CONTEXT_CHARS)
+    hot_words: HotWords | None = None
+    turns: TurnSettings | None = None
+
+
+class FinalizeMessage(FromClient):
     """Closes the open segment now; the session goes on."""
 
     type: Literal["finalize"] = "finalize"
 
 
-class StopMessage(_FromClient):
+class StopMessage(FromClient):
     """No more audio will come: the server flushes finals, says `bye` and closes with 1000."""
 
     type: Literal["stop"] = "stop"
 
 
-ClientMessage = Annotated[
-    StartMessage | ResumeMessage | FinalizeMessage | StopMessage, Field(discriminator="type")
-]
+ClientMessage = StartMessage | ResumeMessage | ConfigureMessage | FinalizeMessage | StopMessage
 
 
 class Percentiles(Wire):
@@ -169,17 +179,7 @@ class FollowingEvent(Wire):
     first_word_id: int
 
 
-class _Numbered(Wire):
-    """An event that is sent again if a cut swallowed it.
-
-    `seq` counts the session's events from 1; after a resume numbers may be left out, as what
-    was superseded meanwhile is not sent. 0 comes from servers that do not number.
-    """
-
-    seq: int = 0
-
-
-class SpeechEvent(_Numbered):
+class SpeechEvent(Numbered):
     """Speech was heard: a segment is open."""
 
     type: Literal["speech"] = "speech"
@@ -187,7 +187,7 @@ class SpeechEvent(_Numbered):
     start_ms: float
 
 
-class WordsEvent(_Numbered):
+class WordsEvent(Numbered):
     """Words of the open segment that are new or changed.
 
     Committed words come once, in order; after them stands the whole tentative tail, which
@@ -200,7 +200,7 @@ class WordsEvent(_Numbered):
     lag_ms: float
 
 
-class SegmentEvent(_Numbered):
+class SegmentEvent(Numbered):
     """A finished segment: all its words, now final, and its emotion.
 
     `cause`: the speaker paused, the client asked or stopped, the segment grew too long (speech
@@ -218,14 +218,14 @@ class SegmentEvent(_Numbered):
     lag_ms: float
 
 
-class FinalizedEvent(_Numbered):
+class FinalizedEvent(Numbered):
     """The answer to `finalize`: all audio before `end_ms` is final."""
 
     type: Literal["finalized"] = "finalized"
     end_ms: float
 
 
-class EmotionEvent(_Numbered):
+class EmotionEvent(Numbered):
     type: Literal["emotion"] = "emotion"
     emotion: WireEmotion
     start_ms: float
@@ -252,7 +252,7 @@ class LatencyEvent(Wire):
     acknowledged_offset: int | None = None
 
 
-class DecoderEvent(_Numbered):
+class DecoderEvent(Numbered):
     """Captions go on without the LLM, or it is back."""
 
     type: Literal["decoder"] = "decoder"
@@ -260,7 +260,7 @@ class DecoderEvent(_Numbered):
     reason: str
 
 
-class LanguageEvent(_Numbered):
+class LanguageEvent(Numbered):
     """What is said from now on is taken for this language, until another such event."""
 
     type: Literal["language"] = "language"
@@ -268,7 +268,7 @@ class LanguageEvent(_Numbered):
     probability: float
 
 
-class LossEvent(_Numbered):
+class LossEvent(Numbered):
     """Audio that will not be transcribed."""
 
     type: Literal["loss"] = "loss"
@@ -307,13 +307,14 @@ ServerEvent = Annotated[
     | LatencyEvent
     | DecoderEvent
     | LanguageEvent
+    | TurnEvent
     | LossEvent
     | ErrorEvent
     | ByeEvent,
     Field(discriminator="type"),
 ]
 
-CLIENT_MESSAGE: Final[TypeAdapter[StartMessage | ResumeMessage | FinalizeMessage | StopMessage]] = (
-    TypeAdapter(ClientMessage)
+CLIENT_MESSAGE: Final[TypeAdapter[ClientMessage]] = TypeAdapter(
+    Annotated[ClientMessage, Field(discriminator="type")]
 )
 SERVER_EVENT: Final[TypeAdapter[ServerEvent]] = TypeAdapter(ServerEvent)

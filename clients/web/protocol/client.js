@@ -17,6 +17,7 @@ export { PROTOCOL_VERSION, encodeFrame, parseEvent } from "./messages.js";
 /** @typedef {import("./client.js").Address} Address */
 /** @typedef {import("./client.js").Chunk} Chunk */
 /** @typedef {import("./client.js").ClientState} ClientState */
+/** @typedef {import("./client.js").Configuration} Configuration */
 /** @typedef {import("./client.js").ReadyEvent} ReadyEvent */
 /** @typedef {import("./client.js").Restart} Restart */
 /** @typedef {import("./client.js").StartOptions} StartOptions */
@@ -79,6 +80,12 @@ export class StreamClient extends EventTarget {
   push(chunk) {
     if (this.#state === "closed") return;
     this.#resumable.addAudio(chunk);
+    this.#pump();
+  }
+
+  /** @param {Configuration} configuration */
+  configure(configuration) {
+    this.#resumable.configure(configuration);
     this.#pump();
   }
 

@@ -2,7 +2,7 @@
 /** What may have to be said again after a cut: audio, and commands between it. */
 
 /** @typedef {import("./client.js").Chunk} Chunk */
-/** @typedef {{endOffset: number, message: {type: "finalize"} | {type: "stop"}}} Command */
+/** @typedef {{endOffset: number, message: {type: "configure" | "finalize" | "stop"}}} Command */
 /** @typedef {Chunk | Command} Item */
 
 /**
