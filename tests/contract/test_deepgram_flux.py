@@ -21,7 +21,7 @@ from deepgram.listen.v2.types import (
 )
 
 from tests.contract.conftest import RATE, TOKEN, Speech
-from tests.contract.test_deepgram import PACE_S, environment
+from tests.contract.deepgram_live import PACE_S, environment
 from tests.serving import ServerThread
 
 FLUX = {"model": "flux-general-en", "encoding": "linear16", "sample_rate": RATE}

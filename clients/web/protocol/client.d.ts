@@ -11,9 +11,9 @@
  * What the events say is told in PROTOCOL.md.
  */
 
-import type { ServerEvent } from "./events.js";
+import type { ServerEvent } from "./events.d.ts";
 
-export type * from "./events.js";
+export type * from "./events.d.ts";
 
 /** Mono audio in -1 … 1. `captureTimeMs`: of the first sample, Unix epoch; 0 if unknown. */
 export interface Chunk {
