@@ -6,22 +6,24 @@ recordings, `follow` reads along with somebody else's session. `examples` shows 
 sound into it: see `clients/python`, which installs these alone.
 """
 
-from streamer.client.client import (
-    Client,
+from streamer.client.client import Client, connect
+from streamer.client.transcript import (
     ClientError,
     ConnectionLostError,
     ServerRefusedError,
-    connect,
+    Transcript,
 )
-from streamer.client.transcript import Transcript
-from streamer.protocol.messages import StartMessage
+from streamer.protocol.messages import ConfigureMessage, StartMessage
+from streamer.protocol.turns import TurnSettings
 
 __all__ = [
     "Client",
     "ClientError",
+    "ConfigureMessage",
     "ConnectionLostError",
     "ServerRefusedError",
     "StartMessage",
     "Transcript",
+    "TurnSettings",
     "connect",
 ]

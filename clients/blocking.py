@@ -27,7 +27,13 @@ from streamer.client.backoff import ReconnectOptions
 from streamer.client.client import Client
 from streamer.client.resumable_state import Gap
 from streamer.client.transcript import Transcript
-from streamer.protocol.messages import ByeEvent, ReadyEvent, ServerEvent, StartMessage
+from streamer.protocol.messages import (
+    ByeEvent,
+    ConfigureMessage,
+    ReadyEvent,
+    ServerEvent,
+    StartMessage,
+)
 
 _T = TypeVar("_T")
 
@@ -102,6 +108,9 @@ class BlockingClient:
 
     def skip_audio(self, n_samples: int) -> None:
         self._running().call(self._client.skip_audio, n_samples)
+
+    def configure(self, change: ConfigureMessage) -> None:
+        self._running().call(self._client.configure, change)
 
     def finalize(self) -> None:
         self._running().call(self._client.finalize)

@@ -30,10 +30,17 @@ from streamer.client.connection import Connection
 from streamer.client.event_queue import EventQueue
 from streamer.client.resend_buffer import Chunk, Command
 from streamer.client.resumable_state import Gap, ResumableState
-from streamer.client.transcript import Transcript, TranscriptError
+from streamer.client.transcript import (
+    ClientError,
+    ConnectionLostError,
+    ServerRefusedError,
+    Transcript,
+    TranscriptError,
+)
 from streamer.client.transport import UnreachableError, open_websocket
 from streamer.protocol.messages import (
     ByeEvent,
+    ConfigureMessage,
     FinalizeMessage,
     ReadyEvent,
     ServerEvent,
@@ -42,27 +49,6 @@ from streamer.protocol.messages import (
 )
 
 _MAX_UNSENT_S: Final = 20.0
-
-
-class ClientError(Exception):
-    """The session is over. `transcript` holds what was received before."""
-
-    def __init__(self, message: str, transcript: Transcript) -> None:
-        super().__init__(message)
-        self.transcript = transcript
-
-
-class ServerRefusedError(ClientError):
-    """The server ended the session with an error event; `code` is stable, see PROTOCOL.md."""
-
-    def __init__(self, code: str, message: str, transcript: Transcript) -> None:
-        super().__init__(f"{code}: {message}", transcript)
-        self.code = code
-        self.message = message
-
-
-class ConnectionLostError(ClientError):
-    """The server could not be reached, or went and did not come back."""
 
 
 @asynccontextmanager
@@ -185,6 +171,14 @@ class Client:
     def skip_audio(self, n_samples: int) -> None:
         """Leave out audio that was not captured; the next frame tells the server of the gap."""
         self._state.skip(n_samples)
+
+    async def configure(self, change: ConfigureMessage) -> None:
+        """Change what is expected, for all that is not committed yet.
+
+        Raises:
+            ServerRefusedError, ConnectionLostError
+        """
+        self._add(self._state.command(change))
 
     async def finalize(self) -> None:
         """Close the open segment now.

@@ -18,8 +18,12 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
 from streamer.client.address import DEFAULT_ADDRESS, websocket_url
-from streamer.client.client import ConnectionLostError, ServerRefusedError
-from streamer.client.transcript import Transcript, TranscriptError
+from streamer.client.transcript import (
+    ConnectionLostError,
+    ServerRefusedError,
+    Transcript,
+    TranscriptError,
+)
 from streamer.client.transport import UnreachableError, open_websocket, read_event
 from streamer.protocol.messages import ByeEvent, ErrorEvent, FollowingEvent, ServerEvent
 

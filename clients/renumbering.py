@@ -16,6 +16,7 @@ from streamer.protocol.messages import (
     SpeechEvent,
     WordsEvent,
 )
+from streamer.protocol.turns import TurnEvent
 from streamer.protocol.words import WireWord
 
 
@@ -33,14 +34,17 @@ class Renumbering:
         if self == Renumbering():
             return event
         changed: dict[str, Any] = {}
-        if isinstance(event, SpeechEvent | SegmentEvent | EmotionEvent | LossEvent):
+        if isinstance(event, SpeechEvent | SegmentEvent | EmotionEvent | LossEvent | TurnEvent):
             changed["start_ms"] = event.start_ms + self.ms
-        if isinstance(event, SegmentEvent | EmotionEvent | FinalizedEvent):
+        if isinstance(event, SegmentEvent | EmotionEvent | FinalizedEvent | TurnEvent):
             changed["end_ms"] = event.end_ms + self.ms
         if isinstance(event, SpeechEvent | WordsEvent | SegmentEvent):
             changed["segment_id"] = event.segment_id + self.segments
         if isinstance(event, WordsEvent | SegmentEvent):
             changed["words"] = tuple(self._renumbered(word) for word in event.words)
+        if isinstance(event, TurnEvent):
+            # No session has more turns than words.
+            changed["turn_id"] = event.turn_id + self.words
         if isinstance(event, LatencyEvent | ByeEvent):
             changed["received_ms"] = event.received_ms + self.ms
             changed["processed_ms"] = event.processed_ms + self.ms

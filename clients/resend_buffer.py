@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from streamer.protocol.messages import FinalizeMessage, StopMessage
+from streamer.protocol.messages import ConfigureMessage, FinalizeMessage, StopMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Command:
     """A message that stands behind all audio before `end`."""
 
     end: int
-    message: FinalizeMessage | StopMessage
+    message: ConfigureMessage | FinalizeMessage | StopMessage
 
 
 Item = Chunk | Command

@@ -21,6 +21,7 @@ from streamer.protocol.messages import (
     MAX_FRAME_MS,
     MAX_GAP_MS,
     ByeEvent,
+    ConfigureMessage,
     Encoding,
     ErrorCode,
     ErrorEvent,
@@ -127,9 +128,12 @@ class ResumableState:
     def skip(self, n_samples: int) -> None:
         self._end_offset += n_samples
 
-    def command(self, message: FinalizeMessage | StopMessage) -> Command:
+    def command(self, message: ConfigureMessage | FinalizeMessage | StopMessage) -> Command:
         """A command behind all audio so far."""
         self._stopped |= isinstance(message, StopMessage)
+        if isinstance(message, ConfigureMessage):  # for a session that may have to follow
+            settings = message.model_dump(exclude={"type"}, exclude_none=True)
+            self.start = StartMessage.model_validate(self.start.model_dump() | settings)
         return Command(self._end_offset, message)
 
     def frame(self, seq: int, chunk: Chunk) -> bytes:

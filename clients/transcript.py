@@ -1,4 +1,4 @@
-"""The client's copy of the word ledger, built from events."""
+"""The client's copy of the word ledger, built from events, and the errors that end it."""
 
 from __future__ import annotations
 
@@ -176,3 +176,24 @@ class Transcript:
 
 def _unchanging(word: WireWord) -> tuple[int, str, float, float]:
     return word.id, word.text, word.start_ms, word.end_ms
+
+
+class ClientError(Exception):
+    """The session is over. `transcript` holds what was received before."""
+
+    def __init__(self, message: str, transcript: Transcript) -> None:
+        super().__init__(message)
+        self.transcript = transcript
+
+
+class ServerRefusedError(ClientError):
+    """The server ended the session with an error event; `code` is stable, see PROTOCOL.md."""
+
+    def __init__(self, code: str, message: str, transcript: Transcript) -> None:
+        super().__init__(f"{code}: {message}", transcript)
+        self.code = code
+        self.message = message
+
+
+class ConnectionLostError(ClientError):
+    """The server could not be reached, or went and did not come back."""

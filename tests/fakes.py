@@ -16,7 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from streamer.audio.clock import SAMPLE_RATE
-from streamer.recognition.contract import BEGINNING, Decoder, SessionOptions, StartPoint
+from streamer.recognition.contract import (
+    BEGINNING,
+    Decoder,
+    SessionChange,
+    SessionOptions,
+    StartPoint,
+)
 from streamer.recognition.languages import AUTO, check_language
 from streamer.runtime.deadline_executor import DeadlineExecutor
 from streamer.runtime.tracing import SpanSink, span
@@ -140,6 +146,10 @@ class FakeRecognizer:
             while len(self._audio):
                 yield from self._hear(min(BLOCK, len(self._audio)))
             yield from self._close_segment(cause)
+
+    def change(self, change: SessionChange) -> None:
+        assert not self._inside.locked(), "changed during a step"
+        self.options = self.options.changed(change)
 
     def close(self) -> None:
         assert not self._inside.locked(), "closed during a step"

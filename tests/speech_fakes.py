@@ -189,6 +189,10 @@ class PreferringFusion:
         self.favourite = favourite
         self.asked: list[list[str]] = []
         self.appended: list[str] = []
+        self.over = 0.0
+        """Log-odds that any sentence is over."""
+        self.open_texts: list[str] = []
+        self.prompts: list[str] = []
 
     def terms(self, candidates: Sequence[Candidate]) -> list[Terms]:
         self.asked.append([candidate.text for candidate in candidates])
@@ -206,6 +210,13 @@ class PreferringFusion:
     def append(self, text: str) -> None:
         if text:
             self.appended.append(text)
+
+    def sentence_over(self, open_text: str) -> float:
+        self.open_texts.append(open_text)
+        return self.over
+
+    def expect(self, prompt: str) -> None:
+        self.prompts.append(prompt)
 
 
 class PerceivingFusion(PreferringFusion):

@@ -34,7 +34,7 @@ from benchmarks.serving.server_process import (
     server_process,
 )
 from streamer.audio.arrays import Floats
-from streamer.client.client import ClientError
+from streamer.client.transcript import ClientError
 from streamer.protocol.messages import StartMessage
 
 STAGGER_S: Final = 0.13

@@ -31,9 +31,8 @@ class AudioAwareFusion(LlmFusion):
     def __init__(
         self, scorer: TextScorer, weights: FusionWeights, prompt: str, inputs: AudioInputs
     ) -> None:
-        # Soft tokens stand before the last token of the context; that must not be the first.
-        super().__init__(scorer, weights, prompt or ("\n" if inputs.layer is not None else ""))
         self._inputs = inputs
+        super().__init__(scorer, weights, self._full(prompt))
         self._features: dict[str, Floats] = {}
         self._label = ""
 
@@ -45,6 +44,15 @@ class AudioAwareFusion(LlmFusion):
             return super().terms(candidates)
         terms = self._weighted(candidates, soft.prompt)
         return [replace(each, shares=soft.shares) for each in terms]
+
+    def expect(self, prompt: str) -> None:
+        """See `Fusion`."""
+        super().expect(self._full(prompt))
+        self._label = ""
+
+    def _full(self, prompt: str) -> str:
+        """Soft tokens stand before the last token of the context; that must not be the first."""
+        return prompt or ("\n" if self._inputs.layer is not None else "")
 
     def set_features(self, modality: str, features: Floats) -> None:
         """Features `[T, d]` of the newest audio, from here on. Ignored if it is no modality that

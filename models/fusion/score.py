@@ -9,11 +9,20 @@ all weights 0 the acoustics alone decide.
 
 from __future__ import annotations
 
+import math
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 from streamer.models.llm.contract import LlmRequest, SoftPrompt, TextScorer
+
+_REMEMBERED_WORDS: Final = 60
+"""They and a prompt fit into the context."""
+_END_MARKS: Final = ".?!"
+_MARKS: Final = ".,!?;:-–—…"
+_LEAST: Final = 1e-4
+"""No probability is nearer to 0 or 1."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +77,13 @@ class Fusion(Protocol):
     def append(self, text: str) -> None:
         """Words were committed."""
 
+    def sentence_over(self, open_text: str) -> float:
+        """Log-odds (nats) that a sentence ends behind the committed words and these, which may
+        bring a mark of their own."""
+
+    def expect(self, prompt: str) -> None:
+        """What the LLM reads before the first word is another text from now on."""
+
 
 def initial_prompt(context: str, hot_words: Sequence[str]) -> str:
     """What the LLM reads before the first word: the hot words, then the user's context."""
@@ -90,6 +106,7 @@ class LlmFusion:
         self._scorer = scorer
         self._weights = weights
         self._context = scorer.context(prompt)
+        self._said: deque[str] = deque(maxlen=_REMEMBERED_WORDS)
 
     def terms(self, candidates: Sequence[Candidate]) -> list[Terms]:
         """See `Fusion`."""
@@ -99,6 +116,23 @@ class LlmFusion:
         """See `Fusion`."""
         if text:
             self._scorer.extend(self._context, f" {text}")
+            self._said.extend(text.split())
+
+    def sentence_over(self, open_text: str) -> float:
+        """See `Fusion`."""
+        text = f" {open_text.rstrip(_MARKS)}"
+        texts = [text, *(text + mark for mark in _END_MARKS)]
+        (scores,) = self._scorer.score([LlmRequest(self._context, texts)])
+        # What all share counts for none of them.
+        over = sum(math.exp(score - scores[0]) for score in scores[1:])
+        over = min(max(over, _LEAST), 1 - _LEAST)
+        return math.log(over / (1 - over))
+
+    def expect(self, prompt: str) -> None:
+        """See `Fusion`. The newest words that were said stay behind it."""
+        self._context = self._scorer.context(prompt)
+        if self._said:
+            self._scorer.extend(self._context, f" {' '.join(self._said)}")
 
     def _weighted(
         self, candidates: Sequence[Candidate], soft_prompt: SoftPrompt | None = None

@@ -47,7 +47,7 @@ def demo(
     from streamer.cli.local_server import LocalServerError, local_server
     from streamer.cli.output.kept_captions import keep_captions
     from streamer.client.bundled import bundled_speech
-    from streamer.client.client import ClientError
+    from streamer.client.transcript import ClientError
 
     keep_captions(output, [CAPTIONS_NAME], overwrite=overwrite)
     console = Console()

@@ -121,8 +121,8 @@ def mic(
     from streamer.cli.local_server import LocalServerError, local_server
     from streamer.cli.output.live.outputs import live_outputs
     from streamer.client.address import websocket_url
-    from streamer.client.client import ClientError
     from streamer.client.microphone import MicrophoneError, audio_system, choose_device
+    from streamer.client.transcript import ClientError
 
     if name and second_device is None:
         fail("--name is of two devices: --second-device", EXIT_USAGE)

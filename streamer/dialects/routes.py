@@ -15,6 +15,8 @@ from streamer.dialects.common.models import BEST, decoder_for
 from streamer.dialects.common.settings import Offer
 from streamer.dialects.deepgram.codec import DeepgramDialect
 from streamer.dialects.deepgram.errors import deepgram_refusal
+from streamer.dialects.deepgram.flux_codec import FluxDialect
+from streamer.dialects.deepgram.flux_settings import read_flux_settings
 from streamer.dialects.deepgram.recordings import Recordings
 from streamer.dialects.deepgram.settings import read_settings
 from streamer.dialects.openai.errors import openai_refusal
@@ -47,6 +49,21 @@ def dialect_routes(server: StreamServer) -> Sequence[BaseRoute]:
         headers["dg-request-id"] = request_id
         await _converse(server, websocket, dialect, offered[0] if offered else None, headers)
 
+    async def flux(websocket: WebSocket) -> None:
+        request_id = str(uuid.uuid4())
+        try:
+            _admit(server, websocket)
+            settings = read_flux_settings(websocket.query_params, offer)
+        except ProtocolError as error:
+            server.metrics.rejected.labels(error.code.value).inc()
+            await websocket.send_denial_response(deepgram_refusal(error, request_id))
+            return
+        offered = websocket.scope["subprotocols"]
+        dialect = FluxDialect(settings, request_id)
+        headers = answer_headers(settings.session.decoder, settings.warnings)
+        headers["dg-request-id"] = request_id
+        await _converse(server, websocket, dialect, offered[0] if offered else None, headers)
+
     async def realtime(websocket: WebSocket) -> None:
         query = websocket.query_params
         offered = websocket.scope["subprotocols"]
@@ -72,6 +89,7 @@ def dialect_routes(server: StreamServer) -> Sequence[BaseRoute]:
     models = ModelList(server)
     return [
         WebSocketRoute("/v1/listen", listen),
+        WebSocketRoute("/v2/listen", flux),
         WebSocketRoute("/v1/realtime", realtime),
         Route("/v1/listen", recordings.listen, methods=["POST"]),
         Route("/v1/audio/transcriptions", uploads.transcribe, methods=["POST"]),

@@ -17,6 +17,7 @@ from streamer.transcript.events import (
     EmotionUpdate,
     Finalized,
     SegmentClosed,
+    TurnChanged,
     WordsUpdate,
 )
 
@@ -143,4 +144,4 @@ def _joined(committed: Report | None, tail: Report) -> Report:
 
 
 def _captions(events: tuple[Report, ...]) -> tuple[Report, ...]:
-    return tuple(n for n in events if not isinstance(n.event, AudioLost | Finalized))
+    return tuple(n for n in events if not isinstance(n.event, AudioLost | Finalized | TurnChanged))

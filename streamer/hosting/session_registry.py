@@ -14,6 +14,7 @@ from streamer.audio.clock import SAMPLE_RATE
 from streamer.hosting.journal import Journal
 from streamer.hosting.options import ServerOptions
 from streamer.hosting.resumable_session import ResumableSession
+from streamer.hosting.session_settings import turn_options
 from streamer.hosting.session_store import SessionStore, token_hash
 from streamer.protocol.errors import ProtocolError, session_expired
 from streamer.protocol.messages import Encoding, ErrorCode, ResumeMessage, StartMessage
@@ -243,6 +244,7 @@ class SessionRegistry:
             language=self.language(start),
             task=start.task,
             writing=WritingOptions(start.numbers, start.profanity_filter, frozenset(start.redact)),
+            turns=turn_options(start.turns),
         )
 
     def _tells_emotion(self, start: StartMessage) -> bool:

@@ -9,11 +9,13 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from streamer.audio.clock import SAMPLE_RATE
 from streamer.protocol.numbers import NO_BOOLEAN, Whole
-from streamer.protocol.words import Wire, WireEmotion, WireWord
+from streamer.protocol.turns import TurnEvent, TurnSettings
+from streamer.protocol.wire import FromClient, Numbered, OfChannel, Wire
+from streamer.protocol.words import WireEmotion, WireWord
 
 PROTOCOL_VERSION: Final = 1
 MIN_SAMPLE_RATE: Final = 8_000
@@ -60,13 +62,13 @@ class ErrorCode(StrEnum):
     INTERNAL = "internal"  # 1011
 
 
-class _FromClient(BaseModel):
-    """A setting that is misspelt must not be ignored."""
+HotWords = Annotated[
+    tuple[Annotated[str, Field(min_length=1, max_length=MAX_HOT_WORD_CHARS)], ...],
+    Field(max_length=MAX_HOT_WORDS),
+]
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
-
-class StartMessage(_FromClient):
+class StartMessage(FromClient):
     """Opens the session. Audio may follow at once; nothing sent after it is lost."""
 
     type: Literal["start"] = "start"
@@ -81,9 +83,7 @@ class StartMessage(_FromClient):
     """`translate`: into English."""
     decoder: Literal["draft", "fused"] | None = None
     context: str = Field("", max_length=MAX_CONTEXT_CHARS)
-    hot_words: tuple[Annotated[str, Field(min_length=1, max_length=MAX_HOT_WORD_CHARS)], ...] = (
-        Field((), max_length=MAX_HOT_WORDS)
-    )
+    hot_words: HotWords = ()
     emotion: bool | None = None
     """Of the voice: whether to tell it. None leaves it to the server, which mostly does."""
     silence_ms: Annotated[float, Field(ge=MIN_SILENCE_MS, le=MAX_SILENCE_MS), NO_BOOLEAN] | None = (
@@ -98,9 +98,11 @@ class StartMessage(_FromClient):
     redact: tuple[Literal["numbers", "pci", "ssn"], ...] = Field((), max_length=3)
     share_secret: str | None = Field(None, min_length=16, max_length=128)
     """The same secret gives the same `follow_id` in every session."""
+    turns: TurnSettings | None = None
+    """Tell of speakers' turns; None: do not."""
 
 
-class ResumeMessage(_FromClient):
+class ResumeMessage(FromClient):
     """Goes on with a session whose connection broke, on a new connection, instead of `start`. The
     server answers with `ready`, whose `acknowledged_offset` says where audio has to go on, and
     with what happened after the event `last_seq`."""
@@ -112,21 +114,29 @@ class ResumeMessage(_FromClient):
     last_seq: Whole = Field(0, ge=0)
 
 
-class FinalizeMessage(_FromClient):
+class ConfigureMessage(FromClient):
+    """Changes settings while the session runs, for all that is not committed yet; None leaves a
+    setting as it is."""
+
+    type: Literal["configure"] = "configure"
+    context: str | None = Field(None, max_length=MAX_CONTEXT_CHARS)
+    hot_words: HotWords | None = None
+    turns: TurnSettings | None = None
+
+
+class FinalizeMessage(FromClient):
     """Closes the open segment now; the session goes on."""
 
     type: Literal["finalize"] = "finalize"
 
 
-class StopMessage(_FromClient):
+class StopMessage(FromClient):
     """No more audio will come: the server flushes finals, says `bye` and closes with 1000."""
 
     type: Literal["stop"] = "stop"
 
 
-ClientMessage = Annotated[
-    StartMessage | ResumeMessage | FinalizeMessage | StopMessage, Field(discriminator="type")
-]
+ClientMessage = StartMessage | ResumeMessage | ConfigureMessage | FinalizeMessage | StopMessage
 
 
 class Percentiles(Wire):
@@ -174,21 +184,7 @@ class FollowingEvent(Wire):
     channels: int = 1
 
 
-class _Numbered(Wire):
-    """An event that is sent again if a cut swallowed it.
-
-    `seq` counts the session's events from 1; after a resume numbers may be left out, as what
-    was superseded meanwhile is not sent. 0 comes from servers that do not number.
-    """
-
-    seq: int = 0
-
-
-class _OfChannel(_Numbered):
-    channel: int = 0
-
-
-class SpeechEvent(_OfChannel):
+class SpeechEvent(OfChannel):
     """Speech was heard: a segment is open."""
 
     type: Literal["speech"] = "speech"
@@ -196,7 +192,7 @@ class SpeechEvent(_OfChannel):
     start_ms: float
 
 
-class WordsEvent(_OfChannel):
+class WordsEvent(OfChannel):
     """Words of the channel's open segment that are new or changed.
 
     Committed words come once, in order; after them stands the whole tentative tail, which
@@ -209,7 +205,7 @@ class WordsEvent(_OfChannel):
     lag_ms: float
 
 
-class SegmentEvent(_OfChannel):
+class SegmentEvent(OfChannel):
     """A finished segment: all its words, now final, and its emotion.
 
     `cause`: the speaker paused, the client asked or stopped, the segment grew too long (speech
@@ -227,14 +223,14 @@ class SegmentEvent(_OfChannel):
     lag_ms: float
 
 
-class FinalizedEvent(_Numbered):
+class FinalizedEvent(Numbered):
     """The answer to `finalize`: all audio before `end_ms` is final."""
 
     type: Literal["finalized"] = "finalized"
     end_ms: float
 
 
-class EmotionEvent(_OfChannel):
+class EmotionEvent(OfChannel):
     type: Literal["emotion"] = "emotion"
     emotion: WireEmotion
     start_ms: float
@@ -261,7 +257,7 @@ class LatencyEvent(Wire):
     acknowledged_offset: int | None = None
 
 
-class DecoderEvent(_OfChannel):
+class DecoderEvent(OfChannel):
     """Captions go on without the LLM, or it is back."""
 
     type: Literal["decoder"] = "decoder"
@@ -269,7 +265,7 @@ class DecoderEvent(_OfChannel):
     reason: str
 
 
-class LanguageEvent(_OfChannel):
+class LanguageEvent(OfChannel):
     """What is said from now on is taken for this language, until another such event."""
 
     type: Literal["language"] = "language"
@@ -277,7 +273,7 @@ class LanguageEvent(_OfChannel):
     probability: float
 
 
-class LossEvent(_OfChannel):
+class LossEvent(OfChannel):
     """Audio that will not be transcribed."""
 
     type: Literal["loss"] = "loss"
@@ -316,13 +312,14 @@ ServerEvent = Annotated[
     | LatencyEvent
     | DecoderEvent
     | LanguageEvent
+    | TurnEvent
     | LossEvent
     | ErrorEvent
     | ByeEvent,
     Field(discriminator="type"),
 ]
 
-CLIENT_MESSAGE: Final[TypeAdapter[StartMessage | ResumeMessage | FinalizeMessage | StopMessage]] = (
-    TypeAdapter(ClientMessage)
+CLIENT_MESSAGE: Final[TypeAdapter[ClientMessage]] = TypeAdapter(
+    Annotated[ClientMessage, Field(discriminator="type")]
 )
 SERVER_EVENT: Final[TypeAdapter[ServerEvent]] = TypeAdapter(ServerEvent)

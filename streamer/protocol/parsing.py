@@ -10,20 +10,17 @@ from streamer.protocol.errors import ProtocolError
 from streamer.protocol.messages import (
     CLIENT_MESSAGE,
     PROTOCOL_VERSION,
+    ClientMessage,
     ErrorCode,
-    FinalizeMessage,
-    ResumeMessage,
-    StartMessage,
-    StopMessage,
 )
 from streamer.protocol.strict_json import DuplicateKeyError, StrictJsonError, read_object
 
-_TYPES: Final = "start, finalize, stop, resume"
+_TYPES: Final = "start, finalize, stop, configure, resume"
 _FIRST_MESSAGES: Final = frozenset({"start", "resume"})
 _DISCRIMINATOR_ERRORS: Final = frozenset({"union_tag_invalid", "union_tag_not_found"})
 
 
-def parse_text(text: str) -> StartMessage | ResumeMessage | FinalizeMessage | StopMessage:
+def parse_text(text: str) -> ClientMessage:
     """Read a JSON message.
 
     Raises:

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-
-class Wire(BaseModel):
-    """Clients read on past fields that a newer server adds."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
+from streamer.protocol.wire import Wire
 
 
 class WireDecision(Wire):

@@ -6,13 +6,14 @@ The real one is `recognizer.Recognizer`; tests of sockets and protocols use smal
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from streamer.models.whisper.contract import Task
+from streamer.recognition.turns.options import TurnOptions
 from streamer.runtime.tracing import SpanSink
 from streamer.transcript.events import AudioLost, SessionEvent
 from streamer.transcript.written.options import WritingOptions
@@ -21,6 +22,15 @@ if TYPE_CHECKING:  # the engine imports this module
     from streamer.runtime.deadline_executor import DeadlineExecutor
 
 Decoder = Literal["draft", "fused"]
+
+
+@dataclass(frozen=True)
+class SessionChange:
+    """What a client may change while its session runs; None leaves it as it is."""
+
+    context: str | None = None
+    hot_words: tuple[str, ...] | None = None
+    turns: TurnOptions | None = None
 
 
 @dataclass(frozen=True)
@@ -43,6 +53,17 @@ class SessionOptions:
     """`translate`: into English. What is said in English is transcribed."""
     writing: WritingOptions = field(default_factory=WritingOptions)
     """How words are written."""
+    turns: TurnOptions | None = None
+    """Whether, and when, to tell of turns."""
+
+    def changed(self, change: SessionChange) -> SessionOptions:
+        """These options after a change."""
+        return replace(
+            self,
+            context=self.context if change.context is None else change.context,
+            hot_words=self.hot_words if change.hot_words is None else change.hot_words,
+            turns=change.turns or self.turns,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +119,9 @@ class SpeechRecognizer(Protocol):
 
     def finalize(self, cause: str = "finalize") -> Iterator[SessionEvent]:
         """Process all audio that has arrived and close the open segment, for `cause`."""
+
+    def change(self, change: SessionChange) -> None:
+        """Between two steps: counts for all that is not committed."""
 
     def close(self) -> None:
         """Free caches. No call may follow."""

@@ -66,6 +66,11 @@ class Endpointer:
         return self._open
 
     @property
+    def silent_since(self) -> int | None:
+        """Where a pause in the open segment began; None: somebody speaks, or none is open."""
+        return self._silent_since
+
+    @property
     def pause_end(self) -> int | None:
         """Where the open segment will end if the silence lasts, once it was heard up to there."""
         if not self._open or self._silent_since is None:

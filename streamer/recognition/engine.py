@@ -19,7 +19,7 @@ from streamer.decoding.speech import LoadedSpeech, PromptContext, Speech
 from streamer.models.emotion.classifier import EmotionModel, EmotionScores
 from streamer.models.emotion.loading import load_emotion_model
 from streamer.models.fusion.audio_aware import AudioAwareFusion, AudioInputs
-from streamer.models.fusion.score import FusionWeights, LlmFusion, initial_prompt
+from streamer.models.fusion.score import FusionWeights, LlmFusion
 from streamer.models.fusion.trained import read_fusion
 from streamer.models.llm.loading import GEMMA_FILE, load_llm
 from streamer.models.llm.scorer import LlmScorer
@@ -35,10 +35,12 @@ from streamer.recognition.latency import Latency, commit_rule
 from streamer.recognition.options import RecognizerOptions
 from streamer.recognition.recognizer import Recognizer
 from streamer.recognition.stage_times import StageTimes
+from streamer.recognition.turns.detector import TurnDetector
 from streamer.recognition.voice.meter import VoiceMeter, VoiceOptions
 from streamer.recognition.words.auto import AutoWords
 from streamer.recognition.words.contract import SessionWords
 from streamer.recognition.words.drafted import DraftedWords
+from streamer.recognition.words.expectation import Expectation
 from streamer.recognition.words.listened import ListenedWords
 from streamer.recognition.writing import session_writer
 from streamer.runtime.batcher import Batcher, Lane, call_each
@@ -244,25 +246,22 @@ class Engine:
         stages = StageTimes(spans)
         emotion = None
         if options.emotion and self._emotion is not None:
-            watched = self._options.emotion
-            emotion = emotion_monitor(
-                self._emotion, self._emotion_lane, watched, stages, self._audio_inputs
-            )
-        recognizer_options = self._recognizer_options
-        if options.silence_ms is not None:
-            endpointer = replace(recognizer_options.endpointer, hangover_ms=options.silence_ms)
-            recognizer_options = replace(recognizer_options, endpointer=endpointer)
-        prompt = initial_prompt(options.context, options.hot_words)
+            lane, watched = self._emotion_lane, self._options.emotion
+            emotion = emotion_monitor(self._emotion, lane, watched, stages, self._audio_inputs)
+        recognizer_options = self._recognizer_options.closing_after(options.silence_ms)
+        expectation = Expectation(options.context, options.hot_words)
 
         def prompt_context() -> PromptContext:
             words = recognizer.ledger.words
             said = [word.text for word in words if word.state is not WordState.TENTATIVE]
-            return PromptContext(prompt, said, emotion.label if emotion is not None else "")
+            label = emotion.label if emotion else ""
+            return PromptContext(recognizer.expectation.prompt, said, label)
 
         speech = self._source.session(prompt_context)
 
         def words_of(language: str) -> SessionWords:
             if language == ENGLISH:
+                prompt = expectation.prompt
                 return self._english(speech, options, recognizer_options, prompt, emotion, stages)
             return ListenedWords(self._ear(options, stages), recognizer_options.ear, language)
 
@@ -285,6 +284,8 @@ class Engine:
             voice=None if emotion is None else VoiceMeter(self._options.voice),
             start=start,
             writer=session_writer(options, language, speech.tokenizer),
+            expectation=expectation,
+            turns=TurnDetector(options.turns, start.word_id) if options.turns else None,
         )
         return recognizer
 

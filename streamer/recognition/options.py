@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from streamer.decoding.listening_decoder import EarOptions
 from streamer.decoding.options import DecoderOptions
@@ -58,3 +58,9 @@ class RecognizerOptions:
     ear: EarOptions = field(default_factory=EarOptions)
     language: LanguageOptions = field(default_factory=LanguageOptions)
     endpointer: EndpointerOptions = field(default_factory=EndpointerOptions)
+
+    def closing_after(self, silence_ms: float | None) -> RecognizerOptions:
+        """These, but with another pause that ends a segment; None: as they are."""
+        if silence_ms is None:
+            return self
+        return replace(self, endpointer=replace(self.endpointer, hangover_ms=silence_ms))

@@ -14,14 +14,17 @@ from streamer.audio.arrays import Floats
 from streamer.audio.clock import samples_from_ms
 from streamer.models.silero import FRAME_SAMPLES, VadModel
 from streamer.recognition.audio_buffer import AudioBuffer
-from streamer.recognition.contract import BEGINNING, StartPoint
+from streamer.recognition.contract import BEGINNING, SessionChange, StartPoint
 from streamer.recognition.emotion_monitor import EmotionMonitor
 from streamer.recognition.endpointer import Edge, Endpointer, Transition
 from streamer.recognition.options import RecognizerOptions
 from streamer.recognition.speech_detector import SpeechDetector
 from streamer.recognition.stage_times import StageTimes
+from streamer.recognition.turns.confidence import Evidence
+from streamer.recognition.turns.detector import TurnDetector
 from streamer.recognition.voice.meter import VoiceMeter
 from streamer.recognition.words.contract import SegmentWords, SessionWords, Sound, Told
+from streamer.recognition.words.expectation import Expectation
 from streamer.recognition.words.tentative import without_full_stop
 from streamer.runtime.tracing import span
 from streamer.transcript.events import (
@@ -51,11 +54,16 @@ class Recognizer:
         voice: VoiceMeter | None = None,
         start: StartPoint = BEGINNING,
         writer: Writer | None = None,
+        expectation: Expectation | None = None,
+        turns: TurnDetector | None = None,
     ) -> None:
         """
         Args:
             writer: None writes words as they are recognized.
+            turns: None: nobody asks for turns.
         """
+        self.expectation = expectation or Expectation()
+        self.turns = turns
         self.ledger = Ledger(
             options.kept_segments,
             start_sample=start.sample,
@@ -118,7 +126,25 @@ class Recognizer:
             yield from self._close_segment(received, cause, self._options.closing_silence_ms)
             self._endpointer.close(received)
             yield self._done()
+        if self.turns is not None:
+            yield from self.turns.end(received, "timeout" if cause == "silence" else "finalize")
         self._endpointer.mark(received)
+
+    def change(self, change: SessionChange) -> None:
+        """See `SpeechRecognizer`."""
+        old = self.expectation
+        self.expectation = Expectation(
+            old.context if change.context is None else change.context,
+            old.hot_words if change.hot_words is None else change.hot_words,
+        )
+        if self.expectation != old:
+            self._words.expect(self.expectation)
+            self._writer.expect(self.expectation.hot_words)
+        if change.turns is None:
+            return
+        if self.turns is None:
+            self.turns = TurnDetector(change.turns)
+        self.turns.options = change.turns
 
     def close(self) -> None:
         self._segment = None
@@ -136,6 +162,8 @@ class Recognizer:
         if self._segment is not None:
             yield from self._hear(self._segment, target, backlog)
         self._processed = target
+        if self.turns is not None:
+            yield from self._follow_turn(self.turns, target)
         yield self._done()
 
     def _jump_over_lost(self) -> Iterator[SessionEvent]:
@@ -172,11 +200,41 @@ class Recognizer:
         for one in told:
             if isinstance(one, tuple):
                 self._processed = end
-                yield self._update(words, one)
+                update = self._update(words, one)
+                if self.turns is not None:
+                    yield from self.turns.heard(update)
+                yield update
             else:
                 if isinstance(one, LanguageChanged):
                     self._writer.hear(one.language)
                 yield one
+
+    def _follow_turn(self, turns: TurnDetector, end: int) -> Iterator[SessionEvent]:
+        """What the sound up to `end` means for the open turn."""
+        words, since = self._segment, self._endpointer.silent_since
+        if self._endpointer.is_open and turns.silent_since not in (None, since):
+            yield from turns.resumed(end if since is None else since)
+        if words is not None and since is not None and self._endpointer.pause_end is not None:
+            if turns.is_open and turns.silent_since is None:
+                self._look_at_pause(turns, since, words)
+        elif words is None and turns.is_open and turns.silent_since is None:
+            # The segment has ended before anybody looked at its pause.
+            text, silent_since = turns.last_word
+            turns.paused(silent_since, Evidence(text))
+        yield from turns.waited(end)
+        cause = turns.end_due(end)
+        if cause is not None:
+            if words is not None and turns.silent_since is not None:
+                yield from self._tell(words, words.settle(), end)
+                yield from self._release()
+            yield from turns.end(end, cause)
+
+    def _look_at_pause(self, turns: TurnDetector, since: int, words: SegmentWords) -> None:
+        open_words = self._writer.show(words.tentative)
+        text = open_words[-1].text if open_words else turns.last_word[0]
+        with span(self._stages, "turn", "asr"):
+            evidence = Evidence(text, words.sentence_over())
+        turns.paused(since, evidence, open_words)
 
     def _close_segment(self, end: int, cause: str, silence_ms: float = 0) -> Iterator[SessionEvent]:
         words = self._segment
@@ -186,9 +244,7 @@ class Recognizer:
         yield from self._end_segment(end, cause)
 
     def _end_segment(self, end: int, cause: str) -> Iterator[SessionEvent]:
-        waited = self._writer.end_segment()
-        if waited:
-            yield WordsUpdate(self._segment_id(), self._commit(waited), ())
+        yield from self._release()
         emotion, arousal = None, self._arousal()
         if self._emotion is not None and self.ledger.open_segment is not None:
             start = self._segment_start()
@@ -198,6 +254,15 @@ class Recognizer:
                 self._emotion.collect()
         self._segment = None
         yield SegmentClosed(self.ledger.close(end, emotion), cause)
+
+    def _release(self) -> Iterator[SessionEvent]:
+        """Commit what waited for a number to go on."""
+        waited = self._writer.end_segment()
+        if waited:
+            update = WordsUpdate(self._segment_id(), self._commit(waited), ())
+            if self.turns is not None:
+                yield from self.turns.heard(update)
+            yield update
 
     def _split_segment(self, words: SegmentWords) -> Iterator[SessionEvent]:
         """Close the ledger's segment behind its last committed word; hearing goes on."""

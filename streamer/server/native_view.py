@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Literal, assert_never, cast
 
 from streamer.audio.clock import ms_from_samples
+from streamer.protocol.joining import joined
 from streamer.protocol.messages import (
     DecoderEvent,
     EmotionEvent,
@@ -16,6 +17,7 @@ from streamer.protocol.messages import (
     SpeechEvent,
     WordsEvent,
 )
+from streamer.protocol.turns import TurnEvent
 from streamer.protocol.words import WireArousal, WireDecision, WireEmotion, WireWord
 from streamer.session.report import Report
 from streamer.transcript.events import (
@@ -28,6 +30,7 @@ from streamer.transcript.events import (
     SegmentClosed,
     SpeechBegan,
     StepDone,
+    TurnChanged,
     WordsUpdate,
 )
 from streamer.transcript.ledger import Emotion, Word
@@ -41,6 +44,7 @@ WireEvent = (
     | LossEvent
     | DecoderEvent
     | LanguageEvent
+    | TurnEvent
 )
 
 
@@ -108,6 +112,19 @@ def wire_event(report: Report) -> WireEvent | None:  # noqa: PLR0911 - one for e
                 channel=event.channel,
                 language=event.language,
                 probability=event.probability,
+            )
+        case TurnChanged():
+            return TurnEvent(
+                seq=report.seq,
+                channel=event.channel,
+                event=event.edge,
+                turn_id=event.turn_id,
+                start_ms=ms_from_samples(event.start_sample),
+                end_ms=ms_from_samples(event.end_sample),
+                text=joined(word.text for word in event.words),
+                confidence=round(event.confidence, 4),
+                cause=event.cause,
+                lag_ms=report.lag_ms,
             )
         case StepDone() | AudioPaused():
             return None

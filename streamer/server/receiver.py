@@ -7,10 +7,17 @@ import time
 from typing import Final
 
 from streamer.hosting.options import ServerOptions
+from streamer.hosting.session_settings import session_change
 from streamer.protocol.errors import ProtocolError
 from streamer.protocol.frame_reader import FrameReader, Hole
 from streamer.protocol.frames import AudioFrame
-from streamer.protocol.messages import ErrorCode, FinalizeMessage, ResumeMessage, StartMessage
+from streamer.protocol.messages import (
+    ConfigureMessage,
+    ErrorCode,
+    FinalizeMessage,
+    ResumeMessage,
+    StartMessage,
+)
 from streamer.protocol.parsing import parse_text
 from streamer.runtime.metrics import ServerMetrics
 from streamer.server.sender import Sender, Socket
@@ -65,6 +72,8 @@ class Receiver:
                         "the session has its settings already; open another to change them",
                     )
                 )
+            elif isinstance(parsed, ConfigureMessage):
+                await run.session.change(session_change(parsed))
             elif isinstance(parsed, FinalizeMessage):
                 await run.finalize()
             else:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from streamer.audio.clock import SAMPLE_RATE
 from streamer.protocol.messages import MAX_CHANNELS
-from streamer.recognition.contract import SpeechRecognizer
+from streamer.recognition.contract import SessionChange, SpeechRecognizer
 from streamer.runtime.bounded_queue import BoundedQueue
 from streamer.runtime.deadline_executor import DeadlineExecutor, EngineClosedError
 from streamer.runtime.faults import fault_line
@@ -184,6 +184,12 @@ class Session:
         self._finalizing.append(done)
         self._wake.set()
         await done
+
+    async def change(self, change: SessionChange) -> None:
+        """For all that is not committed when this returns. Ignored once the session is ending."""
+        async with self._stepping:
+            if not self._closed:
+                self._recognizer.change(change)
 
     def stop(self) -> None:
         """No more audio: the iteration gives what is left, finals included, and ends."""

@@ -7,6 +7,7 @@ These are the inside view; `streamer.protocol.messages` has their form on the wi
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from streamer.transcript.ledger import Emotion, Segment, Word
 
@@ -100,6 +101,29 @@ class LanguageChanged:
     channel: int = 0
 
 
+TurnEdge = Literal["start", "eager_end", "resumed", "end"]
+TurnCause = Literal["confidence", "timeout", "finalize", "length"]
+
+
+@dataclass(frozen=True, slots=True)
+class TurnChanged:
+    """A speaker's turn began, seems to end (`eager_end`), goes on after all (`resumed`), or ended.
+
+    `words` are those of the turn so far, all of them committed once it is over. `confidence`:
+    that what is told is so. `cause`, of an end: the confidence sufficed, the pause was long, it
+    was asked for, or the turn grew too long.
+    """
+
+    edge: TurnEdge
+    turn_id: int
+    start_sample: int
+    end_sample: int
+    words: tuple[Word, ...]
+    confidence: float
+    cause: TurnCause | None = None
+    channel: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class StepDone:
     """One pass of the models over the newest audio.
@@ -124,5 +148,6 @@ SessionEvent = (
     | AudioLost
     | DecoderChanged
     | LanguageChanged
+    | TurnChanged
     | StepDone
 )

@@ -13,9 +13,11 @@ from websockets.asyncio.server import serve as serve_websocket
 
 from streamer.app import ServerOptions
 from streamer.client import event_queue
-from streamer.client.client import Client, ConnectionLostError, ServerRefusedError, connect
+from streamer.client.client import Client, connect
+from streamer.client.transcript import ConnectionLostError, ServerRefusedError
 from streamer.protocol.messages import (
     ByeEvent,
+    ConfigureMessage,
     Encoding,
     ErrorEvent,
     ReadyEvent,
@@ -23,6 +25,8 @@ from streamer.protocol.messages import (
     ServerEvent,
     StartMessage,
 )
+from streamer.protocol.turns import TurnSettings
+from streamer.recognition.turns.options import TurnOptions
 from tests.fakes import eventually, tone
 from tests.serving import ServerThread
 
@@ -110,6 +114,19 @@ async def test_a_session_from_start_to_bye(server: ServerThread) -> None:
     assert isinstance(events[0], ReadyEvent)
     assert isinstance(events[-1], ByeEvent)
     assert sum(isinstance(event, SegmentEvent) for event in events) == 2
+
+
+async def test_what_is_configured_stays_for_a_session_that_follows(server: ServerThread) -> None:
+    async with connect(server.url, StartMessage(context="A talk."), token="s3cret") as client:
+        await client.send_audio(tone(0.5))
+        await client.configure(ConfigureMessage(hot_words=("Ada",), turns=TurnSettings()))
+        await client.send_audio(tone(0.5))
+        await client.stop()
+        options = server.engine.recognizers[-1].options
+        start = client._state.start
+    assert (options.hot_words, options.context) == (("Ada",), "A talk.")
+    assert options.turns == TurnOptions()
+    assert (start.hot_words, start.turns) == (("Ada",), TurnSettings())
 
 
 async def test_an_address_is_enough(server: ServerThread) -> None:

@@ -176,6 +176,8 @@ def _schema_values(field: dict[str, Any], known: dict[str, Any]) -> str:
             told = _schema_values(wanted, known)
         case {"const": value}:
             told = f"`{value}`"
+        case {"type": "object", "properties": fields}:
+            told = f"object with {', '.join(f'`{name}`' for name in fields)}, or `{{}}`"
         case {"enum": values}:
             told = ", ".join(f"`{value}`" for value in values)
         case {"type": "string", "minLength": least, "maxLength": most}:

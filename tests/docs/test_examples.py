@@ -94,6 +94,7 @@ def test_every_dialect_has_its_example() -> None:
     assert headings == [
         "Deepgram",
         "Deepgram, recordings",
+        "Deepgram Flux",
         "OpenAI Realtime",
         "OpenAI, files",
         "Wyoming",

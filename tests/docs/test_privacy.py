@@ -28,7 +28,8 @@ from streamer.app import ServerOptions
 from streamer.audio.ring_buffer import RingBuffer
 from streamer.client.backoff import ReconnectOptions
 from streamer.client.bundled import bundled_speech
-from streamer.client.client import ServerRefusedError, connect
+from streamer.client.client import connect
+from streamer.client.transcript import ServerRefusedError
 from streamer.hosting.resumable_session import ResumableSession
 from streamer.models.emotion.track import TrackOptions
 from streamer.models.llm.contract import MAX_CONTEXT_TOKENS

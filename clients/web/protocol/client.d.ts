@@ -11,179 +11,9 @@
  * What the events say is told in PROTOCOL.md.
  */
 
-/** What spoke for a word more than for `rival`, in weighted nats; the sum decided. */
-export interface WireDecision {
-  rival: string;
-  audio: number;
-  text: number;
-  hot_words: number;
-  second: number;
-  heard: Record<string, number>;
-}
+import type { ServerEvent } from "./events.d.ts";
 
-export interface WireWord {
-  id: number;
-  text: string;
-  start_ms: number;
-  end_ms: number;
-  confidence: number;
-  state: "tentative" | "committed" | "final";
-  decision?: WireDecision | null;
-  /** dB above the speaker's own running level; null while that is not known, or not measured. */
-  loudness?: number | null;
-  /** Hz; null where the word is not voiced, or not measured. */
-  pitch?: number | null;
-}
-
-export interface WireEmotion {
-  label: string;
-  probs: Record<string, number>;
-  /** How excited the voice sounds, from -1 to 1, and how sure that is, from 0 to 1; of a whole
-   *  segment, once enough was heard before it. */
-  arousal?: { value: number; confidence: number } | null;
-}
-
-export interface Percentiles {
-  p50: number;
-  p95: number;
-  p99: number;
-}
-
-export interface ReadyEvent {
-  type: "ready";
-  protocol_version: number;
-  session_id: string;
-  decoder: "draft" | "fused";
-  models: Record<string, string>;
-  /** A code, or `auto`. */
-  language?: string;
-  max_message_bytes: number;
-  buffer_ms: number;
-  resumed?: boolean;
-  acknowledged_offset?: number;
-  channels?: number;
-  resume_token?: string | null;
-  resume_ms?: number;
-  follow_id?: string | null;
-}
-
-export interface FollowingEvent {
-  type: "following";
-  protocol_version: number;
-  follow_id: string;
-  decoder: "draft" | "fused";
-  first_word_id: number;
-  channels?: number;
-}
-
-/** Events with a `seq` are sent again if a cut swallowed them; channels count from 0. */
-export interface OfChannel {
-  seq?: number;
-  channel?: number;
-}
-
-export interface SpeechEvent extends OfChannel {
-  type: "speech";
-  segment_id: number;
-  start_ms: number;
-}
-
-export interface WordsEvent extends OfChannel {
-  type: "words";
-  segment_id: number;
-  words: WireWord[];
-  lag_ms: number;
-}
-
-export interface SegmentEvent extends OfChannel {
-  type: "segment";
-  segment_id: number;
-  start_ms: number;
-  end_ms: number;
-  text: string;
-  words: WireWord[];
-  emotion: WireEmotion | null;
-  cause?: "silence" | "finalize" | "length" | "loss";
-  lag_ms: number;
-}
-
-export interface FinalizedEvent {
-  type: "finalized";
-  seq?: number;
-  end_ms: number;
-}
-
-export interface EmotionEvent extends OfChannel {
-  type: "emotion";
-  emotion: WireEmotion;
-  start_ms: number;
-  end_ms: number;
-  lag_ms: number;
-}
-
-export interface LatencyEvent {
-  type: "latency";
-  lag_ms: number;
-  received_ms: number;
-  processed_ms: number;
-  step_ms: Record<string, number>;
-  stages_ms: Record<string, Percentiles>;
-  capture_to_emit_ms: number | null;
-  acknowledged_offset?: number | null;
-}
-
-export interface DecoderEvent extends OfChannel {
-  type: "decoder";
-  decoder: "draft" | "fused";
-  reason: string;
-}
-
-/** What is said from now on is taken for this language, a code, until another such event. */
-export interface LanguageEvent extends OfChannel {
-  type: "language";
-  language: string;
-  probability: number;
-}
-
-export interface LossEvent extends OfChannel {
-  type: "loss";
-  start_ms: number;
-  /** 16 kHz samples. */
-  lost_samples: number;
-  reason: string;
-}
-
-export interface ErrorEvent {
-  type: "error";
-  code: string;
-  message: string;
-  fatal: boolean;
-}
-
-export interface ByeEvent {
-  type: "bye";
-  reason: string;
-  received_ms: number;
-  processed_ms: number;
-  lost_samples: number;
-  segments: number;
-  words: number;
-}
-
-export type ServerEvent =
-  | ReadyEvent
-  | FollowingEvent
-  | SpeechEvent
-  | WordsEvent
-  | SegmentEvent
-  | FinalizedEvent
-  | EmotionEvent
-  | LatencyEvent
-  | DecoderEvent
-  | LanguageEvent
-  | LossEvent
-  | ErrorEvent
-  | ByeEvent;
+export type * from "./events.d.ts";
 
 /** Audio in -1 … 1, interleaved where there are several channels; the offset counts samples of one.
  *  `captureTimeMs`: of the first, Unix epoch; 0 if unknown. */
@@ -202,12 +32,24 @@ export interface Address {
   protocols: string[];
 }
 
-export interface StartOptions {
+/** When a speaker's turn is over: a confidence, one that is told early, or a pause. */
+export interface TurnSettings {
+  threshold?: number;
+  eagerThreshold?: number;
+  timeoutMs?: number;
+}
+
+/** What may change while a session runs; what is left out stays. */
+export interface Configuration {
+  context?: string;
+  hotWords?: string[];
+  turns?: TurnSettings;
+}
+
+export interface StartOptions extends Configuration {
   sampleRate: number;
   /** 2: of two sides of a conversation each has its own words. 1 if not told. */
   channels?: 1 | 2;
-  context?: string;
-  hotWords?: string[];
   /** The server's best if not told. */
   decoder?: "draft" | "fused";
   /** A code, or `auto`; the server's own if not told. */
@@ -275,6 +117,7 @@ export class StreamClient extends EventTarget {
   readonly sampleRate: number;
   /** Give the next audio; offsets must follow one another. Never blocks. */
   push(chunk: Chunk | SplitChunk): void;
+  configure(configuration: Configuration): void;
   /** Close the open segment behind all audio pushed so far. */
   finalize(): void;
   /** No more audio will come: finals follow, then `closed`. */

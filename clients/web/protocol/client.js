@@ -18,6 +18,7 @@ export { PROTOCOL_VERSION, encodeFrame, parseEvent } from "./messages.js";
 /** @typedef {import("./client.js").Chunk} Chunk */
 /** @typedef {import("./client.js").SplitChunk} SplitChunk */
 /** @typedef {import("./client.js").ClientState} ClientState */
+/** @typedef {import("./client.js").Configuration} Configuration */
 /** @typedef {import("./client.js").ReadyEvent} ReadyEvent */
 /** @typedef {import("./client.js").Restart} Restart */
 /** @typedef {import("./client.js").StartOptions} StartOptions */
@@ -80,6 +81,12 @@ export class StreamClient extends EventTarget {
   push(chunk) {
     if (this.#state === "closed") return;
     this.#resumable.addAudio(chunk);
+    this.#pump();
+  }
+
+  /** @param {Configuration} configuration */
+  configure(configuration) {
+    this.#resumable.configure(configuration);
     this.#pump();
   }
 

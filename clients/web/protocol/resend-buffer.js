@@ -7,7 +7,7 @@
  * @typedef {{sampleOffset: number, captureTimeMs: number, samples: Float32Array,
  *   channels: number}} Chunk
  */
-/** @typedef {{endOffset: number, message: {type: "finalize"} | {type: "stop"}}} Command */
+/** @typedef {{endOffset: number, message: {type: "configure" | "finalize" | "stop"}}} Command */
 /** @typedef {Chunk | Command} Item */
 
 /**

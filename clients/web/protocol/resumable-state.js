@@ -10,6 +10,7 @@ import { ResendBuffer, samplesIn } from "./resend-buffer.js";
 /** @typedef {import("./client.js").Chunk} PushedChunk */
 /** @typedef {import("./client.js").SplitChunk} SplitChunk */
 /** @typedef {import("./resend-buffer.js").Chunk} Chunk */
+/** @typedef {import("./client.js").Configuration} Configuration */
 /** @typedef {import("./client.js").ErrorEvent} FatalError */
 /** @typedef {import("./client.js").ReadyEvent} ReadyEvent */
 /** @typedef {import("./client.js").Restart} Restart */
@@ -87,6 +88,15 @@ export class ResumableState {
     this.#endOffset = chunk.sampleOffset + samplesIn(chunk);
   }
 
+  /** @param {Configuration} configuration for a session that may have to follow, too */
+  configure(configuration) {
+    this.options = { ...this.options, ...configuration };
+    const { hotWords, context, turns } = configuration;
+    const settings = { hot_words: hotWords, context, turns: onWire(turns) };
+    const message = { type: /** @type {const} */ ("configure"), ...settings };
+    this.buffer.add({ endOffset: this.#endOffset, message });
+  }
+
   /** @param {"finalize" | "stop"} type of a command behind all audio so far */
   addCommand(type) {
     this.stopped ||= type === "stop";
@@ -110,7 +120,7 @@ export class ResumableState {
     }
     const { sampleRate, context = "", hotWords, decoder, emotion, live, silenceMs, shareSecret } =
       this.options;
-    const { language, task, numbers, profanityFilter, redact } = this.options;
+    const { language, task, numbers, profanityFilter, redact, turns } = this.options;
     // JSON leaves out what is undefined, and the server then does as usual.
     return {
       type: "start",
@@ -130,6 +140,7 @@ export class ResumableState {
       live,
       silence_ms: silenceMs,
       share_secret: shareSecret,
+      turns: onWire(turns),
     };
   }
 
@@ -221,6 +232,8 @@ export class ResumableState {
     if ("start_ms" in event) event.start_ms += ms;
     if ("end_ms" in event) event.end_ms += ms;
     if ("segment_id" in event) event.segment_id += segments;
+    // No session has more turns than words.
+    if ("turn_id" in event) event.turn_id += words;
     if ("received_ms" in event) event.received_ms += ms;
     if ("processed_ms" in event) event.processed_ms += ms;
     if (event.type === "words" || event.type === "segment") {
@@ -254,6 +267,13 @@ export class ResumableState {
     });
     this.buffer.release(Math.min(...this.#committedEnds));
   }
+}
+
+/** @param {Configuration["turns"]} turns */
+function onWire(turns) {
+  if (turns === undefined) return undefined;
+  const { threshold, eagerThreshold, timeoutMs } = turns;
+  return { threshold, eager_threshold: eagerThreshold, timeout_ms: timeoutMs };
 }
 
 /** @param {Float32Array[]} sides as long as each other */

@@ -39,6 +39,10 @@ class HotWords:
 
     def __init__(self, terms: Sequence[str], tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
+        self.expect(terms)
+
+    def expect(self, terms: Sequence[str]) -> None:
+        """Expect these, and no others, from now on."""
         unique = {_letters(term): " ".join(term.split()) for term in terms if _letters(term)}
         self._terms = [_Term(text, letters, len(text.split())) for letters, text in unique.items()]
         self._by_words: dict[int, list[_Term]] = {}

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from streamer.audio.arrays import Floats
 from streamer.dialects.common.dialect import StartSession
 from streamer.protocol.errors import ProtocolError
+from streamer.recognition.contract import SessionChange
 from streamer.session.limits import SessionLimits
 from streamer.session.report import Report
 from streamer.session.runner import SessionRun, SessionRunner, Take
@@ -87,6 +88,11 @@ class ChannelSessions:
     def seconds(self, samples: Floats) -> float:
         """Of sound, in all channels together."""
         return samples.size / self._rate
+
+    async def change(self, change: SessionChange) -> None:
+        """For all that is not committed yet."""
+        for run in self._runs:
+            await run.session.change(change)
 
     async def finalize(self) -> None:
         """Make all audio so far final; the sessions go on."""

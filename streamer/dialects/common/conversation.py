@@ -12,6 +12,7 @@ from streamer.dialects.common.channel_sessions import ChannelSessions
 from streamer.dialects.common.dialect import (
     Action,
     Audio,
+    ChangeSession,
     Close,
     Dialect,
     Encoded,
@@ -23,6 +24,7 @@ from streamer.dialects.common.dialect import (
 from streamer.hosting.options import ServerOptions
 from streamer.protocol.errors import CLOSE_CODES, ProtocolError, broken
 from streamer.protocol.messages import ErrorCode
+from streamer.recognition.contract import SessionChange
 from streamer.runtime.faults import fault_line, retrieved
 from streamer.runtime.metrics import ServerMetrics
 from streamer.server.receiver import Receiver
@@ -173,6 +175,8 @@ class Conversation:
                     running = await self._started()
                     if running is not None:
                         await running.decode(action.data)
+                case ChangeSession():
+                    await self._change(action.change)
                 case Finalize():
                     running = await self._started()
                     if running is not None:
@@ -183,6 +187,13 @@ class Conversation:
                     await self._end()
                 case Close():
                     self._over = True
+
+    async def _change(self, change: SessionChange) -> None:
+        if self._running is not None:
+            await self._running.change(change)
+        elif self._wanted is not None:
+            options = self._wanted.options.changed(change)
+            self._wanted = replace(self._wanted, options=options)
 
     async def _started(self) -> ChannelSessions | None:
         """What the client has asked for; who only connects takes no place.

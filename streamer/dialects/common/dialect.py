@@ -11,7 +11,7 @@ from typing import Protocol
 from streamer.audio.arrays import Floats
 from streamer.audio.pcm import SampleReader
 from streamer.protocol.errors import ProtocolError
-from streamer.recognition.contract import SessionOptions
+from streamer.recognition.contract import SessionChange, SessionOptions
 from streamer.session.report import Report
 
 
@@ -50,6 +50,13 @@ class Encoded:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangeSession:
+    """For all that is not committed yet; before the session, for its beginning."""
+
+    change: SessionChange
+
+
+@dataclass(frozen=True, slots=True)
 class Finalize:
     """Make all audio so far final; the session goes on."""
 
@@ -71,7 +78,7 @@ class Close:
     """Close the connection in order."""
 
 
-Action = StartSession | Audio | Encoded | Finalize | Send | EndSession | Close
+Action = StartSession | Audio | Encoded | ChangeSession | Finalize | Send | EndSession | Close
 
 
 class Dialect(Protocol):

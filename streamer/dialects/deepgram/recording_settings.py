@@ -15,7 +15,7 @@ from streamer.dialects.deepgram.settings import (
     Wanted,
     channels_in,
     flag,
-    rate_in,
+    read_rate,
     read_wanted,
     refuse,
 )
@@ -83,4 +83,4 @@ def _raw(query: QueryParams) -> RawAudio | None:
     sample_format = FORMATS.get(query.get("encoding", "").lower())
     if sample_format is None:
         return None
-    return RawAudio(sample_format, rate_in(query), channels_in(query))
+    return RawAudio(sample_format, read_rate(query), channels_in(query))

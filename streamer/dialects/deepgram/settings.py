@@ -112,13 +112,13 @@ def read_settings(query: QueryParams, offer: Offer) -> DeepgramSettings:
     if pause_ms is not None and utterance_end_ms is not None:
         closing_ms = min(pause_ms, utterance_end_ms - _UTTERANCE_END_LEAD_MS)
     wanted = read_wanted(query, offer, closing_ms)
-    sample_format = _format(query)
+    sample_format = read_format(query)
     if sample_format is None and wanted.multichannel:
         warning = "multichannel: channels in a container are mixed; send samples to have each"
         wanted = replace(wanted, multichannel=False, warnings=(*wanted.warnings, warning))
     return DeepgramSettings(
         wanted=wanted,
-        sample_rate=SAMPLE_RATE if sample_format is None else rate_in(query),
+        sample_rate=SAMPLE_RATE if sample_format is None else read_rate(query),
         sample_format=sample_format,
         channels=channels_in(query),
         interim_results=interim_results,
@@ -147,7 +147,7 @@ def read_wanted(query: QueryParams, offer: Offer, silence_ms: float | None) -> W
         session=SessionOptions(
             decoder=decoder_for("model", model, offer),
             language=language,
-            writing=_writing(query, language),
+            writing=read_writing(query, language),
             hot_words=check_hot_words("keyterm", hot_words),
             emotion=emotion_for("emotion", offer, asked=flag(query, "emotion")),
             silence_ms=silence_ms,
@@ -192,7 +192,8 @@ def _language(query: QueryParams, offer: Offer) -> tuple[str, tuple[str, ...]]:
     return language, warnings + more
 
 
-def _writing(query: QueryParams, language: str) -> WritingOptions:
+def read_writing(query: QueryParams, language: str) -> WritingOptions:
+    """Raises SettingError."""
     redact: set[Redaction] = set()
     for value in ",".join(query.getlist("redact")).lower().split(","):
         if value not in _REDACTIONS:
@@ -228,7 +229,8 @@ def _weighted(value: str) -> tuple[str, float]:
     return (word, float(weight)) if colon and _WEIGHT.fullmatch(weight) else (value, 1.0)
 
 
-def _format(query: QueryParams) -> SampleFormat | None:
+def read_format(query: QueryParams) -> SampleFormat | None:
+    """None for a container. Raises SettingError."""
     encoding = query.get("encoding", "").lower()
     if not encoding or encoding in _CONTAINERS:
         check_containers()
@@ -243,7 +245,7 @@ def _format(query: QueryParams) -> SampleFormat | None:
     return found
 
 
-def rate_in(query: QueryParams) -> int:
+def read_rate(query: QueryParams) -> int:
     """Raises SettingError."""
     rate = whole(query, "sample_rate")
     if rate is None:

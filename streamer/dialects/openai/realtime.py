@@ -6,11 +6,17 @@ import base64
 import json
 import secrets
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, Final
 
 from streamer.audio.pcm import SampleReader
-from streamer.dialects.common.dialect import Action, Finalize, Send, StartSession, audio_from
+from streamer.dialects.common.dialect import (
+    Action,
+    ChangeSession,
+    Finalize,
+    Send,
+    StartSession,
+    audio_from,
+)
 from streamer.dialects.common.settings import Offer, SettingError
 from streamer.dialects.openai.errors import error_dict
 from streamer.dialects.openai.realtime_settings import (
@@ -22,6 +28,7 @@ from streamer.dialects.openai.realtime_settings import (
 from streamer.dialects.openai.realtime_view import RealtimeView
 from streamer.protocol.errors import CLOSE_CODES, ProtocolError
 from streamer.protocol.strict_json import StrictJsonError, read_object
+from streamer.recognition.contract import SessionChange
 from streamer.session.report import Report
 
 _TYPES: Final = (
@@ -86,12 +93,12 @@ class RealtimeDialect:
         match event.get("type"):
             case "session.update":
                 session = as_object("session", event.get("session"))
-                self._apply(updated(self._settings, session, self._offer))
+                yield from self._apply(updated(self._settings, session, self._offer))
                 yield self._send_session("updated")
             case "transcription_session.update":
                 session = as_object("session", event.get("session"))
                 self._beta = self._view.beta = True
-                self._apply(updated_beta(self._settings, session, self._offer))
+                yield from self._apply(updated_beta(self._settings, session, self._offer))
                 yield self._send_session("updated")
             case "input_audio_buffer.append":
                 yield from self._append(event)
@@ -107,24 +114,20 @@ class RealtimeDialect:
                     "type",
                 )
 
-    def _apply(self, settings: RealtimeSettings) -> None:
-        if self._samples is not None and self._differs(settings):
-            raise _RefusedError(
-                "session_in_use",
-                "format, model, prompt, keywords, include and silence_duration_ms are fixed once "
-                "audio has come; open another connection to change them",
-                "session",
-            )
+    def _apply(self, settings: RealtimeSettings) -> Iterator[Action]:
+        if self._samples is not None:
+            if not self._settings.may_become(settings):
+                raise _RefusedError(
+                    "session_in_use",
+                    "format, model, language, include and silence_duration_ms are fixed once "
+                    "audio has come; open another connection to change them",
+                    "session",
+                )
+            options = settings.session_options(self._offer)
+            yield ChangeSession(SessionChange(options.context, options.hot_words, options.turns))
         self._settings = settings
-        self._view.turns = settings.turns
+        self._view.turns, self._view.semantic = settings.turns, settings.eagerness is not None
         self._view.emotion = settings.emotion
-
-    def _differs(self, settings: RealtimeSettings) -> bool:
-        """In more than who commits: pauses or the client."""
-        old = self._settings
-        silence_ms = settings.silence_ms if old.turns and settings.turns else old.silence_ms
-        same = replace(settings, turns=old.turns, silence_ms=silence_ms, warnings=old.warnings)
-        return same != old
 
     def _append(self, event: dict[str, Any]) -> Iterator[Action]:
         audio = event.get("audio")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from streamer.audio.pcm import SampleFormat
 from streamer.dialects.common.models import BEST, decoder_for, name_of
@@ -24,6 +24,7 @@ from streamer.dialects.common.settings import (
 )
 from streamer.recognition.contract import SessionOptions
 from streamer.recognition.languages import ENGLISH
+from streamer.recognition.turns.options import TurnOptions
 
 BETA_WARNING: Final = (
     "the shape from before GA is deprecated and will go: send session.update in the place of "
@@ -34,8 +35,6 @@ BETA_HEADERS: Final = {"deprecation": "@1795824000"}
 _DEFAULT_RATE: Final = 24_000
 _TELEPHONE_RATE: Final = 8_000
 _DEFAULT_SILENCE_MS: Final = 500.0
-_EAGERNESS_SILENCE_MS: Final = {"high": 500.0, "medium": 800.0, "auto": 800.0, "low": 2_000.0}
-"""The pause that ends a turn in the place of a judgement of what was said."""
 _FORMATS: Final = {
     "audio/pcm": SampleFormat.LINEAR16,
     "audio/pcmu": SampleFormat.MULAW,
@@ -46,6 +45,15 @@ _BETA_FORMATS: Final = {
     "g711_ulaw": "audio/pcmu",
     "g711_alaw": "audio/pcma",
 }
+
+Eagerness = Literal["low", "medium", "high", "auto"]
+_TURNS: Final[dict[Eagerness, TurnOptions]] = {
+    "low": TurnOptions(threshold=0.8, timeout_ms=8_000),
+    "medium": TurnOptions(threshold=0.7, timeout_ms=4_000),
+    "high": TurnOptions(threshold=0.5, timeout_ms=2_000),
+    "auto": TurnOptions(threshold=0.7, timeout_ms=4_000),
+}
+"""The longest waits are OpenAI's."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +68,11 @@ class RealtimeSettings:
     media_type: str = "audio/pcm"
     rate: int = _DEFAULT_RATE
     turns: bool = True
-    """Whether a pause commits the buffer (`server_vad`); else the client does."""
+    """Whether a pause commits the buffer; else the client does."""
     silence_ms: float = _DEFAULT_SILENCE_MS
+    eagerness: Eagerness | None = None
+    """How soon words and voice make a pause one that commits (`semantic_vad`); None: its length
+    alone does."""
     emotion: bool = False
     warnings: tuple[str, ...] = ()
     """What the last update asked for in vain."""
@@ -76,9 +87,28 @@ class RealtimeSettings:
             language=self.language,
             context=self.prompt,
             hot_words=self.keywords,
-            silence_ms=self.silence_ms if self.turns else None,
+            silence_ms=self.silence_ms if self.silence_decides else None,
+            turns=None if self.eagerness is None else _TURNS[self.eagerness],
             emotion=self.emotion,
         )
+
+    @property
+    def silence_decides(self) -> bool:
+        return self.turns and self.eagerness is None
+
+    def may_become(self, new: RealtimeSettings) -> bool:
+        """Whether a session that runs with these can go on with others."""
+        silent = self.silence_decides and new.silence_decides
+        kept = replace(
+            self,
+            prompt=new.prompt,
+            keywords=new.keywords,
+            turns=new.turns,
+            warnings=new.warnings,
+            eagerness=new.eagerness,
+            silence_ms=self.silence_ms if silent else new.silence_ms,
+        )
+        return kept == new
 
     def as_session(self, session_id: str, offer: Offer) -> dict[str, Any]:
         """The GA shape; what stands in it is in force. `warnings` and `answered_by` are ours."""
@@ -125,6 +155,8 @@ class RealtimeSettings:
     def _turn_detection(self) -> dict[str, Any] | None:
         if not self.turns:
             return None
+        if self.eagerness is not None:
+            return {"type": "semantic_vad", "eagerness": self.eagerness}
         return {"type": "server_vad", "silence_duration_ms": round(self.silence_ms)}
 
 
@@ -248,11 +280,11 @@ def _with_included(
 
 def _with_turns(settings: RealtimeSettings, value: object, where: str) -> RealtimeSettings:
     if value is None:
-        return replace(settings, turns=False)
+        return replace(settings, turns=False, eagerness=None)
     given = as_object(where, value)
     kind = given.get("type")
     if kind == "semantic_vad":
-        return _with_eagerness(settings, given.get("eagerness"), where)
+        return replace(settings, turns=True, eagerness=_eagerness(given, where))
     if kind != "server_vad":
         raise SettingError(
             f"{where}.type",
@@ -263,20 +295,17 @@ def _with_turns(settings: RealtimeSettings, value: object, where: str) -> Realti
         silence_ms = _DEFAULT_SILENCE_MS
     if not isinstance(silence_ms, float) and not is_whole(silence_ms):
         raise SettingError(f"{where}.silence_duration_ms", "must be a number")
-    return replace(settings, turns=True, silence_ms=silence_within_reach(silence_ms))
+    silence_ms = silence_within_reach(silence_ms)
+    return replace(settings, turns=True, eagerness=None, silence_ms=silence_ms)
 
 
-def _with_eagerness(settings: RealtimeSettings, value: object, where: str) -> RealtimeSettings:
-    eagerness = text_of_setting(f"{where}.eagerness", value, "auto")
-    if eagerness not in _EAGERNESS_SILENCE_MS:
-        raise SettingError(
-            f"{where}.eagerness",
-            f"{eagerness!r:.40} is not known; use one of {', '.join(_EAGERNESS_SILENCE_MS)}",
-        )
-    silence_ms = _EAGERNESS_SILENCE_MS[eagerness]
-    warning = f"{where}: turns end after a pause of {silence_ms:g} ms, whatever was said"
-    return replace(
-        settings, turns=True, silence_ms=silence_ms, warnings=(*settings.warnings, warning)
+def _eagerness(given: Mapping[str, Any], where: str) -> Eagerness:
+    found = given.get("eagerness") or "auto"
+    for known in _TURNS:
+        if known == found:
+            return known
+    raise SettingError(
+        f"{where}.eagerness", f"{found!r:.40} is not understood; use one of {', '.join(_TURNS)}"
     )
 
 

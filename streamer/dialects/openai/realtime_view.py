@@ -21,10 +21,12 @@ from streamer.protocol.joining import gap
 from streamer.session.report import Report
 from streamer.transcript.events import (
     AudioLost,
+    EmotionUpdate,
     Finalized,
     SegmentClosed,
     SessionEvent,
     SpeechBegan,
+    TurnChanged,
     WordsUpdate,
 )
 from streamer.transcript.formats import segment_dict
@@ -50,6 +52,8 @@ class RealtimeView:
     def __init__(self, *, beta: bool) -> None:
         self.turns = True
         """Whether pauses end items."""
+        self.semantic = False
+        """Whether only those that end a turn do."""
         self.beta = beta
         self.emotion = False
         """Whether the client asked for it."""
@@ -58,6 +62,8 @@ class RealtimeView:
         self._item_end = 0
         self._requests: deque[Request] = deque()
         self._lost_samples = 0
+        self._emotion: Emotion | None = None
+        """The newest, for turns that end inside a segment."""
 
     def expect(self, request: Request) -> None:
         """The next `Finalized` answers this request."""
@@ -77,12 +83,16 @@ class RealtimeView:
                 self._lost_samples += event.n_samples
             case _ if self._clearing:
                 pass
-            case SpeechBegan() if self.turns:
-                yield from self._begin(event)
+            case SpeechBegan() if self.turns and not self.semantic:
+                yield from self._begin(event.start_sample)
+            case TurnChanged() if self.semantic:
+                yield from self._turn(event)
             case WordsUpdate() if event.committed:
                 yield self._delta(event.committed)
-            case SegmentClosed():
+            case SegmentClosed() if not self.semantic:
                 yield from self._close(event)
+            case EmotionUpdate():
+                self._emotion = event.emotion
             case _:
                 pass
 
@@ -99,14 +109,29 @@ class RealtimeView:
             end = self._item.segments[-1].end_sample if self._item.segments else self._item_end
             yield from self._complete(self._item, end)
 
-    def _begin(self, event: SpeechBegan) -> Iterator[Message]:
+    def _begin(self, start_sample: int) -> Iterator[Message]:
         if self._item is None:
-            self._item = _Item(event.start_sample)
+            self._item = _Item(start_sample)
         yield {
             "type": "input_audio_buffer.speech_started",
-            "audio_start_ms": round(ms_from_samples(event.start_sample)),
+            "audio_start_ms": round(ms_from_samples(start_sample)),
             "item_id": self._item.id,
         }
+
+    def _turn(self, event: TurnChanged) -> Iterator[Message]:
+        """A commit, which ends turns too, is answered by itself."""
+        if event.edge == "start":
+            yield from self._begin(event.start_sample)
+        elif event.edge == "end" and event.cause != "finalize" and self._item is not None:
+            yield from self._stop(self._item, event.end_sample)
+
+    def _stop(self, item: _Item, end_sample: int) -> Iterator[Message]:
+        yield {
+            "type": "input_audio_buffer.speech_stopped",
+            "audio_end_ms": round(ms_from_samples(end_sample)),
+            "item_id": item.id,
+        }
+        yield from self._complete(item, end_sample)
 
     def _delta(self, committed: tuple[Word, ...]) -> Message:
         if self._item is None:
@@ -127,12 +152,7 @@ class RealtimeView:
             return
         item.segments.append(event.segment)
         if self.turns and event.cause in ("silence", "loss"):
-            yield {
-                "type": "input_audio_buffer.speech_stopped",
-                "audio_end_ms": round(ms_from_samples(event.segment.end_sample)),
-                "item_id": item.id,
-            }
-            yield from self._complete(item, event.segment.end_sample)
+            yield from self._stop(item, event.segment.end_sample)
 
     def _answer(self, event: Finalized) -> Iterator[Message]:
         request = self._requests.popleft()
@@ -171,6 +191,7 @@ class RealtimeView:
             yield {"type": "conversation.item.added", "item": message, **place}
             yield {"type": "conversation.item.done", "item": message, **place}
         spoken = [segment for segment in item.segments if segment.words]
+        emotion = self._emotion if self.semantic else _emotion_of(spoken)
         yield {
             "type": f"{_TRANSCRIPTION}.completed",
             "item_id": item.id,
@@ -180,7 +201,7 @@ class RealtimeView:
             # Ours; OpenAI's clients let them pass.
             "segments": [segment_dict(segment) for segment in spoken],
             "lost_ms": round(ms_from_samples(self._lost_samples), 1),
-        } | ({"emotion": emotion_dict(_emotion_of(spoken))} if self.emotion else {})
+        } | ({"emotion": emotion_dict(emotion)} if self.emotion else {})
 
 
 def _message(item: _Item) -> Message:

@@ -12,6 +12,7 @@ from streamer.transcript.events import (
     SessionEvent,
     SpeechBegan,
     StepDone,
+    TurnChanged,
     WordsUpdate,
 )
 from streamer.transcript.ledger import Word
@@ -24,7 +25,8 @@ class _OpenSegment:
 
 
 class SessionNumbering:
-    """Gives the channels' segments and words the ids of one session, and tells whose they are.
+    """Gives the channels' segments, words and turns the ids of one session, and tells whose they
+    are.
 
     A segment gets its id when it opens, a word when it is committed: ids grow with the order of
     events, those of words without gaps. Tentative words go on from the newest committed one, and
@@ -35,7 +37,10 @@ class SessionNumbering:
         """`start`: its ids are the first ones."""
         self._next_word_id = start.word_id
         self._next_segment_id = start.segment_id
+        self._next_turn_id = start.word_id  # no session has more turns than words
         self._open: dict[int, _OpenSegment] = {}
+        self._turns: dict[int, tuple[int, int]] = {}
+        """The newest of each channel: its own id, and the session's."""
 
     def numbered(self, event: SessionEvent, channel: int) -> SessionEvent:
         """The channel's next event, as one of the session."""
@@ -46,6 +51,8 @@ class SessionNumbering:
                 return self._words(event, channel)
             case SegmentClosed():
                 return self._closed(event, channel)
+            case TurnChanged():
+                return replace(event, turn_id=self._turn(event.turn_id, channel), channel=channel)
             case Finalized() | AudioPaused() | StepDone():
                 return event  # of all channels
             case _:
@@ -57,6 +64,13 @@ class SessionNumbering:
             self._open[channel] = _OpenSegment(self._next_segment_id)
             self._next_segment_id += 1
         return self._open[channel]
+
+    def _turn(self, own_id: int, channel: int) -> int:
+        newest = self._turns.get(channel)
+        if newest is None or newest[0] != own_id:
+            newest = self._turns[channel] = own_id, self._next_turn_id
+            self._next_turn_id += 1
+        return newest[1]
 
     def _words(self, event: WordsUpdate, channel: int) -> WordsUpdate:
         segment = self._segment(channel)

@@ -15,7 +15,7 @@ import numpy as np
 
 from streamer.audio.arrays import Floats
 from streamer.recognition.channels.numbering import SessionNumbering
-from streamer.recognition.contract import SpeechRecognizer, StartPoint
+from streamer.recognition.contract import SessionChange, SpeechRecognizer, StartPoint
 from streamer.transcript.events import AudioLost, SessionEvent, StepDone
 
 
@@ -82,6 +82,10 @@ class ChannelsRecognizer:
 
     def finalize(self, cause: str = "finalize") -> Iterator[SessionEvent]:
         return self._told(enumerate(one.finalize(cause) for one in self._recognizers))
+
+    def change(self, change: SessionChange) -> None:
+        for one in self._recognizers:
+            one.change(change)
 
     def close(self) -> None:
         for one in self._recognizers:

@@ -14,6 +14,7 @@ from streamer.decoding.ear import Ear
 from streamer.decoding.listening_decoder import EarOptions
 from streamer.recognition.options import LanguageOptions
 from streamer.recognition.words.contract import Read, SegmentWords, SessionWords, Sound, Told
+from streamer.recognition.words.expectation import Expectation
 from streamer.recognition.words.listened import ListenedWords
 from streamer.transcript.events import LanguageChanged
 from streamer.transcript.ledger import NewWord
@@ -39,6 +40,8 @@ class AutoWords:
         self._words_of = words_of
         self._known = frozenset(known)
         self._made: dict[str, SessionWords] = {}
+        self._expectation: Expectation | None = None
+        """None: what the session began with."""
         self.options = options
         self._ear_options = ear_options
         self.language: str | None = None
@@ -47,6 +50,12 @@ class AutoWords:
     def begin(self, sound: Sound, start_sample: int, audio_from: int) -> AutoSegment:
         """See `SessionWords`."""
         return AutoSegment(self, sound, start_sample, audio_from)
+
+    def expect(self, expectation: Expectation) -> None:
+        """See `SessionWords`."""
+        self._expectation = expectation
+        for words in self._made.values():
+            words.expect(expectation)
 
     def guess(self, read: Read, start: int, end: int) -> tuple[str, float]:
         """The likeliest language of what is said, and its probability among those there are."""
@@ -60,6 +69,8 @@ class AutoWords:
         """The words of a decided language, the same each time."""
         if language not in self._made:
             self._made[language] = self._words_of(language)
+            if self._expectation is not None:
+                self._made[language].expect(self._expectation)
         return self._made[language]
 
     def preview(self, language: str) -> ListenedWords:
@@ -111,6 +122,15 @@ class AutoSegment:
         yield from self._ask_at_pause(end)
         assert self._words is not None
         yield from self._words.close(end, silence_ms)
+
+    def sentence_over(self) -> float | None:
+        """See `SegmentWords`."""
+        return None if self._words is None else self._words.sentence_over()
+
+    def settle(self) -> Iterator[Told]:
+        """See `SegmentWords`."""
+        if self._words is not None:
+            yield from self._words.settle()
 
     def _listen(self, end: int) -> Iterator[Told]:
         """The language is not decided."""

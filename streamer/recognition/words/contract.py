@@ -8,6 +8,7 @@ from typing import Protocol
 
 from streamer.audio.arrays import Floats
 from streamer.decoding.speech_evidence import Probabilities
+from streamer.recognition.words.expectation import Expectation
 from streamer.transcript.events import SessionEvent
 from streamer.transcript.ledger import NewWord
 
@@ -55,6 +56,12 @@ class SegmentWords(Protocol):
             silence_ms: to be thought behind `end`, where the sound was cut.
         """
 
+    def sentence_over(self) -> float | None:
+        """In a pause: log-odds (nats) by the LLM that the sentence is over; None: it has no say."""
+
+    def settle(self) -> Iterator[Told]:
+        """In a pause: its words are committed as if the segment ended there, which it does not."""
+
 
 class SessionWords(Protocol):
     """Makes words of a session's segments, one after the other."""
@@ -65,3 +72,6 @@ class SessionWords(Protocol):
         Args:
             audio_from: where its sound begins, if before its start: no word begins there.
         """
+
+    def expect(self, expectation: Expectation) -> None:
+        """Expect this from now on; what is committed stays."""

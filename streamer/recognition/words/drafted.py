@@ -16,6 +16,7 @@ from streamer.models.moonshine.encoder import Audio
 from streamer.recognition.decoder_choice import Backlogs, DecoderChoice
 from streamer.recognition.options import RecognizerOptions
 from streamer.recognition.words.contract import Read, Sound, Told
+from streamer.recognition.words.expectation import Expectation
 from streamer.runtime.tracing import SpanSink, span
 from streamer.transcript.events import SessionEvent
 
@@ -54,10 +55,22 @@ class DraftedWords:
 
     def begin(self, sound: Sound, start_sample: int, audio_from: int) -> DraftedSegment:
         """See `SessionWords`."""
-        decoder = self._new_decoder(sound, start_sample, audio_from)
         return DraftedSegment(
-            decoder, self._speech, self._options, self._choice, self._stages, sound.read, audio_from
+            self._new_decoder(sound, start_sample, audio_from),
+            self._speech,
+            self._options,
+            self._choice,
+            self._stages,
+            sound.read,
+            audio_from,
+            self._fusion,
         )
+
+    def expect(self, expectation: Expectation) -> None:
+        """See `SessionWords`."""
+        self._hot_words.expect(expectation.hot_words)
+        if self._fusion is not None:
+            self._fusion.expect(expectation.prompt)
 
     def _new_decoder(self, sound: Sound, start_sample: int, audio_from: int) -> StreamingDecoder:
         return StreamingDecoder(
@@ -85,6 +98,7 @@ class DraftedSegment:
         stages: SpanSink,
         read: Read,
         audio_from: int,
+        fusion: Fusion | None,
     ) -> None:
         self._decoder = decoder
         self._speech = speech
@@ -92,6 +106,7 @@ class DraftedSegment:
         self._choice = choice
         self._stages = stages
         self._read = read
+        self._fusion = fusion
         self._audio = SegmentAudio(audio_from)
 
     @property
@@ -159,6 +174,18 @@ class DraftedSegment:
             return ()
         with span(self._stages, "fuse", "asr"):
             return self._decoder.settle_due()
+
+    def sentence_over(self) -> float | None:
+        """See `SegmentWords`. Its words were scored a moment ago: the LLM knows all but marks."""
+        words = self._decoder.tentative
+        if self._fusion is None or not self._choice.fused or not words:
+            return None
+        return self._fusion.sentence_over(" ".join(word.text for word in words))
+
+    def settle(self) -> Iterator[Told]:
+        """See `SegmentWords`."""
+        if self._decoder.end_decoded_at is not None:
+            yield self._decoder.finish()
 
     def _encode(self, end: int, silence_ms: float, *, afresh: bool) -> Audio | None:
         """The segment's window up to `end` and so much silence; None if it is too short."""

@@ -9,6 +9,7 @@ from streamer.decoding.ear import Ear
 from streamer.decoding.listening_decoder import EarOptions, ListeningDecoder
 from streamer.decoding.words import RecognizedWord
 from streamer.recognition.words.contract import Sound, Told
+from streamer.recognition.words.expectation import Expectation
 
 
 class ListenedWords:
@@ -36,6 +37,9 @@ class ListenedWords:
                 sound.probabilities,
             )
         )
+
+    def expect(self, expectation: Expectation) -> None:
+        """See `SessionWords`. The listener reads nothing."""
 
 
 class ListenedSegment:
@@ -73,3 +77,12 @@ class ListenedSegment:
         if self._decoder.end_heard_at != end:
             self._decoder.hear_end(end)
         yield self._decoder.finish()
+
+    def sentence_over(self) -> float | None:
+        """See `SegmentWords`."""
+        return None
+
+    def settle(self) -> Iterator[Told]:
+        """See `SegmentWords`."""
+        if self._decoder.end_heard_at is not None:
+            yield self._decoder.finish()

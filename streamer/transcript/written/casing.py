@@ -27,10 +27,14 @@ class SentenceCase:
             names: what the client expects keeps its capitals.
         """
         self._is_common = is_common
-        self._names = {said_word(part).key for name in names for part in name.split()}
+        self.expect(names)
         self._before: str | None = None
         """The word before; None: there is none."""
         self._begins_segment = True
+
+    def expect(self, names: Collection[str]) -> None:
+        """These, from now on."""
+        self._names = {said_word(part).key for name in names for part in name.split()}
 
     def begin_segment(self) -> None:
         self._begins_segment = True

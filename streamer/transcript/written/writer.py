@@ -11,7 +11,7 @@ them rest on; to do it in finished segments only would give two texts of the sam
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from streamer.transcript.ledger import NewWord
@@ -76,6 +76,11 @@ class Writer:
         """This is spoken from now on."""
         if not self._fixed:
             self._is_english = language == _ENGLISH
+
+    def expect(self, names: Collection[str]) -> None:
+        """The client expects these names from now on."""
+        if self._casing is not None:
+            self._casing.expect(names)
 
     def commit(self, words: Sequence[NewWord]) -> list[NewWord]:
         """The words that are committed, now that these are decided; others wait."""

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from streamer.app import ServerOptions
+from streamer.recognition.turns.options import TurnOptions
 from tests.conftest import ROOT
 from tests.serving import ServerThread
 
@@ -46,6 +47,7 @@ function speak() {
   [samples, pause, samples].forEach((chunk, i) => {
     client.push({ sampleOffset: 8_000 * i, captureTimeMs: 0, samples: chunk });
   });
+  client.configure({ hotWords: ["Ada"], turns: { eagerThreshold: 0.5, timeoutMs: 900 } });
   client.stop();
 }
 """
@@ -99,6 +101,9 @@ def test_a_program_in_node_speaks_and_follows(project: Path, server: ServerThrea
         "said w16000",
         "true closed",
     ]
+    options = server.engine.recognizers[0].options
+    assert options.hot_words == ("Ada",)
+    assert options.turns == TurnOptions(eager_threshold=0.5, timeout_ms=900)
 
 
 @pytest.mark.slow

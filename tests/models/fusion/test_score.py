@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import pytest
@@ -72,3 +73,36 @@ def test_committed_words_extend_the_context() -> None:
 )
 def test_the_initial_prompt(context: str, hot_words: tuple[str, ...], expected: str) -> None:
     assert initial_prompt(context, hot_words) == expected
+
+
+class MarkScorer(ScriptedScorer):
+    """A sentence goes on with probability a half, ends with a full stop or a question mark else."""
+
+    def score(self, requests: Sequence[LlmRequest]) -> list[list[float]]:
+        self.asked.extend(list(request.texts) for request in requests)
+        after = {".": math.log(0.3), "?": math.log(0.2), "!": -99.0}
+        return [[after.get(text[-1], 0.0) for text in each.texts] for each in requests]
+
+
+def test_whether_a_sentence_is_over_is_asked_of_all_marks_that_end_one() -> None:
+    scorer = MarkScorer()
+    fusion = fused(scorer, 1.0, 0.0)
+    assert fusion.sentence_over("so it is,") == pytest.approx(0.0)
+    assert scorer.asked == [[" so it is", " so it is.", " so it is?", " so it is!"]]
+
+
+@pytest.mark.parametrize("nats", [-99.0, 0.5])
+def test_no_answer_is_quite_sure(nats: float) -> None:
+    odds = fused(ScriptedScorer({"now.": nats, "now?": nats, "now!": nats}), 1.0, 0.0)
+    assert 9 < abs(odds.sentence_over("now")) < 10
+
+
+def test_another_prompt_keeps_what_was_said_last() -> None:
+    fusion = fused(ScriptedScorer(), 1.0, 0.0, "Ahoy.\n")
+    for number in range(100):
+        fusion.append(f"word{number}")
+    fusion.expect("Names.\n")
+    prompt, said = fusion._context  # type: ignore[misc]
+    assert prompt == "Names.\n"
+    assert said.startswith(" word40 ")  # and a prompt still fits in front of it
+    assert said.endswith(" word99")

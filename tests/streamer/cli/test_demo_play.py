@@ -23,8 +23,7 @@ from streamer.cli.demo_play import (
 )
 from streamer.cli.demo_report import print_report, total_errors
 from streamer.client.bundled import SpeechClip
-from streamer.client.client import ConnectionLostError
-from streamer.client.transcript import TranscriptSegment
+from streamer.client.transcript import ConnectionLostError, TranscriptSegment
 from streamer.protocol.messages import Percentiles
 from streamer.protocol.words import WireEmotion, WireWord
 from streamer.runtime.tracing import StagePercentiles

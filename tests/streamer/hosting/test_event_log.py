@@ -15,6 +15,7 @@ from streamer.transcript.events import (
     EmotionUpdate,
     SegmentClosed,
     SessionEvent,
+    TurnChanged,
     WordsUpdate,
 )
 from streamer.transcript.ledger import Emotion, Ledger
@@ -124,3 +125,10 @@ def test_a_snapshot_without_any_whole_segment_begins_with_what_comes() -> None:
         log.add(Report(event, 0.0, 0))
     snapshot = log.snapshot(5)
     assert (snapshot.first_word_id, snapshot.events) == (5, ())
+
+
+def test_turns_are_told_again_but_are_no_captions() -> None:
+    log = EventLog()
+    log.add(Report(TurnChanged("start", 0, 0, 5, (), 0.9), 0.0, 0))
+    assert [type(report.event) for report in log.after(0)] == [TurnChanged]
+    assert log.snapshot(5).events == ()

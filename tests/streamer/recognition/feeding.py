@@ -14,6 +14,8 @@ from streamer.recognition.emotion_monitor import Classifier, EmotionMonitor, Emo
 from streamer.recognition.options import RecognizerOptions
 from streamer.recognition.recognizer import Recognizer
 from streamer.recognition.stage_times import StageTimes
+from streamer.recognition.turns.detector import TurnDetector
+from streamer.recognition.turns.options import TurnOptions
 from streamer.recognition.voice.meter import VoiceMeter, VoiceOptions
 from streamer.recognition.words.drafted import DraftedWords
 from streamer.runtime.tracing import NullSpans, SpanSink
@@ -44,6 +46,7 @@ def make(
     spans: SpanSink | None = None,
     listener: SessionListener | None = None,
     writer: Writer | None = None,
+    turns: TurnOptions | None = None,
 ) -> Recognizer:
     stages = StageTimes(spans or NullSpans())
     emotion = None
@@ -52,9 +55,17 @@ def make(
         emotion = EmotionMonitor(classifier, lane, EmotionOptions(), stages)
     models, options = models or tone_models(), options or RecognizerOptions()
     words = DraftedWords(models, options, fusion=fusion, stages=stages, listener=listener)
+    detector = None if turns is None else TurnDetector(turns)
     voice = None if emotion is None else VoiceMeter(VoiceOptions())
     return Recognizer(
-        models.vad, options, words, emotion=emotion, voice=voice, stages=stages, writer=writer
+        models.vad,
+        options,
+        words,
+        emotion=emotion,
+        voice=voice,
+        stages=stages,
+        writer=writer,
+        turns=detector,
     )
 
 

@@ -39,6 +39,16 @@ def test_speech_that_has_just_begun_at_a_mark_starts_there_and_is_heard_from_bef
     assert started == Transition(Edge.START, 52 * FRAME, 53 * FRAME, 50 * FRAME - 400 * MS)
 
 
+def test_a_pause_is_known_from_its_first_silent_frame() -> None:
+    vad = gate(hangover_ms=640)
+    vad.push([0.9] * 10)
+    assert vad.silent_since is None
+    vad.push([0.4, 0.1, 0.4, 0.1])  # in between nothing changes
+    assert vad.silent_since == 11 * FRAME
+    vad.push([0.9])
+    assert vad.silent_since is None
+
+
 def test_a_click_is_not_speech() -> None:
     vad = gate(min_speech_ms=96)
     assert vad.push([0.0] * 10 + [0.9] * 2 + [0.1] + [0.9] * 2 + [0.0] * 10) == []

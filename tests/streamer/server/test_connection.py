@@ -54,6 +54,26 @@ async def test_a_whole_session(bench: Bench) -> None:
     }
 
 
+async def test_what_is_configured_reaches_the_recognizer_between_its_steps(bench: Bench) -> None:
+    first = '{"type":"configure","hot_words":["Higgs"],"turns":{"threshold":0.9}}'
+    second = '{"type":"configure","context":"physics"}'
+    await bench.run(START, bench.audio(tone(0.6)), first, second, bench.audio(tone(0.6)), STOP)
+    options = bench.engine.recognizers[0].options
+    assert (options.hot_words, options.context) == (("Higgs",), "physics")
+    assert options.turns is not None
+    assert (options.turns.threshold, options.turns.eager_threshold) == (0.9, None)
+    assert bench.socket.types()[-1] == "bye"
+    assert "error" not in bench.socket.types()
+
+
+async def test_a_wrong_configuration_ends_the_session(bench: Bench) -> None:
+    wrong = '{"type":"configure","turns":{"threshold":7}}'
+    await bench.run(START, bench.audio(tone(0.6)), wrong)
+    (error,) = bench.socket.of("error")
+    assert (error["code"], error["fatal"]) == ("bad_message", True)
+    assert error["message"].startswith("turns.threshold: ")
+
+
 async def test_settings_reach_the_recognizer(bench: Bench) -> None:
     start = {
         "type": "start",

@@ -15,6 +15,7 @@ from streamer.transcript.events import (
     SessionEvent,
     SpeechBegan,
     StepDone,
+    TurnChanged,
     WordsUpdate,
 )
 from streamer.transcript.ledger import Arousal, Decision, Emotion, Segment, Voice, Word, WordState
@@ -111,6 +112,20 @@ EXCITED = Emotion("happy", {"happy": 1.0}, Arousal(0.75, 0.5))
         (
             LanguageChanged("de", 0.9),
             {"type": "language", "language": "de", "probability": 0.9},
+        ),
+        (
+            TurnChanged("end", 4, 16_000, 32_000, (HI,), 0.87654, "timeout"),
+            {
+                "type": "turn",
+                "event": "end",
+                "turn_id": 4,
+                "start_ms": 1000.0,
+                "end_ms": 2000.0,
+                "text": "hi",
+                "confidence": 0.8765,
+                "cause": "timeout",
+                "lag_ms": 7.0,
+            },
         ),
     ],
 )

@@ -65,3 +65,11 @@ def test_terms_are_counted_whole_without_case_and_marks(tokenizer: Tokenizer) ->
     assert hot_words.count("ADA lovelace, of kyiv. Kyivan Ada") == 2
     assert hot_words.count("I met Ada Lovelace") == 1
     assert not HotWords(["", "?"], tokenizer)
+
+
+def test_other_words_may_be_expected_later(tokenizer: Tokenizer) -> None:
+    hot_words = HotWords(["Ada"], tokenizer)
+    hot_words.expect(["Kyiv"])
+    assert (hot_words.count("Ada"), hot_words.count("Kyiv.")) == (0, 1)
+    hot_words.expect([])
+    assert not hot_words

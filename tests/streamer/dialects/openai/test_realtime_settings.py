@@ -21,28 +21,6 @@ def after(settings: RealtimeSettings | None = None, **given: Any) -> RealtimeSet
 
 
 @pytest.mark.parametrize(
-    ("eagerness", "silence_ms"),
-    [(None, 800), ("auto", 800), ("medium", 800), ("high", 500), ("low", 2_000)],
-)
-def test_semantic_vad_is_a_pause_as_long_as_it_is_patient(
-    eagerness: str | None, silence_ms: float
-) -> None:
-    settings = after(turn_detection={"type": "semantic_vad", "eagerness": eagerness})
-    told = settings.as_session("sess", OFFER)
-    in_force = told["audio"]["input"]["turn_detection"]
-    assert in_force == {"type": "server_vad", "silence_duration_ms": silence_ms}
-    assert settings.session_options(OFFER).silence_ms == silence_ms
-    (warning,) = told["warnings"]
-    assert f"turns end after a pause of {silence_ms:g} ms" in warning
-    assert after(settings).warnings == ()  # it is told once
-
-
-def test_an_eagerness_that_there_is_not_is_refused() -> None:
-    with pytest.raises(SettingError, match="eagerness: 'wild' is not known; use one of high"):
-        after(turn_detection={"type": "semantic_vad", "eagerness": "wild"})
-
-
-@pytest.mark.parametrize(
     ("transcription", "warned_of"),
     [
         ({"language": ""}, ["language"]),

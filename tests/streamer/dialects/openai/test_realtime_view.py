@@ -6,7 +6,7 @@ import pytest
 
 from streamer.dialects.openai.realtime_view import RealtimeView
 from streamer.session.report import Report
-from streamer.transcript.events import AudioLost
+from streamer.transcript.events import AudioLost, TurnCause, TurnChanged, TurnEdge
 from tests.streamer.dialects.views import PromptContext, report
 
 DELTA = "conversation.item.input_audio_transcription.delta"
@@ -195,3 +195,56 @@ def test_what_was_said_is_completed_when_the_server_ends() -> None:
     *_, done = by.on_end()
     assert (done["transcript"], done["lost_ms"]) == ("bye", 10.0)
     assert list(by.on_end()) == []
+
+
+def turn(speaker: PromptContext, edge: TurnEdge, cause: TurnCause | None = None) -> Report:
+    return report(TurnChanged(edge, 0, 0, speaker.clock, (), 0.8, cause))
+
+
+def test_with_semantic_vad_turns_end_items_and_segments_do_not() -> None:
+    by, speaker = RealtimeView(beta=False), PromptContext()
+    by.semantic = by.emotion = True
+    messages = told(
+        by,
+        speaker.begin(),  # maybe a cough
+        turn(speaker, "start"),
+        speaker.words("Well,"),
+        speaker.feel(),
+        speaker.close(),
+        speaker.begin(),
+        turn(speaker, "eager_end"),
+        turn(speaker, "resumed"),
+        speaker.words("yes."),
+        turn(speaker, "end", "confidence"),
+        speaker.close(),
+    )
+    assert [message["type"] for message in messages] == [
+        "input_audio_buffer.speech_started",
+        DELTA,
+        DELTA,
+        "input_audio_buffer.speech_stopped",
+        "input_audio_buffer.committed",
+        "conversation.item.added",
+        "conversation.item.done",
+        COMPLETED,
+    ]
+    assert texts(messages) == ["Well,", " yes.", "Well, yes."]
+    assert messages[-1]["emotion"]["label"] == "sad"
+    assert len({m["item_id"] for m in messages if "item_id" in m}) == 1
+
+
+def test_with_semantic_vad_a_commit_is_answered_once() -> None:
+    by, speaker = RealtimeView(beta=False), PromptContext()
+    by.semantic = True
+    by.expect("commit")
+    messages = told(
+        by,
+        speaker.begin(),
+        turn(speaker, "start"),
+        speaker.words("Yes."),
+        speaker.close("finalize"),
+        turn(speaker, "end", "finalize"),
+        speaker.finalized(),
+    )
+    assert [m["type"] for m in messages].count(COMPLETED) == 1
+    assert texts(messages) == ["Yes.", "Yes."]

@@ -5,6 +5,7 @@ from streamer.decoding.listening_decoder import EarOptions
 from streamer.recognition.options import LanguageOptions
 from streamer.recognition.words.auto import AutoSegment, AutoWords
 from streamer.recognition.words.contract import SessionWords, Sound, Told
+from streamer.recognition.words.expectation import Expectation
 from streamer.recognition.words.listened import ListenedWords
 from streamer.transcript.events import LanguageChanged
 from tests.listening_fakes import ScriptedEar, sound, spoken
@@ -138,3 +139,34 @@ def test_a_language_s_words_are_made_once_a_session() -> None:
         segment = session.begin(start * SECOND)
         session.take(segment.close((start + 3) * SECOND, 0))
     assert session.asked == ["de"]
+
+
+def test_a_pause_may_be_settled_in_the_decided_language() -> None:
+    session = Session()
+    segment = session.begin()
+    assert list(segment.settle()) == []
+    assert segment.sentence_over() is None
+    session.speak(segment, 0, 4 * SECOND)
+    session.take(segment.pause(4 * SECOND, HOP))
+    session.take(segment.settle())
+    assert session.committed == TEXTS[:8]
+
+
+def test_what_is_expected_reaches_words_that_are_made_later() -> None:
+    told: list[tuple[str, ...]] = []
+
+    class Expecting(ListenedWords):
+        def expect(self, expectation: Expectation) -> None:
+            told.append(expectation.hot_words)
+
+    ear = ScriptedEar(spoken(TEXTS))
+
+    def words_of(language: str) -> SessionWords:
+        return Expecting(ear, EarOptions(), language)
+
+    words = AutoWords(ear, words_of, ("de", "en"), OPTIONS, EarOptions())
+    words.words("de")
+    assert told == []
+    words.expect(Expectation(hot_words=("Ada",)))
+    words.words("en")
+    assert told == [("Ada",), ("Ada",)]

@@ -61,3 +61,16 @@ def test_a_segment_begins_where_it_is_told() -> None:
     assert texts(committed) == ["neu", "neuer"]
     assert committed[0].start_sample == pytest.approx(SECOND, abs=400)
     assert np.diff([word.start_sample for word in committed])[0] == pytest.approx(SECOND, abs=400)
+
+
+def test_a_pause_that_ends_a_turn_is_settled_and_the_segment_goes_on() -> None:
+    ear = ScriptedEar(spoken(["eins", "zwei", "drei", "vier", "fünf", "sechs"]))
+    segment = begun(ear)
+    assert list(segment.settle()) == []  # nobody pauses
+    list(segment.pause(2 * SECOND, 4_096))
+    assert segment.sentence_over() is None
+    (settled,) = segment.settle()
+    assert texts(settled) == ["vier"]
+    assert segment.tentative == ()
+    (rest,) = segment.close(3 * SECOND, 0)
+    assert texts(rest) == ["fünf", "sechs"]

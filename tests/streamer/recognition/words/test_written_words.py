@@ -9,20 +9,22 @@ import numpy as np
 import pytest
 
 from streamer.decoding.speech import SpeechModels
-from streamer.recognition.contract import SessionOptions
+from streamer.recognition.contract import SessionChange, SessionOptions
 from streamer.recognition.languages import UnknownLanguageError
 from streamer.recognition.options import RecognizerOptions
 from streamer.recognition.recognizer import Recognizer
 from streamer.recognition.stage_times import StageTimes
+from streamer.recognition.turns.options import TurnOptions
 from streamer.recognition.words.contract import Sound, Told
 from streamer.recognition.writing import session_writer
 from streamer.runtime.tracing import NullSpans
-from streamer.transcript.events import LanguageChanged, SegmentClosed, WordsUpdate
+from streamer.transcript.events import LanguageChanged, SegmentClosed, TurnChanged, WordsUpdate
 from streamer.transcript.ledger import NewWord
+from streamer.transcript.written.casing import SentenceCase
 from streamer.transcript.written.options import WritingOptions
 from streamer.transcript.written.writer import Writer
 from tests.fakes import FakeWord
-from tests.speech_fakes import ToneTokenizer, silence, spoken, tone_models
+from tests.speech_fakes import PreferringFusion, ToneTokenizer, silence, spoken, tone_models
 from tests.streamer.recognition.feeding import SECOND, feed, make, of, replay
 
 NUMBERS = WritingOptions(numbers=True)
@@ -94,6 +96,37 @@ def test_what_waited_is_told_before_audio_that_was_lost() -> None:
     events += [*recognizer.step(), *recognizer.finalize()]
     (segment,) = replay(events)
     assert segment.text == "It cost 20"
+
+
+@pytest.mark.parametrize(
+    ("writing", "told"),
+    [(NUMBERS, "It cost 25"), (WritingOptions(redact=frozenset({"numbers"})), "It cost ****")],
+)
+def test_a_turn_tells_numbers_as_they_are_written(writing: WritingOptions, told: str) -> None:
+    """Early, while the number might go on, too."""
+    turns = TurnOptions(threshold=0.99, eager_threshold=0.3, timeout_ms=2_500)
+    fusion = PreferringFusion("")
+    fusion.over = 2.0
+    writer = Writer(writing, SentenceCase(lambda word: False))
+    recognizer = make(models(), fusion=fusion, writer=writer, turns=turns)
+    audio = np.concatenate([spoken([IT, COST, TWENTY, FIVE]), silence(3 * SECOND)])
+    events = feed(recognizer, audio)
+    changes = of(TurnChanged, events)
+    assert [change.edge for change in changes] == ["start", "eager_end", "end"]
+    for change in changes[1:]:
+        assert " ".join(word.text for word in change.words) == told
+    committed = [word for update in of(WordsUpdate, events) for word in update.committed]
+    assert changes[-1].words == tuple(committed)
+
+
+def test_names_that_are_expected_later_keep_their_capitals_from_then_on() -> None:
+    writer = Writer(casing=SentenceCase(lambda word: True))
+    recognizer = make(models(), writer=writer)
+    audio = np.concatenate([spoken([IT, COST]), silence(2 * SECOND)])
+    events = feed(recognizer, np.concatenate([audio, audio]))
+    recognizer.change(SessionChange(hot_words=("It",)))
+    events += feed(recognizer, audio)
+    assert [segment.text for segment in replay(events)] == ["It cost", "it cost", "It cost"]
 
 
 class FoundEnglish:

@@ -1,0 +1,1 @@
+"""When turns are taken to be over, and how late."""

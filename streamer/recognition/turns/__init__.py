@@ -1,0 +1,1 @@
+"""When a speaker's turn begins and ends: for programs that answer."""
