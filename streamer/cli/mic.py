@@ -16,6 +16,7 @@ from streamer.cli.options import (
     DecoderChoice,
     EmotionModelOption,
     HotWordOption,
+    KeepEchoOption,
     LlmOption,
     NameOption,
     NumbersOption,
@@ -68,6 +69,7 @@ def mic(
         ),
     ] = None,
     name: NameOption = None,
+    keep_echo: KeepEchoOption = False,
     url: Annotated[
         str | None,
         typer.Option(
@@ -129,6 +131,7 @@ def mic(
     names = () if second_device is None else side_names(name, _DEFAULT_NAMES)
     start = _settings(
         channels=max(1, len(names)),
+        keep_echo=keep_echo,
         decoder=decoder.value if decoder is not None else None,
         context=context,
         hot_words=tuple(hot_word or ()),

@@ -195,6 +195,14 @@ NameOption = Annotated[
         metavar="NAME",
     ),
 ]
+KeepEchoOption = Annotated[
+    bool,
+    typer.Option(
+        "--keep-echo",
+        envvar="STREAMER_KEEP_ECHO",
+        help="Of two sides, also caption what the first microphone hears of the second side.",
+    ),
+]
 OverwriteOption = Annotated[
     bool,
     typer.Option(

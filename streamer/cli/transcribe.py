@@ -20,6 +20,7 @@ from streamer.cli.options import (
     FusionOption,
     HotWordOption,
     JsonOption,
+    KeepEchoOption,
     LanguageOption,
     LatencyChoice,
     LatencyOption,
@@ -142,6 +143,7 @@ def transcribe(
         ),
     ] = False,
     name: NameOption = None,
+    keep_echo: KeepEchoOption = False,
     trace: Annotated[
         Path | None,
         typer.Option(
@@ -186,6 +188,7 @@ def transcribe(
         emotion=show_emotion is not EmotionShown.OFF,
         language=spoken,
         task=task.value,
+        keep_echo=keep_echo,
         writing=WritingOptions(
             numbers, profanity_filter, frozenset(choice.value for choice in redact or ())
         ),

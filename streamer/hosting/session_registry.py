@@ -245,6 +245,7 @@ class SessionRegistry:
             task=start.task,
             writing=WritingOptions(start.numbers, start.profanity_filter, frozenset(start.redact)),
             turns=turn_options(start.turns),
+            keep_echo=start.keep_echo,
         )
 
     def _tells_emotion(self, start: StartMessage) -> bool:

@@ -77,6 +77,8 @@ class StartMessage(FromClient):
     encoding: Encoding = Encoding.PCM_S16LE
     channels: Whole = Field(1, ge=1, le=MAX_CHANNELS)
     """Each with words of its own. The samples of a frame are interleaved."""
+    keep_echo: bool = False
+    """Of two channels: caption what the first hears of the second, too."""
     language: str | None = Field(None, max_length=MAX_LANGUAGE_CHARS)
     """A code, or `auto`: whichever is spoken. None leaves it to the server."""
     task: Literal["transcribe", "translate"] = "transcribe"

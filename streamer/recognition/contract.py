@@ -55,6 +55,8 @@ class SessionOptions:
     """How words are written."""
     turns: TurnOptions | None = None
     """Whether, and when, to tell of turns."""
+    keep_echo: bool = False
+    """Of two channels: what the first hears of the second counts as its own."""
 
     def changed(self, change: SessionChange) -> SessionOptions:
         """These options after a change."""
@@ -105,6 +107,10 @@ class SpeechRecognizer(Protocol):
     def skip(self, n_samples: int, reason: str) -> list[AudioLost]:
         """Advance the clock over audio that never arrived; silence stands in for it. Gives the
         hole itself, in each channel, and audio that an overrun pushed out unheard."""
+
+    def hush(self, start: int) -> None:
+        """What is heard in the frame of the detector that begins at this sample, and that is yet to
+        be accepted, is no speech of this channel."""
 
     def due(self) -> bool:
         """Whether enough new audio has arrived for a step."""

@@ -109,6 +109,10 @@ class Recognizer:
         """Advance the clock over audio that never arrived; silence stands in for it."""
         return self._buffer.skip(n_samples, reason)
 
+    def hush(self, start: int) -> None:
+        """See `SpeechRecognizer`."""
+        self._detector.hush(start)
+
     def due(self) -> bool:
         return self._buffer.end - self._processed >= self._hop
 

@@ -210,7 +210,9 @@ class SessionRunner:
     ) -> SpeechRecognizer:
         try:
             made = [self._engine.recognizer(options, trace, start) for start in starts]
-            return made[0] if len(made) == 1 else ChannelsRecognizer(made, starts)
+            if len(made) == 1:
+                return made[0]
+            return ChannelsRecognizer(made, starts, keep_echo=options.keep_echo)
         except UnknownLanguageError as error:
             raise ProtocolError(ErrorCode.BAD_CONFIG, f"language: {error}") from error
         except Exception as error:  # whatever broke, the client gets an answer

@@ -50,6 +50,8 @@ export interface StartOptions extends Configuration {
   sampleRate: number;
   /** 2: of two sides of a conversation each has its own words. 1 if not told. */
   channels?: 1 | 2;
+  /** Of two channels: caption what the first hears of the second, too. False if not told. */
+  keepEcho?: boolean;
   /** The server's best if not told. */
   decoder?: "draft" | "fused";
   /** A code, or `auto`; the server's own if not told. */

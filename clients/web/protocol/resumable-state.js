@@ -128,6 +128,7 @@ export class ResumableState {
       sample_rate: sampleRate,
       encoding: "pcm_s16le",
       channels: this.channels,
+      keep_echo: this.options.keepEcho,
       context: `${context} ${this.#text}`.trim().slice(-MAX_CONTEXT_CHARS),
       hot_words: hotWords,
       language,

@@ -116,7 +116,8 @@ def _recognizer(engine: Engine, wanted: Wanted, spans: SpanSink) -> SpeechRecogn
     channels = [engine.recognizer(wanted.options, spans) for _ in wanted.names or [""]]
     if len(channels) == 1:
         return channels[0]
-    return ChannelsRecognizer(channels, [BEGINNING] * len(channels))
+    starts = [BEGINNING] * len(channels)
+    return ChannelsRecognizer(channels, starts, keep_echo=wanted.options.keep_echo)
 
 
 def _until_damaged(blocks: Iterator[Floats], report: Callable[[str], None]) -> Iterator[Floats]:

@@ -14,6 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from streamer.audio.arrays import Floats
+from streamer.recognition.channels.echo import EchoWatch
 from streamer.recognition.channels.numbering import SessionNumbering
 from streamer.recognition.contract import SessionChange, SpeechRecognizer, StartPoint
 from streamer.transcript.events import AudioLost, SessionEvent, StepDone
@@ -24,16 +25,24 @@ class ChannelsRecognizer:
     `[frames, channels]`."""
 
     def __init__(
-        self, recognizers: Sequence[SpeechRecognizer], starts: Sequence[StartPoint]
+        self,
+        recognizers: Sequence[SpeechRecognizer],
+        starts: Sequence[StartPoint],
+        *,
+        keep_echo: bool,
     ) -> None:
         """
         Args:
             recognizers: of the channels, each at its start; they are closed with this.
             starts: the session goes on at the first of their samples; a channel whose own lies
                 behind that has told what is before. Their ids are the session's.
+            keep_echo: else what the first of two hears of the second alone is no speech.
         """
         self._recognizers = recognizers
         self._received = min(start.sample for start in starts)
+        self._echo = None
+        if len(recognizers) == 2 and not keep_echo:
+            self._echo = EchoWatch(self._received)
         self._numbering = SessionNumbering(starts[0])
         self._steps = 0
 
@@ -53,6 +62,9 @@ class ChannelsRecognizer:
 
     def accept(self, samples: Floats) -> list[AudioLost]:
         begin, self._received = self._received, self._received + len(samples)
+        if self._echo is not None:
+            for frame in self._echo.echoes(samples):
+                self._recognizers[0].hush(frame)
         lost = []
         for channel, recognizer in enumerate(self._recognizers):
             told = max(0, recognizer.received_samples - begin)
@@ -62,6 +74,8 @@ class ChannelsRecognizer:
 
     def skip(self, n_samples: int, reason: str) -> list[AudioLost]:
         begin, self._received = self._received, self._received + n_samples
+        if self._echo is not None:
+            self._echo.skip(n_samples)
         lost = []
         for channel, recognizer in enumerate(self._recognizers):
             missing = n_samples - max(0, recognizer.received_samples - begin)
@@ -86,6 +100,10 @@ class ChannelsRecognizer:
     def change(self, change: SessionChange) -> None:
         for one in self._recognizers:
             one.change(change)
+
+    def hush(self, start: int) -> None:
+        """It is told of its first channel."""
+        self._recognizers[0].hush(start)
 
     def close(self) -> None:
         for one in self._recognizers:

@@ -10,7 +10,14 @@ from streamer.recognition.channels.numbering import SessionNumbering
 from streamer.recognition.contract import StartPoint
 from streamer.server.native_view import wire_event
 from streamer.session.report import Report
-from streamer.transcript.events import SegmentClosed, SessionEvent, SpeechBegan, WordsUpdate
+from streamer.transcript.events import (
+    SegmentClosed,
+    SessionEvent,
+    SpeechBegan,
+    TurnChanged,
+    TurnEdge,
+    WordsUpdate,
+)
 from streamer.transcript.ledger import Ledger
 from tests.fakes import FakeWord
 
@@ -71,3 +78,21 @@ def test_words_of_all_channels_are_numbered_in_the_order_of_events(
         own += [word for one in transcript.open if one.channel == channel for word in one.committed]
         said = [word.text for word in speaker.ledger.words if word.text != "guess"]
         assert [word.text for word in own] == said
+
+
+def test_a_turn_has_one_id_from_its_beginning_to_its_end() -> None:
+    numbering = SessionNumbering()
+    edges: list[tuple[TurnEdge, int, int]] = [
+        ("start", 0, 0),
+        ("start", 0, 1),
+        ("eager_end", 0, 0),
+        ("end", 0, 0),
+        ("start", 1, 0),
+        ("end", 0, 1),
+    ]
+    told = [
+        numbering.numbered(TurnChanged(edge, own_id, 0, 0, (), 0.9), channel)
+        for edge, own_id, channel in edges
+    ]
+    ids = [(one.turn_id, one.channel) for one in told if isinstance(one, TurnChanged)]
+    assert ids == [(0, 0), (1, 1), (0, 0), (0, 0), (2, 0), (1, 1)]
