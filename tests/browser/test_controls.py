@@ -189,6 +189,7 @@ async def test_the_timeline_shows_emotions_in_their_colours_and_moves_on(page: P
 
     async with scripted(script) as server:
         await start(page, server)
+        await page.click("#insight-toggle")
         choice = "document.querySelector('#emotion-shown')"
         await page.evaluate(f"{choice}.value = 'full'; {choice}.dispatchEvent(new Event('change'))")
         label = "document.querySelector('#timeline').ariaLabel"

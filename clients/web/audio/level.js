@@ -1,5 +1,5 @@
 // @ts-check
-/** How loud it is, and a hint if there is no sound at all. */
+/** How loud it is, and for how long there has been no sound at all. */
 
 const SILENT_PEAK = 1e-4;
 const SILENCE_HINT_MS = 6000;
@@ -10,7 +10,8 @@ export class LevelMeter {
 
   /**
    * @param {HTMLElement} bar
-   * @param {(isSilent: boolean) => void} onSilence told when a long silence begins and ends
+   * @param {(silentMs: number) => void} onSilence told when a silence has become long, and with 0
+   *   when it ends
    */
   constructor(bar, onSilence) {
     this.bar = bar;
@@ -19,14 +20,16 @@ export class LevelMeter {
 
   reset() {
     this.#silentMs = 0;
+    this.bar.classList.remove("dead");
     this.#show(0);
   }
 
   /**
    * @param {Float32Array} samples
    * @param {number} sampleRate
+   * @param {boolean} isTaken whether it reaches the server: the bar does not move over a dead connection
    */
-  hear(samples, sampleRate) {
+  hear(samples, sampleRate, isTaken) {
     let peak = 0;
     let energy = 0;
     for (const sample of samples) {
@@ -34,7 +37,8 @@ export class LevelMeter {
       energy += sample * sample;
     }
     const levelDb = 10 * Math.log10(energy / samples.length + 1e-9);
-    this.#show(Math.max(0, 1 - levelDb / FLOOR_DB));
+    this.#show(isTaken ? Math.max(0, 1 - levelDb / FLOOR_DB) : 0);
+    this.bar.classList.toggle("dead", !isTaken);
     this.#watchSilence(peak, (1000 * samples.length) / sampleRate);
   }
 
@@ -51,6 +55,6 @@ export class LevelMeter {
     const wasSilent = this.#silentMs >= SILENCE_HINT_MS;
     this.#silentMs = peak < SILENT_PEAK ? this.#silentMs + durationMs : 0;
     const isSilent = this.#silentMs >= SILENCE_HINT_MS;
-    if (isSilent !== wasSilent) this.onSilence(isSilent);
+    if (isSilent !== wasSilent) this.onSilence(this.#silentMs);
   }
 }
