@@ -2,11 +2,15 @@
 /** How loud it is, and for how long there has been no sound at all. */
 
 const SILENT_PEAK = 1e-4;
-const SILENCE_HINT_MS = 6000;
+/** Nothing at all from the beginning is a microphone that is off; later it may be a quiet room, whose
+ *  last noise the browser has suppressed. */
+const FIRST_SILENCE_MS = 6_000;
+const SILENCE_MS = 20_000;
 const FLOOR_DB = -60;
 
 export class LevelMeter {
   #silentMs = 0;
+  #wasHeard = false;
 
   /**
    * @param {HTMLElement} bar
@@ -20,6 +24,7 @@ export class LevelMeter {
 
   reset() {
     this.#silentMs = 0;
+    this.#wasHeard = false;
     this.bar.classList.remove("dead");
     this.#show(0);
   }
@@ -52,9 +57,11 @@ export class LevelMeter {
    * @param {number} durationMs
    */
   #watchSilence(peak, durationMs) {
-    const wasSilent = this.#silentMs >= SILENCE_HINT_MS;
+    const limitMs = this.#wasHeard ? SILENCE_MS : FIRST_SILENCE_MS;
+    const wasSilent = this.#silentMs >= limitMs;
+    this.#wasHeard ||= peak >= SILENT_PEAK;
     this.#silentMs = peak < SILENT_PEAK ? this.#silentMs + durationMs : 0;
-    const isSilent = this.#silentMs >= SILENCE_HINT_MS;
+    const isSilent = this.#silentMs >= limitMs;
     if (isSilent !== wasSilent) this.onSilence(this.#silentMs);
   }
 }

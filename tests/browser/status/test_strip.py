@@ -14,7 +14,10 @@ from tests.browser.scripts import final, update
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 STRIP = "documentPictureInPicture.window"
-LINES = f"[...{STRIP}.document.querySelectorAll('.text')].map(node => node.textContent.trim()).join('|')"
+LINES = (
+    f"[...{STRIP}.document.querySelectorAll('.text')]"
+    ".map(node => node.textContent.trim()).join('|')"
+)
 PRESSED = "document.querySelector('#strip-open').ariaPressed"
 
 

@@ -99,6 +99,21 @@ const CONDITIONS = [
     count: lastCaption,
   },
   {
+    name: "catching-up",
+    when: (is) => is.phase === "live" && is.behindMs > 0,
+    tone: "warning",
+    status: "Catching up",
+    message: () => "The connection is back, captions are catching up.",
+    count: (is) => `${seconds(is.behindMs)} behind`,
+  },
+  {
+    name: "live",
+    when: (is) => is.phase === "live" && is.caughtUpMs > 0,
+    tone: "good",
+    status: "Listening",
+    message: (is) => `Captions are back, and have caught up ${seconds(is.caughtUpMs)}.`,
+  },
+  {
     name: "silent",
     when: (is) => is.phase === "live" && is.silentMs > 0 && SILENT[is.source] !== "",
     tone: "warning",
@@ -114,22 +129,7 @@ const CONDITIONS = [
     tone: "busy",
     status: "Connecting",
   },
-  {
-    name: "catching-up",
-    when: (is) => is.behindMs > 0,
-    tone: "warning",
-    status: "Catching up",
-    message: () => "The connection is back, captions are catching up.",
-    count: (is) => `${seconds(is.behindMs)} behind`,
-  },
   { name: "behind", when: (is) => is.isBehind, tone: "warning", status: "Captions lag behind" },
-  {
-    name: "live",
-    when: (is) => is.caughtUpMs > 0,
-    tone: "good",
-    status: "Listening",
-    message: (is) => `Captions are back, and have caught up ${seconds(is.caughtUpMs)}.`,
-  },
   { name: "live", when: () => true, tone: "live", status: "Listening" },
 ];
 

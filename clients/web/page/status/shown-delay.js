@@ -4,7 +4,7 @@
 /** @typedef {import("../../protocol/client.js").Chunk} Chunk */
 /** @typedef {import("../../protocol/client.js").WireWord} WireWord */
 
-const RECENT_MS = 15_000;
+const RECENT_MS = 5_000;
 
 export class ShownDelay {
   /** @type {{atMs: number, delayMs: number}[]} */
