@@ -28,6 +28,10 @@ LEVEL = "document.querySelector('#level')"
 ALERT = "document.querySelector('[role=alert]').textContent"
 KEEP_SILENT = """
 window.tracks = [];
+window.contexts = [];
+window.AudioContext = class extends AudioContext {
+  constructor(...options) { super(...options); contexts.push(this); }
+};
 const ask = navigator.mediaDevices.getUserMedia;
 navigator.mediaDevices.getUserMedia = async function (...wish) {
   const stream = await ask.apply(this, wish);
@@ -153,6 +157,11 @@ async def test_a_microphone_that_is_muted_or_silent_is_told(
     await page.evaluate("tracks[0].dispatchEvent(new Event('unmute')); 0")
     await page.wait_for(LIVE)
     assert await page.evaluate(BANNER) == ""
+    # The system takes the sound away, as when a telephone rings.
+    await page.evaluate("contexts[0].suspend()")
+    await page.wait_for(f"{STATE} === 'silent'")
+    await page.evaluate("contexts[0].resume()")
+    await page.wait_for(LIVE)
     # Unplugged: what was said is captioned to its end.
     await page.evaluate("tracks[0].dispatchEvent(new Event('ended')); 0")
     await page.wait_for(f"{STATE} === 'gone'")

@@ -20,6 +20,8 @@ const LAG_ALL_CLEAR_MS = 800;
 const BREAK_MS = 1_000;
 const CLOSE_BEHIND_MS = 2_000;
 const CAUGHT_UP_SHOWN_MS = 8_000;
+/** Sound comes many times a second, unless the system has stopped it. */
+const NO_SOUND_MS = 3_000;
 
 export class SessionWatch {
   /** @type {Phase} */
@@ -32,6 +34,7 @@ export class SessionWatch {
   #isMuted = false;
   #silentSinceMs = 0;
   #heardMs = 0;
+  #heardAtMs = 0;
   #captionAtMs = 0;
   #isBehind = false;
   #brokenAtMs = 0;
@@ -53,6 +56,7 @@ export class SessionWatch {
   /** @param {Phase} phase */
   setPhase(phase) {
     this.#phase = phase;
+    if (phase === "live") this.#heardAtMs = performance.now();
     clearInterval(this.#ticking);
     if (phase !== "idle") this.#ticking = setInterval(() => this.#tell(), TICK_MS);
     this.#tell();
@@ -97,6 +101,7 @@ export class SessionWatch {
    * @param {number} sampleRate
    */
   hear({ sampleOffset, samples }, sampleRate) {
+    this.#heardAtMs = performance.now();
     this.#heardMs = (1000 * (sampleOffset + samples.length)) / sampleRate;
   }
 
@@ -145,6 +150,7 @@ export class SessionWatch {
     const nowMs = performance.now();
     const since = (/** @type {number} */ atMs) => (atMs > 0 ? nowMs - atMs : 0);
     const client = this.#client;
+    const stoppedMs = since(this.#heardAtMs);
     const justCaughtUp = this.#caughtUpAtMs > 0 && since(this.#caughtUpAtMs) < CAUGHT_UP_SHOWN_MS;
     return {
       phase: this.#phase,
@@ -153,7 +159,7 @@ export class SessionWatch {
       brokenMs: since(client?.brokenAtMs ?? 0),
       retryInMs: client === null ? 0 : Math.max(0, client.retryAtMs - nowMs),
       isMuted: this.#isMuted,
-      silentMs: since(this.#silentSinceMs),
+      silentMs: since(this.#silentSinceMs) || (stoppedMs > NO_SOUND_MS ? stoppedMs : 0),
       isBehind: this.#isBehind,
       behindMs: this.#behindMs,
       caughtUpMs: justCaughtUp ? this.#mostBehindMs : 0,
