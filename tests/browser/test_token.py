@@ -59,8 +59,9 @@ async def test_the_token_is_asked_for_and_remembered(page: Page, server: ServerT
     assert await page.evaluate(kept) == [None, None]
     await page.click("#toggle")
     await page.wait_for(ASKING)
-    await page.press("Escape", 27)
-    await page.wait_for(IDLE)
+    await page.click("#token-later")
+    await page.wait_for(f"!{ASKING}")
+    assert await page.evaluate(IDLE)
 
 
 async def test_a_token_that_is_not_to_be_remembered_lasts_for_the_tab(
@@ -68,7 +69,9 @@ async def test_a_token_that_is_not_to_be_remembered_lasts_for_the_tab(
 ) -> None:
     await page.goto(server.http_url)
     await page.click("#toggle")
-    await give(page, TOKEN)
+    await page.wait_for(ASKING)
+    await page.call("Input.insertText", text=TOKEN)
+    await page.press("Enter", 13, "\r")
     await page.wait_for(LIVE)
     await stop(page)
     assert await page.evaluate("localStorage.getItem('streamer.token')") is None

@@ -22,6 +22,8 @@ export class TokenKeeper {
     if (this.#token !== "" && keep("localStorage", this.#token)) hideTokenOfAddress();
     if (this.#token === "") this.#token = kept("sessionStorage") || kept("localStorage");
     this.dialog.addEventListener("close", () => this.#closed());
+    // No button of the form, of which Enter takes the first.
+    byId("token-later", HTMLButtonElement).addEventListener("click", () => this.dialog.close());
     this.forget.addEventListener("click", () => this.#forget());
     this.#showForget();
   }
