@@ -52,9 +52,11 @@ async def test_the_token_is_asked_for_and_remembered(page: Page, server: ServerT
     await page.wait_for(LIVE)
     await stop(page)
     await page.click("#settings-open")
+    await page.wait_for("document.querySelector('#settings').open")
     await page.evaluate(f"{FORGET}.click(); 0")
     assert await page.evaluate(f"{FORGET}.hidden")
     await page.press("Escape", 27)
+    await page.wait_for("!document.querySelector('#settings').open")
     kept = "[localStorage, sessionStorage].map(each => each.getItem('streamer.token'))"
     assert await page.evaluate(kept) == [None, None]
     await page.click("#toggle")
