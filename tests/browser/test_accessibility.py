@@ -21,7 +21,7 @@ from tests.sockets import cutting_proxy
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-THEMES = ("light", "dark", "contrast", "yellow")
+THEMES = ("light", "dark", "contrast")
 EMOTIONS = ("neutral", "happy", "sad", "angry", "fearful", "disgust", "unknown")
 
 

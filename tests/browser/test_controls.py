@@ -220,7 +220,7 @@ async def test_the_keyboard_reaches_everything(page: Page, server: ServerThread)
         await press_on(page, opener)
         await page.wait_for("document.querySelector('dialog[open]') !== null")
         await page.press("Escape", ESCAPE)
-        assert await page.evaluate(FOCUSED) == opener
+        await page.wait_for(f"{FOCUSED} === '{opener}'")
     await press_on(page, "insight-toggle")
     assert not await page.evaluate("document.querySelector('#insight').hidden")
     await press_on(page, "insight-toggle")

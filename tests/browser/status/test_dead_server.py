@@ -20,7 +20,7 @@ from tests.campaign.server import Server
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 OPTIONS = ("--no-llm", "--latency", "low", "--emotion", "off", "--max-sessions", "1")
-FROZEN_S = 6.0
+FROZEN_S = 2.0
 TITLE = "document.title"
 
 
