@@ -91,6 +91,11 @@ class CuttingProxy:
         assert port is not None
         self._port, self.refusing = port, False
 
+    def let_go(self) -> None:
+        """Nobody waits any more for what was stalled."""
+        self._flowing.set()
+        self.cut()
+
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         if self.refusing:
@@ -144,6 +149,7 @@ async def cutting_proxy(url: str) -> AsyncIterator[CuttingProxy]:
         port = listener.sockets[0].getsockname()[1]
         proxy.url = f"{address.scheme}://127.0.0.1:{port}{address.path}"
         yield proxy
+        proxy.let_go()
         proxy.cut()
 
 

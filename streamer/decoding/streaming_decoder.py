@@ -85,7 +85,6 @@ class StreamingDecoder:
         """Whether the newest draft came to an end of its own."""
         self._end_decoded_at: int | None = None
         self._question: Question | None = None
-        self._steps_waited = 0
 
     @property
     def waits(self) -> bool:
@@ -181,21 +180,14 @@ class StreamingDecoder:
     def commit_by_fusion(self, audio: Audio, window_end: int) -> tuple[RecognizedWord, ...]:
         """Commit what no close hypothesis disputes; where there is none to decide on, what the
         drafts agree on. What the second listener is asked about is committed when it has answered:
-        see `settle_due`."""
+        see `settle`."""
         if self._fused is None or not self._reliable or self._has_stalled(window_end):
             return self.commit_by_agreement(window_end)
         return () if self._ask(self._fused, audio, window_end, ended=False) else self.settle()
 
-    def settle_due(self) -> tuple[RecognizedWord, ...]:
-        """A step begins: commit what the second listener was asked about, if it has had its
-        time."""
-        self._steps_waited += 1
-        if not self.waits or self._steps_waited < self._options.fused.answer_steps:
-            return ()
-        return self.settle()
-
     def settle(self) -> tuple[RecognizedWord, ...]:
-        """Wait for the answer and commit by it."""
+        """Wait for what the second listener was asked about, and commit by it. What was drafted
+        since is to be drafted again, and the window may have been cut."""
         question = self._question
         if question is None:
             return ()
@@ -241,7 +233,7 @@ class StreamingDecoder:
             samples = self._read(self._window_start, window_end)
             said = " ".join(word.text for word in self._committed)
             window = replace(window, samples=samples, said=said)
-        self._question, self._steps_waited = rule.ask(window, ended=ended), 0
+        self._question = rule.ask(window, ended=ended)
         return self._question.heard is not None
 
     def _take_answer(self) -> FusedDecision | None:

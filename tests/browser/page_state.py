@@ -8,12 +8,16 @@ from pathlib import Path
 from tests.browser.chromium import Page
 from tests.browser.scripted_server import ScriptedServer
 
-IDLE = "document.querySelector('#status').dataset.state === 'idle'"
-LIVE = "document.querySelector('#status').dataset.state === 'live'"
-PAUSED = "document.querySelector('#status').dataset.state === 'paused'"
+STATE = "document.querySelector('#status').dataset.state"
+IDLE = f"['idle', 'gone'].includes({STATE})"
+LIVE = f"{STATE} === 'live'"
+PAUSED = f"{STATE} === 'paused'"
 COMMITTED = "[...document.querySelectorAll('.word')].map(node => node.textContent).join(' ')"
 TENTATIVE = "document.querySelector('.tentative')?.textContent ?? ''"
 NOTICES = "[...document.querySelectorAll('.notice p')].map(node => node.textContent).join(' | ')"
+BANNER = (
+    "[...document.querySelectorAll('#banner-alert, #banner-news')].map(n => n.textContent).join('')"
+)
 
 
 async def start(page: Page, server: ScriptedServer, query: str = "") -> None:

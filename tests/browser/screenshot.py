@@ -1,7 +1,7 @@
 """Pictures of the caption page at work: bundled speech through a real browser and server.
 
-`python -m tests.browser.screenshot` writes `page-light.png`, `page-dark.png` and `page-phone.png`
-into `benchmarks/results`, which README.md shows.
+`python -m tests.browser.screenshot` writes `page-light.png`, `page-dark.png`, `page-phone.png` and
+`page-dead.png` into `benchmarks/results`, which README.md shows.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from streamer.client.bundled import SpeechClip, bundled_speech
 from streamer.recognition.engine import Engine, EngineOptions
 from tests.browser.captioned_page import microphone_file, serve_page
 from tests.browser.chromium import BrowserOptions, open_page
+from tests.sockets import cutting_proxy
 
 RESULTS: Final = Path(__file__).parents[2] / "benchmarks" / "results"
 TIMEOUT_S: Final = 90.0
@@ -29,21 +30,17 @@ class Shot:
     scheme: str
     width: int
     height: int
+    is_dead: bool = False
+    """Whether the server has stopped to answer."""
 
 
 SHOTS: Final = (
     Shot("page-light", "light", 1280, 800),
     Shot("page-dark", "dark", 1280, 800),
     Shot("page-phone", "light", 390, 780),
+    Shot("page-dead", "light", 1280, 480, is_dead=True),
 )
-
-
-ALL_OF_THE_EMOTION = """
-const choice = document.querySelector("#emotion-shown");
-choice.value = "full";
-choice.dispatchEvent(new Event("change"));
-"""
-"""In place of the default, so that the picture has all that the page can show."""
+NO_ANSWER: Final = "document.querySelector('#banner-count').textContent.startsWith('8 s')"
 
 
 def chosen_clips() -> list[SpeechClip]:
@@ -60,11 +57,13 @@ async def take(shot: Shot, url: str, microphone: Path, finished_lines: int) -> P
         TimeoutError: the captions did not come.
     """
     path = RESULTS / f"{shot.name}.png"
-    async with open_page(BrowserOptions(microphone=microphone)) as page:
+    async with (
+        cutting_proxy(url) as proxy,
+        open_page(BrowserOptions(microphone=microphone)) as page,
+    ):
         await page.resize(shot.width, shot.height, mobile=shot.width < 500)
         await page.emulate_media(prefers_color_scheme=shot.scheme)
-        await page.goto(url)
-        await page.evaluate(ALL_OF_THE_EMOTION)
+        await page.goto(proxy.url)
         await page.click("#toggle")
         await page.wait_for(
             f"document.querySelectorAll('.line .emotion').length >= {finished_lines}"
@@ -72,6 +71,9 @@ async def take(shot: Shot, url: str, microphone: Path, finished_lines: int) -> P
             " && document.querySelector('.tentative')?.textContent.length > 4",
             TIMEOUT_S,
         )
+        if shot.is_dead:
+            proxy.stall()
+            await page.wait_for(NO_ANSWER, TIMEOUT_S)
         await page.screenshot(path)
     return path
 

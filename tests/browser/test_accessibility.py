@@ -12,11 +12,12 @@ from streamer.client.client import connect
 from streamer.protocol.messages import EmotionEvent, LossEvent, StartMessage
 from streamer.protocol.words import WireEmotion
 from tests.browser.chromium import Page
-from tests.browser.page_state import COMMITTED, TENTATIVE, stop
+from tests.browser.page_state import BANNER, COMMITTED, STATE, TENTATIVE, stop
 from tests.browser.scripted_server import ScriptedSession, scripted
 from tests.browser.scripts import HAPPY, final, heartbeat, update
 from tests.fakes import tone
 from tests.serving import ServerThread
+from tests.sockets import cutting_proxy
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -84,7 +85,7 @@ async def test_the_caption_page_breaks_no_rule(
         await page.click("#save-open")
         broken += await violations(page, axe)
         await page.click("#save-open")
-        for dialog in ("settings", "share"):
+        for dialog in ("settings", "share", "reading"):
             await page.click(f"#{dialog}-open")
             await page.wait_for(f"document.querySelector('#{dialog}').open")
             broken += await violations(page, axe)
@@ -96,6 +97,45 @@ async def test_the_caption_page_breaks_no_rule(
         broken += await violations(page, axe)
     await page.emulate_media(prefers_reduced_motion="no-preference")
     await page.resize(1280, 800)
+    assert broken == []
+
+
+async def choose_theme(page: Page, theme: str) -> None:
+    choice = "document.querySelector('#reading-theme')"
+    await page.evaluate(f"{choice}.value = '{theme}'; {choice}.dispatchEvent(new Event('change'))")
+
+
+async def test_what_tells_of_trouble_breaks_no_rule(page: Page, axe: str) -> None:
+    """The banner in all its tones, and the dialog that asks for a token."""
+    broken: list[str] = []
+
+    async def look() -> None:
+        for theme in ("light", "dark", "contrast", "yellow", "own"):
+            await choose_theme(page, theme)
+            broken.extend(await violations(page, axe))
+
+    await page.emulate_media(prefers_reduced_motion="reduce")
+    with ServerThread(ServerOptions(heartbeat_s=0.1)) as server:
+        async with cutting_proxy(server.http_url) as proxy:
+            await page.goto(proxy.url)
+            await page.click("#toggle")
+            await page.wait_for(f"{COMMITTED}.split(' ').length >= 2")
+            proxy.stall()
+            await page.wait_for(f"{STATE} === 'stalled'")
+            await look()
+            proxy.cut()
+            await page.wait_for(f"{BANNER}.includes('have caught up')")
+            await look()
+            await page.evaluate("document.querySelector('#banner').dataset.tone = 'warning'; 0")
+            await look()
+            await stop(page)
+            page.problems.clear()
+    with ServerThread(ServerOptions(token="s3cret")) as server:
+        await page.goto(server.http_url)
+        await page.click("#toggle")
+        await page.wait_for("document.querySelector('#token').open")
+        await look()
+    await page.emulate_media(prefers_reduced_motion="no-preference")
     assert broken == []
 
 

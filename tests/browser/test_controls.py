@@ -189,6 +189,7 @@ async def test_the_timeline_shows_emotions_in_their_colours_and_moves_on(page: P
 
     async with scripted(script) as server:
         await start(page, server)
+        await page.click("#insight-toggle")
         choice = "document.querySelector('#emotion-shown')"
         await page.evaluate(f"{choice}.value = 'full'; {choice}.dispatchEvent(new Event('change'))")
         label = "document.querySelector('#timeline').ariaLabel"
@@ -215,6 +216,16 @@ async def test_the_keyboard_reaches_everything(page: Page, server: ServerThread)
     await page.goto(server.http_url)
     await press_on(page, "larger")
     await press_on(page, "theme")
+    for opener in ("reading-open", "settings-open"):
+        await press_on(page, opener)
+        await page.wait_for("document.querySelector('dialog[open]') !== null")
+        await page.press("Escape", ESCAPE)
+        await page.wait_for(f"{FOCUSED} === '{opener}'")
+    await press_on(page, "insight-toggle")
+    assert not await page.evaluate("document.querySelector('#insight').hidden")
+    await press_on(page, "insight-toggle")
+    assert await page.evaluate("document.querySelector('#insight').hidden")
+    await tab_to(page, "strip-open")
     await press_on(page, "toggle")
     await page.wait_for(f"{COMMITTED}.split(' ').length >= 2")
     await press_on(page, "pause")

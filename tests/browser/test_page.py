@@ -11,7 +11,7 @@ from streamer.app import ServerOptions
 from streamer.protocol.messages import DecoderEvent, EmotionEvent, ErrorCode, ErrorEvent, LossEvent
 from streamer.protocol.words import WireEmotion
 from tests.browser.chromium import Page
-from tests.browser.page_state import COMMITTED, IDLE, LIVE, NOTICES, TENTATIVE, start, stop
+from tests.browser.page_state import BANNER, COMMITTED, IDLE, LIVE, NOTICES, TENTATIVE, start, stop
 from tests.browser.scripted_server import ScriptedSession, scripted
 from tests.browser.scripts import HAPPY, captions_of_two_segments, final, heartbeat, update
 from tests.serving import ServerThread
@@ -137,7 +137,7 @@ async def test_server_error_is_shown_and_captions_stay(page: Page) -> None:
 
     async with scripted(script, close_code=4408) as server:
         await start(page, server)
-        await page.wait_for(f"{NOTICES} === 'Nothing came.'")
+        await page.wait_for(f"{BANNER} === 'Nothing came.'")
         await page.wait_for(IDLE)
         assert await page.evaluate(COMMITTED) == "The sun"
         assert await page.evaluate(TENTATIVE) == ""
@@ -149,7 +149,7 @@ async def test_lost_connection_is_explained(page: Page) -> None:
 
     async with scripted(script, close_code=1011) as server:
         await start(page, server)
-        await page.wait_for(f"{NOTICES}.includes('The connection was lost')")
+        await page.wait_for(f"{BANNER}.includes('The connection was lost')")
         await page.wait_for(IDLE)
 
 
@@ -167,7 +167,7 @@ async def test_refused_connection_is_explained(page: Page) -> None:
     async with scripted(captions_of_two_segments) as server:
         server.refuse = True
         await start(page, server)
-        await page.wait_for(f"{NOTICES}.includes('cannot be reached')")
+        await page.wait_for(f"{BANNER}.includes('cannot be reached')")
         await page.wait_for(IDLE)
         assert all("403" in problem for problem in page.problems)
         page.problems.clear()

@@ -72,7 +72,7 @@ async def test_cuts_cost_no_word(page: Page, patient_server: ServerThread) -> No
             await reconnected(page, proxy, server)
         proxy.refusing = True
         proxy.cut()
-        await page.wait_for(f"{STATUS} === 'Listening, reconnecting'")
+        await page.wait_for(f"{STATUS} === 'Connection lost'")
         await asyncio.sleep(1.0)
         proxy.refusing = False
         await page.wait_for(f"{STATUS} === 'Listening'")
@@ -119,7 +119,7 @@ async def test_whoever_stops_during_a_cut_gets_the_last_words(
         await page.wait_for(f"{COMMITTED}.split(' ').length >= 2")
         proxy.refusing = True
         proxy.cut()
-        await page.wait_for(f"{STATUS} === 'Listening, reconnecting'")
+        await page.wait_for(f"{STATUS} === 'Connection lost'")
         await page.click("#toggle")
         proxy.refusing = False
         await page.wait_for(IDLE)

@@ -178,3 +178,24 @@ async def test_a_long_pause_keeps_the_session(page: Page) -> None:
             await finalized.wait()
         assert await page.evaluate(PAUSED)
         await stop(page)
+
+
+@pytest.mark.usefixtures("chromium")
+async def test_a_page_without_microphone_says_so_before_it_is_asked(tone_file: Path) -> None:
+    """As over HTTP from another machine: what a page may then do is less."""
+    named = BrowserOptions(extra_flags=("--host-resolver-rules=MAP captions.test 127.0.0.1",))
+    async with scripted(captions_of_two_segments) as server, open_page(named) as page:
+        await page.goto(server.url.replace("127.0.0.1", "captions.test"))
+        assert not await page.evaluate("isSecureContext")
+        told = "document.querySelector('#insecure').innerText"
+        assert "streamer serve --tls" in await page.evaluate(told)
+        await page.click("#toggle")
+        await page.wait_for(f"{NOTICES}.includes('secure pages only')")
+        assert server.sessions == []
+        # Files are heard all the same.
+        await page.choose_file("#file", tone_file)
+        await page.wait_for(f"{COMMITTED}.startsWith('The sun')")
+        await page.wait_for(IDLE)
+        heard = sum(len(frame.samples) for frame in server.sessions[0].frames)
+        assert heard == pytest.approx(3 * server.sessions[0].start.sample_rate, abs=2)
+        assert page.problems == []

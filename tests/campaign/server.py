@@ -66,6 +66,13 @@ class Server:
         self._process.terminate()
         return self._process.wait(60)
 
+    def freeze(self) -> None:
+        """It stays connected and does nothing, as on a machine that swaps."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+
     def kill(self) -> None:
         """As the system kills: without a chance to save anything."""
         self._process.send_signal(signal.SIGKILL)

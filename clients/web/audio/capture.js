@@ -2,7 +2,15 @@
 /** Sound as it comes, as timed chunks of mono samples. `sources.js` opens what can be heard. */
 
 /** @typedef {import("../protocol/client.js").Chunk} Chunk */
-/** @typedef {{onChunk: (chunk: Chunk) => void, onEnded: () => void}} CaptureHandlers */
+/** `onMuted`: the system or the browser has muted the source, or does so no more.
+ *
+ *  @typedef {{onChunk: (chunk: Chunk) => void, onEnded: () => void,
+ *   onMuted: (isMuted: boolean) => void}} CaptureHandlers */
+
+/** What runs and can be stopped, whatever it hears. `stop` settles once every chunk was handed over.
+ *
+ *  @typedef {{readonly sampleRate: number, pause: () => Promise<void>, resume: () => Promise<void>,
+ *   stop: () => Promise<void>}} RunningSource */
 
 const CHUNK_MS = 50;
 const RENDER_QUANTUM = 128;
@@ -103,13 +111,20 @@ export class Capture {
   }
 }
 
-/** A running audio graph that can gather chunks. */
+/** A running audio graph. */
 export async function openContext() {
   let context = new AudioContext();
   if (context.sampleRate > MAX_SAMPLE_RATE) {
     await context.close();
     context = new AudioContext({ sampleRate: MAX_SAMPLE_RATE });
   }
+  await context.resume();
+  return context;
+}
+
+/** A running audio graph that can gather chunks; only secure pages have such. */
+export async function openGatheringContext() {
+  const context = await openContext();
   try {
     await context.audioWorklet.addModule(new URL("worklet.js", import.meta.url));
   } catch {
@@ -119,7 +134,6 @@ export async function openContext() {
         "press Start.",
     );
   }
-  await context.resume();
   return context;
 }
 

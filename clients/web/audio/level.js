@@ -1,16 +1,21 @@
 // @ts-check
-/** How loud it is, and a hint if there is no sound at all. */
+/** How loud it is, and for how long there has been no sound at all. */
 
 const SILENT_PEAK = 1e-4;
-const SILENCE_HINT_MS = 6000;
+/** Nothing at all from the beginning is a microphone that is off; later it may be a quiet room, whose
+ *  last noise the browser has suppressed. */
+const FIRST_SILENCE_MS = 6_000;
+const SILENCE_MS = 20_000;
 const FLOOR_DB = -60;
 
 export class LevelMeter {
   #silentMs = 0;
+  #wasHeard = false;
 
   /**
    * @param {HTMLElement} bar
-   * @param {(isSilent: boolean) => void} onSilence told when a long silence begins and ends
+   * @param {(silentMs: number) => void} onSilence told when a silence has become long, and with 0
+   *   when it ends
    */
   constructor(bar, onSilence) {
     this.bar = bar;
@@ -19,14 +24,17 @@ export class LevelMeter {
 
   reset() {
     this.#silentMs = 0;
+    this.#wasHeard = false;
+    this.bar.classList.remove("dead");
     this.#show(0);
   }
 
   /**
    * @param {Float32Array} samples
    * @param {number} sampleRate
+   * @param {boolean} isTaken whether it reaches the server: the bar does not move over a dead connection
    */
-  hear(samples, sampleRate) {
+  hear(samples, sampleRate, isTaken) {
     let peak = 0;
     let energy = 0;
     for (const sample of samples) {
@@ -34,7 +42,8 @@ export class LevelMeter {
       energy += sample * sample;
     }
     const levelDb = 10 * Math.log10(energy / samples.length + 1e-9);
-    this.#show(Math.max(0, 1 - levelDb / FLOOR_DB));
+    this.#show(isTaken ? Math.max(0, 1 - levelDb / FLOOR_DB) : 0);
+    this.bar.classList.toggle("dead", !isTaken);
     this.#watchSilence(peak, (1000 * samples.length) / sampleRate);
   }
 
@@ -48,9 +57,11 @@ export class LevelMeter {
    * @param {number} durationMs
    */
   #watchSilence(peak, durationMs) {
-    const wasSilent = this.#silentMs >= SILENCE_HINT_MS;
+    const limitMs = this.#wasHeard ? SILENCE_MS : FIRST_SILENCE_MS;
+    const wasSilent = this.#silentMs >= limitMs;
+    this.#wasHeard ||= peak >= SILENT_PEAK;
     this.#silentMs = peak < SILENT_PEAK ? this.#silentMs + durationMs : 0;
-    const isSilent = this.#silentMs >= SILENCE_HINT_MS;
-    if (isSilent !== wasSilent) this.onSilence(isSilent);
+    const isSilent = this.#silentMs >= limitMs;
+    if (isSilent !== wasSilent) this.onSilence(this.#silentMs);
   }
 }

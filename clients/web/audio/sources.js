@@ -1,7 +1,8 @@
 // @ts-check
 /** What can be heard: a microphone, a file, or the sound of another tab. */
 
-import { Capture, CaptureError, chunkNode, openContext } from "./capture.js";
+import { Capture, CaptureError, chunkNode, openContext, openGatheringContext } from "./capture.js";
+import { FileCapture } from "./file-capture.js";
 
 /** @typedef {import("./capture.js").CaptureHandlers} CaptureHandlers */
 /** @typedef {{deviceId: string, echoCancellation: boolean, noiseSuppression: boolean,
@@ -16,11 +17,12 @@ import { Capture, CaptureError, chunkNode, openContext } from "./capture.js";
 export async function captureMicrophone(options, handlers) {
   if (navigator.mediaDevices === undefined) {
     throw new CaptureError(
-      "Browsers give the microphone to secure pages only. Open this page over https://, or on " +
-        "the server's own machine as http://localhost.",
+      "Browsers give the microphone to secure pages only. Start the server with `streamer serve " +
+        "--tls` and open its https:// address, or open this page on the server's own machine as " +
+        "http://localhost. Files can be played all the same.",
     );
   }
-  const context = await openContext();
+  const context = await openGatheringContext();
   try {
     const { deviceId, ...processing } = options;
     const device = deviceId ? { deviceId: { exact: deviceId } } : {};
@@ -43,19 +45,8 @@ export async function captureMicrophone(options, handlers) {
 export async function captureFile(file, handlers) {
   const context = await openContext();
   try {
-    const source = context.createBufferSource();
-    source.buffer = await context.decodeAudioData(await file.arrayBuffer());
-    source.onended = handlers.onEnded;
-    const node = chunkNode(context);
-    source.connect(node);
-    source.connect(context.destination);
-    node.connect(context.destination);
-    const capture = new Capture(context, node, 0, handlers, () => {
-      source.onended = null;
-      source.disconnect();
-    });
-    source.start();
-    return capture;
+    const buffer = await context.decodeAudioData(await file.arrayBuffer());
+    return new FileCapture(context, buffer, handlers);
   } catch {
     await context.close();
     throw new CaptureError(
@@ -93,7 +84,7 @@ export async function captureTab(handlers) {
     );
   }
   try {
-    return captureTrack(await openContext(), track, handlers);
+    return captureTrack(await openGatheringContext(), track, handlers);
   } catch (error) {
     track.stop();
     throw error;
@@ -116,6 +107,9 @@ export async function listMicrophones() {
  */
 function captureTrack(context, track, handlers) {
   track.onended = handlers.onEnded;
+  track.onmute = () => handlers.onMuted(true);
+  track.onunmute = () => handlers.onMuted(false);
+  if (track.muted) handlers.onMuted(true);
   const latencyS = /** @type {{latency?: number}} */ (track.getSettings()).latency ?? 0;
   const node = chunkNode(context);
   context.createMediaStreamSource(new MediaStream([track])).connect(node);

@@ -165,7 +165,8 @@ export class CaptionView {
    * @param {OpenLine} open
    */
   #holdHeight(open) {
-    const heightPx = open.text.offsetHeight;
+    // Not rounded: the line must not move by parts of a pixel when it settles.
+    const heightPx = open.text.getBoundingClientRect().height;
     if (heightPx <= open.heightPx) return;
     open.heightPx = heightPx;
     open.text.style.setProperty("min-height", `${heightPx}px`);

@@ -1,31 +1,42 @@
 // @ts-check
 /** The caption page: wires audio source, session, transcript and views together. */
 
-import { bindAppearance } from "./appearance.js";
+import { Appearance } from "./reading/appearance.js";
 import { CaptionView } from "../captions/captions.js";
 import { CaptureError } from "../audio/capture.js";
 import { StreamClient, streamAddress } from "../protocol/client.js";
+import { Controls } from "./controls.js";
 import { byId, duration } from "../captions/dom.js";
 import { EmotionSetting } from "./emotion-setting.js";
-import { Insight } from "./insight.js";
+import { explainEnding } from "./status/ending.js";
+import { Insight } from "./details/insight.js";
 import { LevelMeter } from "../audio/level.js";
 import { Notices } from "./notices.js";
 import { loadPreferences, startOptions } from "./preferences.js";
 import { Recording } from "../audio/recording.js";
 import { SaveMenu } from "./save-menu.js";
+import { SessionWatch } from "./status/session-watch.js";
 import { bindSettings } from "./settings.js";
 import { ShareDialog } from "./share.js";
-import { canCaptureTab, captureFile, captureMicrophone, captureTab } from "../audio/sources.js";
+import { ShownDelay } from "./status/shown-delay.js";
+import { StatusView } from "./status/status-view.js";
+import { Strip } from "./status/strip.js";
+import { Summary } from "./status/summary.js";
+import { TokenKeeper } from "./token.js";
+import { captureFile, captureMicrophone, captureTab } from "../audio/sources.js";
 import { Transcript } from "../protocol/transcript.js";
 import { ScreenWake } from "./wake.js";
 import { WordDetail } from "../captions/word-detail.js";
 
-/** @typedef {import("../audio/capture.js").Capture} Capture */
 /** @typedef {import("../audio/capture.js").CaptureHandlers} CaptureHandlers */
+/** @typedef {import("../audio/capture.js").RunningSource} RunningSource */
 /** @typedef {import("../protocol/client.js").Chunk} Chunk */
 /** @typedef {import("../protocol/client.js").Closing} Closing */
 /** @typedef {import("../protocol/client.js").ServerEvent} ServerEvent */
-/** @typedef {"idle" | "starting" | "live" | "paused" | "stopping"} State */
+/** @typedef {import("../protocol/client.js").WireWord} WireWord */
+/** @typedef {import("./status/conditions.js").Phase} Phase */
+/** @typedef {import("./status/conditions.js").Source} Source */
+/** @typedef {(handlers: CaptureHandlers) => Promise<RunningSource>} OpenSource */
 
 /** The server leaves those from whom it hears nothing for a minute. */
 const PAUSE_BEAT_MS = 20_000;
@@ -37,25 +48,14 @@ const LOSS_CAUSES = {
   bad_samples: "it held broken samples",
 };
 
-const STATUS_TEXTS = {
-  idle: "Ready",
-  starting: "Opening",
-  live: "Listening",
-  paused: "Paused",
-  stopping: "Finishing",
-};
-const BUTTON_TEXTS = {
-  idle: "Start",
-  starting: "Starting",
-  live: "Stop",
-  paused: "Stop",
-  stopping: "Stopping",
-};
+const UNAUTHORIZED = 4401;
+const MICROPHONE_GONE =
+  "The microphone is gone: it was unplugged, or the browser took it away. Press Start to go on.";
 
 class CaptionPage {
-  /** @type {State} */
-  #state = "idle";
-  /** @type {Capture | null} */
+  /** @type {Phase} */
+  #phase = "idle";
+  /** @type {RunningSource | null} */
   #capture = null;
   /** @type {StreamClient | null} */
   #client = null;
@@ -63,19 +63,24 @@ class CaptionPage {
   #newestChunk = null;
   #sampleRate = 1;
   #begun = false;
-  #explained = false;
+  /** Why the session ends, where that is known before it does. */
+  #ending = "";
   #pauseBeat = 0;
+  /** Starts again what was started last. */
+  #again = () => {};
 
   constructor() {
     this.preferences = loadPreferences();
     this.transcript = new Transcript();
     this.recording = new Recording();
-    this.status = byId("status", HTMLElement);
-    this.statusText = byId("status-text", HTMLElement);
-    this.toggle = byId("toggle", HTMLButtonElement);
-    this.pause = byId("pause", HTMLButtonElement);
-    this.fileButton = byId("file-open", HTMLButtonElement);
-    this.tabButton = byId("tab-open", HTMLButtonElement);
+    this.token = new TokenKeeper();
+    this.controls = new Controls({
+      toggle: () => (this.#phase === "idle" ? this.#startMicrophone() : void this.#stop()),
+      file: (file) => void this.#start("file", (handlers) => captureFile(file, handlers)),
+      tab: () => void this.#start("tab", captureTab),
+      pause: () => void (this.#phase === "paused" ? this.#resume() : this.#pause()),
+      clear: () => this.#clear(),
+    });
     this.notices = new Notices(byId("notices", HTMLElement));
     this.share = new ShareDialog(this.preferences);
     this.wake = new ScreenWake();
@@ -86,54 +91,52 @@ class CaptionPage {
       toLive: byId("to-live", HTMLButtonElement),
     });
     this.wordDetail = new WordDetail(byId("word-detail", HTMLElement), this.captions);
-    this.level = new LevelMeter(byId("level", HTMLElement), (isSilent) => this.#showSilence(isSilent));
-    this.insight = new Insight();
+    const statusView = new StatusView(() => this.preferences.vibrate);
+    this.watch = new SessionWatch((condition, facts) => statusView.show(condition, facts));
+    this.level = new LevelMeter(byId("level", HTMLElement), (silentMs) => this.watch.setSilence(silentMs));
+    this.summary = new Summary();
+    this.delay = new ShownDelay();
+    this.insight = new Insight(this.preferences);
+    this.strip = new Strip(this.preferences);
     this.emotion = new EmotionSetting(this.preferences, (shown) => {
       this.captions.emotionShown = shown;
+      this.summary.showFeeling(shown);
       this.share.redraw();
       this.insight.redraw();
+      this.strip.redraw();
     });
     this.save = new SaveMenu(this);
-    this.#bindSources();
-    bindAppearance(this.preferences, () => this.insight.redraw());
+    new Appearance(this.preferences, () => {
+      this.insight.redraw();
+      this.strip.redraw();
+    });
     bindSettings(this.preferences);
-    this.#setState("idle");
+    byId("insecure", HTMLElement).hidden = window.isSecureContext;
+    this.#setPhase("idle");
   }
 
-  #bindSources() {
-    const file = byId("file", HTMLInputElement);
-    this.toggle.addEventListener("click", () => {
-      if (this.#state === "idle") {
-        void this.#start((handlers) => captureMicrophone(this.preferences, handlers));
-      } else {
-        void this.#stop();
-      }
-    });
-    this.fileButton.addEventListener("click", () => file.click());
-    file.addEventListener("change", () => {
-      const chosen = file.files?.[0];
-      if (chosen !== undefined) void this.#start((handlers) => captureFile(chosen, handlers));
-      file.value = "";
-    });
-    this.tabButton.addEventListener("click", () => void this.#start(captureTab));
-    this.pause.addEventListener("click", () => {
-      void (this.#state === "paused" ? this.#resume() : this.#pause());
-    });
-    byId("clear", HTMLButtonElement).addEventListener("click", () => this.#clear());
+  #startMicrophone() {
+    void this.#start("microphone", (handlers) => captureMicrophone(this.preferences, handlers));
   }
 
-  /** @param {(handlers: CaptureHandlers) => Promise<Capture>} openSource */
-  async #start(openSource) {
-    if (this.#state !== "idle") return;
+  /**
+   * @param {Source} source
+   * @param {OpenSource} openSource
+   */
+  async #start(source, openSource) {
+    if (this.#phase !== "idle") return;
+    this.#again = () => void this.#start(source, openSource);
     this.#reset();
-    this.#setState("starting");
+    this.watch.begin(source);
+    this.#setPhase("starting");
     try {
       this.#capture = await openSource({
         onChunk: (chunk) => this.#hear(chunk),
-        onEnded: () => void this.#stop(),
+        onEnded: () => this.#sourceEnded(source),
+        onMuted: (isMuted) => this.watch.setMuted(isMuted),
       });
     } catch (error) {
-      this.#setState("idle");
+      this.#setPhase("idle");
       const known = error instanceof CaptureError;
       this.notices.show("source", "error", known ? error.message : `The sound could not be opened (${error}).`);
       return;
@@ -141,26 +144,34 @@ class CaptionPage {
     // The first chunks arrive from here on; the client keeps them until the server is ready.
     this.#sampleRate = this.#capture.sampleRate;
     const wanted = startOptions(this.preferences, this.#sampleRate);
-    const client = new StreamClient(streamAddress(window.location), wanted);
+    const client = new StreamClient(streamAddress(this.token.location), wanted);
     client.addEventListener("event", ({ detail }) => this.#handle(detail));
-    client.addEventListener("state", () => this.#showStatus());
     client.addEventListener("restart", () => this.#restarted());
     client.addEventListener("closed", ({ detail }) => void this.#closed(detail));
     this.#client = client;
-    this.#setState("live");
+    this.watch.follow(client);
+    this.#setPhase("live");
+  }
+
+  /** @param {Source} source */
+  #sourceEnded(source) {
+    if (source === "microphone") this.#ending = MICROPHONE_GONE;
+    void this.#stop();
   }
 
   async #stop() {
-    if (this.#state !== "live" && this.#state !== "paused") return;
-    this.#setState("stopping");
+    if (this.#phase !== "live" && this.#phase !== "paused") return;
+    this.#setPhase("stopping");
     await this.#releaseCapture();
-    this.#client?.stop();
+    // Who has no place yet need not wait for one to say that nothing more comes.
+    if (this.#client?.state === "full" && !this.#begun) this.#client.close();
+    else this.#client?.stop();
   }
 
   /** Nothing is heard until `#resume`; what was said so far becomes final. */
   async #pause() {
-    if (this.#state !== "live") return;
-    this.#setState("paused");
+    if (this.#phase !== "live") return;
+    this.#setPhase("paused");
     this.#pauseBeat = setInterval(() => this.#client?.finalize(), PAUSE_BEAT_MS);
     await this.#capture?.pause();
     this.level.reset();
@@ -168,7 +179,7 @@ class CaptionPage {
   }
 
   async #resume() {
-    this.#setState("live");
+    this.#setPhase("live");
     await this.#capture?.resume();
   }
 
@@ -182,65 +193,36 @@ class CaptionPage {
   #reset() {
     this.#newestChunk = null;
     this.#begun = false;
-    this.#explained = false;
+    this.#ending = "";
     this.notices.dismissAll();
     this.level.reset();
+    this.delay.reset();
+    this.summary.reset();
     this.insight.reset();
   }
 
-  /** @param {State} state */
-  #setState(state) {
-    const focused = document.activeElement;
-    this.#state = state;
-    if (state !== "paused") clearInterval(this.#pauseBeat);
-    const isOpen = state === "live" || state === "paused";
-    // Not `disabled`, which would take the focus away.
-    this.toggle.setAttribute("aria-disabled", String(state === "starting" || state === "stopping"));
-    this.toggle.setAttribute("aria-pressed", String(isOpen));
-    byId("toggle-text", HTMLElement).textContent = BUTTON_TEXTS[state];
-    this.fileButton.hidden = state !== "idle";
-    this.tabButton.hidden = state !== "idle" || !canCaptureTab();
-    this.pause.hidden = !isOpen;
-    this.pause.textContent = state === "paused" ? "Resume" : "Pause";
-    this.wake.keep(state === "live");
-    // The keyboard must not lose its place with the button that it was on.
-    if (focused instanceof HTMLButtonElement && focused.hidden) this.toggle.focus();
-    this.#showStatus();
+  /** @param {Phase} phase */
+  #setPhase(phase) {
+    this.#phase = phase;
+    if (phase !== "paused") clearInterval(this.#pauseBeat);
+    this.wake.keep(phase === "live");
+    this.controls.show(phase);
+    this.watch.setPhase(phase);
     this.#showEmptiness();
-  }
-
-  #showStatus() {
-    const clientState = this.#client?.state;
-    const connecting = clientState === "connecting" || clientState === "reconnecting";
-    const behind = this.#state === "live" && this.insight.isBehind;
-    this.status.dataset.state = behind ? "behind" : this.#state;
-    const listening = this.#state === "live" && connecting;
-    const text = listening ? `Listening, ${clientState}` : STATUS_TEXTS[this.#state];
-    const shown = behind ? "Captions lag behind" : text;
-    // The status is a live region: writing the same text again would have it read out again.
-    if (this.statusText.textContent !== shown) this.statusText.textContent = shown;
   }
 
   #showEmptiness() {
     const empty = byId("lines", HTMLElement).childElementCount === 0;
-    byId("welcome", HTMLElement).hidden = !empty || this.#state !== "idle";
-    byId("clear", HTMLButtonElement).disabled = empty;
+    byId("welcome", HTMLElement).hidden = !empty || this.#phase !== "idle";
+    this.controls.clear.disabled = empty;
     this.save.update();
-  }
-
-  /** @param {boolean} isSilent */
-  #showSilence(isSilent) {
-    if (isSilent) {
-      this.notices.show("silence", "info", "There is no sound at all. Is the microphone muted?");
-    } else {
-      this.notices.dismiss("silence");
-    }
   }
 
   /** @param {Chunk} chunk */
   #hear(chunk) {
     this.#newestChunk = chunk;
-    this.level.hear(chunk.samples, this.#sampleRate);
+    this.level.hear(chunk.samples, this.#sampleRate, this.watch.isConnected);
+    this.watch.hear(chunk, this.#sampleRate);
     this.recording.add(chunk.samples, this.#sampleRate);
     this.#client?.push(chunk);
   }
@@ -248,15 +230,15 @@ class CaptionPage {
   /** @param {ServerEvent} event */
   #handle(event) {
     this.insight.handle(event);
+    this.summary.handle(event);
     switch (event.type) {
       case "ready":
         if (!this.#begun) this.transcript.beginSession(event.session_id);
         this.#begun = true;
         if (event.follow_id) this.share.follow(event.follow_id);
-        this.#showStatus();
         break;
       case "words": {
-        this.insight.measureDelay(event.words, this.#newestChunk, this.#sampleRate);
+        this.#measureDelay(event.words);
         const added = this.transcript.applyWords(event);
         const { open, tentative } = this.transcript;
         if (open !== null) this.captions.showWords(open, added, tentative);
@@ -264,14 +246,14 @@ class CaptionPage {
         break;
       }
       case "segment": {
-        this.insight.measureDelay(event.words, this.#newestChunk, this.#sampleRate);
+        this.#measureDelay(event.words);
         const { caption, added } = this.transcript.applySegment(event);
         this.captions.closeSegment(caption, added);
         this.#showEmptiness();
         break;
       }
       case "latency":
-        this.#showStatus();
+        this.summary.showBehind(Math.max(event.lag_ms, this.delay.typicalMs));
         break;
       case "loss": {
         const cause = LOSS_CAUSES[event.reason] ?? event.reason;
@@ -280,10 +262,15 @@ class CaptionPage {
         break;
       }
       case "error":
-        this.#explained ||= event.fatal;
-        this.notices.show(`server-${event.code}`, event.fatal ? "error" : "warning", event.message);
+        if (event.fatal) this.#ending = event.message;
+        else this.notices.show(`server-${event.code}`, "warning", event.message);
         break;
     }
+  }
+
+  /** @param {WireWord[]} words that are shown now */
+  #measureDelay(words) {
+    this.insight.addDelays(this.delay.measure(words, this.#newestChunk, this.#sampleRate));
   }
 
   /** The server had lost the session: what was committed stays, what was guessed is said again. */
@@ -294,16 +281,18 @@ class CaptionPage {
 
   /** @param {Closing} closing */
   async #closed(closing) {
-    const asked = this.#state === "stopping";
-    this.#setState("stopping");
+    const asked = this.#phase === "stopping";
+    this.#setPhase("stopping");
     this.#client = null;
     await this.#releaseCapture();
     this.captions.dropTentative();
     const { sampleOffset, samples } = this.#newestChunk ?? { sampleOffset: 0, samples: [] };
     this.transcript.endSession((1000 * (sampleOffset + samples.length)) / this.#sampleRate);
-    const explanation = this.#explained ? null : explainClosing(closing, asked);
-    if (explanation !== null) this.notices.show("connection", "error", explanation);
-    this.#setState("idle");
+    // Pages from elsewhere are refused with the same code.
+    const lacksToken = closing.code === UNAUTHORIZED && /token/.test(this.#ending);
+    if (!lacksToken) this.watch.end(this.#ending || explainEnding(closing, asked));
+    this.#setPhase("idle");
+    if (lacksToken) this.token.ask(this.#again);
   }
 
   #clear() {
@@ -324,27 +313,6 @@ class CaptionPage {
       },
     });
   }
-}
-
-/**
- * @param {Closing} closing
- * @param {boolean} asked whether this page asked for the end
- * @returns {string | null} what happened and what to do; null if all is well
- */
-function explainClosing({ code, reason, wasReady, saidBye, timedOut }, asked) {
-  if (saidBye && asked) return null;
-  if (saidBye) return `The server ended the session${reason ? ` (${reason})` : ""}. Press Start to go on.`;
-  if (code === 4401) {
-    return "The server asks for a token. Open this page with ?token=… at the end of its address.";
-  }
-  if (!wasReady) {
-    return (
-      `The server at ${window.location.host} ${timedOut ? "does not answer" : "cannot be reached"}. ` +
-      "Check that it is running, and that this page's address holds its ?token=… if it asks for one."
-    );
-  }
-  if (asked) return "The server went away before it had finished; the last words may be missing.";
-  return `The connection was lost (${code}). Everything solid is kept. Press Start to go on.`;
 }
 
 new CaptionPage();

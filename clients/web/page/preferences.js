@@ -1,19 +1,21 @@
 // @ts-check
-/** What the person chose, kept in the browser: theme, text size, settings. */
+/** What the person chose, kept in the browser: how captions look, settings. */
+
+import { READING } from "./reading/reading.js";
 
 const STORAGE_KEY = "streamer.preferences";
-const TEXT_SIZES_REM = [1.125, 1.375, 1.625, 2, 2.5, 3.25, 4.25];
-const THEMES = ["auto", "light", "dark", "contrast"];
 
-/** @typedef {{theme: string, textSize: number, deviceId: string, echoCancellation: boolean,
+/** @typedef {import("./reading/reading.js").Reading} Reading */
+/** @typedef {Reading & {details: boolean, vibrate: boolean, deviceId: string, echoCancellation: boolean,
  *   noiseSuppression: boolean, autoGainControl: boolean, hotWords: string, context: string,
  *   language: string, translate: boolean, numbers: boolean, shareSecret: string, followId: string,
  *   emotionShown: string}} Preferences */
 
 /** @type {Preferences} */
 const DEFAULTS = {
-  theme: "auto",
-  textSize: 3,
+  ...READING,
+  details: false,
+  vibrate: false,
   deviceId: "",
   echoCancellation: true,
   noiseSuppression: true,
@@ -52,31 +54,6 @@ export function savePreferences(preferences) {
   } catch {
     // Storage may be forbidden: then the choice holds for this visit only.
   }
-}
-
-/**
- * Puts theme and text size into effect.
- *
- * @param {Preferences} preferences
- */
-export function applyAppearance({ theme, textSize }) {
-  const root = document.documentElement;
-  root.dataset.theme = THEMES.includes(theme) ? theme : "auto";
-  const sizeRem = TEXT_SIZES_REM[textSize] ?? TEXT_SIZES_REM[DEFAULTS.textSize];
-  root.style.setProperty("--caption-size", `${sizeRem}rem`);
-}
-
-/** @param {string} theme */
-export function nextTheme(theme) {
-  return THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length];
-}
-
-/**
- * @param {number} textSize
- * @param {number} step
- */
-export function steppedTextSize(textSize, step) {
-  return Math.max(0, Math.min(TEXT_SIZES_REM.length - 1, textSize + step));
 }
 
 /**

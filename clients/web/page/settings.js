@@ -34,6 +34,7 @@ export function bindSettings(preferences) {
   const language = byId("language", HTMLSelectElement);
   const numbers = byId("numbers", HTMLInputElement);
   const translate = byId("translate", HTMLInputElement);
+  const vibrate = byId("vibrate", HTMLInputElement);
   byId("settings-open", HTMLButtonElement).addEventListener("click", async () => {
     const options = (await listMicrophones()).map((found) => new Option(found.label, found.deviceId));
     device.replaceChildren(device.options[0], ...options);
@@ -49,6 +50,7 @@ export function bindSettings(preferences) {
     if (language.selectedIndex < 0) language.value = "";
     translate.checked = preferences.translate;
     numbers.checked = preferences.numbers;
+    vibrate.checked = preferences.vibrate;
     dialog.showModal();
   });
   dialog.addEventListener("close", () => {
@@ -62,6 +64,7 @@ export function bindSettings(preferences) {
       language: language.value,
       translate: translate.checked,
       numbers: numbers.checked,
+      vibrate: vibrate.checked,
     });
     savePreferences(preferences);
   });

@@ -74,8 +74,12 @@ export interface StartOptions extends Configuration {
   shareSecret?: string;
 }
 
-/** `connecting`: for the first time; `reconnecting`: after a cut, audio is kept meanwhile. */
-export type ClientState = "connecting" | "live" | "reconnecting" | "closed";
+/**
+ * `connecting`: for the first time; `stalled`: connected, but nothing is heard of the server for some
+ * seconds; `reconnecting`: after a cut; `full`: refused, for all places are taken, and will try again.
+ * In all of them audio is kept.
+ */
+export type ClientState = "connecting" | "live" | "stalled" | "reconnecting" | "full" | "closed";
 
 /** Why the session is over. */
 export interface Closing {
@@ -112,11 +116,18 @@ export interface StreamClientEvents {
 
 export const PROTOCOL_VERSION: 1;
 
-/** Reconnects by itself, with growing delays for two minutes at most, and loses no word. */
+/**
+ * Reconnects by itself, with growing delays for two minutes at most, and loses no word. Waits as long
+ * for a place where all are taken.
+ */
 export class StreamClient extends EventTarget {
   constructor(address: Address, options: StartOptions);
   readonly state: ClientState;
   readonly sampleRate: number;
+  /** Since when there is no answer, by `performance.now()`; 0 while all is well. */
+  readonly brokenAtMs: number;
+  /** When the next attempt to connect comes, by `performance.now()`; 0 while none is planned. */
+  readonly retryAtMs: number;
   /** Give the next audio; offsets must follow one another. Never blocks. */
   push(chunk: Chunk | SplitChunk): void;
   configure(configuration: Configuration): void;
@@ -124,6 +135,8 @@ export class StreamClient extends EventTarget {
   finalize(): void;
   /** No more audio will come: finals follow, then `closed`. */
   stop(): void;
+  /** End at once: what is still on its way is lost. */
+  close(): void;
   addEventListener<K extends keyof StreamClientEvents>(
     type: K,
     listener: (event: StreamClientEvents[K]) => void,

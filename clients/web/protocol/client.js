@@ -26,7 +26,10 @@ export { PROTOCOL_VERSION, encodeFrame, parseEvent } from "./messages.js";
 const SESSION_RATE = 16_000;
 const CONNECT_TIMEOUT_MS = 10_000;
 const STOP_TIMEOUT_MS = 20_000;
-const STALL_MS = 15_000;
+/** The server tells its latency once a second while it hears; that long without is not usual. */
+const STALLED_MS = 3_500;
+const DEAD_MS = 15_000;
+const WATCH_MS = 500;
 const GIVE_UP_MS = 120_000;
 const MAX_SOCKET_BACKLOG_BYTES = 256 * 1024;
 const RETRY_MS = 25;
@@ -45,11 +48,14 @@ export class StreamClient extends EventTarget {
   #isOpen = false;
   #frameSeq = 0;
   #readyAtMs = 0;
-  #heardAtMs = 0;
+  /** When something was sent that nothing has been heard since; 0 if there is no such thing. */
+  #unansweredAtMs = 0;
   #sentMs = 0;
   #bufferMs = 0;
+  #brokenAtMs = performance.now();
   #cutAtMs = 0;
   #attempt = 0;
+  #retryAtMs = 0;
 
   #deadline = 0;
   #pumping = 0;
@@ -65,12 +71,20 @@ export class StreamClient extends EventTarget {
     super();
     this.#address = address;
     this.#resumable = new ResumableState(options);
-    this.#watching = setInterval(() => this.#watch(), 1000);
+    this.#watching = setInterval(() => this.#watch(), WATCH_MS);
     this.#connect();
   }
 
   get state() {
     return this.#state;
+  }
+
+  get brokenAtMs() {
+    return this.#brokenAtMs;
+  }
+
+  get retryAtMs() {
+    return this.#retryAtMs;
   }
 
   get sampleRate() {
@@ -102,7 +116,14 @@ export class StreamClient extends EventTarget {
     this.#pump();
   }
 
+  close() {
+    this.#socket?.close(1000);
+    this.#drop();
+    this.#close(1000, "", false);
+  }
+
   #connect() {
+    this.#retryAtMs = 0;
     const socket = new WebSocket(this.#address.url, this.#address.protocols);
     socket.binaryType = "arraybuffer";
     socket.onopen = () => socket.send(JSON.stringify(this.#resumable.handshake()));
@@ -116,7 +137,8 @@ export class StreamClient extends EventTarget {
   #receive(data) {
     const event = parseEvent(data);
     if (event === null) return;
-    this.#heardAtMs = performance.now();
+    this.#unansweredAtMs = 0;
+    if (this.#state === "stalled") this.#setLive();
     if (event.type === "ready") {
       this.#begin(event);
       return;
@@ -138,7 +160,7 @@ export class StreamClient extends EventTarget {
     this.#bufferMs = ready.buffer_ms;
     this.#cutAtMs = 0;
     this.#dispatch("event", ready);
-    this.#setState("live");
+    this.#setLive();
     this.#pump();
   }
 
@@ -177,6 +199,7 @@ export class StreamClient extends EventTarget {
   #sendNext(socket) {
     const item = this.#resumable.buffer.take();
     if (item === undefined) return;
+    this.#unansweredAtMs ||= performance.now();
     if (!isChunk(item)) {
       socket.send(JSON.stringify(item.message));
       return;
@@ -188,10 +211,14 @@ export class StreamClient extends EventTarget {
 
   /** A server that says nothing while audio is on its way is gone, whatever the socket says. */
   #watch() {
-    const silentMs = performance.now() - this.#heardAtMs;
+    if (!this.#isOpen || this.#unansweredAtMs === 0) return;
+    const silentMs = performance.now() - this.#unansweredAtMs;
     const { mayResume, buffer } = this.#resumable;
-    if (this.#isOpen && mayResume && silentMs > STALL_MS && !buffer.isAllAcknowledged) {
+    if (silentMs > DEAD_MS && mayResume && !buffer.isAllAcknowledged) {
       this.#cut(1006, "", false);
+    } else if (silentMs > STALLED_MS) {
+      this.#brokenAtMs = this.#unansweredAtMs;
+      this.#setState("stalled");
     }
   }
 
@@ -207,6 +234,8 @@ export class StreamClient extends EventTarget {
     clearTimeout(this.#pumping);
     this.#drop();
     const nowMs = performance.now();
+    this.#brokenAtMs ||= this.#unansweredAtMs || nowMs;
+    this.#unansweredAtMs = 0;
     if (this.#cutAtMs === 0) {
       this.#cutAtMs = nowMs;
       this.#attempt = 0;
@@ -214,13 +243,17 @@ export class StreamClient extends EventTarget {
     const { refusal, saidBye, mayResume, canContinue } = this.#resumable;
     const ended = refusal !== null || saidBye;
     const tooLate = nowMs - this.#cutAtMs > GIVE_UP_MS;
-    if (!mayResume || tooLate || (ended && !canContinue)) {
+    const mayReturn = ended ? canContinue : mayResume;
+    if (tooLate || !mayReturn) {
       this.#close(code, reason, timedOut);
       return;
     }
+    const isFull = refusal?.code === "too_many_sessions";
     this.#resumable.onDisconnect();
-    this.#setState("reconnecting");
-    this.#retrying = setTimeout(this.#retry, retryDelayMs(this.#attempt));
+    const delayMs = retryDelayMs(this.#attempt);
+    this.#retryAtMs = nowMs + delayMs;
+    this.#setState(isFull ? "full" : "reconnecting");
+    this.#retrying = setTimeout(this.#retry, delayMs);
     // Node has no such event.
     globalThis.addEventListener?.("online", this.#retry);
     this.#attempt += 1;
@@ -264,6 +297,11 @@ export class StreamClient extends EventTarget {
     this.#setState("closed");
     const { wasReady, saidBye } = this.#resumable;
     this.#dispatch("closed", { code, reason, wasReady, saidBye, timedOut });
+  }
+
+  #setLive() {
+    this.#brokenAtMs = 0;
+    this.#setState("live");
   }
 
   /** @param {ClientState} state */

@@ -26,7 +26,7 @@ const MAX_CONTEXT_CHARS = 4_000;
 const BEFORE_SPEECH_MS = 1_000;
 
 /** Errors on the way back to the server after which a new session can go on. */
-const CONTINUABLE = ["idle_timeout", "session_expired", "shutting_down", "too_many_sessions"];
+const CONTINUABLE = ["idle_timeout", "session_expired", "shutting_down"];
 
 /** Those after which the session itself waits to be resumed: this machine slept, say. */
 const WAITING = ["idle_timeout", "too_many_sessions"];
@@ -72,7 +72,10 @@ export class ResumableState {
 
   /** Whether the server refused, but a new session, now or later, can go on. */
   get canContinue() {
-    if (this.refusal === null || !this.mayResume) return false;
+    if (this.refusal === null) return false;
+    // Whoever has not had a place yet waits for one, too.
+    if (this.refusal.code === "too_many_sessions") return true;
+    if (!this.mayResume) return false;
     if (!CONTINUABLE.includes(this.refusal.code)) return false;
     // A server that ends has still captioned all that it had.
     const allSaid = this.stopped && this.buffer.isAllAcknowledged;

@@ -72,9 +72,6 @@ class FusedOptions:
     """It is asked about any word that is less likely than this, too."""
     doubt_words: int = 3
     """And about a segment of so few words: breath and knocks may pass for speech."""
-    answer_steps: int = 2
-    """Steps that its answer is given before a session waits for it. It is taken no sooner, so that
-    the same sound gives the same words however fast the machine is."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -119,22 +119,25 @@ class DraftedSegment:
 
     def step(self, end: int, backlog: int) -> Iterator[Told]:
         """See `SegmentWords`."""
-        decided = self._settle_due()
-        audio = self._encode(end, self._options.step_silence_ms, afresh=False)
+        audio = self._draft(end)
         if audio is None:
-            yield decided
+            yield ()
             return
-        with span(self._stages, "decode", "asr"):
-            self._decoder.draft(audio, end)
         yield from self._choose_decoder(backlog)
         if not self._choice.fused and not self._decoder.waits:
             with span(self._stages, "commit", "asr"):
                 committed = self._decoder.commit_by_agreement(end)
-            yield (*decided, *committed)
+            yield committed
             return
         # The new audio is on the screen; what follows only decides on commits.
-        yield decided
-        if self._decoder.at_commit_point(end):
+        yield ()
+        if self._decoder.waits:
+            # Asked at the step before, it has heard beside this one. It is taken no sooner, so
+            # that the same sound gives the same words however fast the machine is.
+            committed = self._settled()
+            audio = self._draft(end)
+            yield committed
+        if audio is not None and self._decoder.at_commit_point(end):
             with span(self._stages, "fuse", "asr"):
                 committed = self._decoder.commit_by_fusion(audio, end)
             yield committed
@@ -144,7 +147,7 @@ class DraftedSegment:
         as it may."""
         if self._decoder.end_decoded_at == end:
             if self._decoder.waits:
-                yield self._settle_due()
+                yield self._settled()
             return
         yield from self._settle()
         yield from self._choose_decoder(backlog)
@@ -162,18 +165,13 @@ class DraftedSegment:
         yield committed
 
     def _settle(self) -> Iterator[Told]:
-        """Wait for what the second listener was asked about, if anything."""
+        """Commit what the second listener was asked about, if anything."""
         if self._decoder.waits:
-            with span(self._stages, "fuse", "asr"):
-                committed = self._decoder.settle()
-            yield committed
+            yield self._settled()
 
-    def _settle_due(self) -> tuple[RecognizedWord, ...]:
-        """What it was asked about, if it has had its time."""
-        if not self._decoder.waits:
-            return ()
+    def _settled(self) -> tuple[RecognizedWord, ...]:
         with span(self._stages, "fuse", "asr"):
-            return self._decoder.settle_due()
+            return self._decoder.settle()
 
     def sentence_over(self) -> float | None:
         """See `SegmentWords`. Its words were scored a moment ago: the LLM knows all but marks."""
@@ -186,6 +184,14 @@ class DraftedSegment:
         """See `SegmentWords`."""
         if self._decoder.end_decoded_at is not None:
             yield self._decoder.finish()
+
+    def _draft(self, end: int) -> Audio | None:
+        """Renew the tentative words with the sound up to `end`; None if there is too little."""
+        audio = self._encode(end, self._options.step_silence_ms, afresh=False)
+        if audio is not None:
+            with span(self._stages, "decode", "asr"):
+                self._decoder.draft(audio, end)
+        return audio
 
     def _encode(self, end: int, silence_ms: float, *, afresh: bool) -> Audio | None:
         """The segment's window up to `end` and so much silence; None if it is too short."""

@@ -101,6 +101,7 @@ async def test_the_stops_show_more_and_more_and_at_once(page: Page) -> None:
     async with scripted(script) as server:
         await start(page, server)
         await heard(page)
+        await page.click("#insight-toggle")
         assert await looks(page) == SUBTLE  # nobody has chosen anything
         face = "document.querySelector('.line:last-child .emotion svg path').getBBox().width"
         assert await page.evaluate(face) == pytest.approx(14, abs=1)

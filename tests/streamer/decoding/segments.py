@@ -88,9 +88,12 @@ class Stream:
         return attend(self.models, np.append(window, silence(max(0, 1_600 - len(window)))))
 
     def _step(self, samples: Floats, end: int) -> None:
-        self.take(self.segment.settle_due())
         audio = self._attend(samples, end)
         self.segment.draft(audio, end)
+        if self.segment.waits:
+            self.take(self.segment.settle())
+            audio = self._attend(samples, end)
+            self.segment.draft(audio, end)
         if self.fusion is None:
             committed = self.segment.commit_by_agreement(end)
             guard = self.options.agreement.guard_ms

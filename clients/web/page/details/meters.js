@@ -1,10 +1,10 @@
 // @ts-check
 /** Read-outs beside the captions: live emotion, and where the time goes. */
 
-import { duration } from "../captions/dom.js";
+import { duration } from "../../captions/dom.js";
 
-/** @typedef {import("../protocol/client.js").WireEmotion} WireEmotion */
-/** @typedef {import("../protocol/client.js").LatencyEvent} LatencyEvent */
+/** @typedef {import("../../protocol/client.js").WireEmotion} WireEmotion */
+/** @typedef {import("../../protocol/client.js").LatencyEvent} LatencyEvent */
 
 export const EMOTIONS = ["neutral", "happy", "sad", "angry", "fearful", "disgust"];
 const LAG_HISTORY = 90;

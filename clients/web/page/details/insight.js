@@ -1,30 +1,26 @@
 // @ts-check
-/** The panel beside the captions: emotion, latency, what decides, what was lost. */
+/** The details beside the captions: emotion, latency, what decides, what was lost. */
 
-import { byId, duration, languageName } from "../captions/dom.js";
+import { byId, duration, languageName } from "../../captions/dom.js";
 import { EmotionTimeline } from "./emotion-timeline.js";
 import { EmotionMeter, LatencyMeter } from "./meters.js";
+import { savePreferences } from "../preferences.js";
 
-/** @typedef {import("../protocol/client.js").Chunk} Chunk */
-/** @typedef {import("../protocol/client.js").ServerEvent} ServerEvent */
-/** @typedef {import("../protocol/client.js").WireWord} WireWord */
-
-const LAG_WARNING_MS = 1000;
-const LAG_ALL_CLEAR_MS = 800;
+/** @typedef {import("../../protocol/client.js").ServerEvent} ServerEvent */
+/** @typedef {import("../preferences.js").Preferences} Preferences */
 
 /** Loss is counted in samples of the session clock. */
 const SESSION_RATE = 16_000;
 
 export class Insight {
-  #isBehind = false;
   #lostMs = 0;
-  #lastShownId = -1;
 
-  constructor() {
+  /** @param {Preferences} preferences */
+  constructor(preferences) {
+    this.preferences = preferences;
     this.decoder = byId("decoder", HTMLElement);
     this.language = byId("spoken", HTMLElement);
     this.lost = byId("lost", HTMLElement);
-    this.lag = byId("lag", HTMLElement);
     this.emotion = new EmotionMeter(
       byId("emotion-badge", HTMLElement),
       byId("emotion-bars", HTMLElement),
@@ -33,17 +29,12 @@ export class Insight {
       this.emotion.colorOf(label),
     );
     this.latency = new LatencyMeter({
-      lag: this.lag,
+      lag: byId("lag", HTMLElement),
       delay: byId("delay", HTMLElement),
       stages: byId("stages", HTMLElement),
       sparkline: byId("sparkline", HTMLCanvasElement),
     });
     this.#bindToggle();
-  }
-
-  /** Whether captions lag so much that the person should know. */
-  get isBehind() {
-    return this.#isBehind;
   }
 
   /** How much of the session's sound will have no captions. */
@@ -53,9 +44,7 @@ export class Insight {
 
   /** A new session begins. */
   reset() {
-    this.#isBehind = false;
     this.#lostMs = 0;
-    this.#lastShownId = -1;
     this.lost.textContent = "none";
     this.decoder.textContent = "–";
     this.decoder.removeAttribute("title");
@@ -92,8 +81,6 @@ export class Insight {
       case "latency":
         this.latency.show(event);
         this.timeline.advance(event.processed_ms);
-        this.#isBehind = event.lag_ms > (this.#isBehind ? LAG_ALL_CLEAR_MS : LAG_WARNING_MS);
-        this.lag.classList.toggle("behind", this.#isBehind);
         break;
       case "decoder":
         this.decoder.textContent = event.decoder === "fused" ? "draft + LLM" : "draft, LLM paused";
@@ -106,35 +93,25 @@ export class Insight {
     }
   }
 
-  /**
-   * Time from the end of a word in the air to its first appearance here, tentative or not.
-   *
-   * @param {WireWord[]} words
-   * @param {Chunk | null} newest
-   * @param {number} sampleRate
-   */
-  measureDelay(words, newest, sampleRate) {
-    if (newest === null) return;
-    const sessionStartMs = newest.captureTimeMs - (1000 * newest.sampleOffset) / sampleRate;
-    const nowMs = performance.timeOrigin + performance.now();
-    for (const word of words) {
-      if (word.id <= this.#lastShownId) continue;
-      this.#lastShownId = word.id;
-      this.latency.addDelay(Math.max(0, nowMs - sessionStartMs - word.end_ms));
-    }
+  /** @param {number[]} delaysMs of words that are shown for the first time */
+  addDelays(delaysMs) {
+    for (const delayMs of delaysMs) this.latency.addDelay(delayMs);
   }
 
   #bindToggle() {
     const button = byId("insight-toggle", HTMLButtonElement);
-    const show = (/** @type {boolean} */ closed) => {
-      document.body.classList.toggle("insight-closed", closed);
-      button.setAttribute("aria-expanded", String(!closed));
+    const show = () => {
+      const { details } = this.preferences;
+      byId("insight", HTMLElement).hidden = !details;
+      document.body.classList.toggle("with-details", details);
+      button.setAttribute("aria-expanded", String(details));
       this.redraw();
     };
     button.addEventListener("click", () => {
-      show(!document.body.classList.contains("insight-closed"));
+      this.preferences.details = !this.preferences.details;
+      savePreferences(this.preferences);
+      show();
     });
-    // A small screen belongs to the captions; it shows a short form of the read-outs.
-    show(window.matchMedia("(max-width: 56rem)").matches);
+    show();
   }
 }

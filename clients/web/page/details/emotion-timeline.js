@@ -1,10 +1,10 @@
 // @ts-check
 /** The emotions of the last while, as a ribbon that moves to the left. */
 
-import { clock } from "../captions/dom.js";
+import { clock } from "../../captions/dom.js";
 import { EMOTIONS } from "./meters.js";
 
-/** @typedef {import("../protocol/client.js").EmotionEvent} EmotionEvent */
+/** @typedef {import("../../protocol/client.js").EmotionEvent} EmotionEvent */
 /** @typedef {{startMs: number, endMs: number, label: string, probs: Record<string, number>}} Span */
 
 const SHOWN_MS = 90_000;

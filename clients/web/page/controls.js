@@ -1,0 +1,60 @@
+// @ts-check
+/** The buttons below the captions: what can be started, paused and cleared, and when. */
+
+import { byId } from "../captions/dom.js";
+import { canCaptureTab } from "../audio/sources.js";
+
+/** @typedef {import("./status/conditions.js").Phase} Phase */
+
+/**
+ * What the person can ask for. `toggle` starts the microphone, or stops whatever runs.
+ *
+ * @typedef {{toggle: () => void, file: (file: File) => void, tab: () => void, pause: () => void,
+ *   clear: () => void}} Wishes
+ */
+
+const BUTTON_TEXTS = {
+  idle: "Start",
+  starting: "Starting",
+  live: "Stop",
+  paused: "Stop",
+  stopping: "Stopping",
+};
+
+export class Controls {
+  /** @param {Wishes} wishes */
+  constructor(wishes) {
+    this.toggle = byId("toggle", HTMLButtonElement);
+    this.pause = byId("pause", HTMLButtonElement);
+    this.file = byId("file-open", HTMLButtonElement);
+    this.tab = byId("tab-open", HTMLButtonElement);
+    this.clear = byId("clear", HTMLButtonElement);
+    const chooser = byId("file", HTMLInputElement);
+    this.toggle.addEventListener("click", wishes.toggle);
+    this.pause.addEventListener("click", wishes.pause);
+    this.tab.addEventListener("click", wishes.tab);
+    this.clear.addEventListener("click", wishes.clear);
+    this.file.addEventListener("click", () => chooser.click());
+    chooser.addEventListener("change", () => {
+      const chosen = chooser.files?.[0];
+      if (chosen !== undefined) wishes.file(chosen);
+      chooser.value = "";
+    });
+  }
+
+  /** @param {Phase} phase */
+  show(phase) {
+    const focused = document.activeElement;
+    const isOpen = phase === "live" || phase === "paused";
+    // Not `disabled`, which would take the focus away.
+    this.toggle.setAttribute("aria-disabled", String(phase === "starting" || phase === "stopping"));
+    this.toggle.setAttribute("aria-pressed", String(isOpen));
+    byId("toggle-text", HTMLElement).textContent = BUTTON_TEXTS[phase];
+    this.file.hidden = phase !== "idle";
+    this.tab.hidden = phase !== "idle" || !canCaptureTab();
+    this.pause.hidden = !isOpen;
+    this.pause.textContent = phase === "paused" ? "Resume" : "Pause";
+    // The keyboard must not lose its place with the button that it was on.
+    if (focused instanceof HTMLButtonElement && focused.hidden) this.toggle.focus();
+  }
+}
