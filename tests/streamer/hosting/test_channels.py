@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,18 @@ def transcript_of(*sockets: FakeSocket, first_word_id: int = 0) -> Transcript:
 
 def texts(transcript: Transcript, channel: int) -> list[str]:
     return [one.text for one in transcript.segments if one.channel == channel]
+
+
+async def all_heard(bench: Bench, socket: FakeSocket, n_samples: int) -> None:
+    """Wait until both channels have been heard up to there, and all of it has been told."""
+    whole = n_samples // 8_000 * 8_000
+    await until(lambda: len(bench.engine.recognizers) == 2)
+    await until(lambda: all(r.processed_samples >= whole for r in bench.engine.recognizers))
+    told = -1
+    while told < len(socket.sent):
+        told = len(socket.sent)
+        await bench.idle()
+        await asyncio.sleep(0.05)
 
 
 async def mono(samples: np.ndarray) -> list[str]:
@@ -70,7 +83,7 @@ async def test_a_cut_in_the_middle_of_both_loses_nothing() -> None:
     bench = Bench()
     first, ready = await bench.opened(START)
     send(first, frame(0, 0, BOTH[:16_000]))
-    await bench.idle()
+    await all_heard(bench, first, 16_000)
     assert {e["channel"] for e in first.of("words")} == {0, 1}
     send(first, GONE)
     await until(lambda: bench.value("sessions_parked") == 1)
@@ -88,7 +101,7 @@ async def test_who_missed_it_all_gets_the_tails_of_both() -> None:
     bench = Bench()
     first, ready = await bench.opened(START)
     send(first, frame(0, 0, BOTH[:16_000]))
-    await bench.idle()
+    await all_heard(bench, first, 16_000)
     send(first, GONE)
     await until(lambda: bench.value("sessions_parked") == 1)
     second, _ = await bench.opened(resume(ready))
@@ -106,6 +119,7 @@ async def test_after_a_restart_no_side_is_heard_twice(tmp_path: Path, n_samples:
     bench = bench_on(store)
     first, ready = await bench.opened(START)
     send(first, frame(0, 0, BOTH[:n_samples]))
+    await all_heard(bench, first, n_samples)
     left = await killed(bench, store)
     bench = bench_on(left)
     second, again = await bench.opened(resume(ready, newest_seq(first)))
@@ -151,7 +165,7 @@ async def test_who_follows_from_the_middle_gets_whole_segments() -> None:
             0, 0, np.stack([np.tile(np.concatenate([tone(0.5), silence(0.5)]), 2), tone(2.0)], 1)
         ),
     )
-    await bench.idle()
+    await all_heard(bench, socket, 32_000)
     follower = await bench.follow(ready["follow_id"])
     (following,) = follower.of("following")
     assert following["channels"] == 2
