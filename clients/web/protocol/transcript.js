@@ -28,6 +28,11 @@ export class Transcript {
   #endMs = 0;
   #nextWordId = 0;
 
+  /** @returns {number} the id that no word of the session has yet */
+  get nextWordId() {
+    return this.#nextWordId;
+  }
+
   /** @param {string} sessionId */
   beginSession(sessionId) {
     this.#sessionId = sessionId;
