@@ -15,6 +15,7 @@ from streamer.cli.failures import EXIT_INTERRUPTED, EXIT_USAGE, complain, fail
 from streamer.cli.options import (
     DecoderChoice,
     EmotionModelOption,
+    HlsMinutesOption,
     HotWordOption,
     LlmOption,
     NumbersOption,
@@ -92,6 +93,7 @@ def mic(
     redact: RedactOption = None,
     save: SaveOption = None,
     to: ToOption = None,
+    hls_minutes: HlsMinutesOption = 60,
     threads: ThreadsOption = 2,
     llm: LlmOption = True,
     show_emotion: ShowEmotionOption = EmotionShown.SUBTLE,
@@ -139,7 +141,9 @@ def mic(
             if save is not None:
                 files = stack.enter_context(_caption_files(save, show_emotion))
             written = written_language(start.language, task)
-            outputs = stack.enter_context(live_outputs(to or (), written, show_emotion))
+            outputs = stack.enter_context(
+                live_outputs(to or (), written, show_emotion, hls_minutes=hls_minutes)
+            )
             if url is None:
                 foreign = start.language not in (None, ENGLISH)
                 options = server_options(threads, emotion_model, llm=llm, languages=foreign)

@@ -186,6 +186,16 @@ ToOption = Annotated[
         metavar="PLACE",
     ),
 ]
+HlsMinutesOption = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        envvar="STREAMER_HLS_MINUTES",
+        help="With --to hls: the newest minutes stay in the playlist, and older segments are "
+        "deleted. 0: all is kept.",
+        metavar="MINUTES",
+    ),
+]
 OverwriteOption = Annotated[
     bool,
     typer.Option(

@@ -23,6 +23,7 @@ from streamer.cli.options import (
     DeviceOption,
     EmotionModelOption,
     FusionOption,
+    HlsMinutesOption,
     HotWordOption,
     JsonOption,
     LanguageOption,
@@ -106,6 +107,7 @@ def transcribe(
     redact: RedactOption = None,
     save: SaveOption = None,
     to: ToOption = None,
+    hls_minutes: HlsMinutesOption = 0,
     overwrite: OverwriteOption = False,
     device: DeviceOption = Device.CPU,
     threads: ThreadsOption = 2,
@@ -182,9 +184,9 @@ def transcribe(
         ),
     )
     with ExitStack() as stack:
-        live = stack.enter_context(
-            live_outputs(to or (), written_language(spoken, task), show_emotion)
-        )
+        written = written_language(spoken, task)
+        live = live_outputs(to or (), written, show_emotion, hls_minutes=hls_minutes)
+        stack.enter_context(live)
         writer = None
         if trace is not None:
             try:
@@ -312,8 +314,7 @@ def _transcribe_one(
         saved = None
         if save is not None:
             saved = stack.enter_context(Saved(save, heard.name, heard.stem, show_emotion))
-        name = Path(heard.name).name
-        shown = stack.enter_context(file_progress(name, recording.length_s))
+        shown = stack.enter_context(file_progress(Path(heard.name).name, recording.length_s))
 
         def note(event: SessionEvent) -> None:
             live.on_event(event)

@@ -9,7 +9,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from streamer.cli.failures import EXIT_USAGE, fail
-from streamer.cli.output.live.hls import HlsCaptions
+from streamer.cli.output.live.hls import SEGMENT_S, HlsCaptions
 from streamer.cli.output.live.pieces import Pieces
 from streamer.cli.output.live.zoom import ZoomCaptions
 from streamer.transcript.emotion_shown import EmotionShown
@@ -24,13 +24,17 @@ class LiveOutput(Protocol):
         """The text that follows what was given before."""
 
 
-def live_outputs(places: Iterable[str], language: str, shown: EmotionShown) -> LiveOutputs:
+def live_outputs(
+    places: Iterable[str], language: str, shown: EmotionShown, *, hls_minutes: int
+) -> LiveOutputs:
     """Those that `--to` names; ends the command if there is one that cannot be.
 
     Args:
         language: of the captions: a code.
         shown: of the voice, in streams.
+        hls_minutes: of a stream that are kept; 0: all.
     """
+    window = 60 * hls_minutes // SEGMENT_S or None
     hls, zoom = [], []
     for place in places:
         kind, _, where = place.partition(":")
@@ -44,7 +48,7 @@ def live_outputs(places: Iterable[str], language: str, shown: EmotionShown) -> L
         else:
             fail(f"--to: {place!r:.40} is neither hls:FOLDER nor zoom:URL", EXIT_USAGE)
     try:
-        folders = [HlsCaptions(folder, shown) for folder in hls]
+        folders = [HlsCaptions(folder, shown, window=window) for folder in hls]
     except OSError as error:
         fail(f"--to: the captions cannot be written: {error.strerror}")
     return LiveOutputs(folders, [ZoomCaptions(url, language) for url in zoom])
