@@ -32,11 +32,13 @@ from streamer.recognition.contract import RecognizerFactory
 from streamer.runtime.allocator import give_large_blocks_back
 from streamer.runtime.faults import fault_line
 from streamer.runtime.log_limits import log_to_stderr
+from streamer.server.access import is_loopback
 from streamer.server.browser_rules import SecurityHeaders, cross_origin
 from streamer.server.connection_guard import ConnectionGuard, room_for
 from streamer.server.guard import GuardedConfig
 from streamer.server.host_gate import HostGate
 from streamer.server.http_protocol import allow_long_lines
+from streamer.server.qr_code import QrCodes
 from streamer.server.stream_server import StreamServer
 
 __all__ = ["ServerOptions", "check_ports", "create_app", "run_server", "serve"]
@@ -85,6 +87,7 @@ def create_app(
                 "emotion": options.emotion,
                 "max_message_bytes": options.max_message_bytes,
                 "buffer_ms": options.buffer_s * 1000,
+                "local_only": is_loopback(options.host),
             }
         )
 
@@ -98,6 +101,9 @@ def create_app(
 
     async def overlay(request: Request) -> Response:
         return page("overlay.html")
+
+    async def reader(request: Request) -> Response:
+        return page("reader.html")
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -115,6 +121,8 @@ def create_app(
             Route("/metrics", metrics),
             Route("/v1/config", config),
             Route("/overlay", overlay),
+            Route("/read", reader),
+            Route("/v1/qr", QrCodes(server).make, methods=["POST"]),
             WebSocketRoute("/v1/stream", server.stream),
             WebSocketRoute(_FOLLOW, server.follow),
             *dialect_routes(server),

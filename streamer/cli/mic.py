@@ -15,6 +15,7 @@ from streamer.cli.failures import EXIT_INTERRUPTED, EXIT_USAGE, complain, fail
 from streamer.cli.options import (
     DecoderChoice,
     EmotionModelOption,
+    HlsMinutesOption,
     HotWordOption,
     KeepEchoOption,
     LlmOption,
@@ -109,6 +110,7 @@ def mic(
     redact: RedactOption = None,
     save: SaveOption = None,
     to: ToOption = None,
+    hls_minutes: HlsMinutesOption = 60,
     threads: ThreadsOption = 2,
     llm: LlmOption = True,
     show_emotion: ShowEmotionOption = EmotionShown.SUBTLE,
@@ -154,7 +156,9 @@ def mic(
             if save is not None:
                 files = stack.enter_context(_caption_files(save, show_emotion, names))
             written = written_language(start.language, task)
-            outputs = stack.enter_context(live_outputs(to or (), written, show_emotion, names))
+            outputs = stack.enter_context(
+                live_outputs(to or (), written, show_emotion, names, hls_minutes=hls_minutes)
+            )
             if url is None:
                 foreign = start.language not in (None, ENGLISH)
                 options = server_options(threads, emotion_model, llm=llm, languages=foreign)

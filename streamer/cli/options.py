@@ -203,6 +203,16 @@ KeepEchoOption = Annotated[
         help="Of two sides, also caption what the first microphone hears of the second side.",
     ),
 ]
+HlsMinutesOption = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        envvar="STREAMER_HLS_MINUTES",
+        help="With --to hls: the newest minutes stay in the playlist, and older segments are "
+        "deleted. 0: all is kept.",
+        metavar="MINUTES",
+    ),
+]
 OverwriteOption = Annotated[
     bool,
     typer.Option(

@@ -18,6 +18,7 @@ from streamer.cli.options import (
     DeviceOption,
     EmotionModelOption,
     FusionOption,
+    HlsMinutesOption,
     HotWordOption,
     JsonOption,
     KeepEchoOption,
@@ -103,6 +104,7 @@ def transcribe(
     redact: RedactOption = None,
     save: SaveOption = None,
     to: ToOption = None,
+    hls_minutes: HlsMinutesOption = 0,
     overwrite: OverwriteOption = False,
     device: DeviceOption = Device.CPU,
     threads: ThreadsOption = 2,
@@ -194,9 +196,9 @@ def transcribe(
         ),
     )
     with ExitStack() as stack:
-        live = stack.enter_context(
-            live_outputs(to or (), written_language(spoken, task), show_emotion, names)
-        )
+        written = written_language(spoken, task)
+        live = live_outputs(to or (), written, show_emotion, names, hls_minutes=hls_minutes)
+        stack.enter_context(live)
         writer = None
         if trace is not None:
             try:

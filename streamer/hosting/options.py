@@ -51,7 +51,7 @@ class ServerOptions:
     with the fewest words is given up. With 0 no session can be resumed."""
     max_followers: int = 256
     """Of all sessions together."""
-    max_followers_per_session: int = 64
+    max_followers_per_session: int = 100
     """So that one session cannot use up the followers of all."""
     follower_events: int = 256
     """A follower that leaves more events unread is dropped."""

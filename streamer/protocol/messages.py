@@ -176,11 +176,16 @@ class ReadyEvent(Wire):
 
 class FollowingEvent(Wire):
     """A session is being followed. Its newest captions come next, then all events as they happen;
-    the first word among them has the id `first_word_id`."""
+    the first word among them has the id `first_word_id`.
+
+    Every connection that follows the same session is told the same `session_key`, those of another
+    session another; it gives no access. Empty from servers that tell none.
+    """
 
     type: Literal["following"] = "following"
     protocol_version: int = PROTOCOL_VERSION
     follow_id: str
+    session_key: str = ""
     decoder: Literal["draft", "fused"]
     first_word_id: int
     channels: int = 1

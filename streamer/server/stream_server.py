@@ -101,13 +101,14 @@ class StreamServer:
         if refusal is None and self.draining:
             refusal = shutting_down()
         if refusal is None and len(self._following) >= self.options.max_followers:
-            refusal = _too_many_followers(self.options.max_followers)
+            refusal = _too_many_followers("this server's sessions", self.options.max_followers)
         try:
             if refusal is not None:
                 raise refusal
             hosted = self.registry.followed(websocket.query_params.get("session", ""))
-            if hosted.n_followers >= self.options.max_followers_per_session:
-                raise _too_many_followers(self.options.max_followers_per_session)
+            most = self.options.max_followers_per_session
+            if hosted.n_followers >= most:
+                raise _too_many_followers("this session", most)
         except ProtocolError as error:
             await follower.refuse(error)
             return
@@ -208,9 +209,10 @@ def _spoken(websocket: WebSocket) -> str | None:
     return SUBPROTOCOL if SUBPROTOCOL in websocket.scope["subprotocols"] else None
 
 
-def _too_many_followers(limit: int) -> ProtocolError:
+def _too_many_followers(followed: str, most: int) -> ProtocolError:
     return ProtocolError(
-        ErrorCode.TOO_MANY_FOLLOWERS, f"{limit} clients follow already; try again later"
+        ErrorCode.TOO_MANY_FOLLOWERS,
+        f"{most} clients follow {followed} already, and no more may; try again later",
     )
 
 

@@ -150,10 +150,11 @@ class Page:
         return await _until(lambda: self.evaluate(expression), expression, timeout_s)
 
     async def click(self, selector: str) -> None:
-        """Click the middle of an element with the mouse."""
+        """Click the middle of an element with the mouse, in sight or scrolled into it."""
         quoted = json.dumps(selector)
         x, y = await self.evaluate(
-            f"(() => {{ const box = document.querySelector({quoted}).getBoundingClientRect();"
+            f"(() => {{ const node = document.querySelector({quoted});"
+            " node.scrollIntoViewIfNeeded(); const box = node.getBoundingClientRect();"
             " return [box.x + box.width / 2, box.y + box.height / 2]; })()"
         )
         for kind in ("mousePressed", "mouseReleased"):

@@ -1,13 +1,16 @@
 """Pictures of the caption page at work: bundled speech through a real browser and server.
 
 `python -m tests.browser.screenshot` writes `page-light.png`, `page-dark.png`, `page-phone.png` and
-`page-dead.png` into `benchmarks/results`, which README.md shows.
+`page-dead.png` into `benchmarks/results`, which README.md shows, and `reader-phone.png` and
+`overlay.png`, which docs/quickstart.md shows; with names behind it, those alone.
 """
 
 from __future__ import annotations
 
 import asyncio
+import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -41,6 +44,16 @@ SHOTS: Final = (
     Shot("page-dead", "light", 1280, 480, is_dead=True),
 )
 NO_ANSWER: Final = "document.querySelector('#banner-count').textContent.startsWith('8 s')"
+FOLLOWING: Final = (Shot("reader-phone", "light", 390, 780), Shot("overlay", "light", 1280, 400))
+ADDRESSES: Final = {"reader-phone": "#reader-address", "overlay": "#share-address"}
+"""The fields on the page that hold theirs."""
+A_PICTURE: Final = "document.documentElement.style.cssText = 'height: 100%; background: #4b5a4a'; 0"
+"""Something for the overlay to lie over."""
+SPEAKING: Final = (
+    "document.querySelectorAll('.line').length >= {lines}"
+    " && document.querySelectorAll('.line.open .word').length >= 8"
+    " && document.querySelector('.tentative')?.textContent.length > 4"
+)
 
 
 def chosen_clips() -> list[SpeechClip]:
@@ -78,19 +91,46 @@ async def take(shot: Shot, url: str, microphone: Path, finished_lines: int) -> P
     return path
 
 
-async def main() -> None:
+async def take_following(shot: Shot, url: str, microphone: Path) -> Path:
+    """The same, of a page that follows: another browser's.
+
+    Raises:
+        TimeoutError: the captions did not come.
+    """
+    path = RESULTS / f"{shot.name}.png"
+    async with open_page(BrowserOptions(microphone=microphone)) as page, open_page() as other:
+        await page.goto(url)
+        await page.click("#toggle")
+        field = f"document.querySelector('{ADDRESSES[shot.name]}').value"
+        address = await page.wait_for(field, TIMEOUT_S)
+        await other.resize(shot.width, shot.height, mobile=shot.width < 500)
+        await other.emulate_media(prefers_color_scheme=shot.scheme)
+        await other.goto(address)
+        if shot.name == "overlay":
+            await other.evaluate(A_PICTURE)
+        await other.wait_for(SPEAKING.format(lines=4), TIMEOUT_S)
+        await other.screenshot(path)
+    return path
+
+
+async def main(names: Sequence[str]) -> None:
     clips = chosen_clips()
     engine = Engine.load(EngineOptions(), progress=print)
     try:
         with tempfile.TemporaryDirectory() as folder:
             microphone = microphone_file(clips, Path(folder) / "microphone.wav")
             async with serve_page(engine) as url:
-                for shot in SHOTS:
-                    path = await take(shot, url, microphone, len(clips) - 1)
+                for shot in (*SHOTS, *FOLLOWING):
+                    if names and shot.name not in names:
+                        continue
+                    if shot in FOLLOWING:
+                        path = await take_following(shot, url, microphone)
+                    else:
+                        path = await take(shot, url, microphone, len(clips) - 1)
                     print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
     finally:
         engine.close()
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(main(sys.argv[1:]))

@@ -139,14 +139,31 @@ async def test_what_tells_of_trouble_breaks_no_rule(page: Page, axe: str) -> Non
     assert broken == []
 
 
-async def test_the_overlay_breaks_no_rule(page: Page, axe: str) -> None:
+async def test_pages_that_follow_break_no_rule(page: Page, axe: str) -> None:
+    broken: list[str] = []
+    await page.emulate_media(prefers_reduced_motion="reduce")
     with ServerThread(ServerOptions()) as server:
         await page.goto(f"{server.http_url}overlay")
-        assert await violations(page, axe) == []
+        broken += await violations(page, axe)
         async with connect(server.url, StartMessage()) as client:
             assert client.ready is not None
-            await page.goto(f"{server.http_url}overlay?session={client.ready.follow_id}")
+            followed = f"?session={client.ready.follow_id}"
+            await page.goto(f"{server.http_url}overlay{followed}")
             await client.send_audio(tone(2.0))
             await page.wait_for(f"{COMMITTED}.length > 0")
-            assert await violations(page, axe) == []
+            broken += await violations(page, axe)
+            for width, theme in ((390, "light"), (1280, "dark"), (390, "contrast")):
+                await page.resize(width, 800)
+                stored = json.dumps(json.dumps({"theme": theme}))
+                await page.evaluate(f"localStorage.setItem('streamer.reader', {stored}); 0")
+                await page.goto(f"{server.http_url}read{followed}")
+                await page.wait_for(f"{COMMITTED}.length > 0")
+                await page.click("#look summary")
+                broken += await violations(page, axe)
+            await page.goto(f"{server.http_url}read")
+            await page.wait_for("document.querySelector('#status').dataset.state === 'incomplete'")
+            broken += await violations(page, axe)
         await page.goto("about:blank")
+        await page.resize(1280, 800)
+    await page.emulate_media(prefers_reduced_motion="no-preference")
+    assert broken == []

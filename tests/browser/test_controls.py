@@ -66,53 +66,6 @@ async def test_every_control_has_a_name(page: Page) -> None:
         await page.call("Accessibility.disable")
 
 
-async def test_the_overlay_address_is_given_and_shows_the_captions(
-    page: Page, server: ServerThread
-) -> None:
-    address = "document.querySelector('#share-address').value"
-    await page.call(
-        "Browser.grantPermissions", permissions=["clipboardReadWrite", "clipboardSanitizedWrite"]
-    )
-    await page.goto(server.http_url)
-    await page.click("#share-open")
-    assert await page.evaluate(address) == ""
-    assert "Press Start" in await page.evaluate("document.querySelector('#share-said').innerText")
-    await page.press("Escape", ESCAPE)
-    await page.click("#toggle")
-    await page.wait_for(f"{COMMITTED}.split(' ').length >= 2")
-    await page.click("#share-open")
-    await page.click("#share-copy")
-    await page.wait_for("document.querySelector('#share-said').innerText === 'Copied.'")
-    copied = await page.evaluate("navigator.clipboard.readText()")
-    assert copied == await page.evaluate(address)
-    assert copied.startswith(f"{server.http_url}overlay?session=")
-    await page.press("Escape", ESCAPE)
-    follower = await page.evaluate(
-        f"fetch({copied!r}).then(answer => answer.ok && answer.headers.get('content-type'))"
-    )
-    assert follower.startswith("text/html")
-    await page.evaluate(f"window.overlay = window.open({copied!r}); 0")
-    words = "[...overlay.document.querySelectorAll('.word')].map(node => node.textContent)"
-    await page.wait_for(f"{words}.length >= 3")
-    shown = await page.evaluate(f"{words}.join(' ')")
-    assert (await page.evaluate(COMMITTED)).startswith(shown)
-    await page.evaluate("overlay.close(); 0")
-    await stop(page)
-    # The next session has the same address, unless a new one is asked for.
-    await page.click("#toggle")
-    await page.wait_for(f"{COMMITTED}.split(' ').length >= 6")
-    assert await page.evaluate(address) == copied
-    await page.click("#share-open")
-    await page.click("#share-renew")
-    assert await page.evaluate(address) == ""
-    await page.press("Escape", ESCAPE)
-    await stop(page)
-    await page.click("#toggle")
-    await page.wait_for(f"{address} !== ''")
-    assert await page.evaluate(address) != copied
-    await stop(page)
-
-
 async def test_word_times_are_told_to_pointer_and_keyboard(page: Page) -> None:
     async with scripted(captions_of_two_segments) as server:
         await start(page, server)

@@ -62,7 +62,10 @@ RECORDED_TEXT = """
 results.filter(one => one.type === 'Results' && one.is_final)
   .map(one => one.channel.alternatives[0].transcript).join(' ')
 """
-OVERLAY = "[...overlay.document.querySelectorAll('.word')].map(node => node.textContent).join(' ')"
+FOLLOWED = (
+    "[overlay, reader].map(other => [...other.document.querySelectorAll('.word')]"
+    ".map(node => node.textContent).join(' ')).join('|')"
+)
 SPEAKER = "<title>the speaker</title><audio src=/clip autoplay></audio>"
 
 
@@ -115,11 +118,13 @@ async def test_a_file_is_captioned_followed_and_saved(engine: Engine, tmp_path: 
         address = "document.querySelector('#share-address').value"
         await page.wait_for(f"{address} !== ''")
         await page.evaluate(f"window.overlay = window.open({address} + '&hold=0'); 0")
+        reader = "document.querySelector('#reader-address').value"
+        await page.evaluate(f"window.reader = window.open({reader}); 0")
         await page.wait_for(IDLE, timeout_s=clip.duration_s + 60)
         await assert_captions_hold(page, clip.text)
         shown = await page.evaluate(COMMITTED)
-        await page.wait_for(f"{OVERLAY} === {json.dumps(shown)}")
-        await page.evaluate("overlay.close(); 0")
+        await page.wait_for(f"{FOLLOWED} === {json.dumps(f'{shown}|{shown}')}")
+        await page.evaluate("overlay.close(); reader.close(); 0")
         for kind in ("srt", "vtt", "txt"):
             lines = (await saved(page, tmp_path, kind)).read_text(encoding="utf-8").splitlines()
             spoken = [part for part in lines if "-->" not in part and not part.isdigit()]

@@ -17,7 +17,7 @@ from tests.serving import ServerThread
 EVIL = "evil.example"
 LISTEN = "v1/listen?encoding=linear16&sample_rate=16000"
 SOCKETS = ["v1/stream", "v1/follow?session=x", LISTEN, "v1/realtime"]
-PAGES = ["", "overlay", "static/app.js", "metrics", "healthz", "v1/config", "v1/nowhere"]
+PAGES = ["", "overlay", "read", "static/app.js", "metrics", "healthz", "v1/config", "v1/nowhere"]
 
 
 @pytest.fixture(scope="module")

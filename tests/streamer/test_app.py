@@ -56,7 +56,7 @@ def test_health_metrics_and_config(server: ServerThread) -> None:
         assert "streamer_sessions_active 0.0" in metrics.text
         assert metrics.headers["content-type"].startswith("text/plain")
         config = http.get("v1/config").json()
-        assert config["token_required"] is True
+        assert config["token_required"] is config["local_only"] is True
         assert (config["models"], config["languages"]) == ({"asr": "fake"}, ["de", "en"])
 
 

@@ -82,7 +82,7 @@ class CaptionPage {
       clear: () => this.#clear(),
     });
     this.notices = new Notices(byId("notices", HTMLElement));
-    this.share = new ShareDialog(this.preferences);
+    this.share = new ShareDialog(this.preferences, this.token);
     this.wake = new ScreenWake();
     this.captions = new CaptionView({
       list: byId("lines", HTMLElement),

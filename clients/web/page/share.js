@@ -1,30 +1,41 @@
 // @ts-check
-/** The dialog with the address of the overlay, which shows this page's captions alone. */
+/** The dialog with the addresses under which others see this page's captions. */
 
 import { byId } from "../captions/dom.js";
+import { isEmotionShown } from "../captions/emotion-shown.js";
+import { overlayQuery } from "../overlay/options.js";
+import { OverlayBuilder } from "./overlay-builder.js";
 import { newSecret, savePreferences } from "./preferences.js";
+import { isLocal, qrCode, whyLocal } from "./reachable.js";
 
+/** @typedef {import("../protocol/client.js").ServerLocation} ServerLocation */
 /** @typedef {import("./preferences.js").Preferences} Preferences */
 
 export class ShareDialog {
-  /** @param {Preferences} preferences */
-  constructor(preferences) {
+  /** the address that the code on the page leads to */
+  #coded = "";
+
+  /**
+   * @param {Preferences} preferences
+   * @param {{location: ServerLocation}} server where it is, with the token
+   */
+  constructor(preferences, server) {
     this.preferences = preferences;
-    this.address = byId("share-address", HTMLInputElement);
-    this.copy = byId("share-copy", HTMLButtonElement);
-    this.open = byId("share-view", HTMLAnchorElement);
-    this.renew = byId("share-renew", HTMLButtonElement);
+    this.server = server;
     this.said = byId("share-said", HTMLElement);
-    const dialog = byId("share", HTMLDialogElement);
-    byId("share-open", HTMLButtonElement).addEventListener("click", () => {
-      this.#show(this.#unknown);
-      dialog.showModal();
-    });
-    this.copy.addEventListener("click", () => void this.#copy());
+    this.renew = byId("share-renew", HTMLButtonElement);
+    this.code = byId("reader-qr", HTMLImageElement);
+    this.dialog = byId("share", HTMLDialogElement);
+    const say = (/** @type {string} */ said) => (this.said.textContent = said);
+    this.reader = new SharedAddress("reader-address", "reader-view", "reader-copy", say);
+    this.overlay = new SharedAddress("share-address", "share-view", "share-copy", say);
+    this.builder = new OverlayBuilder(() => this.#show(""));
+    byId("share-open", HTMLButtonElement).addEventListener("click", () => this.#open());
     this.renew.addEventListener("click", () => {
       this.#keep({ shareSecret: newSecret(), followId: "" });
-      this.#show("Whoever has the old address sees nothing more from your next start on.");
+      this.#show("Whoever has an old address sees nothing more from your next start on.");
     });
+    this.#show("");
   }
 
   /**
@@ -36,13 +47,22 @@ export class ShareDialog {
     this.#show("");
   }
 
-  /** The address tells how much of the voice the overlay shows. */
+  /** The addresses tell how much of the voice is shown. */
   redraw() {
     this.#show(this.said.textContent ?? "");
   }
 
-  get #unknown() {
-    return this.preferences.followId ? "" : "Press Start once, then the address is here.";
+  #open() {
+    const { followId } = this.preferences;
+    this.dialog.showModal();
+    this.#show(followId ? "" : "Press Start once, then the addresses are here.");
+    if (isLocal(window.location)) void this.#warn();
+  }
+
+  async #warn() {
+    const warning = byId("share-local", HTMLElement);
+    warning.textContent = await whyLocal();
+    warning.hidden = false;
   }
 
   /** @param {Partial<Preferences>} changed */
@@ -54,23 +74,64 @@ export class ShareDialog {
   /** @param {string} said */
   #show(said) {
     const { followId, emotionShown } = this.preferences;
-    const query = new URLSearchParams({ session: followId });
-    if (emotionShown !== "" && emotionShown !== "subtle") query.set("emotion", emotionShown);
-    this.address.value = followId ? `${window.location.origin}/overlay?${query}` : "";
-    this.open.href = this.address.value;
-    this.open.hidden = !followId;
-    this.copy.disabled = this.renew.disabled = !followId;
-    this.said.textContent = said;
+    const shown = isEmotionShown(emotionShown) ? emotionShown : "subtle";
+    const { options, problems } = this.builder.read(shown);
+    const reading = new URLSearchParams({ session: followId });
+    if (shown !== "subtle") reading.set("emotion", shown);
+    this.reader.show(followId && `/read?${reading}`);
+    this.overlay.show(followId && `/overlay?${overlayQuery(followId, options)}`);
+    this.renew.disabled = !followId;
+    this.said.textContent = [...problems, said].filter(Boolean).join(" ");
+    if (this.dialog.open) void this.#draw(this.reader.address);
   }
 
-  async #copy() {
-    this.address.select();
+  /** @param {string} address */
+  async #draw(address) {
+    if (address === this.#coded) return;
+    this.#coded = address;
+    this.code.hidden = true;
+    const picture = address && (await qrCode(address, this.server.location));
+    if (!picture || address !== this.#coded) return;
+    this.code.src = picture;
+    this.code.hidden = false;
+  }
+}
+
+/** A field with an address, a link to it, and a button that copies it. */
+class SharedAddress {
+  /**
+   * @param {string} field
+   * @param {string} view
+   * @param {string} copy
+   * @param {(said: string) => void} say
+   */
+  constructor(field, view, copy, say) {
+    this.field = byId(field, HTMLInputElement);
+    this.view = byId(view, HTMLAnchorElement);
+    this.copy = byId(copy, HTMLButtonElement);
+    this.copy.addEventListener("click", () => void this.#copy(say));
+  }
+
+  get address() {
+    return this.field.value;
+  }
+
+  /** @param {string} path empty: there is none yet */
+  show(path) {
+    this.field.value = path && window.location.origin + path;
+    this.view.href = this.field.value;
+    this.view.hidden = this.copy.disabled = !path;
+  }
+
+  /** @param {(said: string) => void} say */
+  async #copy(say) {
+    this.field.select();
     try {
-      await navigator.clipboard.writeText(this.address.value);
-      this.said.textContent = "Copied.";
+      await navigator.clipboard.writeText(this.address);
+      say("Copied.");
     } catch {
       // Pages that are not secure, and browsers that were told so, have no clipboard.
-      this.said.textContent = "The browser does not let the page copy. Copy the marked address.";
+      say("The browser does not let the page copy. Copy the marked address.");
     }
   }
 }

@@ -7,11 +7,24 @@ const SUBPROTOCOL = "streamer.v1";
 
 /** @param {ServerLocation} location */
 export function streamAddress(location) {
-  // An unencoded plus sign, which base64 has, would be read as a space.
-  const query = location.search.replaceAll("+", "%2B");
-  const token = new URLSearchParams(query).get("token");
+  const token = tokenIn(location);
   const protocols = token ? [SUBPROTOCOL, `token64.${base64url(token)}`] : [SUBPROTOCOL];
   return { url: `${websocketOrigin(location)}/v1/stream`, protocols };
+}
+
+/**
+ * @param {ServerLocation} location
+ * @returns {Record<string, string>} the headers of a request over HTTP
+ */
+export function authorization(location) {
+  const token = tokenIn(location);
+  return token ? { Authorization: `Bearer ${token}` } : {};
+}
+
+/** @param {ServerLocation} location */
+function tokenIn(location) {
+  // An unencoded plus sign, which base64 has, would be read as a space.
+  return new URLSearchParams(location.search.replaceAll("+", "%2B")).get("token");
 }
 
 /**

@@ -171,6 +171,8 @@ export function followAddress(location: ServerLocation, followId: string): Addre
 export interface FollowClientEvents {
   /** Every event of the server; each connection begins with `following` and a snapshot. */
   event: CustomEvent<ServerEvent>;
+  /** A connection ended, and the server had not said why. */
+  cut: Event;
 }
 
 /** Follows somebody's session, read-only, and connects again whenever it must, until `close`. */

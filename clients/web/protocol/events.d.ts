@@ -60,6 +60,8 @@ export interface FollowingEvent {
   type: "following";
   protocol_version: number;
   follow_id: string;
+  /** The same for every connection to the same session; empty from servers that tell none. */
+  session_key?: string;
   decoder: "draft" | "fused";
   first_word_id: number;
   channels?: number;

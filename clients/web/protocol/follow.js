@@ -11,13 +11,15 @@ const SILENCE_MS = 25_000;
 
 /**
  * Gives the server's events as `event`, each connection's beginning with `following` and a
- * snapshot. Connects again whenever it must: the speaker may pause for hours.
+ * snapshot; and `cut` where a connection ends that the server did not end. Connects again whenever
+ * it must: the speaker may pause for hours.
  */
 export class FollowClient extends EventTarget {
   /** @type {WebSocket | null} */
   #socket = null;
   #attempt = 0;
   #timer = 0;
+  #toldTheEnd = false;
 
   /** @param {Address} address of `followAddress` */
   constructor(address) {
@@ -36,6 +38,7 @@ export class FollowClient extends EventTarget {
     socket.onmessage = ({ data }) => this.#receive(data);
     socket.onclose = () => this.#again();
     this.#socket = socket;
+    this.#toldTheEnd = false;
     this.#expect();
   }
 
@@ -45,6 +48,7 @@ export class FollowClient extends EventTarget {
     const event = parseEvent(data);
     if (event === null) return;
     if (event.type === "following") this.#attempt = 0;
+    this.#toldTheEnd ||= event.type === "bye" || (event.type === "error" && event.fatal);
     this.dispatchEvent(new CustomEvent("event", { detail: event }));
   }
 
@@ -57,6 +61,7 @@ export class FollowClient extends EventTarget {
   #again() {
     clearTimeout(this.#timer);
     this.#drop();
+    if (!this.#toldTheEnd) this.dispatchEvent(new Event("cut"));
     this.#timer = setTimeout(() => this.#connect(), retryDelayMs(this.#attempt));
     this.#attempt += 1;
   }

@@ -48,6 +48,11 @@ export class Transcript {
     return this.#tentative.get(channel) ?? [];
   }
 
+  /** @returns {number} the id that no word of the session has yet */
+  get nextWordId() {
+    return this.#nextWordId;
+  }
+
   /** @param {string} sessionId */
   beginSession(sessionId) {
     this.#sessionId = sessionId;

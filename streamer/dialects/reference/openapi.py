@@ -75,6 +75,7 @@ def openapi_document(version: str, offer: Offer) -> Spec:
             "/v1/config": {
                 "get": _plain("What live clients ask first", "config", "application/json")
             },
+            "/v1/qr": {"post": _qr_code()},
         },
         "components": {
             "schemas": answer_schemas(),
@@ -173,6 +174,18 @@ def _plain(summary: str, operation: str, media_type: str) -> Spec:
         "operationId": operation,
         "security": [],
         "responses": {"200": {"description": summary, "content": content}},
+    }
+
+
+def _qr_code() -> Spec:
+    text, svg = {"text/plain": {"schema": _TEXT}}, {"image/svg+xml": {"schema": _TEXT}}
+    refused = {"description": "Refused; the text tells what to do.", "content": text}
+    return {
+        "summary": "A QR code of a text of up to 500 bytes",
+        "operationId": "makeQrCode",
+        "requestBody": {"required": True, "content": text},
+        "responses": {"200": {"description": "The picture.", "content": svg}}
+        | dict.fromkeys(("400", "401", "408", "413", "503"), refused),
     }
 
 

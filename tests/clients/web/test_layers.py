@@ -1,4 +1,4 @@
-"""The page's scripts import one way: page > captions > audio > protocol, and never in a circle."""
+"""The page's scripts import one way, never in a circle."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.conftest import ROOT
 
 WEB = ROOT / "clients" / "web"
-LAYERS = ("page", "captions", "audio", "protocol")
+LAYERS = ("reader", "page", "overlay", "captions", "audio", "protocol")
 """The highest first."""
 _VALUES = re.compile(r"""\bfrom\s+["']([^"']+)["']""")
 _TYPES = re.compile(r"""\bimport\(["']([^"']+)["']\)""")

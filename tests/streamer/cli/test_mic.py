@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from anyio.from_thread import start_blocking_portal
 
-from streamer.cli.output.live.hls import PLAYLIST
+from streamer.cli.output.live.playlist import PLAYLIST
 from streamer.client.microphone import MicrophoneError
 from streamer.hosting.options import ServerOptions
 from streamer.models.store.catalog import EMOTION

@@ -1,13 +1,11 @@
-"""WebVTT segments and their playlist, for HTTP Live Streaming (RFC 8216, 3.5 and 4.3).
+"""WebVTT segments for HTTP Live Streaming (RFC 8216, 3.5).
 
 Every segment covers `SEGMENT_S` of the session, text or not, and holds all cues that are shown in
-it. It is written when nothing can be said any more that belongs into it. The playlist is an
-event's: it only grows, and whoever reads it finds a whole one.
+it. It is written when nothing can be said any more that belongs into it.
 """
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -15,12 +13,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from streamer.cli.output.live.playlist import Playlist, PlaylistSegment
 from streamer.transcript.cues import Cue, CueTrack
 from streamer.transcript.emotion_shown import EmotionShown
 from streamer.transcript.formats import vtt_cue
 from streamer.transcript.ledger import Segment
 
-PLAYLIST: Final = "captions.m3u8"
 SEGMENT_S: Final = 6
 _LONGEST_WAIT_MS: Final = 12_000
 """Who speaks without a pause for so long is heard late: what was not known is shown later."""
@@ -37,15 +35,19 @@ class HlsCaptions:
         shown: EmotionShown,
         names: Sequence[str] = (),
         now_s: Callable[[], float] = time.time,
+        *,
+        window: int | None = None,
     ) -> None:
         """
         Args:
             shown: of the voice.
             names: of the channels, where there are several.
             now_s: the wall clock; the session begins now.
+            window: the newest segments that stay in the playlist; None: all.
 
         Raises:
             OSError: it cannot be written.
+            ValueError: the window is smaller than `MIN_WINDOW`.
         """
         self._folder = folder
         self._begun = datetime.fromtimestamp(now_s(), UTC)
@@ -55,11 +57,11 @@ class HlsCaptions:
         self._tracks = [CueTrack(tagged=tagged) for _ in range(max(1, len(names)))]
         self._cues: list[Cue] = []
         """Those that a segment to come may show."""
-        self._entries: list[str] = []
+        self._playlist = Playlist(folder, SEGMENT_S, window)
         self._until_ms = 0
-        """All before is in the playlist."""
+        """All before is in segments."""
         folder.mkdir(parents=True, exist_ok=True)
-        self._write_playlist(ended=False)
+        self._playlist.write(ended=False)
 
     def take(self, piece: Segment) -> None:
         """The text that follows what was given before."""
@@ -78,11 +80,11 @@ class HlsCaptions:
             OSError
         """
         sure_ms = max(known_ms, heard_ms - _LONGEST_WAIT_MS)
-        n_before = len(self._entries)
+        n_before = self._playlist.n_added
         while self._until_ms + 1000 * SEGMENT_S <= sure_ms:
             self._write_segment(self._until_ms + 1000 * SEGMENT_S)
-        if len(self._entries) > n_before:
-            self._write_playlist(ended=False)
+        if self._playlist.n_added > n_before:
+            self._playlist.write(ended=False)
 
     def end(self, heard_ms: float) -> None:
         """The session is over.
@@ -93,11 +95,11 @@ class HlsCaptions:
         last_ms = max([round(heard_ms), *(cue.end_ms for cue in self._cues)])
         while self._until_ms < last_ms:
             self._write_segment(min(self._until_ms + 1000 * SEGMENT_S, last_ms))
-        self._write_playlist(ended=True)
+        self._playlist.write(ended=True)
 
     def _write_segment(self, until_ms: int) -> None:
         start_ms = self._until_ms
-        name = f"captions-{self._begun:%Y%m%dT%H%M%S}-{len(self._entries):05d}.vtt"
+        name = f"captions-{self._begun:%Y%m%dT%H%M%S}-{self._playlist.n_added:05d}.vtt"
         shown = [cue for cue in self._cues if cue.start_ms < until_ms]
         shown.sort(key=lambda cue: cue.start_ms)
         # Session time 0 is the presentation timestamp 0.
@@ -105,19 +107,6 @@ class HlsCaptions:
         text = head + "".join(vtt_cue(cue, self._shown, self._names) for cue in shown)
         (self._folder / name).write_text(text, encoding="utf-8", newline="\n")
         moment = self._begun + timedelta(milliseconds=start_ms)
-        self._entries.append(
-            f"#EXT-X-PROGRAM-DATE-TIME:{moment.isoformat(timespec='milliseconds')}\n"
-            f"#EXTINF:{(until_ms - start_ms) / 1000:.3f},\n{name}\n"
-        )
+        self._playlist.add(PlaylistSegment(name, moment, until_ms - start_ms))
         self._until_ms = until_ms
         self._cues = [cue for cue in self._cues if cue.end_ms > until_ms]
-
-    def _write_playlist(self, *, ended: bool) -> None:
-        head = (
-            f"#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:{SEGMENT_S}\n"
-            "#EXT-X-MEDIA-SEQUENCE:0\n#EXT-X-PLAYLIST-TYPE:EVENT\n"
-        )
-        text = head + "".join(self._entries) + ("#EXT-X-ENDLIST\n" if ended else "")
-        new = self._folder / f"{PLAYLIST}.new"
-        new.write_text(text, encoding="utf-8", newline="\n")
-        os.replace(new, self._folder / PLAYLIST)

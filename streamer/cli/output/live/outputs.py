@@ -9,7 +9,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from streamer.cli.failures import EXIT_USAGE, fail
-from streamer.cli.output.live.hls import HlsCaptions
+from streamer.cli.output.live.hls import SEGMENT_S, HlsCaptions
 from streamer.cli.output.live.pieces import Pieces
 from streamer.cli.output.live.zoom import ZoomCaptions
 from streamer.transcript.emotion_shown import EmotionShown
@@ -25,7 +25,12 @@ class LiveOutput(Protocol):
 
 
 def live_outputs(
-    places: Iterable[str], language: str, shown: EmotionShown, names: Sequence[str] = ()
+    places: Iterable[str],
+    language: str,
+    shown: EmotionShown,
+    names: Sequence[str] = (),
+    *,
+    hls_minutes: int,
 ) -> LiveOutputs:
     """Those that `--to` names; ends the command if there is one that cannot be.
 
@@ -33,7 +38,9 @@ def live_outputs(
         language: of the captions: a code.
         shown: of the voice, in streams.
         names: of the channels, where there are several.
+        hls_minutes: of a stream that are kept; 0: all.
     """
+    window = 60 * hls_minutes // SEGMENT_S or None
     hls, zoom = [], []
     for place in places:
         kind, _, where = place.partition(":")
@@ -47,7 +54,7 @@ def live_outputs(
         else:
             fail(f"--to: {place!r:.40} is neither hls:FOLDER nor zoom:URL", EXIT_USAGE)
     try:
-        folders = [HlsCaptions(folder, shown, names) for folder in hls]
+        folders = [HlsCaptions(folder, shown, names, window=window) for folder in hls]
     except OSError as error:
         fail(f"--to: the captions cannot be written: {error.strerror}")
     zooms = [ZoomCaptions(url, language, names) for url in zoom]

@@ -28,20 +28,26 @@ class ReadSegment:
 class ReadPlaylist:
     segments: list[ReadSegment]
     ended: bool
+    sequence: int
+    """Number of the first segment."""
+    only_grows: bool
 
 
 def read_playlist(path: Path) -> ReadPlaylist:
     lines = path.read_text(encoding="utf-8").splitlines()
     assert lines[0] == "#EXTM3U"
-    tags = dict(line[1:].split(":", 1) for line in lines[1:5])
+    only_grows = "#EXT-X-PLAYLIST-TYPE:EVENT" in lines
+    n_head = 5 if only_grows else 4
+    tags = dict(line[1:].split(":", 1) for line in lines[1:n_head])
     assert int(tags["EXT-X-VERSION"]) >= 3  # durations have fractions
-    assert (tags["EXT-X-MEDIA-SEQUENCE"], tags["EXT-X-PLAYLIST-TYPE"]) == ("0", "EVENT")
-    rest, segments = lines[5:], []
+    sequence = int(tags["EXT-X-MEDIA-SEQUENCE"])
+    assert not (only_grows and sequence)
+    rest, segments = lines[n_head:], []
     ended = rest[-1:] == ["#EXT-X-ENDLIST"]
     if ended:
         rest = rest[:-1]
     assert len(rest) % 3 == 0
-    until_ms = 0.0
+    until_ms = 1000.0 * sequence * int(tags["EXT-X-TARGETDURATION"])
     for at in range(0, len(rest), 3):
         moment, extinf, name = rest[at : at + 3]
         told = re.fullmatch(r"#EXTINF:(\d+\.\d{3}),", extinf)
@@ -56,7 +62,7 @@ def read_playlist(path: Path) -> ReadPlaylist:
         segments.append(
             ReadSegment(name, duration_s, moment.removeprefix("#EXT-X-PROGRAM-DATE-TIME:"), cues)
         )
-    return ReadPlaylist(segments, ended)
+    return ReadPlaylist(segments, ended, sequence, only_grows)
 
 
 def _read_cues(path: Path) -> list[ReadCue]:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from streamer.cli.output.live.hls import PLAYLIST, HlsCaptions
+from streamer.cli.output.live.hls import HlsCaptions
+from streamer.cli.output.live.playlist import PLAYLIST
 from streamer.transcript.emotion_shown import EmotionShown
 from tests.streamer.cli.output.live.captioned import HAPPY, piece
 from tests.streamer.cli.output.live.playlists import read_playlist

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import typer
 
-from streamer.cli.output.live.hls import PLAYLIST
 from streamer.cli.output.live.outputs import live_outputs
+from streamer.cli.output.live.playlist import PLAYLIST
 from streamer.transcript.emotion_shown import EmotionShown
 from streamer.transcript.events import SegmentClosed
 from tests.fakes import FakeEngine
@@ -19,7 +19,7 @@ from tests.streamer.cli.output.live.playlists import read_playlist
 def test_all_targets_get_all_text(tmp_path: Path) -> None:
     with meeting() as held:
         places = [f"hls:{tmp_path / 'a'}", f"zoom:{held.url}", f"hls:{tmp_path / 'b'}"]
-        with live_outputs(places, "en", EmotionShown.OFF) as outputs:
+        with live_outputs(places, "en", EmotionShown.OFF, hls_minutes=0) as outputs:
             outputs.on_event(update("Hello there. And", 0))
             outputs.on_event(SegmentClosed(piece("Hello there. And", 0)))
             outputs.on_event(update("left over", 4_000))
@@ -32,7 +32,7 @@ def test_all_targets_get_all_text(tmp_path: Path) -> None:
 
 def test_a_disk_that_fails_is_told_and_the_others_go_on(tmp_path: Path) -> None:
     with live_outputs(
-        [f"hls:{tmp_path / 'a'}", f"hls:{tmp_path / 'b'}"], "en", EmotionShown.OFF
+        [f"hls:{tmp_path / 'a'}", f"hls:{tmp_path / 'b'}"], "en", EmotionShown.OFF, hls_minutes=0
     ) as outputs:
         (tmp_path / "a" / PLAYLIST).unlink()
         (tmp_path / "a").rmdir()
@@ -56,7 +56,7 @@ def test_what_is_no_target_is_refused(
     place: str, advice: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(typer.Exit):
-        live_outputs([place], "en", EmotionShown.OFF)
+        live_outputs([place], "en", EmotionShown.OFF, hls_minutes=0)
     assert advice in capsys.readouterr().err
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,7 +13,6 @@ import httpx
 import matplotlib.image
 import numpy as np
 import pytest
-import pytest_asyncio
 
 from streamer.app import ServerOptions
 from streamer.client.client import Client, connect
@@ -24,6 +24,7 @@ from tests.serving import ServerThread
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+MESSAGE = "document.querySelector('#message:not([hidden])')?.textContent ?? ''"
 SECRET = "the speaker's own secret"
 
 
@@ -31,15 +32,6 @@ SECRET = "the speaker's own secret"
 def server() -> Iterator[ServerThread]:
     with ServerThread(ServerOptions(heartbeat_s=0.02)) as server:
         yield server
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def page(tab: Page, server: ServerThread) -> AsyncIterator[Page]:
-    """The tab, which leaves the server before that ends."""
-    tab.problems.clear()
-    yield tab
-    await tab.goto("about:blank")
-    assert tab.problems == []
 
 
 @asynccontextmanager
@@ -62,10 +54,13 @@ async def test_it_shows_what_was_said_and_what_comes(page: Page, server: ServerT
         await client.send_audio(tone(0.5))
         await page.wait_for(f"{COMMITTED} === 'w0 w8000 w24000 w32000'")
         await page.wait_for("document.querySelector('.line').dataset.emotion === 'happy'")
+        assert (
+            await page.evaluate("document.querySelector('.text').lastChild.textContent") == "happy"
+        )
         color = "getComputedStyle(document.querySelector('.word')).color"
         assert await page.evaluate(color) == "rgb(255, 255, 255)"
-        tail = "getComputedStyle(document.querySelector('.tentative')).opacity"
-        assert float(await page.evaluate(tail)) < 1
+        tail = "getComputedStyle(document.querySelector('.tentative')).color"
+        assert await page.evaluate(tail) == "rgb(194, 194, 194)"
         await client.stop()
         await page.wait_for(f"({TENTATIVE}) === '' && {COMMITTED}.endsWith('w40000')")
     # The next session of the same speaker takes the page's place by itself.
@@ -118,19 +113,68 @@ async def test_it_waits_for_a_speaker_and_stays_small(page: Page, server: Server
     async with speaker(server) as (client, overlay):
         await client.stop()
     await page.goto(overlay)
-    await asyncio.sleep(0.5)
-    assert await page.evaluate("document.querySelector('#problem').hidden")
+    await page.wait_for(f"({MESSAGE}).startsWith('Nobody speaks')")
     async with speaker(server) as (client, _):
         for _ in range(20):
             await client.send_audio(np.concatenate([tone(0.5), silence(0.5)]))
         await page.wait_for(f"{COMMITTED}.endsWith('w304000')")
+        assert await page.evaluate(MESSAGE) == ""
         assert await page.evaluate("document.querySelectorAll('.line').length") <= 9
 
 
-async def test_an_address_without_session_explains_itself(page: Page, server: ServerThread) -> None:
-    await page.goto(f"{server.http_url}overlay")
-    text = await page.wait_for("document.querySelector('#problem').textContent")
-    assert "/overlay?session=" in text
+async def test_no_word_moves_when_others_come(page: Page, server: ServerThread) -> None:
+    place = (
+        "(() => { const box = document.querySelector('.word').getBoundingClientRect();"
+        " return [box.left, box.width]; })()"
+    )
+    moved = {}
+    for align in ("left", "center"):
+        async with speaker(server) as (client, overlay):
+            await page.goto(f"{overlay}&align={align}&box=on")
+            await client.send_audio(tone(1.0))
+            await page.wait_for(f"{COMMITTED} !== ''")
+            before = await page.evaluate(place)
+            await client.send_audio(tone(2.0))
+            await page.wait_for("document.querySelectorAll('.word').length > 3")
+            moved[align] = await page.evaluate(place) != before
+    assert moved == {"left": False, "center": True}
+    background = "getComputedStyle(document.querySelector('.text')).backgroundColor"
+    assert await page.evaluate(background) == "rgba(0, 0, 0, 0.78)"
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("", "This address is not whole"),
+        ("?session=abc", "This address is not whole"),
+        (f"?session={'x' * 24}", "Nobody speaks under this address now"),
+        (
+            "?session=abc&size=huge&lines=0",
+            "“size” goes from 8 to 400, not huge. “lines” goes from",
+        ),
+        ("?session=abc&align=middle&fontsize=3", "There is no “fontsize”; there are size, lines"),
+    ],
+)
+async def test_an_address_that_is_wrong_says_so(
+    page: Page, server: ServerThread, query: str, told: str
+) -> None:
+    await page.goto(f"{server.http_url}overlay{query}")
+    await page.wait_for(f"({MESSAGE}).includes({json.dumps(told)})")
+
+
+async def test_it_tells_the_end_and_can_be_told_to_say_nothing(
+    page: Page, server: ServerThread
+) -> None:
+    async with speaker(server) as (client, overlay):
+        await page.goto(overlay)
+        await client.send_audio(tone(1.0))
+        await page.wait_for(f"{COMMITTED} !== ''")
+        assert await page.evaluate(MESSAGE) == ""
+        await client.stop()
+    await page.wait_for(f"({MESSAGE}).startsWith('Ended at ')")
+    await page.goto(f"{overlay}&messages=off&size=wrong")
+    await asyncio.sleep(1.0)
+    assert await page.evaluate("document.querySelector('#message').hidden")
 
 
 async def test_the_page_has_the_same_policy(server: ServerThread) -> None:
