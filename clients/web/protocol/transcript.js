@@ -7,10 +7,11 @@
 /** @typedef {import("./client.js").SegmentEvent} SegmentEvent */
 
 /**
- * One caption, of one side of a conversation (`channel`, 0 where there is only one). Times are milliseconds of all audio heard on this page: sessions follow one
- * another on one time line, so that the subtitle exports stay in order.
+ * One caption, of one side of a conversation (`channel`, 0 where there is only one). Times are
+ * milliseconds of all audio heard on this page: sessions follow one another on one time line, so
+ * that the subtitle exports stay in order.
  *
- * @typedef {{sessionId: string, segmentId: number, channel: number, startMs: number,
+ * @typedef {{sessionId: string, segmentId: number, channel?: number, startMs: number,
  *   endMs: number, words: WireWord[], emotion: WireEmotion | null, final: boolean}} Caption
  */
 
@@ -50,7 +51,7 @@ export class Transcript {
 
   /** @returns {number} the id that no word of the session has yet */
   get nextWordId() {
-    return this.#nextWordId;
+    return Math.max(0, ...this.#nextWordIds.values());
   }
 
   /** @param {string} sessionId */
@@ -137,13 +138,14 @@ export class Transcript {
    * @returns {WireWord[]} those that were not committed before
    */
   #commit(caption, words) {
-    const next = this.#nextWordIds.get(caption.channel) ?? 0;
+    const { channel = 0 } = caption;
+    const next = this.#nextWordIds.get(channel) ?? 0;
     const added = words.filter((word) => word.id >= next).map(this.#shift);
     const newest = added.at(-1);
     if (newest !== undefined) {
       caption.words.push(...added);
       caption.endMs = newest.end_ms;
-      this.#nextWordIds.set(caption.channel, newest.id + 1);
+      this.#nextWordIds.set(channel, newest.id + 1);
     }
     return added;
   }
