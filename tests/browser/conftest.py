@@ -54,7 +54,8 @@ def server() -> Iterator[ServerThread]:
 async def page(tab: Page) -> AsyncIterator[Page]:
     """The tab with nothing stored; a test that leaves errors or policy violations in its console
     fails."""
-    await tab.call("Storage.clearDataForOrigin", origin="*", storageTypes="local_storage")
+    kept = "local_storage,indexeddb"
+    await tab.call("Storage.clearDataForOrigin", origin="*", storageTypes=kept)
     tab.problems.clear()
     yield tab
     await tab.goto("about:blank")

@@ -116,6 +116,7 @@ class ScriptedServer:
         return Starlette(
             routes=[
                 Route("/", lambda _: FileResponse(WEB / "index.html")),
+                Route("/history", lambda _: FileResponse(WEB / "history.html")),
                 Route("/v1/config", lambda _: JSONResponse({"languages": ["de", "en", "ja"]})),
                 WebSocketRoute("/v1/stream", self._stream),
                 Mount("/static", StaticFiles(directory=WEB)),

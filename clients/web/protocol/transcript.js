@@ -1,17 +1,31 @@
 // @ts-check
 /** What was captioned, as the server's ledger tells it. No DOM in here. */
 
+import { ClockTrack } from "./clock-track.js";
+
 /** @typedef {import("./client.js").WireWord} WireWord */
 /** @typedef {import("./client.js").WireEmotion} WireEmotion */
 /** @typedef {import("./client.js").WordsEvent} WordsEvent */
 /** @typedef {import("./client.js").SegmentEvent} SegmentEvent */
 
 /**
+ * What a person says of committed words, as an event of its own. `word_ids` are those of the
+ * session. `old_text` is what stood there before; `new_text` is what was said, nothing at all if
+ * empty. `time` is ISO 8601. A report only says that something is wrong.
+ *
+ * @typedef {{type: "correction" | "report", session_id: string, segment_id: number,
+ *   word_ids: number[], old_text: string, new_text?: string, time: string}} Correction
+ */
+
+/**
  * One caption. Times are milliseconds of all audio heard on this page: sessions follow one
- * another on one time line, so that the subtitle exports stay in order.
+ * another on one time line, so that the subtitle exports stay in order. `epochMs`: its beginning,
+ * since the Unix epoch, if that is known. `speaker`: who said it, if that is known.
+ * `corrections`: what a person changed, oldest first; `words` stay what the server committed.
  *
  * @typedef {{sessionId: string, segmentId: number, startMs: number, endMs: number,
- *   words: WireWord[], emotion: WireEmotion | null, final: boolean}} Caption
+ *   epochMs: number | null, speaker?: string, words: WireWord[], emotion: WireEmotion | null,
+ *   final: boolean, corrections?: Correction[]}} Caption
  */
 
 /** Committed words only ever grow; tentative words are replaced at every event. */
@@ -22,6 +36,8 @@ export class Transcript {
   open = null;
   /** @type {WireWord[]} */
   tentative = [];
+  /** Of the session's sound. */
+  clock = new ClockTrack();
 
   #sessionId = "";
   #baseMs = 0;
@@ -33,11 +49,19 @@ export class Transcript {
     return this.#nextWordId;
   }
 
-  /** @param {string} sessionId */
-  beginSession(sessionId) {
+  /** When this session begins, on the time line of the page. */
+  get baseMs() {
+    return this.#baseMs;
+  }
+
+  /**
+   * @param {string} sessionId
+   * @param {number} nextWordId the words before are known already
+   */
+  beginSession(sessionId, nextWordId = 0) {
     this.#sessionId = sessionId;
     this.#baseMs = this.#endMs;
-    this.#nextWordId = 0;
+    this.#nextWordId = nextWordId;
   }
 
   /**
@@ -82,6 +106,7 @@ export class Transcript {
     const caption = this.open;
     caption.startMs = this.#baseMs + event.start_ms;
     caption.endMs = this.#baseMs + event.end_ms;
+    caption.epochMs = this.clock.epochMs(event.start_ms);
     caption.emotion = event.emotion;
     caption.final = true;
     if (caption.words.length > 0) this.captions.push(caption);
@@ -144,6 +169,7 @@ export class Transcript {
       segmentId,
       startMs: start,
       endMs: start,
+      epochMs: this.clock.epochMs(startMs),
       words: [],
       emotion: null,
       final: false,
