@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,13 @@ async def tab(chromium: str, tone_file: Path) -> AsyncIterator[Page]:
     """One browser for a module, a tone as its microphone."""
     async with open_page(BrowserOptions(microphone=tone_file)) as page:
         yield page
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The source of axe-core."""
+    package = pytest.importorskip("axe_playwright_python")
+    return (resources.files(package) / "axe.min.js").read_text(encoding="utf-8")
 
 
 @pytest.fixture

@@ -44,8 +44,8 @@ const TROUBLES = {
 };
 
 export class Keeping {
-  /** @type {Promise<HistoryStore | null>} */
-  #store;
+  /** @type {Promise<HistoryStore | null> | null} not opened where nothing is kept */
+  #opened = null;
   /** @type {KeptSession[]} of this page, the newest last */
   #kept = [];
   /** @type {KeptSession | null} */
@@ -65,8 +65,7 @@ export class Keeping {
       offer: (words) => this.expected.offer(words),
     });
     this.#bindSettings();
-    this.#store = HistoryStore.open().catch(() => null);
-    void this.#recover();
+    if (page.history.keep) void this.#recover();
     window.addEventListener("beforeunload", (event) => {
       if (this.#client === null) return;
       event.preventDefault();
@@ -76,6 +75,11 @@ export class Keeping {
     window.addEventListener("pagehide", () => {
       this.#client?.stop();
     });
+  }
+
+  /** @returns {Promise<HistoryStore | null>} null where the browser keeps nothing */
+  get #store() {
+    return (this.#opened ??= HistoryStore.open().catch(() => null));
   }
 
   /**
@@ -125,7 +129,8 @@ export class Keeping {
   #follow(session, event) {
     const { transcript } = this.page;
     if (session.resume !== null && "seq" in event && event.seq) session.resume.lastSeq = event.seq;
-    if (event.type === "words" && transcript.open !== null) session.keep(transcript.open, transcript.baseMs);
+    const isNew = event.type === "words" && event.words.some((word) => word.state !== "tentative");
+    if (isNew && transcript.open !== null) session.keep(transcript.open, transcript.baseMs);
     const last = transcript.captions.at(-1);
     if (event.type === "segment" && event.words.length > 0 && last !== undefined) {
       session.keep(last, transcript.baseMs);

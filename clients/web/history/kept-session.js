@@ -13,7 +13,7 @@ import { isFull } from "./database.js";
 /** @typedef {import("./store.js").Session} Session */
 /** @typedef {import("./store.js").SoundRow} SoundRow */
 
-/** What a crash may take. Final segments do not wait so long. */
+/** What a crash may take of the sound. Words do not wait. */
 const WRITE_EVERY_MS = 1000;
 const TRIM_EVERY_WRITES = 30;
 /** Where the device is full, so much sound goes at once. */
@@ -26,7 +26,7 @@ const FIRST_WORDS_CHARS = 120;
 /** Older sound was dropped; no sound is kept any more; nothing is.
  * @typedef {"less-sound" | "no-sound" | "nothing"} Trouble */
 
-/** Gathers what was said and heard, and writes it once a second, a final segment at once. */
+/** Writes what was said at once, and what was heard once a second. */
 export class KeptSession {
   /** @type {Resume | null} */
   resume = null;
@@ -80,7 +80,7 @@ export class KeptSession {
   }
 
   /**
-   * @param {Caption} caption that has changed; written at once if it is final
+   * @param {Caption} caption that has changed
    * @param {number} baseMs where the session begins on the time line of the caption
    */
   keep(caption, baseMs) {
@@ -92,7 +92,7 @@ export class KeptSession {
     }
     this.#changed.add(caption);
     if (this.#lines === 1) this.#firstWords = joinWords(caption.words).slice(0, FIRST_WORDS_CHARS);
-    if (caption.final) void this.flush();
+    void this.flush();
   }
 
   /**
@@ -170,7 +170,8 @@ export class KeptSession {
       caption: moved(caption, -this.#baseMs),
     }));
     this.#changed.clear();
-    this.#closeParts();
+    const heardMs = this.#durationMs - this.#partsFromMs;
+    if (ended || heardMs >= WRITE_EVERY_MS) this.#closeParts();
     const sound = this.#sound.map((row) => ({ ...row, session: this.#id }));
     this.#sound = [];
     const changes = {
