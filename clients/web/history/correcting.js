@@ -32,7 +32,7 @@ export class Correcting {
   constructor(view, detail, hooks) {
     this.view = view;
     this.hooks = hooks;
-    this.actions = new WordActions();
+    this.actions = new WordActions(view.scroller.closest("main") ?? document.body);
     view.scroller.addEventListener("click", (event) => this.#click(event));
     view.scroller.addEventListener("keydown", (event) => {
       if (event.key === "Escape") this.actions.close();

@@ -65,17 +65,19 @@ export class SessionView {
     this.#session = session;
     this.section.hidden = session === null;
     this.captions.clear();
-    this.told.textContent = "";
-    this.#rows = session === null ? [] : await this.store.captions(session.id);
-    if (session === null || this.#session !== session) return;
-    this.title.textContent = session.title;
-    for (const { caption } of this.#rows) {
+    this.title.textContent = session?.title ?? "";
+    this.facts.textContent = this.told.textContent = "";
+    const rows = session === null ? [] : await this.store.captions(session.id);
+    // Another one may have been chosen meanwhile.
+    if (this.#session !== session || this.captions.list.childElementCount > 0) return;
+    this.#rows = rows;
+    for (const { caption } of rows) {
       this.captions.closeSegment(caption, caption.words);
       this.captions.showCorrections(caption);
     }
     this.#tellFacts();
     const wanted = pattern(query);
-    const at = wanted === null ? 0 : this.#rows.findIndex(({ caption }) => wanted.test(textOf(caption)));
+    const at = wanted === null ? 0 : rows.findIndex(({ caption }) => wanted.test(textOf(caption)));
     this.captions.readFrom(Math.max(0, at));
   }
 

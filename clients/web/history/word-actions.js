@@ -12,14 +12,15 @@ export class WordActions {
   #word = null;
   #openedFrom = /** @type {Element | null} */ (null);
 
-  constructor() {
+  /** @param {HTMLElement} container in a landmark of the page */
+  constructor(container) {
     this.box = element("div", "word-actions");
     this.box.setAttribute("role", "group");
     this.box.hidden = true;
     this.box.addEventListener("keydown", (event) => {
       if (event.key === "Escape") this.close();
     });
-    document.body.append(this.box);
+    container.append(this.box);
     window.addEventListener("resize", () => this.#place());
     document.addEventListener("scroll", () => this.#place(), { capture: true, passive: true });
   }
