@@ -85,8 +85,11 @@ export function correctionOf(type, caption, chosen, newText = "") {
  */
 export function newWords({ old_text, new_text = "" }) {
   const known = new Set(old_text.split(" ").map((word) => bare(word).toLowerCase()));
-  const brought = new_text.split(" ").map(bare).filter((word) => /\p{L}/u.test(word));
-  return [...new Set(brought)].filter((word) => !known.has(word.toLowerCase()));
+  return new_text.split(" ").map(bare).filter((word) => {
+    const isNew = /\p{L}/u.test(word) && !known.has(word.toLowerCase());
+    known.add(word.toLowerCase());
+    return isNew;
+  });
 }
 
 /**
