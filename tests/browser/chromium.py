@@ -259,9 +259,11 @@ async def open_page(options: BrowserOptions | None = None) -> AsyncIterator[Page
         )
         try:
             address = await _page_address(profile)
-            async with connect(address, max_size=MAX_MESSAGE_BYTES) as socket:
-                async with Page(socket, process) as page:
-                    yield page
+            async with (
+                connect(address, max_size=MAX_MESSAGE_BYTES) as socket,
+                Page(socket, process) as page,
+            ):
+                yield page
         finally:
             if process.returncode is None:
                 process.terminate()

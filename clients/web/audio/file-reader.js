@@ -88,12 +88,17 @@ export async function readFile(file, handlers) {
   }
 }
 
-/** @param {AudioBuffer} sound */
+/**
+ * @param {AudioBuffer} sound
+ * @returns {Float32Array} its first channel, with the others mixed into it: it may be large
+ */
 function mono(sound) {
-  const mixed = new Float32Array(sound.length);
-  for (let channel = 0; channel < sound.numberOfChannels; channel += 1) {
-    const samples = sound.getChannelData(channel);
-    for (let i = 0; i < mixed.length; i += 1) mixed[i] += samples[i] / sound.numberOfChannels;
+  const mixed = sound.getChannelData(0);
+  const others = Array.from({ length: sound.numberOfChannels - 1 }, (_, i) => sound.getChannelData(i + 1));
+  if (others.length === 0) return mixed;
+  for (let i = 0; i < mixed.length; i += 1) {
+    for (const other of others) mixed[i] += other[i];
+    mixed[i] /= sound.numberOfChannels;
   }
   return mixed;
 }

@@ -333,7 +333,8 @@ class CaptionPage {
     this.#showEmptiness();
     if (lines.length === 0) return;
     const count = lines.length === 1 ? "1 line" : `${lines.length} lines`;
-    this.notices.show("cleared", "info", `Cleared ${count}, and the sound.`, {
+    const kept = this.history.keep ? " The history has them." : "";
+    this.notices.show("cleared", "info", `Cleared ${count}, and the sound.${kept}`, {
       label: "Undo",
       run: () => {
         this.transcript.restore(captions);

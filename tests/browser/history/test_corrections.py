@@ -30,7 +30,8 @@ KEPT = """(async () => {
   const [session] = await store.sessions();
   return (await store.captions(session.id)).map(({ caption }) => [
     caption.words.map((word) => word.text).join(' '),
-    (caption.corrections ?? []).map((event) => [event.type, event.word_ids, event.old_text, event.new_text]),
+    (caption.corrections ?? []).map(
+      ({ type, word_ids, old_text, new_text }) => [type, word_ids, old_text, new_text]),
   ]);
 })()"""
 ENTER, ESCAPE, LEFT, TAB = 13, 27, 37, 9
@@ -43,8 +44,8 @@ async def speak(page: Page, server: ScriptedServer) -> None:
 
 async def press(page: Page, label: str) -> None:
     """A button at the word."""
-    wanted = f"[...document.querySelectorAll('.word-actions button')].find(b => b.textContent === '{label}')"
-    await page.evaluate(f"{wanted}.click(); 0")
+    buttons = "[...document.querySelectorAll('.word-actions button')]"
+    await page.evaluate(f"{buttons}.find(one => one.textContent === '{label}').click(); 0")
 
 
 async def write(page: Page, text: str) -> None:

@@ -65,9 +65,7 @@ async def test_the_server_sets_the_pace_and_nothing_is_lost(
     assert await page.evaluate(f"{BAR} === null")
 
 
-async def test_a_broken_file_is_explained(
-    page: Page, server: ServerThread, tmp_path: Path
-) -> None:
+async def test_a_broken_file_is_explained(page: Page, server: ServerThread, tmp_path: Path) -> None:
     broken = tmp_path / "broken.mp3"
     broken.write_bytes(b"no sound")
     await page.goto(server.http_url)

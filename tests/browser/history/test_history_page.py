@@ -67,7 +67,12 @@ async def test_sessions_are_listed_found_and_renamed(page: Page, tone_file: Path
         assert meeting.startswith("Meeting of ")
         assert meeting.removeprefix("Meeting of ") in await page.evaluate(WHEN)
         # Over the ends of segments, in any case, and as it was typed.
-        for query, count in (("BRITTANY  grinds", 2), ("(twice)", 2), ("zeppelin", 0), ("tone.w", 1)):
+        for query, count in (
+            ("BRITTANY  grinds", 2),
+            ("(twice)", 2),
+            ("zeppelin", 0),
+            ("tone.w", 1),
+        ):
             await look_for(page, query)
             await page.wait_for(f"{FOUND}.startsWith('Said in {count or 'none'}')")
             assert len(await page.evaluate(TITLES)) == count

@@ -28,8 +28,9 @@ FILLED = """
 (async () => {
   const { KeptSession } = await import('/static/history/kept-session.js');
   const store = await STORE;
-  const keep = (title) => new KeptSession(Promise.resolve(store),
-    { title, sampleRate: 48_000, soundMinutes: 60, keepsSound: true }, (told) => troubles.push(told));
+  const options = { sampleRate: 48_000, soundMinutes: 60, keepsSound: true };
+  const keep = (title) => new KeptSession(
+    Promise.resolve(store), { ...options, title }, (told) => troubles.push(told));
   window.troubles = [];
   const noise = Float32Array.from({ length: 480_000 }, () => 2 * Math.random() - 1);
   const old = keep('old');
@@ -141,7 +142,9 @@ async def test_text_outlives_sound_on_a_full_device(page: Page, server: ServerTh
     # Room for a minute and a half of sound.
     await page.call("Storage.overrideQuotaForOrigin", origin=origin, quotaSize=9_000_000)
     assert await page.evaluate(FILLED.replace("STORE", STORE)) == [["fresh", 0], ["old", 60_000]]
-    lines, troubles, old_from_ms = await page.evaluate(SAID_ON_A_FULL_DEVICE.replace("STORE", STORE))
+    lines, troubles, old_from_ms = await page.evaluate(
+        SAID_ON_A_FULL_DEVICE.replace("STORE", STORE)
+    )
     await page.call("Storage.overrideQuotaForOrigin", origin=origin)
     assert lines == 40
     assert troubles[0] == "less-sound"

@@ -101,8 +101,13 @@ def test_search_finds_what_was_typed_in_any_case() -> None:
     text = "x" * 60 + " The tide mill (of  Brittany) grinds. " + "y" * 60
     queries = ["TIDE mill", "(of brittany)", ".", "zeppelin", "^", "  "]
     found = run(
-        f"console.log(JSON.stringify({json.dumps(queries)}.map((query) => {{"
-        f" const wanted = pattern(query); return wanted && excerpt({json.dumps(text)}, wanted); }})))",
+        f"""
+        const found = {json.dumps(queries)}.map((query) => {{
+          const wanted = pattern(query);
+          return wanted && excerpt({json.dumps(text)}, wanted);
+        }});
+        console.log(JSON.stringify(found));
+        """,
         {"history/search.js": "excerpt, pattern"},
     )
     assert [part and part["match"] for part in found] == [
@@ -126,7 +131,8 @@ def test_the_clock_goes_on_while_the_sound_stands_still() -> None:
       const before = track.epochMs(0);
       for (const [audioMs, epochMs] of {json.dumps(chunks)}) track.observe(audioMs, epochMs);
       track.observe(300, 0);
-      console.log(JSON.stringify([before, ...[0, 100, 149, 150, 1150].map((ms) => track.epochMs(ms))]));
+      const after = [0, 100, 149, 150, 1150].map((ms) => track.epochMs(ms));
+      console.log(JSON.stringify([before, ...after]));
     """
     found = run(script, {"protocol/clock-track.js": "ClockTrack"})
     assert found == [None, 10_000, 10_100, 10_149, 70_000, 71_000]
