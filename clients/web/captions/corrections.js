@@ -4,6 +4,7 @@
  * words that the server committed stay as they are, and what is shown and exported is made of both.
  */
 
+import { isSmallWord } from "./phrases.js";
 import { joinTexts, joinWords } from "../protocol/transcript.js";
 
 /** @typedef {import("../protocol/client.js").WireWord} WireWord */
@@ -81,12 +82,12 @@ export function correctionOf(type, caption, chosen, newText = "") {
 
 /**
  * @param {Correction} correction
- * @returns {string[]} the words that it brought, without marks around them: worth expecting
+ * @returns {string[]} the words that it brought and that are worth expecting, without marks around
  */
 export function newWords({ old_text, new_text = "" }) {
   const known = new Set(old_text.split(" ").map((word) => bare(word).toLowerCase()));
   return new_text.split(" ").map(bare).filter((word) => {
-    const isNew = /\p{L}/u.test(word) && !known.has(word.toLowerCase());
+    const isNew = /\p{L}/u.test(word) && !isSmallWord(word) && !known.has(word.toLowerCase());
     known.add(word.toLowerCase());
     return isNew;
   });

@@ -25,6 +25,7 @@ export function withRest(server, { sessionId, resumeToken, lastSeq }, known) {
   const last = known.at(-1);
   const nextWordId = (last?.words.at(-1)?.id ?? -1) + 1;
   transcript.beginSession(sessionId, nextWordId);
+  if (last !== undefined) transcript.clock.observe(last.startMs, last.epochMs ?? 0);
   const isOpen = last !== undefined && !last.final;
   transcript.captions = isOpen ? known.slice(0, -1) : [...known];
   transcript.open = isOpen ? last : null;

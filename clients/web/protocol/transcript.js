@@ -106,7 +106,7 @@ export class Transcript {
     const caption = this.open;
     caption.startMs = this.#baseMs + event.start_ms;
     caption.endMs = this.#baseMs + event.end_ms;
-    caption.epochMs = this.clock.epochMs(event.start_ms);
+    caption.epochMs = this.clock.epochMs(event.start_ms) ?? caption.epochMs;
     caption.emotion = event.emotion;
     caption.final = true;
     if (caption.words.length > 0) this.captions.push(caption);

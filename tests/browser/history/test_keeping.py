@@ -82,6 +82,8 @@ async def test_a_reload_warns_and_loses_no_word(page: Page, server: ServerThread
     # The words that the server had not yet said, too.
     shown = await page.evaluate(COMMITTED)
     assert shown.split() == [word.text for word in recognizer.ledger.words]
+    rows = await page.evaluate(f"(async () => (await {STORE}).captions({session['id']}))()")
+    assert all(row["caption"]["final"] and row["caption"]["epochMs"] for row in rows)
     # It goes on below, and is offered once.
     await page.click("#toggle")
     await page.wait_for(f"{COMMITTED}.split(' ').length > {len(shown.split())}")

@@ -88,7 +88,12 @@ def test_units_are_what_is_shown_as_one() -> None:
 
 
 def test_new_words_are_those_worth_expecting() -> None:
-    pairs = [["son", "sun, Sun"], ["a b", "B, Zanzibar! 12 —"], ["is", "it's l'Été"], ["x", ""]]
+    pairs = [
+        ["son", "of the sun, Sun"],
+        ["a b", "B, Zanzibar! 12 —"],
+        ["is", "it's l'Été"],
+        ["x", ""],
+    ]
     found = run(
         f"console.log(JSON.stringify({json.dumps(pairs)}.map(([old_text, new_text]) =>"
         " newWords({ old_text, new_text }))))",
