@@ -3,7 +3,7 @@
 
 /** @typedef {{label: string, run: () => void}} Action */
 /** @typedef {{show: (key: string, severity: "info", message: string, action: Action | null) => void}} Notices */
-/** @typedef {{configure?: (configuration: {hotWords: string[]}) => void}} Configurable */
+/** @typedef {import("../protocol/client.js").StreamClient} StreamClient */
 
 const MAX_WORDS = 100;
 
@@ -18,13 +18,13 @@ export class ExpectedWords {
   constructor(notices, settings) {
     this.notices = notices;
     this.settings = settings;
-    /** @type {Configurable | null} of the session that runs */
+    /** @type {StreamClient | null} of the session that runs */
     this.client = null;
   }
 
-  /** @param {object} client of a session that begins; not every one can be told in mid-session */
+  /** @param {StreamClient} client of a session that begins */
   begin(client) {
-    this.client = /** @type {Configurable} */ (client);
+    this.client = client;
     this.#added = [];
   }
 
@@ -37,13 +37,12 @@ export class ExpectedWords {
 
   /** @param {string[]} words from here on */
   expect(words) {
-    const isHeard = typeof this.client?.configure === "function";
-    if (isHeard) {
+    if (this.client !== null) {
       this.#added = [...new Set([...this.#added, ...words])];
       const hotWords = [...new Set([...this.#added, ...this.settings.list()])].slice(0, MAX_WORDS);
-      this.client?.configure?.({ hotWords });
+      this.client.configure({ hotWords });
     }
-    const told = isHeard
+    const told = this.client !== null
       ? `${quoted(words)} is expected for the rest of this session.`
       : `${quoted(words)} can be expected from the next start on.`;
     const action = { label: "Keep in settings", run: () => this.settings.add(words) };

@@ -18,12 +18,6 @@ TEXT = "document.querySelector('.line .text').innerText.trim()"
 WORD = "#lines .line:first-child .word:nth-child({})"
 FIELD = "document.querySelector('.word-edit input')"
 FOCUSED = "document.activeElement.textContent"
-CONFIGURE = """
-import('/static/protocol/client.js').then(({ StreamClient }) => {
-  window.told = [];
-  StreamClient.prototype.configure = (configuration) => told.push(configuration);
-})
-"""
 KEPT = """(async () => {
   const { HistoryStore } = await import('/static/history/store.js');
   const store = await HistoryStore.open();
@@ -97,6 +91,7 @@ async def test_a_correction_is_shown_kept_and_exported(page: Page, tmp_path: Pat
         assert [event["type"] for event in first["corrections"]] == [kind for kind, *_ in events]
         # After a reload it is all there.
         await page.goto(f"{server.url}/history")
+        await page.wait_for("document.querySelector('#sessions a') !== null")
         await page.click("#sessions a")
         await page.wait_for("document.querySelector('.corrected')?.textContent === 'sun Ada shot'")
         assert await page.evaluate("document.querySelector('.reported').textContent") == "The"
@@ -142,7 +137,6 @@ async def test_new_words_are_expected_from_then_on(page: Page) -> None:
         stored = json.dumps(json.dumps({"hotWords": "Moonshine"}))
         await page.evaluate(f"localStorage.setItem('streamer.preferences', {stored}); 0")
         await page.goto(server.url)
-        await page.evaluate(CONFIGURE)
         await page.click("#toggle")
         await page.wait_for(f"{TENTATIVE} === 'stirred'")
         await page.click(WORD.format(2))
@@ -151,11 +145,16 @@ async def test_new_words_are_expected_from_then_on(page: Page) -> None:
         # The word that was there already is none to expect.
         assert await page.evaluate(NOTICES) == "Corrected. Expect “Zanzibar” from now on?"
         await page.click("[data-key=expect] button")
-        assert await page.evaluate("told") == [{"hotWords": ["Zanzibar", "Moonshine"]}]
+        await page.wait_for(f"{NOTICES} === '“Zanzibar” is expected for the rest of this session.'")
         assert await page.evaluate(settings) == "Moonshine"
         await page.click("#lines .line:last-child .word")
         await press(page, "Expect from now on")
-        assert (await page.evaluate("told"))[1] == {"hotWords": ["Zanzibar", "no", "Moonshine"]}
         await page.click("[data-key=expect] button")
         assert await page.evaluate(settings) == "Moonshine, no"
         await stop(page)
+        (session,) = server.sessions
+        assert session.start.hot_words == ("Moonshine",)
+        assert [said.hot_words for said in session.configured] == [
+            ("Zanzibar", "Moonshine"),
+            ("Zanzibar", "no", "Moonshine"),
+        ]
