@@ -14,7 +14,7 @@ from streamer.recognition.engine import Engine
 from streamer.transcript.wer import word_errors
 from tests.browser.captioned_page import serve_page
 from tests.browser.chromium import Page, open_page
-from tests.browser.page_state import COMMITTED, IDLE, NOTICES, PAUSED, saved
+from tests.browser.page_state import COMMITTED, IDLE, NOTICES, PAUSED, saved, violations
 from tests.fakes import silence, tone
 from tests.serving import ServerThread
 
@@ -34,7 +34,7 @@ def recording(path: Path, seconds: int) -> Path:
 
 
 async def test_the_server_sets_the_pace_and_nothing_is_lost(
-    page: Page, server: ServerThread, tmp_path: Path
+    page: Page, axe: str, server: ServerThread, tmp_path: Path
 ) -> None:
     await page.call("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
     await page.goto(server.http_url)
@@ -45,6 +45,7 @@ async def test_the_server_sets_the_pace_and_nothing_is_lost(
     await page.wait_for("performance.now() > 2500")
     await page.click("#pause")
     await page.wait_for(PAUSED)
+    assert await violations(page, axe) == []
     assert server.engine.recognizers[0].received_samples / RATE <= AHEAD_S + 0.5
     assert not await page.evaluate(f"{BAR}.value > 0")
     server.engine.hold.set()
