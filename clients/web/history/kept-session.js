@@ -179,7 +179,8 @@ export class KeptSession {
       durationMs: this.#durationMs,
       lines: this.#lines,
       firstWords: this.#firstWords,
-      resume: this.resume,
+      // As it is now: what comes while this is being written is not in these captions.
+      resume: this.resume === null ? null : { ...this.resume },
       ended,
     };
     const save = async (/** @type {SoundRow[]} */ rows) => {

@@ -17,7 +17,7 @@ import { withRest } from "./resume-rest.js";
  * @returns {Promise<Session | null>} the newest in which something was said
  */
 export async function recover(store, server) {
-  const held = (await navigator.locks?.query())?.held?.map((lock) => lock.name) ?? [];
+  const held = await heldLocks();
   const all = await store.sessions();
   const lost = all.filter(({ ended, lock }) => !ended && !held.includes(lock));
   const [newest] = lost;
@@ -29,6 +29,11 @@ export async function recover(store, server) {
   }
   const after = await store.sessions();
   return after.find(({ id, lines }) => lost.some((each) => each.id === id) && lines > 0) ?? null;
+}
+
+/** @returns {Promise<(string | undefined)[]>} the locks of sessions whose pages are alive */
+export async function heldLocks() {
+  return (await navigator.locks?.query())?.held?.map((lock) => lock.name) ?? [];
 }
 
 /**

@@ -4,6 +4,7 @@
 import { corrected } from "../captions/corrections.js";
 import { byId, element } from "../captions/dom.js";
 import { joinWords } from "../protocol/transcript.js";
+import { heldLocks } from "./recovery.js";
 import { excerpt, pattern } from "./search.js";
 import { lengthOf, whenOf } from "./session-facts.js";
 
@@ -38,7 +39,9 @@ export class SessionList {
 
   /** Reads anew what is there. */
   async refresh() {
-    this.#sessions = await this.store.sessions();
+    const held = await heldLocks();
+    const found = await this.store.sessions();
+    this.#sessions = found.map((session) => ({ ...session, ended: !held.includes(session.lock) }));
     this.#texts.clear();
     await this.#show();
   }
