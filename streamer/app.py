@@ -105,6 +105,9 @@ def create_app(
     async def reader(request: Request) -> Response:
         return page("reader.html")
 
+    async def history(request: Request) -> Response:
+        return page("history.html")
+
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         try:
@@ -123,6 +126,7 @@ def create_app(
             Route("/overlay", overlay),
             Route("/read", reader),
             Route("/v1/qr", QrCodes(server).make, methods=["POST"]),
+            Route("/history", history),
             WebSocketRoute("/v1/stream", server.stream),
             WebSocketRoute(_FOLLOW, server.follow),
             *dialect_routes(server),

@@ -64,14 +64,19 @@ class BrowserOptions:
     """Part of the title of the tab whose sound is shared when a page asks for one. Browsers that
     pretend to have a microphone pretend that tabs sound as well, so it is one or the other."""
     extra_flags: tuple[str, ...] = ()
+    profile: Path | None = None
+    """The folder of what the browser keeps, for one that comes back; else it begins empty."""
 
 
 @dataclass
 class Page:
-    """One tab. `problems` collects console errors, uncaught exceptions and CSP violations."""
+    """One tab. `problems` collects console errors, uncaught exceptions and CSP violations,
+    `warnings` counts the times that the page warned before it was left; the person leaves."""
 
     _socket: ClientConnection
+    _browser: asyncio.subprocess.Process
     problems: list[str] = field(default_factory=list)
+    warnings: int = 0
     _ids: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
     _waiting: dict[int, asyncio.Future[dict[str, Any]]] = field(default_factory=dict)
     _reader: asyncio.Task[None] | None = None
@@ -102,6 +107,11 @@ class Page:
             raise PageError(f"{method}: {answer['error'].get('message')}")
         result: dict[str, Any] = answer["result"]
         return result
+
+    async def kill(self) -> None:
+        """End the whole browser as a crash does. Nothing can be asked of it any more."""
+        self._browser.kill()
+        await self._browser.wait()
 
     async def goto(self, url: str) -> None:
         """Open a page and wait until its scripts have run."""
@@ -203,6 +213,10 @@ class Page:
                 waiting = self._waiting.pop(event["id"], None)
                 if waiting is not None and not waiting.done():
                     waiting.set_result(event)
+            elif event["method"] == "Page.javascriptDialogOpening":
+                self.warnings += event["params"]["type"] == "beforeunload"
+                answer = {"id": next(self._ids), "method": "Page.handleJavaScriptDialog"}
+                await self._socket.send(json.dumps({**answer, "params": {"accept": True}}))
             else:
                 self._note_problem(event["method"], event["params"])
 
@@ -221,7 +235,7 @@ class Page:
 
 @asynccontextmanager
 async def open_page(options: BrowserOptions | None = None) -> AsyncIterator[Page]:
-    """Start a browser with an empty profile and give its tab.
+    """Start a browser and give its tab.
 
     Raises:
         FileNotFoundError: no Chromium is installed.
@@ -233,16 +247,22 @@ async def open_page(options: BrowserOptions | None = None) -> AsyncIterator[Page
         raise FileNotFoundError(
             "no Chromium on PATH; install it, for example `apt install chromium`"
         )
-    with tempfile.TemporaryDirectory(prefix="chromium-", ignore_cleanup_errors=True) as profile:
+    with tempfile.TemporaryDirectory(prefix="chromium-", ignore_cleanup_errors=True) as empty:
+        profile = options.profile or Path(empty)
+        # One that was killed leaves its port behind.
+        (profile / "DevToolsActivePort").unlink(missing_ok=True)
         process = await asyncio.create_subprocess_exec(
             binary,
-            *_flags(options, Path(profile)),
+            *_flags(options, profile),
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
         )
         try:
-            address = await _page_address(Path(profile))
-            async with connect(address, max_size=MAX_MESSAGE_BYTES) as socket, Page(socket) as page:
+            address = await _page_address(profile)
+            async with (
+                connect(address, max_size=MAX_MESSAGE_BYTES) as socket,
+                Page(socket, process) as page,
+            ):
                 yield page
         finally:
             if process.returncode is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,13 @@ async def tab(chromium: str, tone_file: Path) -> AsyncIterator[Page]:
         yield page
 
 
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The source of axe-core."""
+    package = pytest.importorskip("axe_playwright_python")
+    return (resources.files(package) / "axe.min.js").read_text(encoding="utf-8")
+
+
 @pytest.fixture
 def server() -> Iterator[ServerThread]:
     """A real server with a fake engine."""
@@ -54,7 +62,8 @@ def server() -> Iterator[ServerThread]:
 async def page(tab: Page) -> AsyncIterator[Page]:
     """The tab with nothing stored; a test that leaves errors or policy violations in its console
     fails."""
-    await tab.call("Storage.clearDataForOrigin", origin="*", storageTypes="local_storage")
+    kept = "local_storage,indexeddb"
+    await tab.call("Storage.clearDataForOrigin", origin="*", storageTypes=kept)
     tab.problems.clear()
     yield tab
     await tab.goto("about:blank")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 from tests.browser.chromium import Page
@@ -30,14 +31,29 @@ async def stop(page: Page) -> None:
     await page.wait_for(IDLE)
 
 
-async def saved(page: Page, folder: Path, kind: str) -> Path:
+async def saved(page: Page, folder: Path, kind: str, menu: str = "#save-open") -> Path:
     """The file that the page saves into the folder to which it downloads."""
     for old in folder.glob("captions-*"):
         old.unlink()
-    await page.click("#save-open")
+    await page.click(menu)
     await page.click(f"[data-format={kind}]")
     async with asyncio.timeout(10):
         # The browser makes the file first, and fills it then.
         while not [path.stat().st_size for path in folder.glob(f"captions-*.{kind}")] > [0]:
             await asyncio.sleep(0.05)
     return next(folder.glob(f"captions-*.{kind}"))
+
+
+async def violations(page: Page, axe: str) -> list[str]:
+    """What of the page breaks a rule of axe-core, whose source is given."""
+    await page.evaluate(f"typeof window.axe === 'object' || (() => {{ {axe} }})(); 0")
+    # Colours that are on their way are not yet what is read.
+    await page.evaluate("Promise.allSettled(document.getAnimations().map(a => a.finish()))")
+    found = await page.evaluate("axe.run(document).then(result => JSON.stringify(result))")
+    result = json.loads(found)
+    assert len(result["passes"]) > 15
+    return [
+        f"{rule['id']}: {node['html']} {node['failureSummary']}"
+        for rule in result["violations"]
+        for node in rule["nodes"]
+    ]

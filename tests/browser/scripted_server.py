@@ -25,6 +25,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from streamer.protocol.frames import AudioFrame
 from streamer.protocol.messages import (
     ByeEvent,
+    ConfigureMessage,
     Encoding,
     FinalizeMessage,
     ReadyEvent,
@@ -40,9 +41,8 @@ CSP: Final = (
     "img-src 'self' data:; media-src 'self' blob:; worker-src 'self'"
 )
 _EVENT: Final[TypeAdapter[ServerEvent]] = TypeAdapter(ServerEvent)
-_CLIENT_MESSAGE: Final[TypeAdapter[StartMessage | FinalizeMessage | StopMessage]] = TypeAdapter(
-    StartMessage | FinalizeMessage | StopMessage
-)
+_ClientMessage = StartMessage | ConfigureMessage | FinalizeMessage | StopMessage
+_CLIENT_MESSAGE: Final[TypeAdapter[_ClientMessage]] = TypeAdapter(_ClientMessage)
 
 
 @dataclass
@@ -52,6 +52,7 @@ class ScriptedSession:
     socket: WebSocket
     start: StartMessage
     frames: list[AudioFrame] = field(default_factory=list)
+    configured: list[ConfigureMessage] = field(default_factory=list)
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
     finalized: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -93,6 +94,8 @@ class ScriptedSession:
             said = _CLIENT_MESSAGE.validate_json(message["text"])
             if isinstance(said, StopMessage):
                 self.stopped.set()
+            elif isinstance(said, ConfigureMessage):
+                self.configured.append(said)
             elif isinstance(said, FinalizeMessage):
                 self.finalized.set()
 
@@ -116,6 +119,7 @@ class ScriptedServer:
         return Starlette(
             routes=[
                 Route("/", lambda _: FileResponse(WEB / "index.html")),
+                Route("/history", lambda _: FileResponse(WEB / "history.html")),
                 Route("/v1/config", lambda _: JSONResponse({"languages": ["de", "en", "ja"]})),
                 WebSocketRoute("/v1/stream", self._stream),
                 Mount("/static", StaticFiles(directory=WEB)),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from importlib import resources
 
 import pytest
 
@@ -12,7 +11,7 @@ from streamer.client.client import connect
 from streamer.protocol.messages import EmotionEvent, LossEvent, StartMessage
 from streamer.protocol.words import WireEmotion
 from tests.browser.chromium import Page
-from tests.browser.page_state import BANNER, COMMITTED, STATE, TENTATIVE, stop
+from tests.browser.page_state import BANNER, COMMITTED, STATE, TENTATIVE, stop, violations
 from tests.browser.scripted_server import ScriptedSession, scripted
 from tests.browser.scripts import HAPPY, final, heartbeat, update
 from tests.fakes import tone
@@ -23,27 +22,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 THEMES = ("light", "dark", "contrast")
 EMOTIONS = ("neutral", "happy", "sad", "angry", "fearful", "disgust", "unknown")
-
-
-@pytest.fixture(scope="module")
-def axe() -> str:
-    """The source of axe-core."""
-    package = pytest.importorskip("axe_playwright_python")
-    return (resources.files(package) / "axe.min.js").read_text(encoding="utf-8")
-
-
-async def violations(page: Page, axe: str) -> list[str]:
-    await page.evaluate(f"typeof window.axe === 'object' || (() => {{ {axe} }})(); 0")
-    # Colours that are on their way are not yet what is read.
-    await page.evaluate("Promise.allSettled(document.getAnimations().map(a => a.finish()))")
-    found = await page.evaluate("axe.run(document).then(result => JSON.stringify(result))")
-    result = json.loads(found)
-    assert len(result["passes"]) > 15
-    return [
-        f"{rule['id']}: {node['html']} {node['failureSummary']}"
-        for rule in result["violations"]
-        for node in rule["nodes"]
-    ]
 
 
 async def set_theme(page: Page, theme: str) -> None:

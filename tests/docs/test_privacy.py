@@ -212,7 +212,9 @@ async def test_nothing_of_a_session_is_left(engine: Engine, speech: Speech) -> N
         await _until_gone(*captions)
 
 
-async def test_the_browser_keeps_preferences_only(engine: Engine, tmp_path: Path) -> None:
+async def test_the_browser_keeps_preferences_and_the_history_only(
+    engine: Engine, tmp_path: Path
+) -> None:
     if find_chromium() is None:
         pytest.skip("no Chromium on PATH; install it to test what the page stores")
     clip = min((c for c in bundled_speech() if c.label is None), key=lambda c: c.duration_s)
@@ -238,7 +240,7 @@ async def test_the_browser_keeps_preferences_only(engine: Engine, tmp_path: Path
         )
     assert list(json.loads(stored)) == ["streamer.preferences"]
     _assert_silent(stored, said)
-    assert elsewhere == ["", 0]
+    assert elsewhere == ["", 0, {"name": "streamer.history", "version": 1}]
     assert {*loaded} - {"null"} == {url.rstrip("/")}
 
 

@@ -63,9 +63,16 @@ export class Recording {
 
   /** @returns {Blob} a WAV file, 16 bit, mono */
   toWav() {
-    const { sampleRate, parts } = this.#sound;
-    const dataBytes = BYTES_PER_SAMPLE * this.#samples;
-    return new Blob([wavHeader(sampleRate, dataBytes), ...parts], { type: "audio/wav" });
+    return toWav(this.#sound);
+  }
+
+  /**
+   * Nothing is kept yet; what comes follows captions that were there before.
+   *
+   * @param {number} startMs on the time line of the captions
+   */
+  startAt(startMs) {
+    this.#sound.startMs = startMs;
   }
 
   #trim() {
@@ -78,8 +85,17 @@ export class Recording {
   }
 }
 
+/**
+ * @param {Sound} sound
+ * @returns {Blob} a WAV file, 16 bit, mono
+ */
+export function toWav({ sampleRate, parts }) {
+  const dataBytes = parts.reduce((sum, part) => sum + part.byteLength, 0);
+  return new Blob([wavHeader(sampleRate, dataBytes), ...parts], { type: "audio/wav" });
+}
+
 /** @param {Float32Array} samples */
-function pcm16(samples) {
+export function pcm16(samples) {
   return Int16Array.from(samples, (sample) => Math.round(32767 * Math.max(-1, Math.min(1, sample))));
 }
 

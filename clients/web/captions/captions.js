@@ -3,10 +3,12 @@
  * The caption lines on the page.
  *
  * Committed words are appended as nodes that are never touched again; only the tentative tail of
- * the open line is rewritten. So nothing that has been read ever moves or changes.
+ * the open line is rewritten. So nothing that has been read ever moves or changes, unless the person
+ * who reads corrects it.
  */
 
-import { clock, element } from "./dom.js";
+import { markCorrections } from "./correction-marks.js";
+import { clock, element, timeOfDay } from "./dom.js";
 import { emotionMark } from "./emotion-mark.js";
 import { isSure, weightOf } from "./emotion-shown.js";
 import { joinWords, spaceAfter } from "../protocol/transcript.js";
@@ -30,6 +32,9 @@ export class CaptionView {
   #heightPx = 0;
   /** @type {WeakMap<Node, WireWord>} */
   #words = new WeakMap();
+  /** @type {WeakMap<Node, Caption>} of each line */
+  #captions = new WeakMap();
+  #clockShown = false;
 
   /**
    * @param {{list: HTMLElement, scroller: HTMLElement, announcer: HTMLElement,
@@ -101,10 +106,40 @@ export class CaptionView {
     return node instanceof Node ? this.#words.get(node) : undefined;
   }
 
+  /**
+   * @param {Node} node
+   * @returns {Caption | undefined} the caption in whose line it is
+   */
+  captionAt(node) {
+    const line = node instanceof Element ? node.closest(".line") : null;
+    return line === null ? undefined : this.#captions.get(line);
+  }
+
+  /** @param {Caption} caption of which something was corrected */
+  showCorrections(caption) {
+    for (const line of this.#lines) {
+      if (this.#captions.get(line) === caption) markCorrections(line, caption);
+    }
+  }
+
+  /** @param {number} index of the line to be read from; newer ones do not pull the page on */
+  readFrom(index) {
+    this.#setFollowing(false);
+    this.#lines[index]?.scrollIntoView({ block: index > 0 ? "center" : "start" });
+  }
+
+  /** @param {boolean} shown whether lines tell the time of day, where it is known */
+  showClock(shown) {
+    this.#clockShown = shown;
+    for (const line of this.#lines) {
+      const [caption, time] = [this.#captions.get(line), line.querySelector(".time")];
+      if (caption !== undefined && time !== null) time.textContent = this.#timeOf(caption);
+    }
+  }
+
   /** @returns {HTMLElement[]} the finished lines, which are off the page now */
   clear() {
-    const lines = /** @type {HTMLElement[]} */ ([...this.list.children]);
-    const cleared = lines.filter((line) => line !== this.#open?.line);
+    const cleared = this.#lines.filter((line) => line !== this.#open?.line);
     for (const line of cleared) line.remove();
     return cleared;
   }
@@ -115,6 +150,16 @@ export class CaptionView {
     this.#follow();
   }
 
+  /** @returns {HTMLElement[]} */
+  get #lines() {
+    return /** @type {HTMLElement[]} */ ([...this.list.children]);
+  }
+
+  /** @param {Caption} caption */
+  #timeOf({ epochMs, startMs }) {
+    return this.#clockShown && epochMs !== null ? timeOfDay(epochMs) : clock(startMs);
+  }
+
   /**
    * @param {Caption} caption
    * @returns {OpenLine}
@@ -122,13 +167,14 @@ export class CaptionView {
   #newLine(caption) {
     const line = element("li", "line open");
     const meta = element("div", "meta");
-    const time = element("span", "time", clock(caption.startMs));
+    const time = element("span", "time", this.#timeOf(caption));
     meta.append(time);
     const text = element("p", "text");
     const tail = element("span", "tentative");
     tail.setAttribute("aria-hidden", "true");
     text.append(tail);
     line.append(meta, text);
+    this.#captions.set(line, caption);
     this.list.append(line);
     return { line, meta, text, tail, heightPx: 0 };
   }

@@ -36,6 +36,16 @@ export function clock(ms) {
   return `${hours > 0 ? `${hours}:${two(minutes)}` : minutes}:${two(total % 60)}`;
 }
 
+/**
+ * @param {number} epochMs
+ * @returns {string} hh:mm:ss, here
+ */
+export function timeOfDay(epochMs) {
+  const date = new Date(epochMs);
+  const parts = [date.getHours(), date.getMinutes(), date.getSeconds()];
+  return parts.map((part) => String(part).padStart(2, "0")).join(":");
+}
+
 /** @param {number} ms */
 export function duration(ms) {
   return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
@@ -47,4 +57,21 @@ export function duration(ms) {
  */
 export function languageName(code) {
   return new Intl.DisplayNames(["en"], { type: "language" }).of(code) ?? code;
+}
+
+const KEEP_URL_MS = 60_000;
+
+/**
+ * Hands a file to the person.
+ *
+ * @param {Blob} blob
+ * @param {string} suffix
+ * @param {Date} when it was said
+ */
+export function download(blob, suffix, when) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = `captions-${when.toISOString().slice(0, 16).replace(":", "-")}.${suffix}`;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), KEEP_URL_MS);
 }

@@ -1,7 +1,10 @@
 // @ts-check
-/** Captions as files: text, SubRip, WebVTT, JSON lines. All hold committed words only. */
+/** Captions as files: text, SubRip, WebVTT, JSON lines. All hold committed words only, as they were
+ *  corrected; JSON lines hold what was heard, and what was corrected. */
 
+import { corrected } from "./corrections.js";
 import { cues } from "./cues.js";
+import { clock, timeOfDay } from "./dom.js";
 import { volume } from "./emotion-shown.js";
 import { joinTexts, joinWords } from "../protocol/transcript.js";
 
@@ -9,9 +12,35 @@ import { joinTexts, joinWords } from "../protocol/transcript.js";
 /** @typedef {import("./emotion-shown.js").EmotionShown} EmotionShown */
 /** @typedef {import("../protocol/transcript.js").Caption} Caption */
 
-/** @param {Caption[]} captions */
-export function toText(captions) {
-  return captions.map((caption) => `${joinWords(caption.words)}\n`).join("");
+/**
+ * `shown`: of the voice. `isTimed`: whether lines of text begin with the time of day, or where it
+ * is unknown with that of the sound.
+ *
+ * @typedef {{shown: EmotionShown, isTimed: boolean}} ExportOptions
+ */
+
+/** @type {Record<"txt" | "srt" | "vtt" | "jsonl",
+ *   {type: string, write: (captions: Caption[], options: ExportOptions) => string}>} */
+export const TEXT_FORMATS = {
+  txt: { type: "text/plain", write: (captions, { isTimed }) => toText(captions, isTimed) },
+  srt: { type: "application/x-subrip", write: (captions, { shown }) => toSubRip(captions, shown) },
+  vtt: { type: "text/vtt", write: (captions, { shown }) => toWebVtt(captions, shown) },
+  jsonl: { type: "application/jsonl", write: toJsonLines },
+};
+
+/**
+ * @param {Caption[]} captions
+ * @param {boolean} isTimed
+ */
+export function toText(captions, isTimed) {
+  return captions
+    .map((caption) => {
+      const { epochMs, startMs, speaker } = caption;
+      const time = epochMs === null ? clock(startMs) : timeOfDay(epochMs);
+      const text = joinWords(corrected(caption).words);
+      return `${isTimed ? `[${time}] ` : ""}${speaker ? `${speaker}: ` : ""}${text}\n`;
+    })
+    .join("");
 }
 
 /** @param {Caption[]} captions */
@@ -31,7 +60,7 @@ export function toSubRip(captions, shown) {
     const text = piece.text.replaceAll("-->", "→");
     return shown === "voice" && volume(piece.loudness) === "loud" ? `<b>${text}</b>` : text;
   };
-  return cues(captions, shown !== "off")
+  return cues(captions.map(corrected), shown !== "off")
     .map(({ startMs, endMs, lines }, index) => {
       const text = lines.map((line) => joinPieces(line, written)).join("\n");
       return `${index + 1}\n${timestamp(startMs, ",")} --> ${timestamp(endMs, ",")}\n${text}\n\n`;
@@ -52,7 +81,7 @@ export function toWebVtt(captions, shown) {
     return shown === "voice" ? inClass(volume(piece.loudness), text) : text;
   };
   const tagged = shown === "subtle" || shown === "voice";
-  const blocks = cues(captions, tagged).map(({ startMs, endMs, lines, emotion }) => {
+  const blocks = cues(captions.map(corrected), tagged).map(({ startMs, endMs, lines, emotion }) => {
     const all = lines.map((line) => joinPieces(line, written)).join("\n");
     const text = shown === "full" ? inClass(emotion, all) : all;
     return `${timestamp(startMs, ".")} --> ${timestamp(endMs, ".")}\n${text}\n\n`;
@@ -89,7 +118,10 @@ function captionRecord(caption) {
     segment_id: caption.segmentId,
     start_s: seconds(caption.startMs),
     end_s: seconds(caption.endMs),
+    ...(caption.epochMs === null ? {} : { time: new Date(caption.epochMs).toISOString() }),
+    ...(caption.speaker ? { speaker: caption.speaker } : {}),
     text: joinWords(caption.words),
+    ...(caption.corrections?.length ? correctionRecord(caption) : {}),
     final: caption.final,
     ...(caption.emotion ? { emotion: caption.emotion } : {}),
     words: caption.words.map((word) => ({
@@ -102,6 +134,11 @@ function captionRecord(caption) {
       ...(typeof word.pitch === "number" ? { pitch: word.pitch } : {}),
     })),
   };
+}
+
+/** @param {Caption} caption */
+function correctionRecord(caption) {
+  return { corrected_text: joinWords(corrected(caption).words), corrections: caption.corrections };
 }
 
 /** @param {number} ms */

@@ -37,6 +37,14 @@ export function breakCost(before, after, pauseMs) {
   return LEADING.has(key(after)) || pauseMs >= BREATH_MS ? 2 : 4;
 }
 
+/**
+ * @param {string} text
+ * @returns {boolean} whether it is one of the words that English is full of
+ */
+export function isSmallWord(text) {
+  return LEADING.has(key(text)) || CLINGING.has(key(text));
+}
+
 /** @param {string} list */
 function words(list) {
   return new Set(list.split(" "));

@@ -28,6 +28,11 @@ export class WordDetail {
     scroller.addEventListener("keydown", (event) => this.#press(event));
   }
 
+  /** The node of the word that is told of. */
+  get word() {
+    return this.#word;
+  }
+
   hide() {
     this.#word?.classList.remove("pointed");
     this.#word = null;
@@ -46,7 +51,7 @@ export class WordDetail {
     if (event.ctrlKey || event.altKey || event.metaKey) return;
     const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (step === undefined) return;
-    const words = /** @type {HTMLElement[]} */ ([...this.captions.list.querySelectorAll(".word")]);
+    const words = /** @type {HTMLElement[]} */ ([...this.captions.list.querySelectorAll(".word:not([hidden])")]);
     if (words.length === 0) return;
     const current = this.#word === null ? -1 : words.indexOf(this.#word);
     // The first press chooses the newest word.
@@ -64,7 +69,7 @@ export class WordDetail {
     this.#word?.classList.remove("pointed");
     this.#word = node;
     node.classList.add("pointed");
-    this.bubble.textContent = facts(word).join(" · ");
+    this.bubble.textContent = [...facts(word), ...changes(node)].join(" · ");
     this.bubble.hidden = false;
     this.#place();
   }
@@ -89,6 +94,18 @@ export class WordDetail {
 function facts({ text, start_ms, end_ms, confidence, decision }) {
   const known = [text, `${exact(start_ms)} – ${exact(end_ms)}`, `${Math.round(100 * confidence)} % sure`];
   return decision ? [...known, ...reasons(decision)] : known;
+}
+
+/**
+ * What a person says of the word.
+ *
+ * @param {HTMLElement} node
+ */
+function changes({ classList, textContent }) {
+  const known = classList.contains("corrected") ? [`corrected to “${textContent}”`] : [];
+  if (classList.contains("struck")) known.push("was not said");
+  if (classList.contains("reported")) known.push("reported");
+  return known;
 }
 
 /**

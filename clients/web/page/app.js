@@ -9,10 +9,14 @@ import { Controls } from "./controls.js";
 import { byId, duration } from "../captions/dom.js";
 import { EmotionSetting } from "./emotion-setting.js";
 import { explainEnding } from "./status/ending.js";
+import { FileProgress } from "../history/file-progress.js";
+import { FileReading, readFile } from "../audio/file-reader.js";
+import { HistorySettings } from "../history/settings.js";
 import { Insight } from "./details/insight.js";
+import { Keeping, usualTitle } from "../history/keeping.js";
 import { LevelMeter } from "../audio/level.js";
 import { Notices } from "./notices.js";
-import { loadPreferences, startOptions } from "./preferences.js";
+import { hotWordsOf, loadPreferences, startOptions } from "./preferences.js";
 import { Recording } from "../audio/recording.js";
 import { SaveMenu } from "./save-menu.js";
 import { SessionWatch } from "./status/session-watch.js";
@@ -24,6 +28,7 @@ import { Strip } from "./status/strip.js";
 import { Summary } from "./status/summary.js";
 import { TokenKeeper } from "./token.js";
 import { captureFile, captureMicrophone, captureTab } from "../audio/sources.js";
+import { ClockTrack } from "../protocol/clock-track.js";
 import { Transcript } from "../protocol/transcript.js";
 import { ScreenWake } from "./wake.js";
 import { WordDetail } from "../captions/word-detail.js";
@@ -57,6 +62,8 @@ class CaptionPage {
   #phase = "idle";
   /** @type {RunningSource | null} */
   #capture = null;
+  /** @type {FileProgress | null} of a file that is read, not played */
+  #progress = null;
   /** @type {StreamClient | null} */
   #client = null;
   /** @type {Chunk | null} */
@@ -73,10 +80,12 @@ class CaptionPage {
     this.preferences = loadPreferences();
     this.transcript = new Transcript();
     this.recording = new Recording();
+    this.history = new HistorySettings();
     this.token = new TokenKeeper();
     this.controls = new Controls({
       toggle: () => (this.#phase === "idle" ? this.#startMicrophone() : void this.#stop()),
-      file: (file) => void this.#start("file", (handlers) => captureFile(file, handlers)),
+      file: (file) => void this.#start("file", (handlers) => captureFile(file, handlers), file.name),
+      read: (file) => void this.#start("recording", (handlers) => readFile(file, handlers), file.name),
       tab: () => void this.#start("tab", captureTab),
       pause: () => void (this.#phase === "paused" ? this.#resume() : this.#pause()),
       clear: () => this.#clear(),
@@ -106,6 +115,8 @@ class CaptionPage {
       this.strip.redraw();
     });
     this.save = new SaveMenu(this);
+    const [hotWords, shown] = [hotWordsOf(this.preferences), () => this.#showEmptiness()];
+    this.keeping = new Keeping({ ...this, hotWords, shown });
     new Appearance(this.preferences, () => {
       this.insight.redraw();
       this.strip.redraw();
@@ -122,10 +133,11 @@ class CaptionPage {
   /**
    * @param {Source} source
    * @param {OpenSource} openSource
+   * @param {string} title of the session
    */
-  async #start(source, openSource) {
+  async #start(source, openSource, title = usualTitle(new Date())) {
     if (this.#phase !== "idle") return;
-    this.#again = () => void this.#start(source, openSource);
+    this.#again = () => void this.#start(source, openSource, title);
     this.#reset();
     this.watch.begin(source);
     this.#setPhase("starting");
@@ -143,12 +155,15 @@ class CaptionPage {
     }
     // The first chunks arrive from here on; the client keeps them until the server is ready.
     this.#sampleRate = this.#capture.sampleRate;
-    const wanted = startOptions(this.preferences, this.#sampleRate);
+    const isRead = source === "recording";
+    const wanted = { ...startOptions(this.preferences, this.#sampleRate), live: isRead ? false : undefined };
     const client = new StreamClient(streamAddress(this.token.location), wanted);
     client.addEventListener("event", ({ detail }) => this.#handle(detail));
     client.addEventListener("restart", () => this.#restarted());
     client.addEventListener("closed", ({ detail }) => void this.#closed(detail));
     this.#client = client;
+    this.keeping.begin(client, title, !isRead);
+    if (isRead) this.#progress = new FileProgress(this.notices.container, title);
     this.watch.follow(client);
     this.#setPhase("live");
   }
@@ -194,6 +209,7 @@ class CaptionPage {
     this.#newestChunk = null;
     this.#begun = false;
     this.#ending = "";
+    this.transcript.clock = new ClockTrack();
     this.notices.dismissAll();
     this.level.reset();
     this.delay.reset();
@@ -224,6 +240,8 @@ class CaptionPage {
     this.level.hear(chunk.samples, this.#sampleRate, this.watch.isConnected);
     this.watch.hear(chunk, this.#sampleRate);
     this.recording.add(chunk.samples, this.#sampleRate);
+    this.transcript.clock.observe((1000 * chunk.sampleOffset) / this.#sampleRate, chunk.captureTimeMs);
+    this.keeping.hear(chunk);
     this.#client?.push(chunk);
   }
 
@@ -253,7 +271,8 @@ class CaptionPage {
         break;
       }
       case "latency":
-        this.summary.showBehind(Math.max(event.lag_ms, this.delay.typicalMs));
+        if (this.#capture instanceof FileReading) this.#advance(this.#capture, event.processed_ms);
+        else this.summary.showBehind(Math.max(event.lag_ms, this.delay.typicalMs));
         break;
       case "loss": {
         const cause = LOSS_CAUSES[event.reason] ?? event.reason;
@@ -266,6 +285,15 @@ class CaptionPage {
         else this.notices.show(`server-${event.code}`, "warning", event.message);
         break;
     }
+  }
+
+  /**
+   * @param {FileReading} reading
+   * @param {number} processedMs
+   */
+  #advance(reading, processedMs) {
+    this.#progress?.show(processedMs / reading.durationMs);
+    reading.advance(processedMs);
   }
 
   /** @param {WireWord[]} words that are shown now */
@@ -285,6 +313,8 @@ class CaptionPage {
     this.#setPhase("stopping");
     this.#client = null;
     await this.#releaseCapture();
+    this.#progress?.remove();
+    this.#progress = null;
     this.captions.dropTentative();
     const { sampleOffset, samples } = this.#newestChunk ?? { sampleOffset: 0, samples: [] };
     this.transcript.endSession((1000 * (sampleOffset + samples.length)) / this.#sampleRate);
@@ -303,7 +333,8 @@ class CaptionPage {
     this.#showEmptiness();
     if (lines.length === 0) return;
     const count = lines.length === 1 ? "1 line" : `${lines.length} lines`;
-    this.notices.show("cleared", "info", `Cleared ${count}, and the sound.`, {
+    const kept = this.history.keep ? " The history has them." : "";
+    this.notices.show("cleared", "info", `Cleared ${count}, and the sound.${kept}`, {
       label: "Undo",
       run: () => {
         this.transcript.restore(captions);

@@ -85,7 +85,8 @@ function preview(place) {
 
 /** @returns {import("../protocol/transcript.js").Caption} */
 function caption() {
-  return { sessionId: "", segmentId: 0, startMs: 0, endMs: 0, words: [], emotion: null, final: false };
+  const [startMs, endMs, epochMs] = [0, 0, null];
+  return { sessionId: "", segmentId: 0, startMs, endMs, epochMs, words: [], emotion: null, final: false };
 }
 
 /** @param {string} text */

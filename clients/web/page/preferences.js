@@ -80,3 +80,14 @@ export function parseHotWords(text) {
   const words = text.split(",").map((word) => word.trim().slice(0, 64));
   return words.filter((word) => word !== "").slice(0, 100);
 }
+
+/** @param {Preferences} preferences */
+export function hotWordsOf(preferences) {
+  return {
+    list: () => parseHotWords(preferences.hotWords),
+    add: (/** @type {string[]} */ words) => {
+      preferences.hotWords = [...new Set([...parseHotWords(preferences.hotWords), ...words])].join(", ");
+      savePreferences(preferences);
+    },
+  };
+}

@@ -1,30 +1,24 @@
 // @ts-check
 /** The menu that saves captions and sound as files. */
 
-import { byId, clock } from "../captions/dom.js";
-import { toJsonLines, toSubRip, toText, toWebVtt } from "../captions/exports.js";
+import { byId, clock, download } from "../captions/dom.js";
+import { TEXT_FORMATS } from "../captions/exports.js";
 import { RECORDED_MINUTES } from "../audio/recording.js";
 
 /** @typedef {import("./emotion-setting.js").EmotionSetting} EmotionSetting */
+/** @typedef {import("../history/settings.js").HistorySettings} HistorySettings */
 /** @typedef {import("./notices.js").Notices} Notices */
 /** @typedef {import("../audio/recording.js").Recording} Recording */
 /** @typedef {import("../protocol/transcript.js").Transcript} Transcript */
 
-const KEEP_URL_MS = 60_000;
-const TEXTS = {
-  txt: { type: "text/plain", write: toText },
-  srt: { type: "application/x-subrip", write: toSubRip },
-  vtt: { type: "text/vtt", write: toWebVtt },
-  jsonl: { type: "application/jsonl", write: toJsonLines },
-};
-
 export class SaveMenu {
   /**
    * @param {{transcript: Transcript, recording: Recording, notices: Notices,
-   *   emotion: EmotionSetting}} kept
+   *   emotion: EmotionSetting, history: HistorySettings}} kept
    */
-  constructor({ transcript, recording, notices, emotion }) {
+  constructor({ transcript, recording, notices, emotion, history }) {
     this.transcript = transcript;
+    this.history = history;
     this.emotion = emotion;
     this.recording = recording;
     this.notices = notices;
@@ -35,7 +29,7 @@ export class SaveMenu {
       item.addEventListener("click", () => {
         this.#close();
         if (item.dataset.format === "wav") this.#saveSound();
-        else this.#saveText(/** @type {keyof typeof TEXTS} */ (item.dataset.format));
+        else this.#saveText(/** @type {keyof typeof TEXT_FORMATS} */ (item.dataset.format));
       });
     }
     this.menu.addEventListener("keydown", (event) => {
@@ -61,28 +55,17 @@ export class SaveMenu {
     this.summary.focus();
   }
 
-  /** @param {keyof typeof TEXTS} format */
+  /** @param {keyof typeof TEXT_FORMATS} format */
   #saveText(format) {
-    const { type, write } = TEXTS[format];
-    download(new Blob([write(this.transcript.committed(), this.emotion.shown)], { type }), format);
+    const { type, write } = TEXT_FORMATS[format];
+    const options = { shown: this.emotion.shown, isTimed: this.history.clockTimes };
+    download(new Blob([write(this.transcript.committed(), options)], { type }), format, new Date());
   }
 
   #saveSound() {
     const { startMs } = this.recording;
-    download(this.recording.toWav(), "wav");
+    download(this.recording.toWav(), "wav", new Date());
     if (startMs === 0) return;
     this.notices.show("sound", "info", `The saved sound begins at ${clock(startMs)} of the captions.`);
   }
-}
-
-/**
- * @param {Blob} blob
- * @param {string} suffix
- */
-function download(blob, suffix) {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(blob);
-  link.download = `captions-${new Date().toISOString().slice(0, 16).replace(":", "-")}.${suffix}`;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), KEEP_URL_MS);
 }

@@ -185,13 +185,15 @@ export class StreamClient extends EventTarget {
   }
 
   /**
-   * Audio kept while connecting must not overrun the server's buffer when it is sent at once.
+   * Audio kept while connecting must not overrun the server's buffer when it is sent at once. Of a
+   * recording the server takes as much as it can hear.
    *
    * @param {WebSocket} socket
    */
   #maySend(socket) {
     const elapsedMs = performance.now() - this.#readyAtMs;
-    const allowedMs = this.#bufferMs / 2 + 2 * elapsedMs;
+    const isRecording = this.#resumable.options.live === false;
+    const allowedMs = isRecording ? Infinity : this.#bufferMs / 2 + 2 * elapsedMs;
     return this.#sentMs < allowedMs && socket.bufferedAmount < MAX_SOCKET_BACKLOG_BYTES;
   }
 

@@ -1,24 +1,40 @@
 // @ts-check
 /** What was captioned, as the server's ledger tells it. No DOM in here. */
 
+import { ClockTrack } from "./clock-track.js";
+
 /** @typedef {import("./client.js").WireWord} WireWord */
 /** @typedef {import("./client.js").WireEmotion} WireEmotion */
 /** @typedef {import("./client.js").WordsEvent} WordsEvent */
 /** @typedef {import("./client.js").SegmentEvent} SegmentEvent */
 
 /**
+ * What a person says of committed words, as an event of its own. `word_ids` are those of the
+ * session. `old_text` is what stood there before; `new_text` is what was said, nothing at all if
+ * empty. `time` is ISO 8601. A report only says that something is wrong.
+ *
+ * @typedef {{type: "correction" | "report", session_id: string, segment_id: number,
+ *   word_ids: number[], old_text: string, new_text?: string, time: string}} Correction
+ */
+
+/**
  * One caption, of one side of a conversation (`channel`, 0 where there is only one). Times are
  * milliseconds of all audio heard on this page: sessions follow one another on one time line, so
- * that the subtitle exports stay in order.
+ * that the subtitle exports stay in order. `epochMs`: its beginning, since the Unix epoch, if that
+ * is known. `speaker`: who said it, if that is known.
+ * `corrections`: what a person changed, oldest first; `words` stay what the server committed.
  *
  * @typedef {{sessionId: string, segmentId: number, channel?: number, startMs: number,
- *   endMs: number, words: WireWord[], emotion: WireEmotion | null, final: boolean}} Caption
+ *   endMs: number, epochMs: number | null, speaker?: string, words: WireWord[], emotion: WireEmotion | null,
+ *   final: boolean, corrections?: Correction[]}} Caption
  */
 
 /** Committed words only ever grow; tentative words of a channel are replaced at its every event. */
 export class Transcript {
   /** @type {Caption[]} */
   captions = [];
+  /** Of the session's sound. */
+  clock = new ClockTrack();
 
   /** @type {Map<number, Caption>} the segment being spoken in each channel, as far as committed */
   #open = new Map();
@@ -27,7 +43,8 @@ export class Transcript {
   #sessionId = "";
   #baseMs = 0;
   #endMs = 0;
-  /** @type {Map<number, number>} */
+  #firstWordId = 0;
+  /** @type {Map<number, number>} of each channel */
   #nextWordIds = new Map();
 
   /** The segment being spoken in the first channel, with its committed words. */
@@ -51,14 +68,35 @@ export class Transcript {
 
   /** @returns {number} the id that no word of the session has yet */
   get nextWordId() {
-    return Math.max(0, ...this.#nextWordIds.values());
+    return Math.max(this.#firstWordId, ...this.#nextWordIds.values());
   }
 
-  /** @param {string} sessionId */
-  beginSession(sessionId) {
+  /** When this session begins, on the time line of the page. */
+  get baseMs() {
+    return this.#baseMs;
+  }
+
+  /**
+   * @param {string} sessionId
+   * @param {number} nextWordId the words before are known already
+   */
+  beginSession(sessionId, nextWordId = 0) {
     this.#sessionId = sessionId;
     this.#baseMs = this.#endMs;
     this.#nextWordIds.clear();
+    this.#firstWordId = nextWordId;
+  }
+
+  /**
+   * Goes on with what was kept of the session: the last caption of each channel may still be open.
+   *
+   * @param {Caption[]} known
+   */
+  goOn(known) {
+    const newest = new Map(known.map((caption) => [caption.channel ?? 0, caption]));
+    this.#open = new Map([...newest].filter(([, { final }]) => !final));
+    const open = [...this.#open.values()];
+    this.captions = known.filter((caption) => !open.includes(caption));
   }
 
   /**
@@ -106,6 +144,7 @@ export class Transcript {
     const added = this.#commit(caption, event.words);
     caption.startMs = this.#baseMs + event.start_ms;
     caption.endMs = this.#baseMs + event.end_ms;
+    caption.epochMs = this.clock.epochMs(event.start_ms) ?? caption.epochMs;
     caption.emotion = event.emotion;
     caption.final = true;
     if (caption.words.length > 0) this.captions.push(caption);
@@ -139,7 +178,7 @@ export class Transcript {
    */
   #commit(caption, words) {
     const { channel = 0 } = caption;
-    const next = this.#nextWordIds.get(channel) ?? 0;
+    const next = this.#nextWordIds.get(channel) ?? this.#firstWordId;
     const added = words.filter((word) => word.id >= next).map(this.#shift);
     const newest = added.at(-1);
     if (newest !== undefined) {
@@ -171,6 +210,7 @@ export class Transcript {
       channel,
       startMs: start,
       endMs: start,
+      epochMs: this.clock.epochMs(startMs),
       words: [],
       emotion: null,
       final: false,

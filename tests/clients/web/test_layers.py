@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.conftest import ROOT
 
 WEB = ROOT / "clients" / "web"
-LAYERS = ("reader", "page", "overlay", "captions", "audio", "protocol")
+LAYERS = ("reader", "page", "history", "overlay", "captions", "audio", "protocol")
 """The highest first."""
 _VALUES = re.compile(r"""\bfrom\s+["']([^"']+)["']""")
 _TYPES = re.compile(r"""\bimport\(["']([^"']+)["']\)""")

@@ -3,7 +3,7 @@
 
 /** @typedef {import("../../protocol/client.js").ClientState} ClientState */
 /** @typedef {"idle" | "starting" | "live" | "paused" | "stopping"} Phase what the person asked for */
-/** @typedef {"microphone" | "file" | "tab"} Source */
+/** @typedef {"microphone" | "file" | "recording" | "tab"} Source a recording is read, a file is played */
 /** @typedef {"calm" | "live" | "busy" | "good" | "warning" | "alarm"} Tone */
 
 /**
@@ -44,6 +44,7 @@ const SILENT = {
   microphone: "There is no sound at all. Is the microphone muted?",
   tab: "The shared tab makes no sound.",
   file: "",
+  recording: "",
 };
 
 /** In order of weight: the first that holds is told.
@@ -128,6 +129,12 @@ const CONDITIONS = [
     when: (is) => is.connection === "connecting",
     tone: "busy",
     status: "Connecting",
+  },
+  {
+    name: "reading",
+    when: (is) => is.source === "recording",
+    tone: "live",
+    status: "Captioning a file",
   },
   { name: "behind", when: (is) => is.isBehind, tone: "warning", status: "Captions lag behind" },
   { name: "live", when: () => true, tone: "live", status: "Listening" },

@@ -23,7 +23,8 @@ export class ShownDelay {
    * @returns {number[]} milliseconds, of each word that is shown for the first time
    */
   measure(words, newest, sampleRate) {
-    if (newest === null) return [];
+    // A recording that is read was never in the air.
+    if (newest === null || newest.captureTimeMs === 0) return [];
     const sessionStartMs = newest.captureTimeMs - (1000 * newest.sampleOffset) / sampleRate;
     const nowMs = performance.timeOrigin + performance.now();
     const fresh = words.filter((word) => word.id > this.#lastShownId);

@@ -17,7 +17,7 @@ from starlette.routing import Mount, Route
 from tests.fakes import tone
 from tests.serving import ServerThread
 
-NOT_TOLD = {"/", "/overlay", "/read", "/docs", "/openapi.json"}
+NOT_TOLD = {"/", "/overlay", "/read", "/history", "/docs", "/openapi.json"}
 """Pages, and the description itself."""
 
 
