@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Final
+from urllib.parse import quote
 
 DEFAULT_ADDRESS: Final = "localhost:8765"
 """Of a `streamer serve` on this machine."""
@@ -24,3 +25,9 @@ def websocket_url(address: str) -> str:
     secure = scheme in ("https", "wss")
     path = path if path not in (None, "/") else "/v1/stream"
     return f"{'wss' if secure else 'ws'}://{host}{path}"
+
+
+def resume_url(url: str, session_id: str) -> str:
+    """The captions' websocket, as it is asked for to resume a session: where several servers are
+    behind one address, that is how the right one is found."""
+    return f"{url}{'&' if '?' in url else '?'}session={quote(session_id, safe='')}"

@@ -24,7 +24,7 @@ from pydantic import ValidationError
 from websockets.asyncio.client import ClientConnection
 
 from streamer.audio.samples import Sound
-from streamer.client.address import DEFAULT_ADDRESS, websocket_url
+from streamer.client.address import DEFAULT_ADDRESS, resume_url, websocket_url
 from streamer.client.backoff import ReconnectOptions, backoff_delays_s
 from streamer.client.connection import Connection
 from streamer.client.event_queue import EventQueue
@@ -320,8 +320,10 @@ class Client:
 
     async def _open_websocket(self) -> ClientConnection:
         """Raises ConnectionLostError."""
+        session_id = self._state.session_id
+        url = self._url if session_id is None else resume_url(self._url, session_id)
         try:
-            return await open_websocket(self._url, self._token, self._open_timeout_s)
+            return await open_websocket(url, self._token, self._open_timeout_s)
         except UnreachableError as error:
             raise self._connection_lost(str(error)) from error
 

@@ -28,6 +28,7 @@ from streamer.protocol.messages import (
     FinalizeMessage,
     LatencyEvent,
     LossEvent,
+    MoveEvent,
     ReadyEvent,
     ResumeMessage,
     SegmentEvent,
@@ -97,6 +98,11 @@ class ResumableState:
     def may_resume(self) -> bool:
         """Whether the server offers it."""
         return self.ready is not None and self.ready.resume_token is not None
+
+    @property
+    def session_id(self) -> str | None:
+        """Of the session that can be resumed, if there is one."""
+        return None if self._session is None else self._session.session_id
 
     def chunks(self, sound: Sound, capture_time_ms: float | None) -> Iterator[Chunk]:
         """Cut audio into pieces that fit a message, as the next to be sent.
@@ -182,6 +188,9 @@ class ResumableState:
         seq = getattr(event, "seq", 0)
         if 0 < seq <= self._last_seq:
             return None
+        if isinstance(event, MoveEvent):
+            self._on_move(event)
+            return None
         event = self._renumbering.apply(event)
         self.transcript.apply(event)
         self._last_seq = max(self._last_seq, seq)
@@ -198,6 +207,11 @@ class ResumableState:
         elif isinstance(event, ByeEvent):
             self.bye = event
         return None if self.can_continue else event
+
+    def _on_move(self, event: MoveEvent) -> None:
+        """Another server has the session; the connection closes."""
+        if self._session is not None:
+            self._session = self._session.model_copy(update={"session_id": event.session_id})
 
     @property
     def can_continue(self) -> bool:

@@ -96,6 +96,15 @@ class EventLog:
             self._keep(numbered)
         return numbered
 
+    @property
+    def pruned(self) -> bool:
+        """Whether the oldest events are not held any more."""
+        return self._complete_after > 0
+
+    def kept(self) -> tuple[Report, ...]:
+        """What stays of all events that are held, oldest first."""
+        return tuple(self._kept)
+
     def after(self, seq: int) -> tuple[Report, ...]:
         """Events that have the effect of all those with higher numbers.
 

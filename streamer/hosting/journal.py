@@ -1,4 +1,5 @@
-"""Writes down what a session has committed, before anybody is told."""
+"""Keeps up how far a session is captioned; with a store, writes down what it has committed before
+anybody is told."""
 
 from __future__ import annotations
 
@@ -32,13 +33,14 @@ class Journal:
 
     def __init__(
         self,
-        store: SessionStore,
+        store: SessionStore | None,
         session_id: str,
         seq: int = 0,
         starts: Sequence[StartPoint] = (BEGINNING,),
     ) -> None:
         """
         Args:
+            store: None keeps all in memory.
             seq: number of the newest event so far.
             starts: of its channels.
         """
@@ -46,17 +48,28 @@ class Journal:
         self._session_id = session_id
         self._seq = seq
         self._positions = [start.sample for start in starts]
-        self._lost_samples = sum(start.lost_samples for start in starts)
+        self.lost_samples = sum(start.lost_samples for start in starts)
+        """Before the positions."""
         self._losses: list[AudioLost] = []
         """Behind the position of their channel."""
         self._in_speech: set[int] = set()
         """Channels."""
 
     @property
+    def in_speech(self) -> bool:
+        """Whether a segment is open, in whatever channel."""
+        return bool(self._in_speech)
+
+    @property
+    def positions(self) -> tuple[int, ...]:
+        """For each channel: all its audio before this sample is captioned, or silent."""
+        return tuple(self._positions)
+
+    @property
     def position(self) -> int | None:
         """All audio before this sample is captioned or silent, in all channels, and that is on
-        disk; None if the store is off."""
-        return min(self._positions) if self._store.usable else None
+        disk if there is a store; None if that is off."""
+        return min(self._positions) if self._store is None or self._store.usable else None
 
     async def write(self, report: Report) -> None:
         """Returns when all of the event that has to be kept is on disk.
@@ -113,13 +126,15 @@ class Journal:
         ]
         passed = [one for one in self._losses if one.start_sample < positions[one.channel]]
         self._losses = [one for one in self._losses if one not in passed]
-        self._lost_samples += sum(one.n_samples for one in passed)
+        self.lost_samples += sum(one.n_samples for one in passed)
         (channel, *_) = reached
-        await self._store.write(
-            self._session_id, self._seq, positions, self._lost_samples, words, end, channel
-        )
+        if self._store is not None:
+            await self._store.write(
+                self._session_id, self._seq, positions, self.lost_samples, words, end, channel
+            )
         self._positions = positions
 
     def forget(self) -> None:
         """Nobody will go on with the session. Returns at once."""
-        self._store.delete(self._session_id)
+        if self._store is not None:
+            self._store.delete(self._session_id)

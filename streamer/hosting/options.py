@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from streamer.protocol.messages import MAX_FRAME_MS
+from streamer.protocol.replica_names import check_replica
 
 TLS_CERTIFICATE: Final = "certificate.pem"
 TLS_KEY: Final = "key.pem"
@@ -104,6 +105,8 @@ class ServerOptions:
     """Folder with `certificate.pem` and `key.pem`: serve HTTPS with them. None: plain HTTP."""
     trace: Path | None = None
     """Write spans of all sessions here, for Perfetto."""
+    replica: str | None = None
+    """Name of this server among several behind one address: ids of its sessions begin with it."""
 
     def __post_init__(self) -> None:
         if self.buffer_s * 1000 < 2 * MAX_FRAME_MS:
@@ -117,6 +120,10 @@ class ServerOptions:
             raise ValueError("`store` is of no use where `max_parked` is 0 and nothing is resumed")
         for name in self.allow_host:
             _check_host(name)
+        if self.replica is not None:
+            check_replica(self.replica)
+            if self.store is not None:
+                raise ValueError("`store` is of one server alone, and this is one of several")
         if self.token is not None:
             _check_token(self.token)
         if self.token is not None and self.wyoming_port is not None:

@@ -107,8 +107,8 @@ class ResumableSession:
         self._reason: str | None = None
         self._attached: Attachment | None = None
         self._followers: dict[BoundedQueue[Report], int] = {}
-        self._log = log or EventLog()
-        self._journal = journal
+        self.log = log or EventLog()
+        self.journal = journal
         self._on_end = on_end
         self._received_offset = start_offset
         self._task = run.start(self._take)
@@ -126,10 +126,16 @@ class ResumableSession:
     def acknowledged_offset(self) -> int:
         """Samples, at the client's rate, that will not be needed again whatever happens: with a
         journal, those that would outlive this server."""
-        position = None if self._journal is None else self._journal.position
+        position = None if self.journal is None else self.journal.position
         if position is None or self.start.encoding is Encoding.CONTAINER:
             return self.received_offset
         return min(self.received_offset, _offset(position, self.start.sample_rate))
+
+    @property
+    def movable(self) -> bool:
+        """Whether another server could go on with it."""
+        live = self.state is SessionState.LIVE and self.journal is not None
+        return live and self.start.encoding is not Encoding.CONTAINER
 
     @property
     def attached(self) -> bool:
@@ -156,12 +162,12 @@ class ResumableSession:
         Raises:
             EventsGoneError: it cannot be told what happened since; nobody was evicted.
         """
-        self._log.after(last_seq)
+        self.log.after(last_seq)
         while self._attached is not None:
             self._attached.evicted.set()
             await self._attached.released.wait()
         attachment = Attachment()
-        self._put_all(attachment.events, self._log.after(last_seq))
+        self._put_all(attachment.events, self.log.after(last_seq))
         if self.running is None:
             attachment.events.close()
         else:
@@ -186,7 +192,7 @@ class ResumableSession:
             limit: events that may lie unread; beyond, reading ends with `SlowFollowerError`.
         """
         events: BoundedQueue[Report] = BoundedQueue(limit)
-        snapshot = self._log.snapshot(n_segments)
+        snapshot = self.log.snapshot(n_segments)
         self._put_all(events, snapshot.events)
         self._followers[events] = limit + len(events)
         if self.running is None:
@@ -261,12 +267,12 @@ class ResumableSession:
 
     async def _take(self, report: Report) -> None:
         untold = isinstance(report.event, StepDone | AudioPaused)
-        if self._journal is not None:
-            seq = 0 if untold else self._log.seq + 1
-            await self._journal.write(replace(report, seq=seq))
+        if self.journal is not None:
+            seq = 0 if untold else self.log.seq + 1
+            await self.journal.write(replace(report, seq=seq))
         if untold:
             return
-        report = self._log.add(report)
+        report = self.log.add(report)
         for events, limit in list(self._followers.items()):
             if len(events) >= limit:
                 events.close(SlowFollowerError())
@@ -308,8 +314,8 @@ class ResumableSession:
 
     def forget(self) -> None:
         """Nobody will come back, not even to another server."""
-        if self._journal is not None:
-            self._journal.forget()
+        if self.journal is not None:
+            self.journal.forget()
 
     def _put_all(self, events: BoundedQueue[Report], missed: tuple[Report, ...]) -> None:
         """They are told late: as late as what is told now."""

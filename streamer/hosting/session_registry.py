@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import hashlib
 import logging
 import secrets
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 
 from streamer.audio.clock import SAMPLE_RATE
+from streamer.hosting.adopted_sessions import AdoptedSessions
+from streamer.hosting.follow_ids import new_follow_id
+from streamer.hosting.handed_over import handed_over
 from streamer.hosting.journal import Journal
 from streamer.hosting.options import ServerOptions
 from streamer.hosting.resumable_session import ResumableSession
 from streamer.hosting.session_settings import turn_options
 from streamer.hosting.session_store import SessionStore, token_hash
+from streamer.hosting.stored_session import StoredSession
 from streamer.protocol.errors import ProtocolError, session_expired
 from streamer.protocol.messages import Encoding, ErrorCode, ResumeMessage, StartMessage
+from streamer.protocol.replica_names import placed, replica_of
 from streamer.recognition.contract import (
     BEGINNING,
     Decoder,
     RecognizerFactory,
     SessionOptions,
+    StartPoint,
 )
 from streamer.recognition.languages import AUTO, ENGLISH, language_code
 from streamer.runtime.metrics import ServerMetrics
@@ -63,6 +68,7 @@ class SessionRegistry:
         self._parked: dict[str, asyncio.TimerHandle] = {}
         self._ended: dict[str, tuple[ResumableSession, asyncio.TimerHandle]] = {}
         self._closing = False
+        self._adopted = AdoptedSessions(options.resume_s)
 
     @property
     def models(self) -> dict[str, str]:
@@ -92,11 +98,12 @@ class SessionRegistry:
             self._session_options(start),
             SAMPLE_RATE if container else start.sample_rate,
             limits=self._limits(start),
+            session_id=placed(self._options.replica, secrets.token_hex(8)),
             starts=starts,
             container=container,
         )
-        follow_id = _follow_id(start.share_secret or secrets.token_urlsafe(32))
-        journal = None if self._store is None else Journal(self._store, run.id, starts=starts)
+        follow_id = new_follow_id(start.share_secret, self._options.replica)
+        journal = self._journal(run.id, starts=starts)
         hosted = ResumableSession(follow_id, start, run, self._on_end, client, journal=journal)
         if self._store is not None:
             self._store.begin(hosted.id, hosted.resume_token, follow_id, start)
@@ -152,6 +159,36 @@ class SessionRegistry:
             )
         return hosted
 
+    def shared_ids(self) -> list[str]:
+        """Follow ids under which somebody speaks, or soon will, and which do not tell that it is
+        here."""
+        replica = self._options.replica
+        follow_ids = (*self._by_follow_id, *self._adopted.follow_ids)
+        return sorted({name for name in follow_ids if replica_of(name) != replica})
+
+    async def hand_over(self, hosted: ResumableSession) -> StoredSession | None:
+        """End a session that no connection holds so that another server can go on with it; its
+        followers are let go. None: too little of it is left."""
+        await hosted.abort()
+        return handed_over(hosted)
+
+    @property
+    def n_adopted(self) -> int:
+        """Places for sessions whose clients have not come yet."""
+        return self._adopted.places
+
+    def adopt(self, session: StoredSession) -> str:
+        """Keep what another server handed over, for its client to resume; gives its id here.
+
+        Raises:
+            ProtocolError: no room.
+        """
+        self._runner.places.check(session.start.channels + self._adopted.places)
+        name = session.id.rpartition(".")[2]
+        adopted = replace(session, id=placed(self._options.replica, name))
+        self._adopted.add(adopted)
+        return adopted.id
+
     def finish(self, error: ProtocolError) -> None:
         """End all sessions that no connection holds; those that one holds end with it."""
         self._closing = True
@@ -176,9 +213,12 @@ class SessionRegistry:
         self._ended.clear()
 
     def _restored(self, message: ResumeMessage, client: str) -> ResumableSession:
-        """A session that a server before this one wrote down. Raises ProtocolError."""
-        stored = None if self._store is None else self._store.find(message.session_id)
-        if self._store is None or stored is None:
+        """A session that another server wrote down, or handed over. Raises ProtocolError."""
+        stored = self._adopted.find(message.session_id)
+        source: SessionStore | AdoptedSessions = self._adopted
+        if stored is None and self._store is not None:
+            stored, source = self._store.find(message.session_id), self._store
+        if stored is None:
             raise session_expired()
         if not secrets.compare_digest(token_hash(message.resume_token), stored.token_hash):
             raise session_expired()
@@ -187,7 +227,7 @@ class SessionRegistry:
         start = stored.start.model_copy(update={"context": stored.context})
         options = self._session_options(start)
         place = self._runner.places.reserve(start.channels)
-        if not self._store.claim(stored.id):
+        if not source.claim(stored.id):
             place.release()
             raise session_expired()
         starts = stored.start_points
@@ -201,7 +241,7 @@ class SessionRegistry:
                 starts=starts,
             )
         except ProtocolError:
-            self._store.delete(stored.id)
+            source.delete(stored.id)
             raise
         log = stored.log()
         hosted = ResumableSession(
@@ -212,11 +252,19 @@ class SessionRegistry:
             client,
             resume_token=message.resume_token,
             log=log,
-            journal=Journal(self._store, stored.id, log.seq, starts),
+            journal=self._journal(stored.id, log.seq, starts),
         )
         logger.info("session %s: another server had it", hosted.id)
         self._add(hosted)
         return hosted
+
+    def _journal(
+        self, session_id: str, seq: int = 0, starts: Sequence[StartPoint] = (BEGINNING,)
+    ) -> Journal | None:
+        """None where nobody will go on with the session but this server."""
+        if self._store is None and self._options.replica is None:
+            return None
+        return Journal(self._store, session_id, seq, starts)
 
     def _add(self, hosted: ResumableSession) -> None:
         self._open[hosted.id] = hosted
@@ -298,9 +346,3 @@ class SessionRegistry:
         hosted, timer = self._ended.pop(session_id)
         timer.cancel()
         hosted.forget()
-
-
-def _follow_id(secret: str) -> str:
-    """Whoever knows the id can follow; only who knows the secret can speak under it."""
-    digest = hashlib.sha256(b"streamer follow id\0" + secret.encode()).digest()
-    return base64.urlsafe_b64encode(digest[:18]).decode()

@@ -237,6 +237,14 @@ class FinalizedEvent(Numbered):
     end_ms: float
 
 
+class MoveEvent(Wire):
+    """This server lets the session go, and closes with 1012; `resume` it by this id over a new
+    connection, which goes to another."""
+
+    type: Literal["move"] = "move"
+    session_id: str
+
+
 class EmotionEvent(OfChannel):
     type: Literal["emotion"] = "emotion"
     emotion: WireEmotion
@@ -321,6 +329,7 @@ ServerEvent = Annotated[
     | LanguageEvent
     | TurnEvent
     | LossEvent
+    | MoveEvent
     | ErrorEvent
     | ByeEvent,
     Field(discriminator="type"),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from enum import Enum
 from typing import Final
 
 from streamer.hosting.event_log import EventsGoneError
@@ -18,9 +18,17 @@ from streamer.hosting.resumable_session import (
 )
 from streamer.hosting.session_registry import SessionRegistry
 from streamer.hosting.session_state import SessionState
-from streamer.protocol.errors import CLOSE_CODES, ProtocolError, broken, session_expired
+from streamer.hosting.stored_session import StoredSession
+from streamer.protocol.errors import (
+    CLOSE_CODES,
+    ProtocolError,
+    broken,
+    session_expired,
+    shutting_down,
+)
 from streamer.protocol.messages import (
     ErrorCode,
+    MoveEvent,
     ReadyEvent,
     ResumeMessage,
     StartMessage,
@@ -28,6 +36,7 @@ from streamer.protocol.messages import (
 from streamer.protocol.parsing import parse_text
 from streamer.runtime.faults import fault_line
 from streamer.runtime.metrics import ServerMetrics
+from streamer.server.connection_state import ConnectionState, checked
 from streamer.server.native_view import wire_event
 from streamer.server.receiver import Receiver
 from streamer.server.sender import Sender, Socket, SocketClosedError
@@ -37,24 +46,10 @@ logger = logging.getLogger(__name__)
 _LAST_WORD_S: Final = 0.1
 """Only the receiving side learns whether a client closed or was cut, just after sending failed."""
 
+_SERVICE_RESTART: Final = 1012
 
-class ConnectionState(Enum):
-    OPEN = "open"  # waiting for `start` or `resume`
-    STREAMING = "streaming"  # audio flows
-    FLUSHING = "flushing"  # no more audio; finals on their way
-    CLOSED = "closed"
-
-
-_TRANSITIONS: Final = {
-    ConnectionState.OPEN: {ConnectionState.STREAMING, ConnectionState.CLOSED},
-    ConnectionState.STREAMING: {ConnectionState.FLUSHING, ConnectionState.CLOSED},
-    ConnectionState.FLUSHING: {ConnectionState.CLOSED},
-    ConnectionState.CLOSED: set[ConnectionState](),
-}
-
-
-class IllegalTransitionError(RuntimeError):
-    """A bug in this module."""
+HandOver = Callable[[StoredSession], Awaitable[str | None]]
+"""Gives a session to another server, and its id there; None if no other takes it."""
 
 
 class _SilentError(Exception):
@@ -63,6 +58,10 @@ class _SilentError(Exception):
     def __init__(self, error: ProtocolError) -> None:
         super().__init__(error.message)
         self.error = error
+
+
+class _MovingError(Exception):
+    """The session is to go on on another server."""
 
 
 class Connection:
@@ -84,6 +83,8 @@ class Connection:
         self._metrics = metrics
         self._sender = Sender(socket, options.send_timeout_s, metrics)
         self._receiver = Receiver(socket, self._sender, options, metrics)
+        self._hosted: ResumableSession | None = None
+        self._hand_over: HandOver | None = None
 
     async def run(self, refusal: ProtocolError | None = None) -> None:
         """Serve the client until it stops, errs, leaves, or the server shuts down.
@@ -115,6 +116,20 @@ class Connection:
     def interrupt(self, error: ProtocolError) -> None:
         """Flush, tell the error, say bye, close with its code. Returns at once."""
         self._receiver.interrupt(error)
+
+    def move_away(self, hand_over: HandOver) -> None:
+        """Let another server go on with the session, and send the client there. Returns at once."""
+        self._hand_over = hand_over
+        self._receiver.interrupt(shutting_down())
+
+    @property
+    def movable(self) -> bool:
+        return self._hosted is not None and self._hosted.movable
+
+    @property
+    def in_speech(self) -> bool:
+        journal = None if self._hosted is None else self._hosted.journal
+        return journal is not None and journal.in_speech
 
     @property
     def undecided(self) -> bool:
@@ -160,6 +175,7 @@ class Connection:
             SocketClosedError: the client left; the session is parked, or ended.
         """
         self._move(ConnectionState.STREAMING)
+        self._hosted = hosted
         talking = asyncio.create_task(self._talk(hosted, attachment, resumed))
         evicted = asyncio.create_task(attachment.evicted.wait())
         try:
@@ -183,6 +199,8 @@ class Connection:
             return
         try:
             talking.result()
+        except _MovingError:
+            await self._send_on(hosted)
         except _SilentError as silent:
             # A laptop that sleeps says no word of it; when it wakes it goes on.
             self._registry.left(hosted, for_good=False)
@@ -195,6 +213,18 @@ class Connection:
             hosted.abandon("internal")
             raise
 
+    async def _send_on(self, hosted: ResumableSession) -> None:
+        """Raises SocketClosedError."""
+        assert self._hand_over is not None
+        stored = await self._registry.hand_over(hosted)
+        session_id = None if stored is None else await self._hand_over(stored)
+        if session_id is None:  # a new session is what the client has then
+            await self._sender.send_error(shutting_down())
+        else:
+            await self._sender.send(MoveEvent(session_id=session_id))
+        await self._sender.close(_SERVICE_RESTART, "move")
+        logger.info("session %s: moved to %s", hosted.id, session_id)
+
     async def _talk(self, hosted: ResumableSession, attachment: Attachment, resumed: bool) -> None:
         running = hosted.running
         writer = asyncio.create_task(self._write(hosted, attachment, resumed))
@@ -204,6 +234,8 @@ class Connection:
                 error = await self._stream(hosted, running, writer, tasks)
                 if error is not None and error.code is ErrorCode.IDLE_TIMEOUT:
                     raise _SilentError(error)
+                if error is not None and self._hand_over is not None and hosted.movable:
+                    raise _MovingError
                 hosted.finish(error)
             self._move(ConnectionState.FLUSHING)
             await writer
@@ -290,9 +322,7 @@ class Connection:
         )
 
     def _move(self, state: ConnectionState) -> None:
-        if state not in _TRANSITIONS[self.state]:
-            raise IllegalTransitionError(f"{self.state.value} → {state.value}")
-        self.state = state
+        self.state = checked(self.state, state)
 
 
 def _is_unheard(sending: asyncio.Task[None]) -> bool:

@@ -20,7 +20,7 @@ from streamer.recognition.contract import RecognizerFactory
 from streamer.runtime.metrics import ServerMetrics
 from streamer.runtime.tracing import TraceWriter
 from streamer.server.access import SUBPROTOCOL, origin_is_allowed, token_is_right
-from streamer.server.connection import Connection
+from streamer.server.connection import Connection, HandOver
 from streamer.server.follower import Follower
 from streamer.server.sender import SocketClosedError
 from streamer.session.limits import SessionLimits
@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 
 _GOODBYES: Final = (1000, 1001)
 """How programs close, and pages that are left. All else is an accident."""
+
+_MOVING_EVERY_S: Final = 0.1
 
 
 class Served(Protocol):
@@ -71,6 +73,8 @@ class StreamServer:
             self._store = SessionStore(options.store, options.resume_s)
         self.registry = SessionRegistry(engine, self.runner, options, self.metrics, self._store)
         self.draining = False
+        self.moving = False
+        """Everybody is sent to other servers."""
         self.wyoming_address: str | None = None
         """Where Wyoming clients are served, once they are."""
 
@@ -78,6 +82,12 @@ class StreamServer:
     def connections(self) -> int:
         """Clients that speak, or have not said yet what they want."""
         return len(self._running)
+
+    @property
+    def room(self) -> int:
+        """Sessions that may begin now."""
+        behind = self.places.overdue_ms() > self.options.refuse_lag_ms
+        return 0 if behind or self.moving else self.places.free - self.registry.n_adopted
 
     async def stream(self, websocket: WebSocket) -> None:
         """`/v1/stream`."""
@@ -144,6 +154,37 @@ class StreamServer:
             del self._running[client]
         if not task.cancelled():  # else it outlived the grace period
             task.result()
+
+    async def move_away(self, hand_over: HandOver, within_s: float) -> None:
+        """Send everybody to other servers, then end.
+
+        A native session goes at its next silence, whoever still speaks when the time is over then;
+        clients of other protocols, and with containers, get that time to end, and their finals.
+        Who comes meanwhile is not refused, but sent on as soon.
+
+        Args:
+            hand_over: gives a session to another server.
+        """
+        self.moving = True
+        deadline_s = time.monotonic() + within_s
+        while self._running and time.monotonic() < deadline_s:
+            self._move(hand_over, speaking=False)
+            await asyncio.sleep(_MOVING_EVERY_S)
+        moved = self._move(hand_over, speaking=True)
+        await _ended(moved, time.monotonic() + self.options.shutdown_grace_s)
+        await self.drain()
+
+    def _move(self, hand_over: HandOver, *, speaking: bool) -> list[asyncio.Task[None]]:
+        moved = [
+            (client, task)
+            for client, task in self._running.items()
+            if isinstance(client, Connection)
+            and client.movable
+            and (speaking or not client.in_speech)
+        ]
+        for client, _ in moved:
+            client.move_away(hand_over)
+        return [task for _, task in moved]
 
     async def drain(self) -> None:
         """Admit nobody any more, flush what runs; after the grace period, drop it."""

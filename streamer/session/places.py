@@ -40,6 +40,10 @@ class Places:
     def taken(self) -> int:
         return sum(place.channels for place in self._taken)
 
+    @property
+    def free(self) -> int:
+        return max(0, self._limit - self.taken)
+
     def reserve(self, channels: int = 1) -> Place:
         """Raises ProtocolError: too little room is free, or the machine is behind."""
         self.check(channels)
@@ -55,9 +59,8 @@ class Places:
                 f"{wanted + held} channels are as many sessions, and this server has "
                 f"{self._limit}; send fewer, or mixed",
             )
-        free = max(0, self._limit - self.taken)
-        if free < wanted:
-            raise too_many_sessions(self._limit, free)
+        if self.free < wanted:
+            raise too_many_sessions(self._limit, self.free)
         if self.overdue_ms() > self._refuse_lag_ms:
             raise ProtocolError(
                 ErrorCode.TOO_MANY_SESSIONS,

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from streamer.client.address import websocket_url
+from streamer.client.address import resume_url, websocket_url
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,14 @@ def test_addresses(address: str, url: str) -> None:
 def test_no_address(address: str) -> None:
     with pytest.raises(ValueError, match="is no address"):
         websocket_url(address)
+
+
+@pytest.mark.parametrize(
+    ("url", "asked"),
+    [
+        ("ws://there/v1/stream", "ws://there/v1/stream?session=a.5f0c"),
+        ("ws://there/v1/stream?token=x", "ws://there/v1/stream?token=x&session=a.5f0c"),
+    ],
+)
+def test_a_resume_names_its_session(url: str, asked: str) -> None:
+    assert resume_url(url, "a.5f0c") == asked

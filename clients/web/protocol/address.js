@@ -38,6 +38,19 @@ function base64url(text) {
 }
 
 /**
+ * To resume a session: where several servers are behind one address, that is how the right one is
+ * found.
+ *
+ * @param {string} url of `streamAddress`
+ * @param {string} sessionId
+ */
+export function resumeUrl(url, sessionId) {
+  const resumed = new URL(url);
+  resumed.searchParams.set("session", sessionId);
+  return resumed.href;
+}
+
+/**
  * @param {ServerLocation} location
  * @param {string} followId
  */

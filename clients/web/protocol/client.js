@@ -4,6 +4,7 @@
  * connections as it takes. `client.d.ts` has the types and tells how to use it.
  */
 
+import { resumeUrl } from "./address.js";
 import { retryDelayMs } from "./backoff.js";
 import { parseEvent } from "./messages.js";
 import { isChunk, samplesIn } from "./resend-buffer.js";
@@ -124,7 +125,9 @@ export class StreamClient extends EventTarget {
 
   #connect() {
     this.#retryAtMs = 0;
-    const socket = new WebSocket(this.#address.url, this.#address.protocols);
+    const { url, protocols } = this.#address;
+    const { sessionId } = this.#resumable;
+    const socket = new WebSocket(sessionId === null ? url : resumeUrl(url, sessionId), protocols);
     socket.binaryType = "arraybuffer";
     socket.onopen = () => socket.send(JSON.stringify(this.#resumable.handshake()));
     socket.onmessage = (message) => this.#receive(message.data);

@@ -164,6 +164,12 @@ export interface ErrorEvent {
   fatal: boolean;
 }
 
+/** The session goes on on another server; `StreamClient` follows it there by itself. */
+export interface MoveEvent {
+  type: "move";
+  session_id: string;
+}
+
 export interface ByeEvent {
   type: "bye";
   reason: string;
@@ -187,5 +193,6 @@ export type ServerEvent =
   | LanguageEvent
   | TurnEvent
   | LossEvent
+  | MoveEvent
   | ErrorEvent
   | ByeEvent;

@@ -82,6 +82,11 @@ export class ResumableState {
     return this.refusal.code !== "shutting_down" || !allSaid;
   }
 
+  /** Of the session that can be resumed, if there is one. */
+  get sessionId() {
+    return this.#session?.session_id ?? null;
+  }
+
   /** @param {PushedChunk | SplitChunk} pushed */
   addAudio(pushed) {
     const { samples } = pushed;
@@ -174,6 +179,10 @@ export class ResumableState {
    * @returns {boolean} whether the user should see it
    */
   onEvent(event) {
+    if (event.type === "move") {
+      if (this.#session !== null) this.#session = { ...this.#session, session_id: event.session_id };
+      return false;
+    }
     const seq = "seq" in event ? (event.seq ?? 0) : 0;
     if (seq > 0 && seq <= this.#lastSeq) return false;
     this.#lastSeq = Math.max(this.#lastSeq, seq);

@@ -39,11 +39,13 @@ class Bench:
         self.registry = session_registry(
             self.engine, self.options, self.metrics, self.places, self.store
         )
+        self.connections: list[Connection] = []
         self._tasks: list[asyncio.Task[None]] = []
 
     def connect(self, client: str = "") -> FakeSocket:
         socket = FakeSocket()
         connection = Connection(socket, self.registry, self.options, self.metrics, client)
+        self.connections.append(connection)
         self._tasks.append(asyncio.create_task(connection.run()))
         return socket
 

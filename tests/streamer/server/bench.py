@@ -12,7 +12,8 @@ from streamer.hosting.session_registry import SessionRegistry
 from streamer.protocol.frames import encode_frame
 from streamer.protocol.messages import Encoding
 from streamer.runtime.metrics import ServerMetrics
-from streamer.server.connection import Connection, ConnectionState
+from streamer.server.connection import Connection
+from streamer.server.connection_state import ConnectionState
 from tests.fakes import FakeEngine
 from tests.serving import session_registry
 from tests.sockets import FakeSocket

@@ -11,7 +11,7 @@ import pytest
 
 from streamer.protocol.errors import shutting_down
 from streamer.protocol.messages import Encoding
-from streamer.server.connection import ConnectionState, IllegalTransitionError
+from streamer.server.connection_state import ConnectionState, IllegalTransitionError
 from streamer.transcript.written.options import WritingOptions
 from tests.fakes import silence, tone
 from tests.sockets import GONE

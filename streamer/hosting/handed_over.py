@@ -1,0 +1,58 @@
+"""What one server hands to another so that a session can go on there."""
+
+from __future__ import annotations
+
+from streamer.hosting.resumable_session import ResumableSession
+from streamer.hosting.session_store import token_hash
+from streamer.hosting.stored_session import StoredEnd, StoredSession
+from streamer.transcript.events import SegmentClosed, WordsUpdate
+from streamer.transcript.ledger import Segment, Word
+
+
+def handed_over(hosted: ResumableSession) -> StoredSession | None:
+    """A session that has ended here, at its last committed word; None if too little of it is
+    left."""
+    log, journal = hosted.log, hosted.journal
+    if journal is None or journal.position is None:
+        return None
+    words: dict[int, list[tuple[int, Word]]] = {}
+    channels: dict[int, int] = {}
+    ends: dict[int, StoredEnd] = {}
+    for report in log.kept():
+        event = report.event
+        if isinstance(event, WordsUpdate):
+            channels[event.segment_id] = event.channel
+            words.setdefault(event.segment_id, []).extend((report.seq, w) for w in event.committed)
+        elif isinstance(event, SegmentClosed):
+            segment = event.segment
+            if len(words.get(segment.id, ())) == len(segment.words):
+                ends[segment.id] = _end(segment, event.cause, report.seq)
+            else:  # its beginning is not held any more
+                words.pop(segment.id, None)
+    if not words and log.pruned:
+        return None
+    seq = log.seq
+    for segment_id in sorted(words.keys() - ends.keys()):
+        seq += 1
+        spoken = [word for _, word in words[segment_id]]
+        first_sample, last_sample = spoken[0].start_sample, spoken[-1].end_sample
+        ends[segment_id] = StoredEnd(
+            segment_id, first_sample, last_sample, "length", seq, channels[segment_id]
+        )
+    return StoredSession(
+        hosted.id,
+        token_hash(hosted.resume_token),
+        hosted.follow_id,
+        hosted.start.model_copy(update={"share_secret": None}),
+        journal.positions,
+        journal.lost_samples,
+        seq,
+        tuple(sorted((one for some in words.values() for one in some), key=lambda one: one[1].id)),
+        tuple(ends[segment_id] for segment_id in sorted(ends)),
+    )
+
+
+def _end(segment: Segment, cause: str, seq: int) -> StoredEnd:
+    return StoredEnd(
+        segment.id, segment.start_sample, segment.end_sample, cause, seq, segment.channel
+    )
