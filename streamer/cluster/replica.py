@@ -1,0 +1,162 @@
+"""One replica: an engine, and the server around it, as a deployment of Ray Serve."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from dataclasses import replace
+from typing import Any, Final
+
+from ray import serve
+from ray.exceptions import RayError
+from ray.serve.config import RequestRouterConfig
+from ray.serve.exceptions import RayServeException
+from starlette.applications import Starlette
+
+from streamer.app import create_app
+from streamer.client.bundled import page_folder
+from streamer.cluster.options import ClusterOptions
+from streamer.hosting.stored_session import StoredSession
+from streamer.protocol.errors import ProtocolError
+from streamer.recognition.engine import Engine
+from streamer.server.stream_server import StreamServer
+
+logger = logging.getLogger(__name__)
+
+APPLICATION: Final = "streamer"
+DEPLOYMENT: Final = "captions"
+_STATISTICS_EVERY_S: Final = 1.0
+_LOOK_EVERY_S: Final = 1.0
+_ANSWER_S: Final = 10.0
+_NOTICED_S: Final = 15.0
+"""For a replica to find out that it is to go, and to close what is left."""
+
+
+class CaptionReplica:
+    """Serve makes one in every replica's process, and runs it in one event loop: but for what is no
+    coroutine, which gets a thread."""
+
+    def __init__(self, options: ClusterOptions) -> None:
+        self._options = options
+        self._name: str = serve.get_replica_context().replica_tag
+        self._server: StreamServer | None = None
+        self._handle: Any = None
+        self._watching: asyncio.Task[None] | None = None
+        self._leaving: asyncio.Task[None] | None = None
+
+    async def __serve_build_asgi_app__(self) -> Starlette:
+        engine = await asyncio.to_thread(Engine.load, self._options.engine)
+        options = replace(self._options.server, replica=self._name)
+        app = create_app(engine, options, page_folder())
+        self._server = app.state.server
+        self._handle = serve.get_deployment_handle(DEPLOYMENT, APPLICATION)
+        self._watching = asyncio.create_task(self._watch())
+        return app
+
+    async def record_routing_stats(self) -> dict[str, Any]:
+        """What the routers know of this replica."""
+        server = self._server
+        if server is None:
+            return {}
+        return {
+            "room": server.room,
+            "moving": server.moving,
+            "ids": server.registry.shared_ids(),
+        }
+
+    async def check_health(self) -> None:
+        """Raises RuntimeError once nobody is left here: then Serve puts another in its place."""
+        if self._leaving is not None and self._leaving.done():
+            raise RuntimeError("this replica was drained")
+
+    async def about(self, name: str) -> dict[str, Any]:
+        """How it stands. Routed to the replica `name`, as long as that is to stay."""
+        told = await self.record_routing_stats()
+        connections = 0 if self._server is None else self._server.connections
+        return {"name": self._name, "pid": os.getpid(), "connections": connections, **told}
+
+    async def drain(self, name: str) -> bool:
+        """Send everybody to other replicas. Returns at once; False: this is not `name`."""
+        if name != self._name:
+            return False
+        self._leave()
+        return True
+
+    async def adopt(self, session: StoredSession, away_from: list[str]) -> tuple[str, str | None]:
+        """Take a session over. Gives the name of this replica, and the session's id here; None if
+        there is no room."""
+        server = self._server
+        if server is None or server.moving or self._name in away_from:
+            return self._name, None
+        try:
+            return self._name, server.registry.adopt(session)
+        except ProtocolError:
+            return self._name, None
+
+    def _leave(self) -> None:
+        if self._leaving is None and self._server is not None:
+            logger.info("replica %s: everybody is sent to others", self._name)
+            within_s = self._options.move_within_s
+            self._leaving = asyncio.create_task(self._server.move_away(self._hand_over, within_s))
+
+    async def _hand_over(self, session: StoredSession) -> str | None:
+        away_from = [self._name]
+        for _ in range(self._options.max_replicas):
+            try:
+                async with asyncio.timeout(_ANSWER_S):
+                    name, session_id = await self._handle.adopt.remote(session, away_from)
+            except (RayError, RayServeException, TimeoutError):
+                logger.exception("session %s: no replica answers", session.id)
+                return None
+            if session_id is not None or name in away_from:
+                found: str | None = session_id
+                return found
+            away_from.append(name)
+        return None
+
+    async def _watch(self) -> None:
+        """Find out when this replica is to go: Serve tells it only after its last client has left,
+        but at once routes nothing to it any more, not even what it asks itself."""
+        known = False
+        while self._leaving is None:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            try:
+                async with asyncio.timeout(_ANSWER_S):
+                    answer = await self._handle.about.remote(self._name)
+            except (RayError, RayServeException, TimeoutError):
+                continue  # nobody else is there to take anybody over
+            if answer["name"] == self._name:
+                known = True
+            elif known:
+                self._leave()
+
+
+def build(options: ClusterOptions) -> serve.Application:
+    """What `serve deploy` and `streamer cluster start` run."""
+    scaling: dict[str, Any] = {"num_replicas": options.min_replicas}
+    if options.max_replicas > options.min_replicas:
+        scaling = {
+            "autoscaling_config": {
+                "min_replicas": options.min_replicas,
+                "max_replicas": options.max_replicas,
+                # An open websocket counts as a request that runs.
+                "target_ongoing_requests": 0.7 * options.server.max_sessions,
+            }
+        }
+    leaves_s = options.move_within_s + options.server.shutdown_grace_s + _NOTICED_S
+    deployment = serve.deployment(
+        serve.ingress()(CaptionReplica),
+        name=DEPLOYMENT,
+        ray_actor_options={"num_cpus": options.cpus, "num_gpus": options.gpus},
+        max_ongoing_requests=options.server.max_connections,
+        graceful_shutdown_timeout_s=leaves_s,
+        health_check_period_s=2.0,
+        logging_config={"enable_access_log": False},
+        request_router_config=RequestRouterConfig(
+            request_router_class="streamer.cluster.router:SessionRouter",
+            request_routing_stats_period_s=_STATISTICS_EVERY_S,
+        ),
+        **scaling,
+    )
+    return deployment.bind(options)

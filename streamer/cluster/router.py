@@ -1,0 +1,101 @@
+"""Which replica gets a request: the one that has the session, else the one with most room.
+
+Runs in Ray Serve's proxies. The interface that it implements is alpha; it was written for, and
+tested with, Ray 2.60.
+"""
+
+from __future__ import annotations
+
+import pickle
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+from ray.serve.request_router import PendingRequest, RequestRouter, RunningReplica
+
+from streamer.protocol.replica_names import replica_of
+
+_COUNTED_S: Final = 3.0
+"""A session shows in its replica's statistics after this long at the latest."""
+_MANY: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """What a request tells about where it should go."""
+
+    session: str = ""
+    """The session or follow id that it names."""
+    away_from: frozenset[str] = frozenset()
+    """Replicas that must not get it."""
+    takes_place: bool = False
+    """A session will begin."""
+
+    def replica(self, shared: dict[str, str]) -> str | None:
+        """`shared`: the replicas of ids that do not tell it."""
+        return shared.get(self.session) or replica_of(self.session)
+
+
+class SessionRouter(RequestRouter):  # type: ignore[misc]  # Ray may not be installed
+    """Serve makes one in every process that sends requests to replicas."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self._sent_s: dict[str, list[float]] = {}
+
+    async def choose_replicas(
+        self,
+        candidate_replicas: list[RunningReplica],
+        pending_request: PendingRequest | None = None,
+    ) -> Sequence[list[RunningReplica]]:
+        """Ranks of one replica each, best first."""
+        if pending_request is None:
+            return [candidate_replicas]
+        pending_request.routing_context.should_backoff = True
+        aim = aim_of(pending_request.metadata.call_method, pending_request.args)
+        stats = {_name(replica): replica.routing_stats for replica in candidate_replicas}
+        shared = {session: name for name, told in stats.items() for session in told.get("ids", ())}
+        wanted = aim.replica(shared)
+        for replica in candidate_replicas:
+            if _name(replica) == wanted:
+                return [[replica]]
+        others = [r for r in candidate_replicas if _name(r) not in aim.away_from]
+        staying = [r for r in others if not stats[_name(r)].get("moving")]
+        return [[r] for r in sorted(staying or others, key=self._room, reverse=True)]
+
+    def on_request_routed(
+        self, pending_request: PendingRequest, replica_id: Any, result: Any
+    ) -> None:
+        if aim_of(pending_request.metadata.call_method, pending_request.args).takes_place:
+            self._sent_s.setdefault(replica_id.unique_id, []).append(time.monotonic())
+
+    def _room(self, replica: RunningReplica) -> float:
+        name, now_s = _name(replica), time.monotonic()
+        recent = [
+            moment_s for moment_s in self._sent_s.get(name, ()) if now_s - moment_s < _COUNTED_S
+        ]
+        self._sent_s[name] = recent
+        room: float = replica.routing_stats.get("room", _MANY)
+        return room - len(recent)
+
+
+def _name(replica: RunningReplica) -> str:
+    name: str = replica.replica_id.unique_id
+    return name
+
+
+def aim_of(method: str, arguments: Sequence[Any]) -> Aim:
+    """Of a call of a replica's method, or of a web request, which comes as the pickled scope."""
+    match method:
+        case "drain" | "about":
+            return Aim(session=f"{arguments[0]}.")
+        case "adopt":
+            return Aim(away_from=frozenset(arguments[1]), takes_place=True)
+    if not arguments or not isinstance(arguments[0], bytes):
+        return Aim()
+    scope = pickle.loads(arguments[0]).asgi_scope  # made in this very process
+    query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
+    session = query.get("session", [""])[0]
+    return Aim(session, takes_place=scope["type"] == "websocket" and not session)

@@ -1,0 +1,97 @@
+"""A cluster of two replicas on this machine, with real models, and what is asked of it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from streamer.hosting.options import ServerOptions
+from streamer.recognition.engine import EngineOptions
+
+N_REPLICAS = 2
+
+
+@dataclass(frozen=True)
+class Cluster:
+    url: str
+    handle: Any
+    """Of the deployment."""
+
+    def names(self) -> set[str]:
+        """Of the replicas that run, as Ray names their processes."""
+        from ray.util import list_named_actors
+
+        actors = [actor["name"] for actor in list_named_actors(all_namespaces=True)]
+        return {a.rpartition("#")[2] for a in actors if a.startswith("SERVE_REPLICA::")}
+
+    def about(self, name: str) -> dict[str, Any]:
+        told: dict[str, Any] = self.handle.about.remote(name).result(timeout_s=20)
+        return told
+
+    def serving(self) -> set[str]:
+        """Replicas that answer for themselves, and are to stay."""
+        told = [(name, self.about(name)) for name in self.names()]
+        return {name for name, about in told if about["name"] == name and not about.get("moving")}
+
+    async def settled(self, without: str = "") -> set[str]:
+        """Wait until all replicas serve that should."""
+        async with asyncio.timeout(90):
+            while True:
+                serving = await asyncio.to_thread(self.serving)
+                if len(serving) == N_REPLICAS and without not in serving:
+                    return serving
+                await asyncio.sleep(0.5)
+
+
+@contextmanager
+def running_cluster() -> Iterator[Cluster]:
+    """Raises ImportError: there is no Ray."""
+    import ray
+    from ray import serve
+
+    from streamer.cluster.options import ClusterOptions
+    from streamer.cluster.replica import APPLICATION, build
+
+    port = _free_port()
+    options = ClusterOptions(
+        server=ServerOptions(
+            port=port, emotion="off", max_sessions=14, max_parked=14, heartbeat_s=0.5
+        ),
+        engine=EngineOptions(llm=False, emotion_model=None, threads=1, latency="low"),
+        min_replicas=N_REPLICAS,
+        max_replicas=N_REPLICAS,
+        cpus=0.5,
+        move_within_s=6.0,
+    )
+    ray.init(
+        num_cpus=N_REPLICAS,
+        include_dashboard=False,
+        object_store_memory=80 * 2**20,
+        log_to_driver=False,
+        _node_ip_address="127.0.0.1",
+    )
+    try:
+        serve.start(http_options={"host": "127.0.0.1", "port": port}, proxy_location="HeadOnly")
+        handle = serve.run(build(options), name=APPLICATION)
+        yield Cluster(f"ws://127.0.0.1:{port}/v1/stream", handle)
+        serve.shutdown()
+    finally:
+        ray.shutdown()
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+async def until(condition: Callable[[], object], within_s: float = 30.0) -> None:
+    deadline_s = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline_s
+        await asyncio.sleep(0.02)
