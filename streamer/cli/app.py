@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from streamer.cli.cluster.commands import cluster_app
 from streamer.cli.demo import demo
 from streamer.cli.emotion import emotion
 from streamer.cli.mic import mic
@@ -34,6 +35,7 @@ def build_app() -> typer.Typer:
     for command in (serve, mic, transcribe, emotion, demo):
         app.command()(command)
     app.add_typer(models_app(), name="models")
+    app.add_typer(cluster_app(), name="cluster")
     return app
 
 

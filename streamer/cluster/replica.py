@@ -20,6 +20,7 @@ from streamer.cluster.options import ClusterOptions
 from streamer.hosting.stored_session import StoredSession
 from streamer.protocol.errors import ProtocolError
 from streamer.recognition.engine import Engine
+from streamer.runtime.faults import fault_line
 from streamer.server.stream_server import StreamServer
 
 logger = logging.getLogger(__name__)
@@ -102,18 +103,17 @@ class CaptionReplica:
 
     async def _hand_over(self, session: StoredSession) -> str | None:
         away_from = [self._name]
-        for _ in range(self._options.max_replicas):
+        while True:
             try:
                 async with asyncio.timeout(_ANSWER_S):
                     name, session_id = await self._handle.adopt.remote(session, away_from)
-            except (RayError, RayServeException, TimeoutError):
-                logger.exception("session %s: no replica answers", session.id)
+            except (RayError, RayServeException, TimeoutError) as error:
+                logger.error("session %s: no replica answers: %s", session.id, fault_line(error))
                 return None
             if session_id is not None or name in away_from:
                 found: str | None = session_id
                 return found
             away_from.append(name)
-        return None
 
     async def _watch(self) -> None:
         """Find out when this replica is to go: Serve tells it only after its last client has left,
@@ -159,4 +159,5 @@ def build(options: ClusterOptions) -> serve.Application:
         ),
         **scaling,
     )
-    return deployment.bind(options)
+    # Another number of replicas must not be another version, for which all are replaced.
+    return deployment.bind(options.model_copy(update={"min_replicas": 1, "max_replicas": 1}))

@@ -63,7 +63,10 @@ class SessionRouter(RequestRouter):  # type: ignore[misc]  # Ray may not be inst
                 return [[replica]]
         others = [r for r in candidate_replicas if _name(r) not in aim.away_from]
         staying = [r for r in others if not stats[_name(r)].get("moving")]
-        return [[r] for r in sorted(staying or others, key=self._room, reverse=True)]
+        return [
+            [r]
+            for r in sorted(staying or others or candidate_replicas, key=self._room, reverse=True)
+        ]
 
     def on_request_routed(
         self, pending_request: PendingRequest, replica_id: Any, result: Any

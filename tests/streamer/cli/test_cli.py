@@ -13,7 +13,7 @@ import typer.main
 from streamer.cli import build_app
 from tests.streamer.cli.conftest import Run
 
-COMMANDS = ["serve", "mic", "transcribe", "emotion", "demo", "models"]
+COMMANDS = ["serve", "mic", "transcribe", "emotion", "demo", "models", "cluster"]
 
 
 def leaf_commands(command: Any, name: str) -> list[tuple[str, Any]]:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from streamer.cluster.options import ClusterOptions
 from streamer.hosting.options import ServerOptions
 from streamer.recognition.engine import EngineOptions
 
@@ -21,6 +22,16 @@ class Cluster:
     url: str
     handle: Any
     """Of the deployment."""
+    options: ClusterOptions
+
+    def scale(self, n_replicas: int) -> None:
+        """Returns when Serve runs so many."""
+        from ray import serve
+
+        from streamer.cluster.replica import APPLICATION, build
+
+        wanted = {"min_replicas": n_replicas, "max_replicas": n_replicas}
+        serve.run(build(self.options.model_copy(update=wanted)), name=APPLICATION)
 
     def names(self) -> set[str]:
         """Of the replicas that run, as Ray names their processes."""
@@ -54,7 +65,6 @@ def running_cluster() -> Iterator[Cluster]:
     import ray
     from ray import serve
 
-    from streamer.cluster.options import ClusterOptions
     from streamer.cluster.replica import APPLICATION, build
 
     port = _free_port()
@@ -73,12 +83,11 @@ def running_cluster() -> Iterator[Cluster]:
         include_dashboard=False,
         object_store_memory=80 * 2**20,
         log_to_driver=False,
-        _node_ip_address="127.0.0.1",
     )
     try:
         serve.start(http_options={"host": "127.0.0.1", "port": port}, proxy_location="HeadOnly")
         handle = serve.run(build(options), name=APPLICATION)
-        yield Cluster(f"ws://127.0.0.1:{port}/v1/stream", handle)
+        yield Cluster(f"ws://127.0.0.1:{port}/v1/stream", handle, options)
         serve.shutdown()
     finally:
         ray.shutdown()

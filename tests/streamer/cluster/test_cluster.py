@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -152,3 +154,40 @@ async def test_a_killed_replica_costs_no_word(cluster: Cluster, speech: tuple[Fl
         assert killed not in {replica(client) for client in clients}
         check_nothing_is_lost(clients, said)
     await cluster.settled(without=killed)
+
+
+def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, "-m", "streamer", "cluster", *arguments]
+    return subprocess.run(line, capture_output=True, text=True, check=False, timeout=120)
+
+
+async def test_the_command_line_lists_and_drains(cluster: Cluster) -> None:
+    names = await cluster.settled()
+    listed = await asyncio.to_thread(command, "status")
+    assert listed.returncode == 0, listed.stderr
+    assert {line.split()[0] for line in listed.stdout.splitlines()} == names
+    assert listed.stdout.count("serving") == 2
+    refused = await asyncio.to_thread(command, "drain", "nobody")
+    assert refused.returncode == 1
+    assert "there is no replica nobody" in refused.stderr
+    leaving = min(names)
+    assert (await asyncio.to_thread(command, "drain", leaving)).returncode == 0
+    await cluster.settled(without=leaving)
+
+
+async def test_a_replica_that_serve_stops_sends_everybody_on(
+    cluster: Cluster, speech: tuple[Floats, str]
+) -> None:
+    sound, said = speech
+    await cluster.settled()
+    async with sessions(cluster, N_SESSIONS) as clients:
+        speaking = [asyncio.create_task(speak(client, sound)) for client in clients]
+        await until(lambda: all(client.transcript.words for client in clients))
+        resumed = {client: client.ready for client in clients}
+        await asyncio.to_thread(cluster.scale, 1)
+        await until(lambda: len({replica(client) for client in clients}) == 1)
+        moved = [client for client in clients if client.ready is not resumed[client]]
+        assert moved
+        assert all(client.ready.resumed for client in moved if client.ready is not None)
+        await asyncio.gather(*speaking)
+        check_nothing_is_lost(clients, said)

@@ -1,0 +1,1 @@
+"""`streamer cluster`: the server on many machines."""
