@@ -20,7 +20,9 @@ from streamer.cluster.options import ClusterOptions
 from streamer.hosting.stored_session import StoredSession
 from streamer.protocol.errors import ProtocolError
 from streamer.recognition.engine import Engine
+from streamer.runtime.allocator import give_large_blocks_back
 from streamer.runtime.faults import fault_line
+from streamer.runtime.log_limits import log_to_stderr
 from streamer.server.stream_server import StreamServer
 
 logger = logging.getLogger(__name__)
@@ -30,6 +32,8 @@ DEPLOYMENT: Final = "captions"
 _STATISTICS_EVERY_S: Final = 1.0
 _LOOK_EVERY_S: Final = 1.0
 _ANSWER_S: Final = 10.0
+_SURGE_PERCENT: Final = 25
+"""Of replicas that may run beyond their number during an update; it is rounded up."""
 _NOTICED_S: Final = 15.0
 """For a replica to find out that it is to go, and to close what is left."""
 
@@ -47,6 +51,8 @@ class CaptionReplica:
         self._leaving: asyncio.Task[None] | None = None
 
     async def __serve_build_asgi_app__(self) -> Starlette:
+        log_to_stderr()
+        give_large_blocks_back()
         engine = await asyncio.to_thread(Engine.load, self._options.engine)
         options = replace(self._options.server, replica=self._name)
         app = create_app(engine, options, page_folder())
@@ -152,6 +158,8 @@ def build(options: ClusterOptions) -> serve.Application:
         max_ongoing_requests=options.server.max_connections,
         graceful_shutdown_timeout_s=leaves_s,
         health_check_period_s=2.0,
+        # Replicas go only when others are ready to take their sessions over.
+        max_surge_percent=_SURGE_PERCENT,
         logging_config={"enable_access_log": False},
         request_router_config=RequestRouterConfig(
             request_router_class="streamer.cluster.router:SessionRouter",
@@ -159,5 +167,4 @@ def build(options: ClusterOptions) -> serve.Application:
         ),
         **scaling,
     )
-    # Another number of replicas must not be another version, for which all are replaced.
-    return deployment.bind(options.model_copy(update={"min_replicas": 1, "max_replicas": 1}))
+    return deployment.bind(options)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,9 +26,21 @@ class Cluster:
     handle: Any
     """Of the deployment."""
     options: ClusterOptions
+    ray_address: str
 
-    def scale(self, n_replicas: int) -> None:
-        """Returns when Serve runs so many."""
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """`streamer cluster …`"""
+        return subprocess.run(
+            [sys.executable, "-m", "streamer", "cluster", *arguments],
+            env={**os.environ, "RAY_ADDRESS": self.ray_address},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+
+    def update(self, n_replicas: int) -> None:
+        """Let so many new replicas take the place of all. Returns when they run."""
         from ray import serve
 
         from streamer.cluster.replica import APPLICATION, build
@@ -79,6 +94,7 @@ def running_cluster() -> Iterator[Cluster]:
         move_within_s=6.0,
     )
     ray.init(
+        address="local",
         num_cpus=N_REPLICAS,
         include_dashboard=False,
         object_store_memory=80 * 2**20,
@@ -87,7 +103,8 @@ def running_cluster() -> Iterator[Cluster]:
     try:
         serve.start(http_options={"host": "127.0.0.1", "port": port}, proxy_location="HeadOnly")
         handle = serve.run(build(options), name=APPLICATION)
-        yield Cluster(f"ws://127.0.0.1:{port}/v1/stream", handle, options)
+        address = ray.get_runtime_context().gcs_address
+        yield Cluster(f"ws://127.0.0.1:{port}/v1/stream", handle, options, address)
         serve.shutdown()
     finally:
         ray.shutdown()

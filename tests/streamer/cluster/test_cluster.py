@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -156,26 +154,21 @@ async def test_a_killed_replica_costs_no_word(cluster: Cluster, speech: tuple[Fl
     await cluster.settled(without=killed)
 
 
-def command(*arguments: str) -> subprocess.CompletedProcess[str]:
-    line = [sys.executable, "-m", "streamer", "cluster", *arguments]
-    return subprocess.run(line, capture_output=True, text=True, check=False, timeout=120)
-
-
 async def test_the_command_line_lists_and_drains(cluster: Cluster) -> None:
     names = await cluster.settled()
-    listed = await asyncio.to_thread(command, "status")
+    listed = await asyncio.to_thread(cluster.command, "status")
     assert listed.returncode == 0, listed.stderr
     assert {line.split()[0] for line in listed.stdout.splitlines()} == names
     assert listed.stdout.count("serving") == 2
-    refused = await asyncio.to_thread(command, "drain", "nobody")
+    refused = await asyncio.to_thread(cluster.command, "drain", "nobody")
     assert refused.returncode == 1
     assert "there is no replica nobody" in refused.stderr
     leaving = min(names)
-    assert (await asyncio.to_thread(command, "drain", leaving)).returncode == 0
+    assert (await asyncio.to_thread(cluster.command, "drain", leaving)).returncode == 0
     await cluster.settled(without=leaving)
 
 
-async def test_a_replica_that_serve_stops_sends_everybody_on(
+async def test_an_update_sends_everybody_to_new_replicas(
     cluster: Cluster, speech: tuple[Floats, str]
 ) -> None:
     sound, said = speech
@@ -184,7 +177,7 @@ async def test_a_replica_that_serve_stops_sends_everybody_on(
         speaking = [asyncio.create_task(speak(client, sound)) for client in clients]
         await until(lambda: all(client.transcript.words for client in clients))
         resumed = {client: client.ready for client in clients}
-        await asyncio.to_thread(cluster.scale, 1)
+        await asyncio.to_thread(cluster.update, 1)
         await until(lambda: len({replica(client) for client in clients}) == 1)
         moved = [client for client in clients if client.ready is not resumed[client]]
         assert moved

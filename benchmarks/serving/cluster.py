@@ -1,0 +1,188 @@
+"""What Ray Serve's proxy costs a message, and how many sessions one and two replicas carry.
+
+A message is a second `start`, which the server answers at once: its way there and back, of several
+connections side by side, is measured against a server without Ray. Replicas are given one core
+each; clients, proxy and controller run on the same machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
+
+import psutil
+import typer
+from matplotlib.figure import Figure
+from rich.table import Table
+from websockets.asyncio.client import connect
+
+from benchmarks.common import Setup, figure, percentiles, run_speech, style
+from benchmarks.serving.load import carried, climb
+from benchmarks.serving.server_process import server_process
+from streamer.client.address import websocket_url
+
+_EVERY_S: Final = 0.1
+_MAX_SESSIONS: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class ServedCluster:
+    """As `ServerProcess`; memory and CPU time are those of replicas and proxy together."""
+
+    url: str
+    processes: tuple[psutil.Process, ...]
+
+    def cpu_s(self) -> float:
+        times = [process.cpu_times() for process in self.processes]
+        return float(sum(one.user + one.system for one in times))
+
+    def peak_rss_mb(self) -> float:
+        """Now: there is no common peak."""
+        return sum(float(process.memory_info().rss) for process in self.processes) / 1e6
+
+
+@contextmanager
+def served_cluster(n_replicas: int, llm: bool) -> Iterator[ServedCluster]:
+    """Raises ImportError: there is no Ray."""
+    import ray
+    from ray import serve
+
+    from streamer.cluster.options import ClusterOptions
+    from streamer.cluster.replica import APPLICATION, build
+    from streamer.hosting.options import ServerOptions
+    from streamer.recognition.engine import EngineOptions
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    options = ClusterOptions(
+        server=ServerOptions(port=port, max_sessions=_MAX_SESSIONS),
+        engine=EngineOptions(threads=1, llm=llm),
+        min_replicas=n_replicas,
+        max_replicas=n_replicas,
+        cpus=1.0,
+        move_within_s=0.0,
+    )
+    ray.init(
+        address="local",
+        num_cpus=n_replicas,
+        include_dashboard=False,
+        object_store_memory=80 * 2**20,
+        log_to_driver=False,
+    )
+    try:
+        serve.start(http_options={"host": "127.0.0.1", "port": port}, proxy_location="HeadOnly")
+        serve.run(build(options), name=APPLICATION)
+        yield ServedCluster(f"http://127.0.0.1:{port}/", tuple(_processes()))
+        serve.shutdown()
+    finally:
+        ray.shutdown()
+
+
+def _processes() -> Iterator[psutil.Process]:
+    """Those through which audio goes. They are children of Ray's, which is ours."""
+    for process in psutil.Process().children(recursive=True):
+        name = " ".join(process.cmdline())
+        if "ServeReplica" in name or "ProxyActor" in name:
+            yield process
+
+
+async def round_trips_ms(url: str, connections: int, seconds: float) -> list[float]:
+    """Of messages on so many connections at once."""
+    address = websocket_url(url)
+
+    async def one(index: int) -> list[float]:
+        await asyncio.sleep(index * _EVERY_S / connections)
+        taken = []
+        async with connect(address, ping_timeout=None) as websocket:
+            await websocket.send('{"type":"start"}')
+            await websocket.recv()
+            until_s = time.monotonic() + seconds
+            while time.monotonic() < until_s:
+                sent_ns = time.perf_counter_ns()
+                await websocket.send('{"type":"start"}')
+                while json.loads(await websocket.recv())["type"] != "error":
+                    pass
+                taken.append((time.perf_counter_ns() - sent_ns) / 1e6)
+                await asyncio.sleep(_EVERY_S)
+            await websocket.close()
+        return taken
+
+    return [ms for some in await asyncio.gather(*map(one, range(connections))) for ms in some]
+
+
+def measured(url: str, counts: Sequence[int], seconds: float) -> dict[str, dict[str, float]]:
+    """Connections to percentiles."""
+    return {
+        str(count): percentiles(asyncio.run(round_trips_ms(url, count, seconds)), (50, 95, 99))
+        for count in counts
+    }
+
+
+def table(results: Mapping[str, Any]) -> Table:
+    """The summary for people."""
+    shown = Table(title="Ray Serve")
+    for column in ("server", "connections", "message p50 ms", "p95", "sessions carried"):
+        shown.add_column(column, justify="left" if column == "server" else "right")
+    for server, told in results["round_trip_ms"].items():
+        for count, ms in told.items():
+            shown.add_row(server, count, str(ms["p50"]), str(ms["p95"]), "")
+    for replicas, outcome in results["replicas"].items():
+        shown.add_row(f"{replicas} replicas", "", "", "", str(outcome["sessions_carried"]))
+    return shown
+
+
+def draw(results: Mapping[str, Any]) -> Figure:
+    """A message's way, and sessions against replicas."""
+    picture = figure(11, 4.2)
+    way, sessions = picture.subplots(1, 2)
+    for server, told in results["round_trip_ms"].items():
+        way.plot(list(told), [ms["p95"] for ms in told.values()], "o-", label=server)
+    way.legend(frameon=False)
+    replicas = results["replicas"]
+    sessions.bar(list(replicas), [one["sessions_carried"] for one in replicas.values()])
+    style(way, "A message there and back, p95", "connections", "ms")
+    style(sessions, "Sessions in real time", "replicas", "sessions")
+    return picture
+
+
+def main(
+    setup: Setup,
+    seconds: Annotated[float, typer.Option(min=1, help="Of speech for each session.")] = 40,
+    connections: Annotated[int, typer.Option(min=1, help="At most, for messages.")] = 64,
+    max_replicas: Annotated[int, typer.Option(min=1, help="Go no further than this.")] = 2,
+    max_lag_ms: Annotated[float, typer.Option(help="p95 lag at which to stop.")] = 1000,
+) -> None:
+    clips = setup.clips()
+    counts = [2**i for i in range(0, connections.bit_length(), 3)]
+    with server_process("no_llm", threads=1, max_sessions=_MAX_SESSIONS) as server:
+        ways = {"direct": measured(server.url, counts, seconds)}
+    carriers: dict[str, Any] = {}
+    for n_replicas in range(1, max_replicas + 1):
+        with served_cluster(n_replicas, setup.llm) as cluster:
+            if n_replicas == 1:
+                ways["through the proxy"] = measured(cluster.url, counts, seconds)
+            doubled = [2**i for i in range(_MAX_SESSIONS.bit_length())]
+            rounds = climb(cluster, clips, doubled, seconds, max_lag_ms, setup.seed)
+        good = [one["sessions"] for one in rounds if carried(one, max_lag_ms)]
+        carriers[str(n_replicas)] = {"sessions_carried": max(good, default=0), "rounds": rounds}
+    results = {"round_trip_ms": ways, "replicas": carriers}
+    parameters = {
+        "speech": sorted({clip.set_name for clip in clips}),
+        "seconds": seconds,
+        "connections": connections,
+        "max_lag_ms": max_lag_ms,
+    }
+    notes = ["clients, proxy and Ray's controller run on the same machine as the replicas"]
+    setup.publish("serving.cluster", parameters, results, draw(results), table(results), notes)
+
+
+app = run_speech(main)
+
+if __name__ == "__main__":
+    app()
