@@ -49,6 +49,18 @@ async def all_heard(bench: Bench, socket: FakeSocket, n_samples: int) -> None:
         await asyncio.sleep(0.05)
 
 
+def check_both_are_told_once(transcript: Transcript) -> None:
+    for channel, heard in enumerate((NEAR, FAR)):
+        words = [w for one in transcript.segments if one.channel == channel for w in one.words]
+        times = [(round(w.start_ms * 16), round(w.end_ms * 16)) for w in words]
+        assert all(end <= begin + 512 for (_, end), (begin, _) in pairwise(times))
+        told = np.zeros(len(heard), bool)
+        for begin, end in times:
+            told[begin:end] = True
+        # All that is loud was told, but for what a detector's frame passes over.
+        assert (np.abs(heard) > 0.01)[~told].sum() <= 2 * 512
+
+
 async def mono(samples: np.ndarray) -> list[str]:
     bench = Bench()
     socket, _ = await bench.opened('{"type":"start"}')
@@ -127,16 +139,7 @@ async def test_after_a_restart_no_side_is_heard_twice(tmp_path: Path, n_samples:
     offset = again["acknowledged_offset"]
     send(second, frame(0, offset, BOTH[offset:]), STOP)
     await until(lambda: second.closed)
-    transcript = transcript_of(first, second)
-    for channel, heard in enumerate((NEAR, FAR)):
-        words = [w for one in transcript.segments if one.channel == channel for w in one.words]
-        times = [(round(w.start_ms * 16), round(w.end_ms * 16)) for w in words]
-        assert all(end <= begin + 512 for (_, end), (begin, _) in pairwise(times))
-        told = np.zeros(len(heard), bool)
-        for begin, end in times:
-            told[begin:end] = True
-        # All that is loud was told, but for what a detector's frame passes over.
-        assert (np.abs(heard) > 0.01)[~told].sum() <= 2 * 512
+    check_both_are_told_once(transcript_of(first, second))
     await bench.close()
 
 

@@ -16,6 +16,13 @@ from streamer.server.connection import Connection
 from tests.fakes import silence, tone
 from tests.sockets import FakeSocket
 from tests.streamer.hosting.bench import START, STOP, Bench, frame, newest_seq, resume, send, until
+from tests.streamer.hosting.test_channels import (
+    BOTH,
+    all_heard,
+    check_both_are_told_once,
+    transcript_of,
+)
+from tests.streamer.hosting.test_channels import START as BOTH_CHANNELS
 
 
 @dataclass
@@ -85,6 +92,22 @@ async def test_a_session_goes_on_elsewhere_within_a_word(pair: Pair) -> None:
     said = [w for s in (first, second) for e in s.of("words") for w in e["words"]]
     assert [w["id"] for w in said if w["state"] == "committed"] == [0, 1, 2, 3, 4]
     assert second.of("bye")[0]["words"] == 5
+
+
+@pytest.mark.parametrize("n_samples", [16_000, 28_000, 44_000])
+async def test_both_channels_go_on_elsewhere(pair: Pair, n_samples: int) -> None:
+    first, ready = await pair.first.opened(BOTH_CHANNELS)
+    send(first, frame(0, 0, BOTH[:n_samples]))
+    await all_heard(pair.first, first, n_samples)
+    pair.move(pair.first.connections[-1])
+    await until(lambda: first.closed)
+    (move,) = first.of("move")
+    second, again = await pair.second.opened(resume(ready | move, newest_seq(first)))
+    assert pair.second.places.taken == again["channels"] == 2
+    offset = again["acknowledged_offset"]
+    send(second, frame(0, offset, BOTH[offset:]), STOP)
+    await until(lambda: second.closed)
+    check_both_are_told_once(transcript_of(first, second))
 
 
 async def test_in_silence_nothing_is_heard_twice(pair: Pair) -> None:
