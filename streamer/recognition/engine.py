@@ -12,14 +12,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from streamer.decoding.decision.second_listener import ListenerLane
-from streamer.decoding.ear import SessionEar
 from streamer.decoding.llm_lane import LlmLane
 from streamer.decoding.loading import load_speech
-from streamer.decoding.speech import LoadedSpeech, PromptContext, Speech
+from streamer.decoding.speech import LoadedSpeech, PromptContext
 from streamer.models.emotion.classifier import EmotionModel, EmotionScores
 from streamer.models.emotion.loading import load_emotion_model
-from streamer.models.fusion.audio_aware import AudioAwareFusion, AudioInputs
-from streamer.models.fusion.score import FusionWeights, LlmFusion
+from streamer.models.fusion.audio_aware import AudioInputs
+from streamer.models.fusion.score import FusionWeights
 from streamer.models.fusion.trained import read_fusion
 from streamer.models.llm.loading import GEMMA_FILE, load_llm
 from streamer.models.llm.scorer import LlmScorer
@@ -27,21 +26,18 @@ from streamer.models.store.catalog import EMOTION, GEMMA, MOONSHINE, SILERO, WHI
 from streamer.models.store.zoo import Zoo
 from streamer.models.whisper.contract import SecondListener
 from streamer.models.whisper.loading import load_listener
-from streamer.recognition.audio_aware import AudioAwareWords, emotion_monitor
 from streamer.recognition.contract import BEGINNING, Decoder, SessionOptions, StartPoint
-from streamer.recognition.emotion_monitor import EmotionMonitor, EmotionOptions
-from streamer.recognition.languages import AUTO, ENGLISH, NAMES, check_language
+from streamer.recognition.emotion_monitor import EmotionOptions
+from streamer.recognition.languages import ENGLISH, NAMES, check_language
 from streamer.recognition.latency import Latency, commit_rule
 from streamer.recognition.options import RecognizerOptions
 from streamer.recognition.recognizer import Recognizer
 from streamer.recognition.stage_times import StageTimes
 from streamer.recognition.turns.detector import TurnDetector
 from streamer.recognition.voice.meter import VoiceMeter, VoiceOptions
-from streamer.recognition.words.auto import AutoWords
-from streamer.recognition.words.contract import SessionWords
-from streamer.recognition.words.drafted import DraftedWords
+from streamer.recognition.words.audio_aware import emotion_monitor
 from streamer.recognition.words.expectation import Expectation
-from streamer.recognition.words.listened import ListenedWords
+from streamer.recognition.words.making import WordsMaker
 from streamer.recognition.writing import session_writer
 from streamer.runtime.batcher import Batcher, Lane, call_each
 from streamer.runtime.deadline_executor import DeadlineExecutor
@@ -124,7 +120,14 @@ class Engine:
         self._emotion_lane: Lane[Callable[[], EmotionScores], EmotionScores] = self._batcher.lane(
             call_each
         )
-        self._llm_lane = LlmLane(llm, self._batcher) if llm is not None else None
+        self._words = WordsMaker(
+            options.weights,
+            options.latency,
+            self.languages,
+            LlmLane(llm, self._batcher) if llm is not None else None,
+            self._listener_lane,
+            audio_inputs,
+        )
         self.executor = DeadlineExecutor(options.steps_in_flight, "step")
 
     @classmethod
@@ -259,22 +262,9 @@ class Engine:
 
         speech = self._source.session(prompt_context)
 
-        def words_of(language: str) -> SessionWords:
-            if language == ENGLISH:
-                prompt = expectation.prompt
-                return self._english(speech, options, recognizer_options, prompt, emotion, stages)
-            return ListenedWords(self._ear(options, stages), recognizer_options.ear, language)
-
-        if language == AUTO:
-            words: SessionWords = AutoWords(
-                self._ear(options, stages),
-                words_of,
-                self.languages,
-                recognizer_options.language,
-                recognizer_options.ear,
-            )
-        else:
-            words = words_of(language)
+        words = self._words.make(
+            language, speech, options, recognizer_options, expectation, emotion, stages
+        )
         recognizer = Recognizer(
             speech.vad,
             recognizer_options,
@@ -288,52 +278,6 @@ class Engine:
             turns=TurnDetector(options.turns, start.word_id) if options.turns else None,
         )
         return recognizer
-
-    def _english(
-        self,
-        speech: Speech,
-        options: SessionOptions,
-        recognizer_options: RecognizerOptions,
-        prompt: str,
-        emotion: EmotionMonitor | None,
-        stages: StageTimes,
-    ) -> DraftedWords:
-        fusion = self._fusion(options.decoder, prompt, stages)
-        asked = fusion is not None and self._options.latency != "low"
-        lane = self._listener_lane if asked else None
-        listener = lane.session(ENGLISH, stages) if lane is not None else None
-        if isinstance(fusion, AudioAwareFusion):
-            return AudioAwareWords(
-                speech,
-                recognizer_options,
-                fusion=fusion,
-                emotion=emotion,
-                stages=stages,
-                hot_words=options.hot_words,
-                listener=listener,
-            )
-        return DraftedWords(
-            speech,
-            recognizer_options,
-            fusion=fusion,
-            stages=stages,
-            hot_words=options.hot_words,
-            listener=listener,
-        )
-
-    def _ear(self, options: SessionOptions, stages: StageTimes) -> SessionEar:
-        assert self._listener_lane is not None
-        return SessionEar(self._listener_lane, options.task, stages)
-
-    def _fusion(self, decoder: Decoder, prompt: str, spans: SpanSink) -> LlmFusion | None:
-        weights = self._options.weights
-        # An LLM without weight has no say: the draft decides, to the word.
-        if decoder == "draft" or self._llm_lane is None or not weights.llm:
-            return None
-        scorer = self._llm_lane.session(spans)
-        if self._audio_inputs is not None:
-            return AudioAwareFusion(scorer, weights, prompt, self._audio_inputs)
-        return LlmFusion(scorer, weights, prompt)
 
     def close(self) -> None:
         """Finish running steps and stop all threads."""
