@@ -235,6 +235,7 @@ class ResumableState:
             words=self.transcript.next_word_id,
             segments=self.transcript.next_segment_id,
             lost_samples=self.lost_samples,
+            speakers=self.transcript.n_speakers,
         )
         return events
 

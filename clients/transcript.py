@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
 
 from streamer.protocol.joining import joined
-from streamer.protocol.messages import LanguageEvent, SegmentEvent, ServerEvent, WordsEvent
+from streamer.protocol.messages import (
+    LanguageEvent,
+    SegmentEvent,
+    ServerEvent,
+    WordsEvent,
+)
+from streamer.protocol.speakers import SpeakersEvent
 from streamer.protocol.words import WireEmotion, WireWord
 
 
@@ -24,6 +31,8 @@ class TranscriptSegment:
     text: str
     words: tuple[WireWord, ...]
     emotion: WireEmotion | None
+    speaker: int | None = None
+    """Who said all of it, from 0; None: not known, or not asked for."""
 
 
 class Transcript:
@@ -40,6 +49,7 @@ class Transcript:
         self._open_segment_id: int | None = None
         self._next_word_id = first_word_id
         self._next_segment_id = 0
+        self._n_speakers = 0
         self.language: str | None = None
         """Its code, where it was found out."""
 
@@ -72,6 +82,11 @@ class Transcript:
         return self._next_segment_id
 
     @property
+    def n_speakers(self) -> int:
+        """Labels that were told so far."""
+        return self._n_speakers
+
+    @property
     def words(self) -> tuple[WireWord, ...]:
         return (*self.committed, *self._tentative)
 
@@ -96,6 +111,8 @@ class Transcript:
             self._apply_words(event)
         elif isinstance(event, SegmentEvent):
             self._apply_segment(event)
+        elif isinstance(event, SpeakersEvent):
+            self._apply_speakers(event)
         elif isinstance(event, LanguageEvent):
             self.language = event.language
 
@@ -104,9 +121,12 @@ class Transcript:
         if self._committed and self._open_segment_id is not None:
             words = tuple(word.model_copy(update={"state": "final"}) for word in self._committed)
             text = joined(word.text for word in words)
+            speaker = words[0].speaker if len({word.speaker for word in words}) == 1 else None
             start_ms, end_ms = words[0].start_ms, words[-1].end_ms
             self._segments.append(
-                TranscriptSegment(self._open_segment_id, start_ms, end_ms, text, words, None)
+                TranscriptSegment(
+                    self._open_segment_id, start_ms, end_ms, text, words, None, speaker
+                )
             )
             self._next_segment_id = self._open_segment_id + 1
         self._committed, self._tentative, self._open_segment_id = [], (), None
@@ -126,12 +146,15 @@ class Transcript:
                     f"word {word.id} ({word.text!r}) should be {self._next_word_id + i}"
                 )
         self._open_segment_id = event.segment_id
+        self._note_speakers(event.words)
         self._committed.extend(committed)
         self._next_word_id += len(committed)
         self._tentative = tentative
 
     def _apply_segment(self, event: SegmentEvent) -> None:
-        said = [_unchanging(word) for word in self._committed]
+        # Where somebody else goes on, the words behind are those of the next segment.
+        n_words = len(event.words) if event.cause == "speaker" else len(self._committed)
+        said = [_unchanging(word) for word in self._committed[:n_words]]
         if [_unchanging(word) for word in event.words] != said:
             raise TranscriptError(
                 f"segment {event.segment_id} reads {event.text!r}, but "
@@ -147,9 +170,24 @@ class Transcript:
                     event.text,
                     event.words,
                     event.emotion,
+                    event.speaker,
                 )
             )
-        self._committed, self._tentative, self._open_segment_id = [], (), None
+        self._note_speakers(event.words)
+        self._committed, self._tentative = self._committed[n_words:], ()
+        self._open_segment_id = event.segment_id + 1 if self._committed else None
+
+    def _apply_speakers(self, event: SpeakersEvent) -> None:
+        told = dict(enumerate(event.speakers, event.first_word_id))
+        self._committed = [
+            word.model_copy(update={"speaker": told.get(word.id, word.speaker)})
+            for word in self._committed
+        ]
+        self._note_speakers(self._committed)
+
+    def _note_speakers(self, words: Sequence[WireWord]) -> None:
+        labels = (word.speaker + 1 for word in words if word.speaker is not None)
+        self._n_speakers = max(self._n_speakers, *labels, 0)
 
 
 def _unchanging(word: WireWord) -> tuple[int, str, float, float]:

@@ -23,6 +23,7 @@ from streamer.cli.options import (
     RedactOption,
     SaveOption,
     ShowEmotionOption,
+    SpeakersOption,
     TaskChoice,
     TaskOption,
     ThreadsOption,
@@ -91,6 +92,7 @@ def mic(
     numbers: NumbersOption = False,
     profanity_filter: ProfanityFilterOption = False,
     redact: RedactOption = None,
+    speakers: SpeakersOption = 0,
     save: SaveOption = None,
     to: ToOption = None,
     hls_minutes: HlsMinutesOption = 60,
@@ -125,6 +127,7 @@ def mic(
             numbers=numbers,
             profanity_filter=profanity_filter,
             redact=tuple(sorted({choice.value for choice in redact or ()})),
+            speakers=speakers or False,
         )
     except ValidationError as error:
         first = error.errors()[0]

@@ -37,6 +37,7 @@ from streamer.cli.options import (
     RedactOption,
     SaveOption,
     ShowEmotionOption,
+    SpeakersOption,
     SpeechModelOption,
     TaskChoice,
     TaskOption,
@@ -105,6 +106,7 @@ def transcribe(
     numbers: NumbersOption = False,
     profanity_filter: ProfanityFilterOption = False,
     redact: RedactOption = None,
+    speakers: SpeakersOption = 0,
     save: SaveOption = None,
     to: ToOption = None,
     hls_minutes: HlsMinutesOption = 0,
@@ -179,6 +181,7 @@ def transcribe(
         emotion=show_emotion is not EmotionShown.OFF,
         language=spoken,
         task=task.value,
+        speakers=speakers,
         writing=WritingOptions(
             numbers, profanity_filter, frozenset(choice.value for choice in redact or ())
         ),
@@ -220,12 +223,7 @@ def transcribe(
                 with ExitStack() as opened:
                     several = len(recordings) > 1
                     output = _output(
-                        heard,
-                        caption_format,
-                        show_emotion,
-                        opened,
-                        as_json=as_json,
-                        several=several,
+                        heard, caption_format, show_emotion, opened, as_json, several=several
                     )
                     failed += not _transcribe_one(
                         engine, heard, options, spans, speed, output, save, live, show_emotion
@@ -264,8 +262,8 @@ def _output(
     caption_format: CaptionFormat | None,
     shown: EmotionShown,
     opened: ExitStack,
-    *,
     as_json: bool,
+    *,
     several: bool,
 ) -> Output:
     from streamer.cli.output.json_report import json_report

@@ -73,9 +73,19 @@ class Journal:
             self._in_speech = False
             segment = event.segment
             end = StoredEnd(
-                segment.id, segment.start_sample, segment.end_sample, event.cause, report.seq
+                segment.id,
+                segment.start_sample,
+                segment.end_sample,
+                event.cause,
+                report.seq,
+                segment.speaker,
             )
-            await self._advance(segment.end_sample, end=end if segment.words else None)
+            if segment.words:
+                await self._advance(
+                    segment.end_sample, end=end, next_word_id=segment.words[-1].id + 1
+                )
+            else:
+                await self._advance(segment.end_sample)
         elif isinstance(event, Finalized | AudioPaused):
             self._in_speech = False
             await self._advance(event.end_sample)
@@ -85,13 +95,17 @@ class Journal:
                 await self._advance(silent_until)
 
     async def _advance(
-        self, position: int, words: tuple[Word, ...] = (), end: StoredEnd | None = None
+        self,
+        position: int,
+        words: tuple[Word, ...] = (),
+        end: StoredEnd | None = None,
+        next_word_id: int | None = None,
     ) -> None:
         position = max(position, self._position)
         while self._losses and self._losses[0].start_sample < position:
             self._lost_samples += self._losses.popleft().n_samples
         await self._store.write(
-            self._session_id, self._seq, position, self._lost_samples, words, end
+            self._session_id, self._seq, position, self._lost_samples, words, end, next_word_id
         )
         self._position = position
 

@@ -19,6 +19,7 @@ from streamer.hosting.session_store import SessionStore, token_hash
 from streamer.protocol.errors import ProtocolError, session_expired
 from streamer.protocol.messages import Encoding, ErrorCode, ResumeMessage, StartMessage
 from streamer.recognition.contract import (
+    USUAL_SPEAKERS,
     Decoder,
     RecognizerFactory,
     SessionOptions,
@@ -240,6 +241,7 @@ class SessionRegistry:
             silence_ms=start.silence_ms,
             language=self.language(start),
             task=start.task,
+            speakers=_most_speakers(start),
             writing=WritingOptions(start.numbers, start.profanity_filter, frozenset(start.redact)),
             turns=turn_options(start.turns),
         )
@@ -300,3 +302,9 @@ def _follow_id(secret: str) -> str:
     """Whoever knows the id can follow; only who knows the secret can speak under it."""
     digest = hashlib.sha256(b"streamer follow id\0" + secret.encode()).digest()
     return base64.urlsafe_b64encode(digest[:18]).decode()
+
+
+def _most_speakers(start: StartMessage) -> int:
+    if isinstance(start.speakers, bool):
+        return USUAL_SPEAKERS if start.speakers else 0
+    return start.speakers

@@ -2,7 +2,7 @@
 
 Only what a client needs to go on is written: the settings of its session without its secret, a hash
 of its resume token, committed words, ends of segments, and how far the audio is captioned. No
-audio, no tentative words, no emotions, no addresses. What is deleted is overwritten.
+audio, no voices, no tentative words, no emotions, no addresses. What is deleted is overwritten.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 _APPLICATION_ID: Final = 0x5354524D
 """Marks a file as ours."""
-_VERSION: Final = 1
+_VERSION: Final = 2
 _KEPT_SEGMENTS: Final = 200
 """Of one session; the words of older ones are deleted."""
 _UNTOLD_EVENTS: Final = 1_000
@@ -49,7 +49,7 @@ CREATE TABLE words (
 CREATE TABLE ends (
     session TEXT NOT NULL REFERENCES sessions ON DELETE CASCADE, segment INTEGER NOT NULL,
     start_sample INTEGER NOT NULL, end_sample INTEGER NOT NULL, cause TEXT NOT NULL,
-    seq INTEGER NOT NULL, PRIMARY KEY (session, segment)
+    seq INTEGER NOT NULL, speaker INTEGER, PRIMARY KEY (session, segment)
 ) WITHOUT ROWID;
 """
 
@@ -121,8 +121,14 @@ class SessionStore:
         lost_samples: int,
         words: Sequence[Word] = (),
         end: StoredEnd | None = None,
+        next_word_id: int | None = None,
     ) -> None:
-        """Returns when it is on disk, or the store is off."""
+        """Returns when it is on disk, or the store is off.
+
+        Args:
+            next_word_id: words from this one on are not of the segment that ends, as they were
+                said to be, but of the next.
+        """
         rows = [
             (session_id, w.id, w.segment_id, w.text, w.start_sample, w.end_sample, w.confidence)
             for w in words
@@ -141,6 +147,11 @@ class SessionStore:
             )
             if end is not None:
                 _insert_end(database, session_id, end)
+                database.execute(
+                    "UPDATE words SET segment = segment + 1"
+                    " WHERE session = ? AND segment = ? AND id >= ?",
+                    (session_id, end.segment_id, next_word_id),
+                )
                 oldest = end.segment_id - _KEPT_SEGMENTS
                 for table in ("words", "ends"):
                     database.execute(
@@ -223,7 +234,7 @@ class SessionStore:
         ends = [
             StoredEnd(*row)
             for row in database.execute(
-                "SELECT segment, start_sample, end_sample, cause, seq FROM ends"
+                "SELECT segment, start_sample, end_sample, cause, seq, speaker FROM ends"
                 " WHERE session = ? ORDER BY segment",
                 (session_id,),
             )
@@ -258,8 +269,16 @@ def token_hash(token: str) -> bytes:
 
 def _insert_end(database: sqlite3.Connection, session_id: str, end: StoredEnd) -> None:
     database.execute(
-        "INSERT INTO ends VALUES (?, ?, ?, ?, ?, ?)",
-        (session_id, end.segment_id, end.start_sample, end.end_sample, end.cause, end.seq),
+        "INSERT INTO ends VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (
+            session_id,
+            end.segment_id,
+            end.start_sample,
+            end.end_sample,
+            end.cause,
+            end.seq,
+            end.speaker,
+        ),
     )
 
 

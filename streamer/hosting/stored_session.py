@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from streamer.hosting.event_log import EventLog
@@ -24,6 +24,8 @@ class StoredEnd:
     end_sample: int
     cause: str
     seq: int
+    speaker: int | None = None
+    """A number that tells voices apart, and nothing of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,9 @@ class StoredSession:
             word_id=self.words[-1][1].id + 1 if self.words else 0,
             segment_id=self.ends[-1].segment_id + 1 if self.ends else 0,
             lost_samples=self.lost_samples,
+            speakers=max(
+                (end.speaker + 1 for end in self.ends if end.speaker is not None), default=0
+            ),
         )
 
     @property
@@ -89,10 +94,18 @@ class StoredSession:
         closings = []
         for end in self.ends:
             words = tuple(
-                word.as_final() for _, word in self.words if word.segment_id == end.segment_id
+                replace(word.as_final(), speaker=end.speaker)
+                for _, word in self.words
+                if word.segment_id == end.segment_id
             )
             segment = Segment(
-                end.segment_id, end.start_sample, end.end_sample, words, emotion=None, final=True
+                end.segment_id,
+                end.start_sample,
+                end.end_sample,
+                words,
+                emotion=None,
+                final=True,
+                speaker=end.speaker,
             )
             closings.append(_report(SegmentClosed(segment, end.cause), end.seq))
         return closings

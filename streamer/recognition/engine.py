@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from streamer.audio.arrays import Floats
 from streamer.decoding.decision.second_listener import ListenerLane
 from streamer.decoding.llm_lane import LlmLane
 from streamer.decoding.loading import load_speech
@@ -22,7 +23,15 @@ from streamer.models.fusion.score import FusionWeights
 from streamer.models.fusion.trained import read_fusion
 from streamer.models.llm.loading import GEMMA_FILE, load_llm
 from streamer.models.llm.scorer import LlmScorer
-from streamer.models.store.catalog import EMOTION, GEMMA, MOONSHINE, SILERO, WHISPER_BASE
+from streamer.models.speakers.encoder import VoiceEncoder
+from streamer.models.store.catalog import (
+    EMOTION,
+    GEMMA,
+    MOONSHINE,
+    SILERO,
+    SPEAKERS,
+    WHISPER_BASE,
+)
 from streamer.models.store.zoo import Zoo
 from streamer.models.whisper.contract import SecondListener
 from streamer.models.whisper.loading import load_listener
@@ -32,6 +41,8 @@ from streamer.recognition.languages import ENGLISH, NAMES, check_language
 from streamer.recognition.latency import Latency, commit_rule
 from streamer.recognition.options import RecognizerOptions
 from streamer.recognition.recognizer import Recognizer
+from streamer.recognition.speakers.monitor import SpeakerMonitor
+from streamer.recognition.speakers.options import SpeakerOptions
 from streamer.recognition.stage_times import StageTimes
 from streamer.recognition.turns.detector import TurnDetector
 from streamer.recognition.voice.meter import VoiceMeter, VoiceOptions
@@ -84,6 +95,7 @@ class EngineOptions:
     recognizer: RecognizerOptions = field(default_factory=RecognizerOptions)
     emotion: EmotionOptions = field(default_factory=EmotionOptions)
     voice: VoiceOptions = field(default_factory=VoiceOptions)
+    speakers: SpeakerOptions = field(default_factory=SpeakerOptions)
     weights: FusionWeights = field(default_factory=FusionWeights)
 
 
@@ -98,10 +110,12 @@ class Engine:
         llm: LlmScorer | None,
         audio_inputs: AudioInputs | None = None,
         listener: SecondListener | None = None,
+        voices: VoiceEncoder | None = None,
     ) -> None:
         """
         Args:
             audio_inputs: what the LLM gets beside the text; None: it only reads.
+            voices: None tells nobody who speaks.
         """
         self._options = options
         self._speech = speech
@@ -109,6 +123,7 @@ class Engine:
         self._llm = llm
         self._audio_inputs = audio_inputs
         self._listener = listener
+        self._voices = voices
         decoder = options.recognizer.decoder
         decoder = replace(decoder, fused=commit_rule(decoder.fused, options.latency))
         self._recognizer_options = replace(options.recognizer, decoder=decoder)
@@ -120,6 +135,7 @@ class Engine:
         self._emotion_lane: Lane[Callable[[], EmotionScores], EmotionScores] = self._batcher.lane(
             call_each
         )
+        self._voice_lane: Lane[Callable[[], Floats], Floats] = self._batcher.lane(call_each)
         self._words = WordsMaker(
             options.weights,
             options.latency,
@@ -178,7 +194,8 @@ class Engine:
                 options.listener, zoo, threads=options.threads, device=options.device
             )
         check_language(options.language, _languages(options, listener))
-        return cls(options, speech, emotion, llm, audio_inputs, listener)
+        voices = VoiceEncoder(zoo.path(SPEAKERS.name, "speakers.onnx"), device=options.device)
+        return cls(options, speech, emotion, llm, audio_inputs, listener, voices)
 
     @property
     def options(self) -> EngineOptions:
@@ -209,7 +226,13 @@ class Engine:
         """Another engine with the same models in memory, on threads of its own. The caller closes
         both."""
         return Engine(
-            options, self._speech, self._emotion, self._llm, self._audio_inputs, self._listener
+            options,
+            self._speech,
+            self._emotion,
+            self._llm,
+            self._audio_inputs,
+            self._listener,
+            self._voices,
         )
 
     @property
@@ -272,12 +295,27 @@ class Engine:
             emotion=emotion,
             stages=stages,
             voice=None if emotion is None else VoiceMeter(self._options.voice),
+            speakers=self._speakers(options, stages, start),
             start=start,
             writer=session_writer(options, language, speech.tokenizer),
             expectation=expectation,
             turns=TurnDetector(options.turns, start.word_id) if options.turns else None,
         )
         return recognizer
+
+    def _speakers(
+        self, options: SessionOptions, stages: StageTimes, start: StartPoint
+    ) -> SpeakerMonitor | None:
+        if self._voices is None or not options.speakers:
+            return None
+        return SpeakerMonitor(
+            self._voices,
+            self._voice_lane,
+            self._options.speakers,
+            stages,
+            options.speakers,
+            start.speakers,
+        )
 
     def close(self) -> None:
         """Finish running steps and stop all threads."""

@@ -24,6 +24,7 @@ from streamer.protocol.joining import joined
 from streamer.transcript.emotion_shown import is_sure
 from streamer.transcript.ledger import Segment
 from streamer.transcript.phrases import break_cost, ends_sentence
+from streamer.transcript.speaker_names import SpeakerChanges, SpeakerNames
 
 MAX_LINE_CHARS: Final = 42
 MAX_LINES: Final = 2
@@ -66,6 +67,7 @@ class Cue:
     pieces: tuple[tuple[Piece, ...], ...]
     """Line by line."""
     emotion: str | None
+    speaker: int | None = None
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -76,12 +78,14 @@ class CueTrack:
     """Cues of segments as they become final: none is empty, none overlaps the next, every line
     fits. A cue that was given never changes."""
 
-    def __init__(self, *, tagged: bool = False) -> None:
+    def __init__(self, *, tagged: bool = False, names: SpeakerNames | None = None) -> None:
         """
         Args:
             tagged: a segment that surely is emotional begins with its emotion, "(angry)".
+            names: a segment of somebody else than the one before begins with a name, "Ada:".
         """
         self._tagged = tagged
+        self._changes = SpeakerChanges(names) if names is not None else None
         self._earliest_ms = 0
 
     def add(self, segment: Segment) -> list[Cue]:
@@ -91,6 +95,9 @@ class CueTrack:
         pieces = list(_pieces(segment))
         if self._tagged and emotion is not None and is_sure(emotion):
             pieces = _with_tag(f"({emotion})", pieces)
+        name = self._changes.name(segment.speaker) if self._changes is not None else None
+        if name is not None:
+            pieces = _with_tag(f"{name[: MAX_LINE_CHARS - 1]}:", pieces)
         cut = _Cut(pieces, segment_end + MAX_TAIL_MS)
         ranges = list(pairwise(cut.best()))
         starts: list[int] = []
@@ -110,7 +117,8 @@ class CueTrack:
                 end = starts[at + 1] - MIN_GAP_MS
             end = min(end, max(spoken, start) + MAX_HOLD_MS, start + MAX_CUE_MS)
             lines = cut.lines(first, last)
-            cues.append(Cue(start, max(start + 1, round(end)), lines, emotion))
+            shown_until = max(start + 1, round(end))
+            cues.append(Cue(start, shown_until, lines, emotion, segment.speaker))
         if cues:
             self._earliest_ms = cues[-1].end_ms + MIN_GAP_MS
         return cues

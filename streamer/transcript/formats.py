@@ -15,6 +15,7 @@ from streamer.protocol.joining import gap
 from streamer.transcript.cues import Cue, CueTrack, Piece
 from streamer.transcript.emotion_shown import EmotionShown, volume
 from streamer.transcript.ledger import Emotion, Segment, Word
+from streamer.transcript.speaker_names import UNNAMED, SpeakerChanges, SpeakerNames
 
 
 class CaptionFormat(StrEnum):
@@ -38,31 +39,35 @@ class CaptionWriter(Protocol):
 
 
 def caption_writer(
-    wanted: CaptionFormat, shown: EmotionShown = EmotionShown.SUBTLE
+    wanted: CaptionFormat,
+    shown: EmotionShown = EmotionShown.SUBTLE,
+    names: SpeakerNames = UNNAMED,
 ) -> CaptionWriter:
     """A writer for a new file.
 
     Args:
         shown: of the voice, in subtitles; text has none of it, JSON lines all there is.
+        names: of who speaks, where that is known.
     """
     match wanted:
         case CaptionFormat.SRT:
-            return _Srt(shown)
+            return _Srt(shown, names)
         case CaptionFormat.VTT:
-            return _Vtt(shown)
+            return _Vtt(shown, names)
         case CaptionFormat.JSONL:
             return _Jsonl()
         case CaptionFormat.TXT:
-            return _Txt()
+            return _Txt(names)
 
 
 def caption_text(
     wanted: CaptionFormat,
     segments: Iterable[Segment],
     shown: EmotionShown = EmotionShown.SUBTLE,
+    names: SpeakerNames = UNNAMED,
 ) -> str:
     """A whole file."""
-    writer = caption_writer(wanted, shown)
+    writer = caption_writer(wanted, shown, names)
     return writer.head + "".join(writer.add(segment) for segment in segments)
 
 
@@ -72,8 +77,8 @@ class _Srt:
 
     head = ""
 
-    def __init__(self, shown: EmotionShown) -> None:
-        self._track = CueTrack(tagged=shown is not EmotionShown.OFF)
+    def __init__(self, shown: EmotionShown, names: SpeakerNames) -> None:
+        self._track = CueTrack(tagged=shown is not EmotionShown.OFF, names=names)
         self._loud = "<b>{}</b>" if shown is EmotionShown.VOICE else "{}"
         self._number = 0
 
@@ -96,18 +101,14 @@ class _Vtt:
 
     head = "WEBVTT\n\n"
 
-    def __init__(self, shown: EmotionShown) -> None:
+    def __init__(self, shown: EmotionShown, names: SpeakerNames) -> None:
         self._track = CueTrack(tagged=shown in (EmotionShown.SUBTLE, EmotionShown.VOICE))
         self._shown = shown
+        self._names = names
 
     def add(self, segment: Segment) -> str:
-        return "".join(vtt_cue(cue, self._shown) for cue in self._track.add(segment))
-
-    def _word(self, piece: Piece) -> str:
-        text = _vtt_escape(piece.text)
-        if self._shown is not EmotionShown.VOICE:
-            return text
-        return _in_class(volume(piece.loudness_db), text)
+        cues = self._track.add(segment)
+        return "".join(vtt_cue(cue, self._shown, self._names) for cue in cues)
 
 
 def _joined(line: Sequence[Piece], written: Callable[[Piece], str]) -> str:
@@ -135,17 +136,27 @@ class _Jsonl:
 
 
 class _Txt:
-    """One line of text a segment."""
+    """One line of text a segment, with a name where somebody else begins to speak."""
 
     head = ""
 
+    def __init__(self, names: SpeakerNames) -> None:
+        self._changes = SpeakerChanges(names)
+
     def add(self, segment: Segment) -> str:
-        return f"{_one_line(segment.text)}\n"
+        name = self._changes.name(segment.speaker)
+        prefix = f"{name}: " if name is not None else ""
+        return f"{prefix}{_one_line(segment.text)}\n"
 
 
-def vtt_cue(cue: Cue, shown: EmotionShown) -> str:
-    """A cue and the empty line behind it, with classes of spans that a page can style: the emotion
-    (`<c.happy>`) of all of it, or the volume (`<c.loud>`, `<c.soft>`) of words."""
+def vtt_cue(
+    cue: Cue,
+    shown: EmotionShown,
+    names: SpeakerNames = UNNAMED,
+) -> str:
+    """A cue and the empty line behind it, with who speaks (`<v Ada>`), where that is known, and
+    classes of spans that a page can style: the emotion (`<c.happy>`) of all of it, or the volume
+    (`<c.loud>`, `<c.soft>`) of words."""
 
     def written(piece: Piece) -> str:
         text = _vtt_escape(piece.text)
@@ -155,6 +166,8 @@ def vtt_cue(cue: Cue, shown: EmotionShown) -> str:
     lines = "\n".join(_joined(line, written) for line in cue.pieces)
     if shown is EmotionShown.FULL:
         lines = _in_class(cue.emotion or "", lines)
+    if cue.speaker is not None:
+        lines = f"<v {_vtt_escape(names.of(cue.speaker))}>{lines}</v>"
     return f"{_vtt_time(cue.start_ms)} --> {_vtt_time(cue.end_ms)}\n{lines}\n\n"
 
 
@@ -176,9 +189,11 @@ def word_dict(word: Word) -> dict[str, Any]:
 
 
 def segment_dict(segment: Segment) -> dict[str, Any]:
-    """A segment without its words; without `emotion` where none was to be told."""
+    """A segment without its words; without `emotion` and `speaker` where none was to be told."""
     emotion = segment.emotion
-    told = {} if emotion is None else {"emotion": emotion_dict(emotion)}
+    told: dict[str, Any] = {} if emotion is None else {"emotion": emotion_dict(emotion)}
+    if segment.speaker is not None:
+        told["speaker"] = segment.speaker
     return {
         "start_s": round(seconds_from_samples(segment.start_sample), 3),
         "end_s": round(seconds_from_samples(segment.end_sample), 3),

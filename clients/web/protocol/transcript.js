@@ -7,6 +7,7 @@ import { ClockTrack } from "./clock-track.js";
 /** @typedef {import("./client.js").WireEmotion} WireEmotion */
 /** @typedef {import("./client.js").WordsEvent} WordsEvent */
 /** @typedef {import("./client.js").SegmentEvent} SegmentEvent */
+/** @typedef {import("./client.js").SpeakersEvent} SpeakersEvent */
 
 /**
  * What a person says of committed words, as an event of its own. `word_ids` are those of the
@@ -20,8 +21,8 @@ import { ClockTrack } from "./clock-track.js";
 /**
  * One caption. Times are milliseconds of all audio heard on this page: sessions follow one
  * another on one time line, so that the subtitle exports stay in order. `epochMs`: its beginning,
- * since the Unix epoch, if that is known. `speaker`: who said it, if that is known.
- * `corrections`: what a person changed, oldest first; `words` stay what the server committed.
+ * since the Unix epoch, if that is known. `speaker`: who said it, if that is known; a label until
+ * it has a name. `corrections`: what a person changed, oldest first; `words` stay what the server committed.
  *
  * @typedef {{sessionId: string, segmentId: number, startMs: number, endMs: number,
  *   epochMs: number | null, speaker?: string, words: WireWord[], emotion: WireEmotion | null,
@@ -96,6 +97,18 @@ export class Transcript {
   }
 
   /**
+   * Tells anew who said words that are committed and not final.
+   *
+   * @param {SpeakersEvent} event
+   */
+  applySpeakers(event) {
+    for (const word of this.open?.words ?? []) {
+      const label = event.speakers[word.id - event.first_word_id];
+      if (label !== undefined) word.speaker = label;
+    }
+  }
+
+  /**
    * @param {SegmentEvent} event
    * @returns {{caption: Caption, added: WireWord[]}} the caption, now final, and the words of it
    *   that no earlier event had committed
@@ -104,13 +117,18 @@ export class Transcript {
     this.open ??= this.#newCaption(event.segment_id, event.start_ms);
     const added = this.#commit(event.words.filter((word) => this.#isNew(word)));
     const caption = this.open;
+    this.open = null;
+    if (event.cause === "speaker") this.#keepOpen(event, caption);
     caption.startMs = this.#baseMs + event.start_ms;
     caption.endMs = this.#baseMs + event.end_ms;
     caption.epochMs = this.clock.epochMs(event.start_ms) ?? caption.epochMs;
     caption.emotion = event.emotion;
     caption.final = true;
+    if (typeof event.speaker === "number") {
+      caption.speaker = `Speaker ${event.speaker + 1}`;
+      for (const word of caption.words) word.speaker = event.speaker;
+    }
     if (caption.words.length > 0) this.captions.push(caption);
-    this.open = null;
     this.tentative = [];
     this.#endMs = Math.max(this.#endMs, caption.endMs);
     return { caption, added };
@@ -132,6 +150,20 @@ export class Transcript {
   /** @param {Caption[]} captions what `clear` returned */
   restore(captions) {
     this.captions = [...captions, ...this.captions];
+  }
+
+  /**
+   * The words behind a segment that ends where somebody else begins to speak are the next one's.
+   *
+   * @param {SegmentEvent} event
+   * @param {Caption} caption
+   */
+  #keepOpen(event, caption) {
+    const behind = caption.words.splice(event.words.length);
+    if (behind.length === 0) return;
+    this.open = this.#newCaption(event.segment_id + 1, event.end_ms);
+    this.open.words = behind;
+    this.open.endMs = behind[behind.length - 1].end_ms;
   }
 
   /** @param {WireWord[]} words */

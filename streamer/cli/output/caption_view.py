@@ -31,6 +31,7 @@ from streamer.protocol.messages import (
 )
 from streamer.protocol.words import WireEmotion, WireWord
 from streamer.transcript.emotion_shown import EmotionShown, is_sure, volume
+from streamer.transcript.speaker_names import UNNAMED
 
 EMOTION_STYLES: Final = {
     "neutral": "default",
@@ -112,6 +113,8 @@ class CaptionView:
     def segment_line(self, segment: TranscriptSegment) -> Text:
         """A finished segment, with as much of its emotion as is to be shown."""
         line = self._line(segment.words, segment.emotion)
+        if segment.speaker is not None:
+            line = Text(f"{UNNAMED.of(segment.speaker)}: ", "bold").append_text(line)
         label = segment.emotion.label if segment.emotion is not None else None
         if self.shown_emotion in (EmotionShown.SUBTLE, EmotionShown.VOICE) and is_sure(label):
             line.append(f"  ({label})", _style(str(label)))

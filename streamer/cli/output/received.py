@@ -11,10 +11,12 @@ from streamer.protocol.messages import (
     SpeechEvent,
     WordsEvent,
 )
+from streamer.protocol.speakers import SpeakersEvent
 from streamer.protocol.words import WireEmotion, WireWord
 from streamer.transcript.events import (
     SegmentClosed,
     SessionEvent,
+    SpeakersUpdate,
     SpeechBegan,
     StepDone,
     WordsUpdate,
@@ -25,7 +27,12 @@ from streamer.transcript.ledger import Arousal, Decision, Emotion, Segment, Voic
 def ledger_segment(received: TranscriptSegment) -> Segment:
     """The same segment on the session clock."""
     return _segment(
-        received.id, received.start_ms, received.end_ms, received.words, received.emotion
+        received.id,
+        received.start_ms,
+        received.end_ms,
+        received.words,
+        received.emotion,
+        received.speaker,
     )
 
 
@@ -41,9 +48,16 @@ def session_event(event: ServerEvent) -> SessionEvent | None:
             return WordsUpdate(event.segment_id, committed, tentative)
         case SegmentEvent():
             segment = _segment(
-                event.segment_id, event.start_ms, event.end_ms, event.words, event.emotion
+                event.segment_id,
+                event.start_ms,
+                event.end_ms,
+                event.words,
+                event.emotion,
+                event.speaker,
             )
             return SegmentClosed(segment, event.cause)
+        case SpeakersEvent():
+            return SpeakersUpdate(event.segment_id, event.first_word_id, event.speakers)
         case LatencyEvent():
             return StepDone(0, samples_from_ms(event.processed_ms), 0, {})
         case _:
@@ -61,6 +75,7 @@ def _word(word: WireWord, segment_id: int) -> Word:
         segment_id,
         None if word.decision is None else Decision(**word.decision.model_dump()),
         _voice(word),
+        word.speaker,
     )
 
 
@@ -70,6 +85,7 @@ def _segment(
     end_ms: float,
     words: tuple[WireWord, ...],
     emotion: WireEmotion | None,
+    speaker: int | None,
 ) -> Segment:
     return Segment(
         segment_id,
@@ -78,6 +94,7 @@ def _segment(
         tuple(_word(word, segment_id).as_final() for word in words),
         None if emotion is None else _emotion(emotion),
         final=True,
+        speaker=speaker,
     )
 
 

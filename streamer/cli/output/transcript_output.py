@@ -17,6 +17,7 @@ from streamer.transcript.caption_files import CaptionFiles
 from streamer.transcript.emotion_shown import EmotionShown, is_sure, volume
 from streamer.transcript.formats import CaptionFormat, caption_writer
 from streamer.transcript.ledger import Segment
+from streamer.transcript.speaker_names import UNNAMED, SpeakerChanges
 
 
 class Output(Protocol):
@@ -38,6 +39,7 @@ class Lines:
     def __init__(self, name: str, shown: EmotionShown, *, several: bool) -> None:
         self.head = f"{name}:\n" if several else ""
         self._shown = shown
+        self._changes = SpeakerChanges(UNNAMED)
         self._empty = True
 
     def add(self, segment: Segment) -> str:
@@ -47,7 +49,9 @@ class Lines:
         label = f"{emotion:<8}  " if self._shown is EmotionShown.FULL else ""
         tagged = self._shown in (EmotionShown.SUBTLE, EmotionShown.VOICE) and is_sure(emotion)
         tag = f"  ({emotion})" if tagged else ""
-        return f"{start:7.2f} - {end:7.2f}  {label}{self._text(segment)}{tag}\n"
+        name = self._changes.name(segment.speaker)
+        said = f"{name}: {self._text(segment)}" if name is not None else self._text(segment)
+        return f"{start:7.2f} - {end:7.2f}  {label}{said}{tag}\n"
 
     def _text(self, segment: Segment) -> str:
         if self._shown is not EmotionShown.VOICE:

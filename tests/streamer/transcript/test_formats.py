@@ -17,6 +17,7 @@ from streamer.transcript.cues import MAX_LINE_CHARS, MAX_LINES, Cue, CueTrack
 from streamer.transcript.emotion_shown import EmotionShown
 from streamer.transcript.formats import CaptionFormat, caption_text
 from streamer.transcript.ledger import Arousal, Emotion, Segment, Voice, Word, WordState
+from streamer.transcript.speaker_names import SpeakerNames
 
 TIME = r"(\d{2,}):(\d\d):(\d\d)[.,](\d{3})"
 CUE = re.compile(rf"{TIME} --> {TIME}\n((?:.+\n)+)")
@@ -204,3 +205,33 @@ def test_txt_has_a_line_a_segment() -> None:
     assert to_txt([segment(word("a", 0, 1), word("b\n", 1, 2)), segment(word("c", 3, 4))]) == (
         "a b\nc\n"
     )
+
+
+def test_captions_name_who_speaks() -> None:
+    turns = [(0, "Hello."), (0, "Well?"), (1, "<Yes>"), (None, "Hm."), (1, "No.")]
+    said = [
+        replace(segment(word(text, 2_000 * at, 2_000 * at + 500), segment_id=at), speaker=speaker)
+        for at, (speaker, text) in enumerate(turns)
+    ]
+    names = SpeakerNames(["Ada"])
+    srt = caption_text(CaptionFormat.SRT, said, names=names)
+    assert re.findall(r"^[A-Z<].*$", srt, re.MULTILINE) == [
+        "Ada: Hello.",
+        "Well?",
+        "Speaker 2: <Yes>",
+        "Hm.",
+        "No.",
+    ]
+    assert caption_text(CaptionFormat.TXT, said, names=names).splitlines() == [
+        "Ada: Hello.",
+        "Well?",
+        "Speaker 2: <Yes>",
+        "Hm.",
+        "No.",
+    ]
+    vtt = caption_text(CaptionFormat.VTT, said, names=names)
+    assert "<v Ada>Hello.</v>\n" in vtt
+    assert "<v Speaker 2>&lt;Yes&gt;</v>\n" in vtt
+    assert "\nHm.\n" in vtt
+    told = [json.loads(line) for line in caption_text(CaptionFormat.JSONL, said).splitlines()]
+    assert [one.get("speaker") for one in told] == [0, 0, 1, None, 1]
