@@ -153,9 +153,10 @@ class Client:
         while the connection is broken, a recording waits and live audio is kept.
 
         Args:
-            samples: floats in -1 … 1, int16, int32 or uint8; several channels are mixed. Bytes
-                are in the encoding of the `StartMessage`: mono samples, of 16 bits if it says
-                nothing, or the next piece of a container.
+            samples: floats in -1 … 1, int16, int32 or uint8; several channels are mixed, but where
+                the `StartMessage` says `channels`: `[frames, channels]`. Bytes are in its
+                encoding: (interleaved) samples, of 16 bits if it says nothing, or the next piece
+                of a container.
             capture_time_ms: of the first sample, milliseconds since the Unix epoch, if known.
 
         Raises:

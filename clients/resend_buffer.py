@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +14,8 @@ from streamer.protocol.messages import ConfigureMessage, FinalizeMessage, StopMe
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Samples, or bytes of a container, their offset in all audio, and when the first was captured
-    (Unix epoch; 0 if unknown)."""
+    """Samples, `[frames]` or `[frames, channels]`, or bytes of a container, their offset in all
+    audio, and when the first was captured (Unix epoch; 0 if unknown)."""
 
     offset: int
     samples: npt.NDArray[np.float32 | np.uint8]
@@ -125,6 +125,18 @@ class ResendBuffer:
                 # The stamp belongs to the first sample; unknown is truer than wrong.
                 self._unsent.append(Chunk(offset, item.samples[done:], 0.0))
         self._unsent_samples = _samples(self._unsent)
+
+    def mute(self, channel: int, end: int) -> None:
+        """What is still to be sent of the channel before the offset `end` becomes silence."""
+        muted: deque[Item] = deque()
+        for item in self._unsent:
+            if isinstance(item, Chunk) and item.offset < end:
+                samples = item.samples.copy()
+                samples[: end - item.offset, channel] = 0
+                muted.append(replace(item, samples=samples))
+            else:
+                muted.append(item)
+        self._unsent = muted
 
     def _trim(self) -> None:
         done = min(self._acknowledged, self._released)

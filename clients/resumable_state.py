@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamer.audio.clock import SAMPLE_RATE
-from streamer.audio.samples import Sound, mono_samples
+from streamer.audio.samples import Sound, channel_samples, mono_samples
 from streamer.client.renumbering import Renumbering
 from streamer.client.resend_buffer import Chunk, Command, ResendBuffer
 from streamer.client.transcript import Transcript
@@ -32,6 +32,7 @@ from streamer.protocol.messages import (
     ResumeMessage,
     SegmentEvent,
     ServerEvent,
+    SpeechEvent,
     StartMessage,
     StopMessage,
     WordsEvent,
@@ -51,6 +52,8 @@ _WIDTHS: Final = {
     Encoding.PCM_F32LE: (4, "<f4"),
     Encoding.CONTAINER: (1, "u1"),
 }
+_BEFORE_SPEECH_MS: Final = 1_000.0
+"""Speech begins at most so long before it is told."""
 _WAITING: Final = frozenset({ErrorCode.IDLE_TIMEOUT, ErrorCode.TOO_MANY_SESSIONS})
 """Those after which the session itself waits to be resumed."""
 
@@ -61,6 +64,7 @@ class Gap:
 
     start_sample: int
     end_sample: int
+    channel: int = 0
 
 
 class ResumableState:
@@ -83,7 +87,9 @@ class ResumableState:
         self._stopped = False
         self._end_offset = 0
         self._base_offset = 0
-        self._committed_ms = 0.0
+        self._committed_ms = [0.0] * start.channels
+        self._speaking: set[int] = set()
+        """Channels in which a segment is open."""
         self._renumbering = Renumbering()
         self._last_seq = 0
 
@@ -96,12 +102,20 @@ class ResumableState:
         """Cut audio into pieces that fit a message, as the next to be sent.
 
         Raises:
-            TypeError, ValueError: this is no sound, see `mono_samples`.
+            TypeError, ValueError: this is no sound, see `mono_samples` and `channel_samples`.
         """
         rate = self.start.sample_rate
+        channels = self.start.channels
         width, byte_type = _WIDTHS[self.start.encoding]
         longest = MAX_FRAME_MS * rate // 1000
-        samples = _bytes(sound) if self._in_container else mono_samples(sound, byte_type)
+        samples: npt.NDArray[np.float32 | np.uint8]
+        if self._in_container:
+            samples = _bytes(sound)
+        elif channels == 1:
+            samples = mono_samples(sound, byte_type)
+        else:
+            samples = channel_samples(sound, channels, byte_type)
+            width *= channels
         if self.ready is not None:
             longest = min(longest, (self.ready.max_message_bytes - HEADER.size) // width)
         for at in range(0, len(samples), longest):
@@ -171,7 +185,9 @@ class ResumableState:
         event = self._renumbering.apply(event)
         self.transcript.apply(event)
         self._last_seq = max(self._last_seq, seq)
-        if isinstance(event, WordsEvent | SegmentEvent):
+        if isinstance(event, SpeechEvent):
+            self._speaking.add(event.channel)
+        elif isinstance(event, WordsEvent | SegmentEvent):
             self._note_committed(event)
         elif isinstance(event, LossEvent):
             self.lost_samples += event.lost_samples
@@ -219,17 +235,23 @@ class ResumableState:
     def _begin_new_session(self) -> list[ServerEvent]:
         """A new session gets the audio behind the last committed word."""
         rate = self.start.sample_rate
-        committed_end = round(self._committed_ms * rate / 1000)
-        self.buffer.rewind(committed_end)
+        ends = [round(committed_ms * rate / 1000) for committed_ms in self._committed_ms]
+        self.buffer.rewind(min(ends))
         next_offset = self.buffer.next_offset
         self._base_offset = self._end_offset if next_offset is None else next_offset
         events: list[ServerEvent] = []
-        if self._base_offset > committed_end:
-            self.gaps.append(Gap(committed_end, self._base_offset))
-            lost = round((self._base_offset - committed_end) * SAMPLE_RATE / rate)
-            self.lost_samples += lost
-            start_ms = committed_end * 1000 / rate
-            events.append(LossEvent(start_ms=start_ms, lost_samples=lost, reason="gap"))
+        for channel, committed_end in enumerate(ends):
+            if self._base_offset > committed_end:
+                self.gaps.append(Gap(committed_end, self._base_offset, channel))
+                lost = round((self._base_offset - committed_end) * SAMPLE_RATE / rate)
+                self.lost_samples += lost
+                start_ms = committed_end * 1000 / rate
+                events.append(
+                    LossEvent(start_ms=start_ms, lost_samples=lost, reason="gap", channel=channel)
+                )
+            elif self._base_offset < committed_end:  # another channel had said less
+                self.buffer.mute(channel, committed_end)
+        self._speaking.clear()
         self._renumbering = Renumbering(
             ms=self._base_offset * 1000 / rate,
             words=self.transcript.next_word_id,
@@ -241,11 +263,18 @@ class ResumableState:
 
     def _note_committed(self, event: WordsEvent | SegmentEvent) -> None:
         committed = [word.end_ms for word in event.words if word.state != "tentative"]
+        self._speaking.add(event.channel)
         if isinstance(event, SegmentEvent):
             committed.append(event.end_ms)
-        self._committed_ms = max(self._committed_ms, *committed, 0.0)
+            self._speaking.discard(event.channel)
+        newest_ms = max(committed, default=0.0)
+        for channel, before_ms in enumerate(self._committed_ms):
+            if channel == event.channel:
+                self._committed_ms[channel] = max(before_ms, newest_ms)
+            elif channel not in self._speaking:  # channels are heard side by side
+                self._committed_ms[channel] = max(before_ms, newest_ms - _BEFORE_SPEECH_MS)
         if not self._in_container:
-            self.buffer.release(round(self._committed_ms * self.start.sample_rate / 1000))
+            self.buffer.release(round(min(self._committed_ms) * self.start.sample_rate / 1000))
 
 
 def _bytes(sound: Sound) -> npt.NDArray[np.uint8]:

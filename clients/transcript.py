@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from streamer.protocol.joining import joined
 from streamer.protocol.messages import (
@@ -31,23 +31,34 @@ class TranscriptSegment:
     text: str
     words: tuple[WireWord, ...]
     emotion: WireEmotion | None
+    channel: int = 0
     speaker: int | None = None
     """Who said all of it, from 0; None: not known, or not asked for."""
 
 
+@dataclass(frozen=True, slots=True)
+class OpenSegment:
+    """What is being said in a channel."""
+
+    id: int
+    channel: int
+    committed: tuple[WireWord, ...]
+    tentative: tuple[WireWord, ...]
+
+
 class Transcript:
-    """Finished segments, then committed words, then the tentative tail."""
+    """Finished segments, then those that are being spoken, at most one in each channel: their
+    committed words, then their tentative tails."""
 
     def __init__(self, first_word_id: int = 0) -> None:
         """
         Args:
-            first_word_id: more than 0 for who began to follow in the middle.
+            first_word_id: more than 0 for who began to follow in the middle; a segment that was
+                open then has words from before it.
         """
         self._segments: list[TranscriptSegment] = []
-        self._committed: list[WireWord] = []
-        self._tentative: tuple[WireWord, ...] = ()
-        self._open_segment_id: int | None = None
-        self._next_word_id = first_word_id
+        self._open: dict[int, OpenSegment] = {}
+        self._first_word_id = self._next_word_id = first_word_id
         self._next_segment_id = 0
         self._n_speakers = 0
         self.language: str | None = None
@@ -61,16 +72,21 @@ class Transcript:
     def committed(self) -> tuple[WireWord, ...]:
         """Words that will not change any more, final ones first."""
         final = (word for segment in self._segments for word in segment.words)
-        return (*final, *self._committed)
+        return (*final, *self.spoken)
+
+    @property
+    def open(self) -> tuple[OpenSegment, ...]:
+        """The segments that are being spoken, in the order in which they began."""
+        return tuple(self._open.values())
 
     @property
     def spoken(self) -> tuple[WireWord, ...]:
-        """Committed words of the segment that is being spoken."""
-        return tuple(self._committed)
+        """Committed words of the segments that are being spoken."""
+        return tuple(word for segment in self.open for word in segment.committed)
 
     @property
     def tentative(self) -> tuple[WireWord, ...]:
-        return self._tentative
+        return tuple(word for segment in self.open for word in segment.tentative)
 
     @property
     def next_word_id(self) -> int:
@@ -88,7 +104,7 @@ class Transcript:
 
     @property
     def words(self) -> tuple[WireWord, ...]:
-        return (*self.committed, *self._tentative)
+        return (*self.committed, *self.tentative)
 
     @property
     def text(self) -> str:
@@ -98,7 +114,7 @@ class Transcript:
     def copy(self) -> Transcript:
         """One that later events do not change."""
         other = copy(self)
-        other._segments, other._committed = list(self._segments), list(self._committed)
+        other._segments, other._open = list(self._segments), dict(self._open)
         return other
 
     def apply(self, event: ServerEvent) -> None:
@@ -117,52 +133,58 @@ class Transcript:
             self.language = event.language
 
     def interrupt(self) -> None:
-        """The session was lost: what was committed of its open segment is all there will be."""
-        if self._committed and self._open_segment_id is not None:
-            words = tuple(word.model_copy(update={"state": "final"}) for word in self._committed)
-            text = joined(word.text for word in words)
-            speaker = words[0].speaker if len({word.speaker for word in words}) == 1 else None
-            start_ms, end_ms = words[0].start_ms, words[-1].end_ms
-            self._segments.append(
-                TranscriptSegment(
-                    self._open_segment_id, start_ms, end_ms, text, words, None, speaker
+        """The session was lost: what was committed of its open segments is all there will be."""
+        for cut in self.open:
+            if cut.committed:
+                words = tuple(word.model_copy(update={"state": "final"}) for word in cut.committed)
+                self._add(
+                    TranscriptSegment(
+                        cut.id,
+                        words[0].start_ms,
+                        words[-1].end_ms,
+                        joined(word.text for word in words),
+                        words,
+                        None,
+                        cut.channel,
+                        words[0].speaker if len({word.speaker for word in words}) == 1 else None,
+                    )
                 )
-            )
-            self._next_segment_id = self._open_segment_id + 1
-        self._committed, self._tentative, self._open_segment_id = [], (), None
+        self._open.clear()
 
     def _apply_words(self, event: WordsEvent) -> None:
         committed = [word for word in event.words if word.state != "tentative"]
         tentative = event.words[len(committed) :]
         if any(word.state != "tentative" for word in tentative):
             raise TranscriptError("a committed word comes after a tentative one")
-        if self._committed and event.segment_id != self._open_segment_id:
-            raise TranscriptError(
-                f"segment {event.segment_id} begins before {self._open_segment_id} ended"
-            )
+        spoken = self._open.get(event.channel)
+        if spoken is not None and spoken.committed and event.segment_id != spoken.id:
+            raise TranscriptError(f"segment {event.segment_id} begins before {spoken.id} ended")
         for i, word in enumerate(event.words):
             if word.id != self._next_word_id + i:
                 raise TranscriptError(
                     f"word {word.id} ({word.text!r}) should be {self._next_word_id + i}"
                 )
-        self._open_segment_id = event.segment_id
+        before = spoken.committed if spoken is not None else ()
+        self._open[event.channel] = OpenSegment(
+            event.segment_id, event.channel, (*before, *committed), tentative
+        )
         self._note_speakers(event.words)
-        self._committed.extend(committed)
         self._next_word_id += len(committed)
-        self._tentative = tentative
 
     def _apply_segment(self, event: SegmentEvent) -> None:
+        spoken = self._open.get(event.channel)
+        committed = spoken.committed if spoken is not None else ()
+        told = [_unchanging(word) for word in event.words if word.id >= self._first_word_id]
         # Where somebody else goes on, the words behind are those of the next segment.
-        n_words = len(event.words) if event.cause == "speaker" else len(self._committed)
-        said = [_unchanging(word) for word in self._committed[:n_words]]
-        if [_unchanging(word) for word in event.words] != said:
+        n_words = len(told) if event.cause == "speaker" else len(committed)
+        if told != [_unchanging(word) for word in committed[:n_words]]:
             raise TranscriptError(
                 f"segment {event.segment_id} reads {event.text!r}, but "
-                f"{joined(word.text for word in self._committed)!r} was committed"
+                f"{joined(word.text for word in committed)!r} was committed"
             )
+        self._open.pop(event.channel, None)
         if event.words:
-            self._next_segment_id = event.segment_id + 1
-            self._segments.append(
+            self._add(
                 TranscriptSegment(
                     event.segment_id,
                     event.start_ms,
@@ -170,20 +192,29 @@ class Transcript:
                     event.text,
                     event.words,
                     event.emotion,
+                    event.channel,
                     event.speaker,
                 )
             )
         self._note_speakers(event.words)
-        self._committed, self._tentative = self._committed[n_words:], ()
-        self._open_segment_id = event.segment_id + 1 if self._committed else None
+        behind = committed[n_words:]
+        if behind:
+            following = OpenSegment(event.segment_id + 1, event.channel, behind, ())
+            self._open[event.channel] = following
+
+    def _add(self, segment: TranscriptSegment) -> None:
+        self._segments.append(segment)
+        self._next_segment_id = max(self._next_segment_id, segment.id + 1)
 
     def _apply_speakers(self, event: SpeakersEvent) -> None:
         told = dict(enumerate(event.speakers, event.first_word_id))
-        self._committed = [
-            word.model_copy(update={"speaker": told.get(word.id, word.speaker)})
-            for word in self._committed
-        ]
-        self._note_speakers(self._committed)
+        for channel, spoken in self._open.items():
+            words = tuple(
+                word.model_copy(update={"speaker": told.get(word.id, word.speaker)})
+                for word in spoken.committed
+            )
+            self._open[channel] = replace(spoken, committed=words)
+            self._note_speakers(words)
 
     def _note_speakers(self, words: Sequence[WireWord]) -> None:
         labels = (word.speaker + 1 for word in words if word.speaker is not None)

@@ -29,6 +29,8 @@ class FakeAudio:
         self.plugged_in.set()
         self.sound = tone(0.5)
         self.pace_s = 0.02
+        self.sounds: dict[int, npt.NDArray[np.float32]] = {}
+        """By the number of the device, where it is another than `sound`."""
 
     def query_devices(self, device: int | None = None, kind: str | None = None) -> Any:
         return {"index": 0} if kind == "input" else self.devices
@@ -65,5 +67,6 @@ class FakeStream:
         self._options["finished_callback"]()
 
     def _blocks(self) -> list[npt.NDArray[np.float32]]:
-        sound = np.repeat(self._audio.sound[:, None], self._options["channels"], axis=1)
+        mono = self._audio.sounds.get(self._options["device"], self._audio.sound)
+        sound = np.repeat(mono[:, None], self._options["channels"], axis=1)
         return list(sound.reshape(-1, self._options["blocksize"], self._options["channels"]))

@@ -83,6 +83,7 @@ class FakeRecognizer:
         self.lost_samples = start.lost_samples
         self.closed = 0
         self.steps = 0
+        self.hushed: list[int] = []
         self.threads: set[str] = set()
         self._trace = trace
         self._engine = engine if engine is not None else FakeEngine(start=False)
@@ -121,6 +122,9 @@ class FakeRecognizer:
         self.received_samples += n_samples
         self.lost_samples += n_samples
         return [lost]
+
+    def hush(self, start: int) -> None:
+        self.hushed.append(start)
 
     def due(self) -> bool:
         assert not self.closed

@@ -85,6 +85,12 @@ class CuttingProxy:
         """Let nothing through any more on the connections there are; they stay open."""
         self._flowing.clear()
 
+    def lead_to(self, url: str) -> None:
+        """From now on connections go to another server."""
+        port = urlsplit(url).port
+        assert port is not None
+        self._port, self.refusing = port, False
+
     def let_go(self) -> None:
         """Nobody waits any more for what was stalled."""
         self._flowing.set()

@@ -10,14 +10,14 @@ from streamer.audio.arrays import Floats
 
 
 def in_blocks(chunks: Iterable[Floats], n_samples: int) -> Iterator[Floats]:
-    """Blocks of exactly `n_samples`; the last may be shorter. A block is given as soon as it is
-    full."""
-    pending = np.zeros(0, np.float32)
+    """Blocks of exactly `n_samples`, or of so many frames; the last may be shorter. A block is
+    given as soon as it is full."""
+    pending: Floats | None = None
     for chunk in chunks:
-        pending = np.concatenate([pending, chunk])
+        pending = chunk if pending is None else np.concatenate([pending, chunk])
         n_whole = len(pending) // n_samples * n_samples
         for at in range(0, n_whole, n_samples):
             yield pending[at : at + n_samples]
         pending = pending[n_whole:]
-    if len(pending):
+    if pending is not None and len(pending):
         yield pending

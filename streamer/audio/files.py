@@ -17,6 +17,7 @@ from streamer.audio.resample import StreamResampler
 __all__ = [
     "DEFAULT_BLOCK_SAMPLES",
     "AudioFileError",
+    "apart_blocks_of",
     "blocks_of",
     "count_channels",
     "read_blocks",
@@ -50,6 +51,13 @@ def blocks_of(
     return in_blocks(_resampled(recording, channel), block_samples)
 
 
+def apart_blocks_of(
+    recording: Recording, block_samples: int = DEFAULT_BLOCK_SAMPLES
+) -> Iterator[Floats]:
+    """As `blocks_of`, `[frames, channels]`: all its channels, apart."""
+    return in_blocks(_resampled_apart(recording), block_samples)
+
+
 def read_samples(source: Source) -> Floats:
     """The whole recording at 16 kHz; for short clips.
 
@@ -63,6 +71,13 @@ def count_channels(source: Source) -> int:
     """Raises AudioFileError: as `read_blocks`."""
     with open_recording(source) as recording:
         return recording.channels
+
+
+def _resampled_apart(recording: Recording) -> Iterator[Floats]:
+    resampler = StreamResampler(recording.rate, recording.channels)
+    for frames in recording.frames():
+        yield resampler.push(frames)
+    yield resampler.flush()
 
 
 def _resampled(recording: Recording, channel: int | None) -> Iterator[Floats]:

@@ -10,18 +10,20 @@ from streamer.audio.clock import SAMPLE_RATE
 
 
 class StreamResampler:
-    """Converts mono float32 chunks to 16 kHz; what the chunk sizes are makes no difference.
+    """Converts float32 chunks, `[frames]` or `[frames, channels]`, to 16 kHz; what the chunk sizes
+    are makes no difference.
 
     The filter works in blocks and holds back some 20–40 ms of audio (about 100 ms at 8 kHz)
     until `flush`. At 16 kHz chunks pass through untouched.
     """
 
-    def __init__(self, rate: int) -> None:
+    def __init__(self, rate: int, channels: int = 1) -> None:
         """`rate`: the client's samples per second."""
+        self._nothing = np.zeros(0 if channels == 1 else (0, channels), np.float32)
         self._filter = (
             None
             if rate == SAMPLE_RATE
-            else soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32", quality="HQ")
+            else soxr.ResampleStream(rate, SAMPLE_RATE, channels, dtype="float32", quality="HQ")
         )
 
     def push(self, samples: Floats) -> Floats:
@@ -33,8 +35,8 @@ class StreamResampler:
     def flush(self) -> Floats:
         """The rest of the audio; the next chunk begins a new stretch."""
         if self._filter is None:
-            return np.zeros(0, np.float32)
-        rest = self._convert(np.zeros(0, np.float32), last=True)
+            return self._nothing
+        rest = self._convert(self._nothing, last=True)
         self._filter.clear()
         return rest
 

@@ -13,7 +13,7 @@ from streamer.audio.channels import ChannelMixer
 
 Sound = npt.NDArray[Any] | Sequence[float] | bytes | bytearray | memoryview
 """Arrays of floats in -1 … 1, or of integers of 8 (unsigned), 16 or 32 bits; `[frames]`,
-`[frames, channels]` or `[channels, frames]`. Bytes are mono samples in a known encoding."""
+`[frames, channels]` or `[channels, frames]`. Bytes are samples in a known encoding."""
 
 _MAX_CHANNELS: Final = 8
 _MAX_PEAK: Final = 16.0
@@ -37,10 +37,34 @@ def mono_samples(sound: Sound, byte_type: str = "<i2") -> Floats:
         array: npt.NDArray[Any] = _from_bytes(sound, byte_type)
     else:
         array = np.asarray(sound)
-    scaled = _mixed(in_full_scale(array))
-    if len(scaled) and not np.abs(scaled).max() <= _MAX_PEAK:
+    return _in_bounds(_mixed(in_full_scale(array)))
+
+
+def channel_samples(sound: Sound, channels: int, byte_type: str = "<i2") -> Floats:
+    """The samples `[frames, channels]`, kept apart. Bytes are interleaved.
+
+    Raises:
+        TypeError, ValueError: as `mono_samples`; or there are not so many channels.
+    """
+    if isinstance(sound, bytes | bytearray | memoryview):
+        array: npt.NDArray[Any] = _from_bytes(sound, byte_type)
+        if array.size % channels:
+            raise ValueError(f"{array.size} samples are no whole number of {channels} at a time")
+        array = array.reshape(-1, channels)
+    else:
+        array = np.asarray(sound)
+    if array.ndim != 2 or channels not in array.shape:
+        raise ValueError(
+            f"sound of {channels} channels is [frames, {channels}] or [{channels}, frames]; this "
+            f"is {list(array.shape)}"
+        )
+    return _in_bounds(in_full_scale(array if array.shape[1] == channels else array.T))
+
+
+def _in_bounds(samples: Floats) -> Floats:
+    if samples.size and not np.abs(samples).max() <= _MAX_PEAK:
         raise ValueError("samples must be finite floats in -1 … 1, or integers such as int16")
-    return scaled
+    return samples
 
 
 def _from_bytes(sound: bytes | bytearray | memoryview, byte_type: str) -> npt.NDArray[Any]:

@@ -7,7 +7,7 @@ import contextlib
 import signal
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -17,7 +17,9 @@ from streamer.cli.options import (
     EmotionModelOption,
     HlsMinutesOption,
     HotWordOption,
+    KeepEchoOption,
     LlmOption,
+    NameOption,
     NumbersOption,
     ProfanityFilterOption,
     RedactOption,
@@ -31,6 +33,7 @@ from streamer.cli.options import (
     ToOption,
     checked_language,
     server_options,
+    side_names,
     written_language,
 )
 from streamer.models.store.catalog import EMOTION
@@ -43,9 +46,12 @@ if TYPE_CHECKING:
     from streamer.cli.output.caption_view import CaptionView, ShownCaptions
     from streamer.cli.output.live.outputs import LiveOutputs
     from streamer.client.client import Client
+    from streamer.client.devices.pair import MicrophonePair
     from streamer.client.microphone import AudioSystem, InputDevice, Microphone
-    from streamer.protocol.messages import ServerEvent, StartMessage
+    from streamer.protocol.messages import StartMessage
     from streamer.transcript.caption_files import CaptionFiles
+
+_DEFAULT_NAMES: Final = ("You", "Others")
 
 
 def mic(
@@ -55,6 +61,17 @@ def mic(
             min=0, envvar="STREAMER_MIC_DEVICE", help="Microphone number, see --list-devices."
         ),
     ] = None,
+    second_device: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            envvar="STREAMER_MIC_SECOND_DEVICE",
+            help="Also hear this device, say what the loudspeaker plays, and caption each by "
+            "itself.",
+        ),
+    ] = None,
+    name: NameOption = None,
+    keep_echo: KeepEchoOption = False,
     url: Annotated[
         str | None,
         typer.Option(
@@ -107,45 +124,42 @@ def mic(
     --threads, --llm and --emotion-model are for the server that is started here; they don't change
     one at --url. --save names its files after the time.
     """
-    from pydantic import ValidationError
-
     from streamer.cli.local_server import LocalServerError, local_server
     from streamer.cli.output.live.outputs import live_outputs
     from streamer.client.address import websocket_url
     from streamer.client.microphone import MicrophoneError, audio_system, choose_device
     from streamer.client.transcript import ClientError
-    from streamer.protocol.messages import StartMessage
 
-    try:
-        start = StartMessage(
-            decoder=decoder.value if decoder is not None else None,
-            context=context,
-            hot_words=tuple(hot_word or ()),
-            emotion=show_emotion is not EmotionShown.OFF,
-            language=checked_language(language) if language is not None else None,
-            task=task.value,
-            numbers=numbers,
-            profanity_filter=profanity_filter,
-            redact=tuple(sorted({choice.value for choice in redact or ()})),
-            speakers=speakers or False,
-        )
-    except ValidationError as error:
-        first = error.errors()[0]
-        option = "--hot-word" if first["loc"][0] == "hot_words" else "--context"
-        fail(f"{option}: {first['msg']}", EXIT_USAGE)
+    _check_sides(name, second_device, speakers)
+    names = () if second_device is None else side_names(name, _DEFAULT_NAMES)
+    start = _settings(
+        channels=max(1, len(names)),
+        keep_echo=keep_echo,
+        decoder=decoder.value if decoder is not None else None,
+        context=context,
+        hot_words=tuple(hot_word or ()),
+        emotion=show_emotion is not EmotionShown.OFF,
+        language=checked_language(language) if language is not None else None,
+        task=task.value,
+        numbers=numbers,
+        profanity_filter=profanity_filter,
+        redact=tuple(sorted({choice.value for choice in redact or ()})),
+        speakers=speakers or False,
+    )
     try:
         system = audio_system()
         if list_devices:
             _print_devices(system)
             return
-        chosen = choose_device(system, device)
+        wanted = (device,) if second_device is None else (device, second_device)
+        chosen = [choose_device(system, index) for index in wanted]
         with contextlib.ExitStack() as stack:
             files = None
             if save is not None:
-                files = stack.enter_context(_caption_files(save, show_emotion))
+                files = stack.enter_context(_caption_files(save, show_emotion, names))
             written = written_language(start.language, task)
             outputs = stack.enter_context(
-                live_outputs(to or (), written, show_emotion, hls_minutes=hls_minutes)
+                live_outputs(to or (), written, show_emotion, names, hls_minutes=hls_minutes)
             )
             if url is None:
                 foreign = start.language not in (None, ENGLISH)
@@ -158,7 +172,7 @@ def mic(
             else:
                 address = websocket_url(url)
             problem = asyncio.run(
-                _caption(system, chosen, address, token, start, files, outputs, show_emotion)
+                _caption(system, chosen, address, token, start, files, outputs, show_emotion, names)
             )
         for told in outputs.problems:
             complain(told)
@@ -174,6 +188,27 @@ def mic(
         fail("stopped before the last words came", EXIT_INTERRUPTED)
 
 
+def _check_sides(names: list[str] | None, second_device: int | None, speakers: int) -> None:
+    if names and second_device is None:
+        fail("--name is of two devices: --second-device", EXIT_USAGE)
+    if speakers and second_device is not None:
+        fail("--speakers is of one device; leave out --second-device", EXIT_USAGE)
+
+
+def _settings(**settings: Any) -> StartMessage:
+    """Ends the command if they cannot be."""
+    from pydantic import ValidationError
+
+    from streamer.protocol.messages import StartMessage
+
+    try:
+        return StartMessage(**settings)
+    except ValidationError as error:
+        first = error.errors()[0]
+        option = "--hot-word" if first["loc"][0] == "hot_words" else "--context"
+        fail(f"{option}: {first['msg']}", EXIT_USAGE)
+
+
 def _print_devices(system: AudioSystem) -> None:
     from streamer.client.microphone import list_devices
 
@@ -185,24 +220,25 @@ def _print_devices(system: AudioSystem) -> None:
         typer.echo("no microphone was found")
 
 
-def _caption_files(folder: Path, shown: EmotionShown) -> CaptionFiles:
+def _caption_files(folder: Path, shown: EmotionShown, names: tuple[str, ...]) -> CaptionFiles:
     from streamer.transcript.caption_files import CaptionFiles
 
     try:
-        return CaptionFiles(folder, time.strftime("%Y-%m-%d_%H-%M-%S"), shown)
+        return CaptionFiles(folder, time.strftime("%Y-%m-%d_%H-%M-%S"), shown, names)
     except OSError as error:
         fail(f"the captions cannot be written to {folder}: {error.strerror}")
 
 
 async def _caption(
     system: AudioSystem,
-    device: InputDevice,
+    devices: list[InputDevice],
     address: str,
     token: str | None,
     start: StartMessage,
     files: CaptionFiles | None,
     outputs: LiveOutputs,
     show_emotion: EmotionShown,
+    names: tuple[str, ...],
 ) -> OSError | None:
     """Gives what kept captions from being saved.
 
@@ -212,23 +248,28 @@ async def _caption(
     from rich.console import Console
 
     from streamer.cli.output.caption_view import CaptionView, shown
+    from streamer.cli.output.session_output import Giving, Saving
     from streamer.client.client import connect
+    from streamer.client.devices.pair import MicrophonePair
     from streamer.client.microphone import Microphone
 
-    async with Microphone(system, device) as microphone:
+    first, *others = devices
+    both = [MicrophonePair(system, first, second) for second in others]
+    async with both[0] if both else Microphone(system, first) as microphone:
         start = start.model_copy(update={"sample_rate": microphone.sample_rate})
         async with connect(address, start, token) as client:
-            view = CaptionView(client.transcript, device.name, show_emotion)
+            title = " + ".join(device.name for device in devices)
+            view = CaptionView(client.transcript, title, show_emotion, names)
             console = Console()
             with shown(console, view) as captions:
                 feeding = asyncio.create_task(_feed(microphone, client, view, console))
                 watching = asyncio.create_task(_watch(client, captions))
-                saving = _Saving(client, files, view)
-                giving = _Giving(outputs, view)
+                saving = Saving(client, files, view)
+                giving = Giving(outputs, view)
                 try:
                     async for event in client:
                         captions.apply(event)
-                        saving.save()
+                        saving.save(event)
                         giving.give(event)
                 finally:
                     watching.cancel()
@@ -242,56 +283,13 @@ async def _caption(
     return saving.problem
 
 
-class _Saving:
-    """Writes what is final. If that fails, captioning goes on."""
-
-    def __init__(self, client: Client, files: CaptionFiles | None, view: CaptionView) -> None:
-        self.problem: OSError | None = None
-        self._client = client
-        self._files = files
-        self._view = view
-        self._saved = 0
-
-    def save(self) -> None:
-        from streamer.cli.output.received import ledger_segment
-
-        if self._files is None or self.problem is not None:
-            return
-        try:
-            for segment in self._client.transcript.segments[self._saved :]:
-                self._files.add(ledger_segment(segment))
-                self._saved += 1
-        except OSError as error:
-            self.problem = error
-            self._view.notice = f"not saved any more: {error.strerror}"
-
-
-class _Giving:
-    """Gives captions on as they come, and shows where they do not arrive."""
-
-    def __init__(self, outputs: LiveOutputs, view: CaptionView) -> None:
-        self._outputs = outputs
-        self._view = view
-        self._told = ""
-
-    def give(self, event: ServerEvent) -> None:
-        from streamer.cli.output.received import session_event
-
-        reported = session_event(event)
-        if reported is not None:
-            self._outputs.on_event(reported)
-        if self._view.notice == self._told:
-            self._told = next(iter(self._outputs.problems), "")
-            self._view.notice = self._told
-
-
 async def _watch(client: Client, captions: ShownCaptions) -> None:
     async for connected in client.connections():
         captions.tell_connection(connected)
 
 
 async def _feed(
-    microphone: Microphone, client: Client, view: CaptionView, console: Console
+    microphone: Microphone | MicrophonePair, client: Client, view: CaptionView, console: Console
 ) -> None:
     """Send the microphone until a signal asks for the end, or until it is unplugged; then let the
     server finish.
@@ -330,7 +328,7 @@ async def _feed(
         sending.cancel()
 
 
-async def _send(microphone: Microphone, client: Client, view: CaptionView) -> None:
+async def _send(microphone: Microphone | MicrophonePair, client: Client, view: CaptionView) -> None:
     async for chunk in microphone:
         view.level_db = microphone.level_db
         client.skip_audio(chunk.lost_before)

@@ -205,6 +205,23 @@ ToOption = Annotated[
         metavar="PLACE",
     ),
 ]
+NameOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        envvar="STREAMER_NAME",
+        help="What a side of the conversation is called in captions: given twice, for the first "
+        "and the second.",
+        metavar="NAME",
+    ),
+]
+KeepEchoOption = Annotated[
+    bool,
+    typer.Option(
+        "--keep-echo",
+        envvar="STREAMER_KEEP_ECHO",
+        help="Of two sides, also caption what the first microphone hears of the second side.",
+    ),
+]
 HlsMinutesOption = Annotated[
     int,
     typer.Option(
@@ -240,6 +257,14 @@ def checked_language(name: str) -> str:
         known = ", ".join(sorted(NAMES))
         fail(f"--language: {name!r:.40} is not known; use {AUTO}, or one of {known}", EXIT_USAGE)
     return code
+
+
+def side_names(given: list[str] | None, default: tuple[str, ...]) -> tuple[str, ...]:
+    """Of the sides of a conversation; ends the command if they are not as many as those."""
+    names = tuple(" ".join(name.split()) for name in given or default)
+    if len(names) != len(default) or not all(names):
+        fail(f"--name is given {len(default)} times, once for each side", EXIT_USAGE)
+    return names
 
 
 def written_language(language: str | None, task: TaskChoice) -> str:

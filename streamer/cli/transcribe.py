@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import replace
-from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from streamer.audio.arrays import Floats
-from streamer.audio.clock import seconds_from_samples
 from streamer.audio.media.contract import RawFormat
 from streamer.cli.engine_loading import load_engine
 from streamer.cli.failures import EXIT_INTERRUPTED, EXIT_USAGE, complain, fail
@@ -26,11 +21,13 @@ from streamer.cli.options import (
     HlsMinutesOption,
     HotWordOption,
     JsonOption,
+    KeepEchoOption,
     LanguageOption,
     LatencyChoice,
     LatencyOption,
     ListenerOption,
     LlmModelOption,
+    NameOption,
     NumbersOption,
     OverwriteOption,
     ProfanityFilterOption,
@@ -44,6 +41,7 @@ from streamer.cli.options import (
     ThreadsOption,
     ToOption,
     checked_language,
+    side_names,
     written_language,
 )
 from streamer.models.store.catalog import EMOTION, GEMMA, MOONSHINE, WHISPER_BASE
@@ -52,13 +50,12 @@ from streamer.transcript.emotion_shown import EmotionShown
 from streamer.transcript.formats import CaptionFormat
 
 if TYPE_CHECKING:
+    from streamer.cli.input.hearing import Wanted
     from streamer.cli.input.recordings import Heard
-    from streamer.cli.output.live.outputs import LiveOutputs
     from streamer.cli.output.transcript_output import Output
-    from streamer.recognition.contract import SessionOptions
-    from streamer.recognition.engine import Engine
     from streamer.runtime.tracing import SpanSink
-    from streamer.transcript.events import SessionEvent
+
+DEFAULT_NAMES: Final = ("Speaker 1", "Speaker 2")
 
 
 def transcribe(
@@ -141,6 +138,16 @@ def transcribe(
             min=1, max=16, envvar="STREAMER_CHANNELS", help="Channels side by side, with --raw."
         ),
     ] = 1,
+    apart: Annotated[
+        bool,
+        typer.Option(
+            "--apart",
+            envvar="STREAMER_APART",
+            help="Caption the two channels of a recording apart, as two people.",
+        ),
+    ] = False,
+    name: NameOption = None,
+    keep_echo: KeepEchoOption = False,
     trace: Annotated[
         Path | None,
         typer.Option(
@@ -155,6 +162,7 @@ def transcribe(
     A stream without an end is heard until ctrl-C. A file that cannot be used is reported and the
     others are still done; the exit code tells.
     """
+    from streamer.cli.input.hearing import Wanted, hear
     from streamer.cli.input.recordings import inputs
     from streamer.cli.output.live.outputs import live_outputs
     from streamer.recognition.contract import SessionOptions
@@ -174,6 +182,11 @@ def transcribe(
         as_json=as_json,
         overwrite=overwrite,
     )
+    if speakers and apart:
+        fail("--speakers is of channels that are mixed; leave out --apart", EXIT_USAGE)
+    names = side_names(name, DEFAULT_NAMES) if apart else ()
+    if name and not apart:
+        fail("--name is of channels that are kept apart: --apart", EXIT_USAGE)
     options = SessionOptions(
         decoder=decoder.value,
         context=context,
@@ -182,13 +195,14 @@ def transcribe(
         language=spoken,
         task=task.value,
         speakers=speakers,
+        keep_echo=keep_echo,
         writing=WritingOptions(
             numbers, profanity_filter, frozenset(choice.value for choice in redact or ())
         ),
     )
     with ExitStack() as stack:
         written = written_language(spoken, task)
-        live = live_outputs(to or (), written, show_emotion, hls_minutes=hls_minutes)
+        live = live_outputs(to or (), written, show_emotion, names, hls_minutes=hls_minutes)
         stack.enter_context(live)
         writer = None
         if trace is not None:
@@ -214,6 +228,7 @@ def transcribe(
             tell=sys.stderr.isatty(),
         )
         stack.callback(engine.close)
+        wanted = Wanted(options, speed, save, show_emotion, names)
         failed = 0
         try:
             for heard in recordings:
@@ -223,11 +238,9 @@ def transcribe(
                 with ExitStack() as opened:
                     several = len(recordings) > 1
                     output = _output(
-                        heard, caption_format, show_emotion, opened, as_json, several=several
+                        heard, caption_format, wanted, opened, as_json, several=several
                     )
-                    failed += not _transcribe_one(
-                        engine, heard, options, spans, speed, output, save, live, show_emotion
-                    )
+                    failed += not hear(engine, heard, wanted, spans, output, live)
         except KeyboardInterrupt:
             fail("stopped before the end; files that are done stay", EXIT_INTERRUPTED)
     for told in live.problems:
@@ -260,7 +273,7 @@ def _check_usage(
 def _output(
     heard: Heard,
     caption_format: CaptionFormat | None,
-    shown: EmotionShown,
+    wanted: Wanted,
     opened: ExitStack,
     as_json: bool,
     *,
@@ -270,79 +283,7 @@ def _output(
     from streamer.cli.output.transcript_output import Captions, Json, Lines
 
     if as_json:
-        return Json(opened.enter_context(json_report(heard.name)))
+        return Json(opened.enter_context(json_report(heard.name, wanted.names)))
     if caption_format is not None:
-        return Captions(caption_format, shown)
-    return Lines(heard.name, shown, several=several)
-
-
-def _transcribe_one(
-    engine: Engine,
-    heard: Heard,
-    options: SessionOptions,
-    spans: SpanSink,
-    speed: int,
-    output: Output,
-    save: Path | None,
-    live: LiveOutputs,
-    show_emotion: EmotionShown,
-) -> bool:
-    """Whether all went well. What is wrong is told; what was heard until then is kept."""
-    from streamer.audio.files import AudioFileError, blocks_of
-    from streamer.audio.media.recording import open_recording
-    from streamer.cli.input.ctrl_c import ended_by_ctrl_c
-    from streamer.cli.output.file_progress import file_progress
-    from streamer.cli.output.transcript_output import Saved
-    from streamer.recognition.transcribe import Pacing, listen
-    from streamer.transcript.events import SegmentClosed, StepDone
-
-    problems: list[str] = []
-    with ExitStack() as stack:
-        try:
-            recording = stack.enter_context(open_recording(heard.source))
-            if heard.may_be_endless:
-                stack.enter_context(ended_by_ctrl_c(recording.stop))
-            blocks = blocks_of(recording)
-            first = next(blocks)
-        except AudioFileError as error:
-            complain(str(error))
-            return False
-        recognizer = engine.recognizer(options, spans)
-        stack.callback(recognizer.close)
-        saved = None
-        if save is not None:
-            saved = stack.enter_context(Saved(save, heard.name, heard.stem, show_emotion))
-        shown = stack.enter_context(file_progress(Path(heard.name).name, recording.length_s))
-
-        def note(event: SessionEvent) -> None:
-            live.on_event(event)
-            if isinstance(event, StepDone):
-                shown.reached(seconds_from_samples(event.processed_sample))
-            elif isinstance(event, SegmentClosed) and event.segment.words:
-                shown.write(output.add(event.segment))
-                if saved is not None:
-                    saved.add(event.segment)
-
-        shown.write(output.head)
-        done = listen(
-            _until_damaged(chain([first], blocks), problems.append),
-            recognizer,
-            note,
-            pacing=Pacing(realtime=speed == 1),
-        )
-        shown.reached(seconds_from_samples(done.n_samples))
-        given = options.language if options.language != AUTO else None
-        for piece in output.end(replace(done, language=done.language or given)):
-            shown.write(piece)
-    for problem in problems:
-        complain(problem)
-    return not problems and not (saved is not None and saved.failed)
-
-
-def _until_damaged(blocks: Iterator[Floats], report: Callable[[str], None]) -> Iterator[Floats]:
-    from streamer.audio.files import AudioFileError
-
-    try:
-        yield from blocks
-    except AudioFileError as error:
-        report(str(error))
+        return Captions(caption_format, wanted.shown, wanted.names)
+    return Lines(heard.name, wanted.shown, wanted.names, several=several)

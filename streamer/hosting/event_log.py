@@ -61,10 +61,11 @@ class EventLog:
         self._kept: deque[Report] = deque()
         self._complete_after = complete_after
         """Replays from before this event would have holes."""
-        self._tail: Report | None = None
-        """What stands behind the committed words: tentative ones, or the end of a segment
-        that had none."""
-        self._emotion: Report | None = None
+        self._tails: dict[int, Report] = {}
+        """What stands behind the committed words of each channel: tentative ones, or the end of a
+        segment that had none."""
+        self._emotions: dict[int, Report] = {}
+        """The newest of each channel."""
         self._speakers: Report | None = None
         self._next_word_id = 0
         for report in earlier:
@@ -82,18 +83,19 @@ class EventLog:
         self._seq += 1
         numbered, event = replace(report, seq=self._seq), report.event
         if isinstance(event, EmotionUpdate):
-            self._emotion = numbered
+            self._emotions[event.channel] = numbered
         elif isinstance(event, SpeakersUpdate):
             self._speakers = numbered
         elif isinstance(event, WordsUpdate):
-            self._tail = replace(numbered, event=replace(event, committed=()))
+            tail = replace(event, committed=())
+            self._tails[event.channel] = replace(numbered, event=tail)
             if event.committed:
                 self._next_word_id = event.committed[-1].id + 1
                 self._keep(replace(numbered, event=replace(event, tentative=())))
         elif isinstance(event, SegmentClosed) and not event.segment.words:
-            self._tail = numbered
+            self._tails[event.channel] = numbered
         elif isinstance(event, SegmentClosed):
-            self._tail = None
+            self._tails.pop(event.channel, None)
             self._keep(numbered)
         else:
             self._keep(numbered)
@@ -108,13 +110,15 @@ class EventLog:
         if not self._complete_after <= seq <= self._seq:
             raise EventsGoneError(f"events after {seq} are not held, {self._seq} is the newest")
         missed = {kept.seq: kept for kept in self._kept if kept.seq > seq}
-        for latest in (self._tail, self._emotion, self._speakers):
-            if latest is not None and latest.seq > seq:
+        speakers = () if self._speakers is None else (self._speakers,)
+        for latest in (*self._tails.values(), *self._emotions.values(), *speakers):
+            if latest.seq > seq:
                 missed[latest.seq] = _joined(missed.get(latest.seq), latest)
         return tuple(missed[number] for number in sorted(missed))
 
     def snapshot(self, n_segments: int) -> Snapshot:
-        """The newest segments, the open one, and the emotion."""
+        """The newest segments, those that are open, and the emotions. Of several channels one may
+        have spoken already when it begins: the end of its segment has those words, too."""
         # Behind the end of a speaker stand words that were told before it.
         ends = [
             kept
@@ -130,8 +134,10 @@ class EventLog:
         return Snapshot(self._next_word_id, ())
 
     def _snapshot_after(self, end: Report) -> Snapshot:
-        assert isinstance(end.event, SegmentClosed)
-        return Snapshot(end.event.segment.words[-1].id + 1, _captions(self.after(end.seq)))
+        events = _captions(self.after(end.seq))
+        updates = (one.event for one in events if isinstance(one.event, WordsUpdate))
+        committed = next((update.committed for update in updates if update.committed), ())
+        return Snapshot(committed[0].id if committed else self._next_word_id, events)
 
     def _keep(self, numbered: Report) -> None:
         self._kept.append(numbered)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections.abc import Sequence
 from typing import Final
 
 from streamer.audio.clock import SAMPLE_RATE
@@ -31,26 +31,32 @@ class Journal:
     """One session's."""
 
     def __init__(
-        self, store: SessionStore, session_id: str, seq: int = 0, start: StartPoint = BEGINNING
+        self,
+        store: SessionStore,
+        session_id: str,
+        seq: int = 0,
+        starts: Sequence[StartPoint] = (BEGINNING,),
     ) -> None:
         """
         Args:
             seq: number of the newest event so far.
+            starts: of its channels.
         """
         self._store = store
         self._session_id = session_id
         self._seq = seq
-        self._position = start.sample
-        self._lost_samples = start.lost_samples
-        self._losses: deque[AudioLost] = deque()
-        """Behind the position."""
-        self._in_speech = False
+        self._positions = [start.sample for start in starts]
+        self._lost_samples = sum(start.lost_samples for start in starts)
+        self._losses: list[AudioLost] = []
+        """Behind the position of their channel."""
+        self._in_speech: set[int] = set()
+        """Channels."""
 
     @property
     def position(self) -> int | None:
-        """All audio before this sample is captioned or silent, and that is on disk; None if the
-        store is off."""
-        return self._position if self._store.usable else None
+        """All audio before this sample is captioned or silent, in all channels, and that is on
+        disk; None if the store is off."""
+        return min(self._positions) if self._store.usable else None
 
     async def write(self, report: Report) -> None:
         """Returns when all of the event that has to be kept is on disk.
@@ -63,14 +69,14 @@ class Journal:
         if isinstance(event, AudioLost):
             self._losses.append(event)
         elif isinstance(event, SpeechBegan):
-            self._in_speech = True
+            self._in_speech.add(event.channel)
         elif isinstance(event, WordsUpdate):
-            self._in_speech = True
+            self._in_speech.add(event.channel)
             if event.committed:
-                words = event.committed
-                await self._advance(words[-1].end_sample, words=words)
+                reached = {event.channel: event.committed[-1].end_sample}
+                await self._advance(reached, words=event.committed)
         elif isinstance(event, SegmentClosed):
-            self._in_speech = False
+            self._in_speech.discard(event.channel)
             segment = event.segment
             end = StoredEnd(
                 segment.id,
@@ -78,36 +84,53 @@ class Journal:
                 segment.end_sample,
                 event.cause,
                 report.seq,
+                event.channel,
                 segment.speaker,
             )
+            reached = {event.channel: segment.end_sample}
             if segment.words:
-                await self._advance(
-                    segment.end_sample, end=end, next_word_id=segment.words[-1].id + 1
-                )
+                await self._advance(reached, end=end, next_word_id=segment.words[-1].id + 1)
             else:
-                await self._advance(segment.end_sample)
+                await self._advance(reached)
         elif isinstance(event, Finalized | AudioPaused):
-            self._in_speech = False
-            await self._advance(event.end_sample)
-        elif isinstance(event, StepDone) and not self._in_speech:
+            self._in_speech.clear()
+            await self._advance(dict.fromkeys(range(len(self._positions)), event.end_sample))
+        elif isinstance(event, StepDone):
             silent_until = event.processed_sample - _BEFORE_SPEECH
-            if silent_until - self._position >= _SILENCE_EVERY:
-                await self._advance(silent_until)
+            silent = {
+                channel: silent_until
+                for channel, position in enumerate(self._positions)
+                if channel not in self._in_speech and silent_until - position >= _SILENCE_EVERY
+            }
+            if silent:
+                await self._advance(silent)
 
     async def _advance(
         self,
-        position: int,
+        reached: dict[int, int],
         words: tuple[Word, ...] = (),
         end: StoredEnd | None = None,
         next_word_id: int | None = None,
     ) -> None:
-        position = max(position, self._position)
-        while self._losses and self._losses[0].start_sample < position:
-            self._lost_samples += self._losses.popleft().n_samples
+        positions = [
+            max(position, reached.get(channel, position))
+            for channel, position in enumerate(self._positions)
+        ]
+        passed = [one for one in self._losses if one.start_sample < positions[one.channel]]
+        self._losses = [one for one in self._losses if one not in passed]
+        self._lost_samples += sum(one.n_samples for one in passed)
+        (channel, *_) = reached
         await self._store.write(
-            self._session_id, self._seq, position, self._lost_samples, words, end, next_word_id
+            self._session_id,
+            self._seq,
+            positions,
+            self._lost_samples,
+            words,
+            end,
+            channel,
+            next_word_id,
         )
-        self._position = position
+        self._positions = positions
 
     def forget(self) -> None:
         """Nobody will go on with the session. Returns at once."""

@@ -101,7 +101,8 @@ class ResumableSession:
         """Set when the session has ended."""
         rate = start.sample_rate
         start_offset = _offset(run.session.received_samples, rate)
-        self.running: Running | None = Running(run, FrameReader(rate, start.encoding, start_offset))
+        frames = FrameReader(rate, start.encoding, start_offset, start.channels)
+        self.running: Running | None = Running(run, frames)
         self._error: ProtocolError | None = None
         self._reason: str | None = None
         self._attached: Attachment | None = None
@@ -115,7 +116,8 @@ class ResumableSession:
 
     @property
     def received_offset(self) -> int:
-        """Samples, at the client's rate, or bytes of a container that the session has taken in."""
+        """Samples (of each channel), at the client's rate, or bytes of a container that the session
+        has taken in."""
         if self.running is not None:
             self._received_offset = self.running.frames.end_offset
         return self._received_offset

@@ -19,6 +19,7 @@ from streamer.hosting.session_store import SessionStore, token_hash
 from streamer.protocol.errors import ProtocolError, session_expired
 from streamer.protocol.messages import Encoding, ErrorCode, ResumeMessage, StartMessage
 from streamer.recognition.contract import (
+    BEGINNING,
     USUAL_SPEAKERS,
     Decoder,
     RecognizerFactory,
@@ -87,14 +88,16 @@ class SessionRegistry:
             ProtocolError: no room, or the settings are not to be had here.
         """
         container = start.encoding is Encoding.CONTAINER
+        starts = (BEGINNING,) * start.channels
         run = self._runner.open(
             self._session_options(start),
             SAMPLE_RATE if container else start.sample_rate,
             limits=self._limits(start),
+            starts=starts,
             container=container,
         )
         follow_id = _follow_id(start.share_secret or secrets.token_urlsafe(32))
-        journal = None if self._store is None else Journal(self._store, run.id)
+        journal = None if self._store is None else Journal(self._store, run.id, starts=starts)
         hosted = ResumableSession(follow_id, start, run, self._on_end, client, journal=journal)
         if self._store is not None:
             self._store.begin(hosted.id, hosted.resume_token, follow_id, start)
@@ -184,11 +187,11 @@ class SessionRegistry:
             raise session_expired()  # its decoder went with that server
         start = stored.start.model_copy(update={"context": stored.context})
         options = self._session_options(start)
-        place = self._runner.places.reserve()
+        place = self._runner.places.reserve(start.channels)
         if not self._store.claim(stored.id):
             place.release()
             raise session_expired()
-        point = stored.start_point
+        starts = stored.start_points
         try:
             run = self._runner.open(
                 options,
@@ -196,7 +199,7 @@ class SessionRegistry:
                 limits=self._limits(start),
                 place=place,
                 session_id=stored.id,
-                start=point,
+                starts=starts,
             )
         except ProtocolError:
             self._store.delete(stored.id)
@@ -210,7 +213,7 @@ class SessionRegistry:
             client,
             resume_token=message.resume_token,
             log=log,
-            journal=Journal(self._store, stored.id, log.seq, point),
+            journal=Journal(self._store, stored.id, log.seq, starts),
         )
         logger.info("session %s: another server had it", hosted.id)
         self._add(hosted)
@@ -233,6 +236,11 @@ class SessionRegistry:
                 ErrorCode.BAD_CONFIG,
                 "decoder: this server runs without an LLM; ask for 'draft' or leave it out",
             )
+        if start.speakers and start.channels > 1:
+            raise ProtocolError(
+                ErrorCode.BAD_CONFIG,
+                "speakers: voices are told apart in one channel; leave it out, or ask for one",
+            )
         return SessionOptions(
             decoder=self.decoder(start),
             context=start.context,
@@ -244,6 +252,7 @@ class SessionRegistry:
             speakers=_most_speakers(start),
             writing=WritingOptions(start.numbers, start.profanity_filter, frozenset(start.redact)),
             turns=turn_options(start.turns),
+            keep_echo=start.keep_echo,
         )
 
     def _tells_emotion(self, start: StartMessage) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import logging
 import os
 import sqlite3
@@ -37,19 +38,19 @@ _UNTOLD_EVENTS: Final = 1_000
 _SCHEMA: Final = """
 CREATE TABLE sessions (
     id TEXT PRIMARY KEY, token_hash BLOB NOT NULL, follow_id TEXT NOT NULL, start TEXT NOT NULL,
-    position INTEGER NOT NULL, lost_samples INTEGER NOT NULL, seq INTEGER NOT NULL,
+    positions TEXT NOT NULL, lost_samples INTEGER NOT NULL, seq INTEGER NOT NULL,
     written_s REAL NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE words (
     session TEXT NOT NULL REFERENCES sessions ON DELETE CASCADE, id INTEGER NOT NULL,
     segment INTEGER NOT NULL, text TEXT NOT NULL, start_sample INTEGER NOT NULL,
     end_sample INTEGER NOT NULL, confidence REAL NOT NULL, seq INTEGER NOT NULL,
-    PRIMARY KEY (session, id)
+    channel INTEGER NOT NULL, PRIMARY KEY (session, id)
 ) WITHOUT ROWID;
 CREATE TABLE ends (
     session TEXT NOT NULL REFERENCES sessions ON DELETE CASCADE, segment INTEGER NOT NULL,
     start_sample INTEGER NOT NULL, end_sample INTEGER NOT NULL, cause TEXT NOT NULL,
-    seq INTEGER NOT NULL, speaker INTEGER, PRIMARY KEY (session, segment)
+    seq INTEGER NOT NULL, channel INTEGER NOT NULL, speaker INTEGER, PRIMARY KEY (session, segment)
 ) WITHOUT ROWID;
 """
 
@@ -106,7 +107,8 @@ class SessionStore:
     def begin(self, session_id: str, token: str, follow_id: str, start: StartMessage) -> None:
         """Write down that there is a session. Returns at once."""
         settings = start.model_copy(update={"share_secret": None}).model_dump_json()
-        row = (session_id, token_hash(token), follow_id, settings, 0, 0, 0, self._now_s())
+        positions = json.dumps([0] * start.channels)
+        row = (session_id, token_hash(token), follow_id, settings, positions, 0, 0, self._now_s())
         self._submit(
             lambda: self._database.execute(
                 "INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row
@@ -117,15 +119,18 @@ class SessionStore:
         self,
         session_id: str,
         seq: int,
-        position: int,
+        positions: Sequence[int],
         lost_samples: int,
         words: Sequence[Word] = (),
         end: StoredEnd | None = None,
+        channel: int = 0,
         next_word_id: int | None = None,
     ) -> None:
         """Returns when it is on disk, or the store is off.
 
         Args:
+            positions: of the channels.
+            words: of the event `seq`, in `channel`.
             next_word_id: words from this one on are not of the segment that ends, as they were
                 said to be, but of the next.
         """
@@ -138,12 +143,13 @@ class SessionStore:
         def work() -> None:
             database = self._database
             database.execute(
-                "UPDATE sessions SET seq = ?, position = ?, lost_samples = ?, written_s = ?"
+                "UPDATE sessions SET seq = ?, positions = ?, lost_samples = ?, written_s = ?"
                 " WHERE id = ?",
-                (seq, position, lost_samples, moment_s, session_id),
+                (seq, json.dumps(list(positions)), lost_samples, moment_s, session_id),
             )
             database.executemany(
-                "INSERT INTO words VALUES (?, ?, ?, ?, ?, ?, ?, ?)", [(*row, seq) for row in rows]
+                "INSERT INTO words VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [(*row, seq, channel) for row in rows],
             )
             if end is not None:
                 _insert_end(database, session_id, end)
@@ -218,46 +224,50 @@ class SessionStore:
 
     def _read_session(self, session_id: str) -> StoredSession:
         database = self._database
-        token_hash, follow_id, start, position, lost, seq = database.execute(
-            "SELECT token_hash, follow_id, start, position, lost_samples, seq FROM sessions"
+        token_hash, follow_id, start, positions, lost, seq = database.execute(
+            "SELECT token_hash, follow_id, start, positions, lost_samples, seq FROM sessions"
             " WHERE id = ?",
             (session_id,),
         ).fetchone()
-        words = tuple(
-            (number, Word(word_id, text, begin, end, confidence, WordState.COMMITTED, segment))
-            for number, word_id, segment, text, begin, end, confidence in database.execute(
-                "SELECT seq, id, segment, text, start_sample, end_sample, confidence FROM words"
-                " WHERE session = ? ORDER BY id",
-                (session_id,),
-            )
-        )
+        words = []
+        channels = {}
+        for number, channel, word_id, segment, text, begin, end, confidence in database.execute(
+            "SELECT seq, channel, id, segment, text, start_sample, end_sample, confidence"
+            " FROM words WHERE session = ? ORDER BY id",
+            (session_id,),
+        ):
+            word = Word(word_id, text, begin, end, confidence, WordState.COMMITTED, segment)
+            words.append((number, word))
+            channels[segment] = channel
         ends = [
             StoredEnd(*row)
             for row in database.execute(
-                "SELECT segment, start_sample, end_sample, cause, seq, speaker FROM ends"
+                "SELECT segment, start_sample, end_sample, cause, seq, channel, speaker FROM ends"
                 " WHERE session = ? ORDER BY segment",
                 (session_id,),
             )
         ]
-        last_closed = ends[-1].segment_id if ends else -1
-        unclosed = [word for _, word in words if word.segment_id > last_closed]
         # What was told since is not known; no number must come twice.
         seq += _UNTOLD_EVENTS
-        database.execute("UPDATE sessions SET seq = ? WHERE id = ?", (seq, session_id))
-        if unclosed:
-            first, last = unclosed[0], unclosed[-1]
-            closing = StoredEnd(last.segment_id, first.start_sample, last.end_sample, "length", seq)
+        unclosed = channels.keys() - {end.segment_id for end in ends}
+        for number, segment in enumerate(sorted(unclosed), seq):
+            said = [word for _, word in words if word.segment_id == segment]
+            first, last = said[0].start_sample, said[-1].end_sample
+            seq = number
+            closing = StoredEnd(segment, first, last, "length", seq, channels[segment])
             _insert_end(database, session_id, closing)
             ends.append(closing)
+        database.execute("UPDATE sessions SET seq = ? WHERE id = ?", (seq, session_id))
+        ends.sort(key=lambda end: end.segment_id)
         return StoredSession(
             session_id,
             token_hash,
             follow_id,
             StartMessage.model_validate_json(start),
-            position,
+            tuple(json.loads(positions)),
             lost,
             seq,
-            words,
+            tuple(words),
             tuple(ends),
         )
 
@@ -269,7 +279,7 @@ def token_hash(token: str) -> bytes:
 
 def _insert_end(database: sqlite3.Connection, session_id: str, end: StoredEnd) -> None:
     database.execute(
-        "INSERT INTO ends VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO ends VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (
             session_id,
             end.segment_id,
@@ -277,6 +287,7 @@ def _insert_end(database: sqlite3.Connection, session_id: str, end: StoredEnd) -
             end.end_sample,
             end.cause,
             end.seq,
+            end.channel,
             end.speaker,
         ),
     )

@@ -24,6 +24,7 @@ class StoredEnd:
     end_sample: int
     cause: str
     seq: int
+    channel: int = 0
     speaker: int | None = None
     """A number that tells voices apart, and nothing of them."""
 
@@ -39,9 +40,10 @@ class StoredSession:
     follow_id: str
     start: StartMessage
     """As the client sent it, without its secret."""
-    position: int
-    """All audio before this sample is captioned, or silent."""
+    positions: tuple[int, ...]
+    """For each channel: all its audio before this sample is captioned, or silent."""
     lost_samples: int
+    """Of all channels."""
     seq: int
     """No event has been told whose number is higher."""
     words: tuple[tuple[int, Word], ...]
@@ -51,20 +53,26 @@ class StoredSession:
 
     @property
     def text(self) -> str:
-        return joined(word.text for _, word in self.words)
+        """Segment by segment, so that channels do not speak at once."""
+        words = sorted((word for _, word in self.words), key=lambda word: word.segment_id)
+        return joined(word.text for word in words)
 
     @property
-    def start_point(self) -> StartPoint:
-        """Where a recognizer goes on. The detector begins with a whole frame; what that passes
-        over, 32 ms at most, belongs to the last word."""
-        return StartPoint(
-            sample=-(-self.position // FRAME_SAMPLES) * FRAME_SAMPLES,
-            word_id=self.words[-1][1].id + 1 if self.words else 0,
-            segment_id=self.ends[-1].segment_id + 1 if self.ends else 0,
-            lost_samples=self.lost_samples,
-            speakers=max(
-                (end.speaker + 1 for end in self.ends if end.speaker is not None), default=0
-            ),
+    def start_points(self) -> tuple[StartPoint, ...]:
+        """Where the recognizers of the channels go on. The detector begins with a whole frame; what
+        that passes over, 32 ms at most, belongs to the last word. What was lost stands at the
+        first."""
+        labels = (end.speaker + 1 for end in self.ends if end.speaker is not None)
+        speakers = max(labels, default=0)
+        return tuple(
+            StartPoint(
+                sample=-(-position // FRAME_SAMPLES) * FRAME_SAMPLES,
+                word_id=self.words[-1][1].id + 1 if self.words else 0,
+                segment_id=self.ends[-1].segment_id + 1 if self.ends else 0,
+                lost_samples=self.lost_samples if channel == 0 else 0,
+                speakers=speakers,
+            )
+            for channel, position in enumerate(self.positions)
         )
 
     @property
@@ -74,8 +82,8 @@ class StoredSession:
 
     def log(self) -> EventLog:
         """The events, numbered as they were."""
-        # Without the first segments there is a hole before the first that is left.
-        pruned = bool(self.ends) and self.ends[0].segment_id > 0
+        # Without the words of the first segments there are holes.
+        pruned = bool(self.words) and len(self.words) <= self.words[-1][1].id
         events = sorted((*self._updates(), *self._closings()), key=lambda report: report.seq)
         return EventLog(
             earlier=events,
@@ -84,8 +92,9 @@ class StoredSession:
         )
 
     def _updates(self) -> list[Report]:
+        channels = {end.segment_id: end.channel for end in self.ends}
         return [
-            _report(WordsUpdate(words[0].segment_id, words, ()), seq)
+            _report(WordsUpdate(words[0].segment_id, words, (), channels[words[0].segment_id]), seq)
             for seq, group in groupby(self.words, key=lambda numbered: numbered[0])
             if (words := tuple(word for _, word in group))
         ]
@@ -105,6 +114,7 @@ class StoredSession:
                 words,
                 emotion=None,
                 final=True,
+                channel=end.channel,
                 speaker=end.speaker,
             )
             closings.append(_report(SegmentClosed(segment, end.cause), end.seq))

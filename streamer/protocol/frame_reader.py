@@ -37,19 +37,23 @@ FrameItem = ProtocolError | Hole | AudioFrame | ContainerFrame
 class FrameReader:
     """Checks the audio frames of one session against their order and clock.
 
-    Of a container bytes are counted in the place of samples, and none may be missing.
+    Samples are those of one channel, however many there are. Of a container bytes are counted in
+    their place, and none may be missing.
 
     The clock lasts as long as the session; the numbers begin anew on every connection.
     """
 
-    def __init__(self, rate: int, encoding: Encoding, start_offset: int = 0) -> None:
+    def __init__(
+        self, rate: int, encoding: Encoding, start_offset: int = 0, channels: int = 1
+    ) -> None:
         """
         Args:
             start_offset: of the first sample to come.
         """
         self.rate = rate
         self._encoding = encoding
-        self._width = _WIDTHS[encoding]
+        self.channels = channels
+        self._width = _WIDTHS[encoding] * (1 if encoding is Encoding.CONTAINER else channels)
         self._next_seq = 0
         self._next_offset = start_offset
 
@@ -94,7 +98,7 @@ class FrameReader:
             )
         content: tuple[FrameItem, ...]
         try:
-            samples = decode_samples(data, self._encoding)
+            samples = decode_samples(data, self._encoding, self.channels)
             content = (AudioFrame(seq, offset, capture_time_ms, samples),)
         except FrameError as error:
             raise ProtocolError(ErrorCode.BAD_FRAME, str(error)) from error

@@ -42,7 +42,8 @@ class ContainerFrame:
 
 @dataclass(frozen=True, slots=True)
 class AudioFrame:
-    """A chunk of mono audio; `samples` float32 in -1 … 1 at the client's rate."""
+    """A chunk of audio; `samples` float32 in -1 … 1 at the client's rate: `[frames]`, or
+    `[frames, channels]` where there are several."""
 
     seq: int
     sample_offset: int
@@ -57,7 +58,8 @@ def encode_frame(
     samples: Floats,
     encoding: Encoding,
 ) -> bytes:
-    """Pack samples in -1 … 1 (clipped for 16-bit) with their header."""
+    """Pack samples in -1 … 1 (clipped for 16-bit) with their header: `[frames]`, or
+    `[frames, channels]`, which are interleaved."""
     if encoding is Encoding.PCM_S16LE:
         payload = (np.clip(samples, -1.0, 1.0) * 32767.0).round().astype("<i2").tobytes()
     else:
@@ -97,8 +99,9 @@ def decode_header(data: bytes) -> tuple[int, int, float]:
     return seq, offset, capture_time_ms
 
 
-def decode_samples(data: bytes, encoding: Encoding) -> Floats:
-    """The samples behind a frame's header, float32 in -1 … 1.
+def decode_samples(data: bytes, encoding: Encoding, channels: int = 1) -> Floats:
+    """The samples behind a frame's header, float32 in -1 … 1: `[frames]`, or `[frames, channels]`
+    where there are several.
 
     Raises:
         FrameError: the byte count does not fit whole samples.
@@ -106,10 +109,11 @@ def decode_samples(data: bytes, encoding: Encoding) -> Floats:
     """
     width = 2 if encoding is Encoding.PCM_S16LE else 4
     n_bytes = len(data) - HEADER.size
-    if n_bytes == 0 or n_bytes % width:
+    if n_bytes == 0 or n_bytes % (width * channels):
+        each = "" if channels == 1 else f", {channels} of them at a time"
         raise FrameError(
-            f"audio payload of {n_bytes} bytes is not a whole number of {width}-byte samples; "
-            f"send {encoding.value}"
+            f"audio payload of {n_bytes} bytes is not a whole number of {width}-byte samples"
+            f"{each}; send {encoding.value}"
         )
     if encoding is Encoding.PCM_S16LE:
         raw = np.frombuffer(data, dtype="<i2", offset=HEADER.size)
@@ -123,4 +127,4 @@ def decode_samples(data: bytes, encoding: Encoding) -> Floats:
             raise SampleError(
                 f"a sample of {peak:g} is far outside -1 … 1; scale to full scale 1.0"
             )
-    return samples
+    return samples if channels == 1 else samples.reshape(-1, channels)

@@ -15,7 +15,7 @@ from streamer.audio.clock import SAMPLE_RATE
 from streamer.protocol.numbers import NO_BOOLEAN, Whole
 from streamer.protocol.speakers import MAX_SPEAKERS, Speaker, SpeakersEvent
 from streamer.protocol.turns import TurnEvent, TurnSettings
-from streamer.protocol.wire import FromClient, Numbered, Wire
+from streamer.protocol.wire import FromClient, Numbered, OfChannel, Wire
 from streamer.protocol.words import WireEmotion, WireWord
 
 PROTOCOL_VERSION: Final = 1
@@ -29,6 +29,7 @@ MAX_CONTEXT_CHARS: Final = 4_000
 MAX_HOT_WORDS: Final = 100
 MAX_HOT_WORD_CHARS: Final = 64
 MAX_LANGUAGE_CHARS: Final = 40
+MAX_CHANNELS: Final = 2
 
 
 Cause = Literal["silence", "finalize", "length", "loss", "speaker"]
@@ -79,6 +80,10 @@ class StartMessage(FromClient):
     protocol_version: Whole = PROTOCOL_VERSION
     sample_rate: Whole = Field(SAMPLE_RATE, ge=MIN_SAMPLE_RATE, le=MAX_SAMPLE_RATE)
     encoding: Encoding = Encoding.PCM_S16LE
+    channels: Whole = Field(1, ge=1, le=MAX_CHANNELS)
+    """Each with words of its own. The samples of a frame are interleaved."""
+    keep_echo: bool = False
+    """Of two channels: caption what the first hears of the second, too."""
     language: str | None = Field(None, max_length=MAX_LANGUAGE_CHARS)
     """A code, or `auto`: whichever is spoken. None leaves it to the server."""
     task: Literal["transcribe", "translate"] = "transcribe"
@@ -169,7 +174,8 @@ class ReadyEvent(Wire):
     buffer_ms: float
     resumed: bool = False
     acknowledged_offset: int = 0
-    """Samples, at the client's rate, that the server has: audio goes on here."""
+    """Samples (of each channel), at the client's rate, that the server has: audio goes on here."""
+    channels: int = 1
     resume_token: str | None = None
     resume_ms: float = 0.0
     follow_id: str | None = None
@@ -189,9 +195,10 @@ class FollowingEvent(Wire):
     session_key: str = ""
     decoder: Literal["draft", "fused"]
     first_word_id: int
+    channels: int = 1
 
 
-class SpeechEvent(Numbered):
+class SpeechEvent(OfChannel):
     """Speech was heard: a segment is open."""
 
     type: Literal["speech"] = "speech"
@@ -199,11 +206,11 @@ class SpeechEvent(Numbered):
     start_ms: float
 
 
-class WordsEvent(Numbered):
-    """Words of the open segment that are new or changed.
+class WordsEvent(OfChannel):
+    """Words of the channel's open segment that are new or changed.
 
     Committed words come once, in order; after them stands the whole tentative tail, which
-    replaces the tentative words of the event before.
+    replaces the tentative words of the channel's event before.
     """
 
     type: Literal["words"] = "words"
@@ -212,7 +219,7 @@ class WordsEvent(Numbered):
     lag_ms: float
 
 
-class SegmentEvent(Numbered):
+class SegmentEvent(OfChannel):
     """A finished segment: all its words, now final, and its emotion.
 
     `cause`: the speaker paused, the client asked or stopped, the segment grew too long (speech
@@ -240,7 +247,7 @@ class FinalizedEvent(Numbered):
     end_ms: float
 
 
-class EmotionEvent(Numbered):
+class EmotionEvent(OfChannel):
     type: Literal["emotion"] = "emotion"
     emotion: WireEmotion
     start_ms: float
@@ -267,7 +274,7 @@ class LatencyEvent(Wire):
     acknowledged_offset: int | None = None
 
 
-class DecoderEvent(Numbered):
+class DecoderEvent(OfChannel):
     """Captions go on without the LLM, or it is back."""
 
     type: Literal["decoder"] = "decoder"
@@ -275,7 +282,7 @@ class DecoderEvent(Numbered):
     reason: str
 
 
-class LanguageEvent(Numbered):
+class LanguageEvent(OfChannel):
     """What is said from now on is taken for this language, until another such event."""
 
     type: Literal["language"] = "language"
@@ -283,7 +290,7 @@ class LanguageEvent(Numbered):
     probability: float
 
 
-class LossEvent(Numbered):
+class LossEvent(OfChannel):
     """Audio that will not be transcribed."""
 
     type: Literal["loss"] = "loss"

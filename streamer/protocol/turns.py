@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from streamer.protocol.numbers import NO_BOOLEAN
-from streamer.protocol.wire import FromClient, Numbered
+from streamer.protocol.wire import FromClient, OfChannel
 
 DEFAULT_THRESHOLD: Final = 0.7
 MIN_THRESHOLD: Final = 0.3
@@ -31,7 +31,7 @@ class TurnSettings(FromClient):
     """A pause that ends a turn whatever was said."""
 
 
-class TurnEvent(Numbered):
+class TurnEvent(OfChannel):
     """A speaker's turn began, seems to end, goes on after all, or is over.
 
     `confidence`: that what is told is so. `text`: of the turn so far; once it is over, committed.

@@ -25,3 +25,9 @@ class Numbered(Wire):
     """
 
     seq: int = 0
+
+
+class OfChannel(Numbered):
+    """An event of one side of a conversation; of a session with one channel that is 0."""
+
+    channel: int = 0

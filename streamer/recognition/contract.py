@@ -16,7 +16,6 @@ from streamer.models.whisper.contract import Task
 from streamer.recognition.turns.options import TurnOptions
 from streamer.runtime.tracing import SpanSink
 from streamer.transcript.events import AudioLost, SessionEvent
-from streamer.transcript.ledger import Ledger
 from streamer.transcript.written.options import WritingOptions
 
 if TYPE_CHECKING:  # the engine imports this module
@@ -62,6 +61,8 @@ class SessionOptions:
     """How words are written."""
     turns: TurnOptions | None = None
     """Whether, and when, to tell of turns."""
+    keep_echo: bool = False
+    """Of two channels: what the first hears of the second counts as its own."""
 
     def changed(self, change: SessionChange) -> SessionOptions:
         """These options after a change."""
@@ -75,7 +76,7 @@ class SessionOptions:
 
 @dataclass(frozen=True, slots=True)
 class StartPoint:
-    """Where a recognizer begins: behind all that was committed in its session before."""
+    """Where a recognizer begins: behind all that was committed in its channel before."""
 
     sample: int = 0
     """Of the session clock (16 kHz); a multiple of the detector's frame of 512."""
@@ -96,8 +97,6 @@ class SpeechRecognizer(Protocol):
     """One session's recognizer. Synchronous; never called from two threads at once,
     except `accept`, which may run beside a step."""
 
-    ledger: Ledger
-
     @property
     def received_samples(self) -> int:
         """End of the audio that has arrived, on the session clock (16 kHz)."""
@@ -110,11 +109,16 @@ class SpeechRecognizer(Protocol):
     def lost_samples(self) -> int: ...
 
     def accept(self, samples: npt.NDArray[np.float32]) -> list[AudioLost]:
-        """Take 16 kHz mono samples. Cheap; reports audio that an overrun pushed out unheard."""
+        """Take 16 kHz samples, `[frames]` or `[frames, channels]`. Cheap; reports audio that an
+        overrun pushed out unheard."""
 
     def skip(self, n_samples: int, reason: str) -> list[AudioLost]:
         """Advance the clock over audio that never arrived; silence stands in for it. Gives the
-        hole itself, then audio that an overrun pushed out unheard."""
+        hole itself, in each channel, and audio that an overrun pushed out unheard."""
+
+    def hush(self, start: int) -> None:
+        """What is heard in the frame of the detector that begins at this sample, and that is yet to
+        be accepted, is no speech of this channel."""
 
     def due(self) -> bool:
         """Whether enough new audio has arrived for a step."""

@@ -113,6 +113,10 @@ class Recognizer:
         """Advance the clock over audio that never arrived; silence stands in for it."""
         return self._buffer.skip(n_samples, reason)
 
+    def hush(self, start: int) -> None:
+        """See `SpeechRecognizer`."""
+        self._detector.hush(start)
+
     def due(self) -> bool:
         return self._buffer.end - self._processed >= self._hop
 
@@ -136,11 +140,7 @@ class Recognizer:
 
     def change(self, change: SessionChange) -> None:
         """See `SpeechRecognizer`."""
-        old = self.expectation
-        self.expectation = Expectation(
-            old.context if change.context is None else change.context,
-            old.hot_words if change.hot_words is None else change.hot_words,
-        )
+        old, self.expectation = self.expectation, self.expectation.changed(change)
         if self.expectation != old:
             self._words.expect(self.expectation)
             self._writer.expect(self.expectation.hot_words)

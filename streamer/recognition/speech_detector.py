@@ -42,6 +42,7 @@ class SpeechDetector:
         self._amplified = VadStream(model)
         self._quiet_frames = _QUIET_FRAMES
         """Since the amplified sound clipped."""
+        self._hushed: set[int] = set()
         self._end = start_sample
         self._kept: deque[float] = deque(maxlen=_KEPT_FRAMES)
 
@@ -55,9 +56,18 @@ class SpeechDetector:
         for at, frame in enumerate(samples.reshape(-1, FRAME_SAMPLES)):
             amplified = self._amplified_probability(GAIN * frame)
             probabilities[at] = max(probabilities[at], amplified)
+            if self._hushed:
+                number = self._end // FRAME_SAMPLES + at
+                if number in self._hushed:
+                    self._hushed.remove(number)
+                    probabilities[at] = 0.0
         self._kept.extend(probabilities.tolist())
         self._end += len(samples)
         return probabilities
+
+    def hush(self, start: int) -> None:
+        """In the frame that begins at this sample, which is yet to come, nobody speaks."""
+        self._hushed.add(start // FRAME_SAMPLES)
 
     def _amplified_probability(self, frame: Floats) -> float:
         """Of a frame of the amplified sound; 0 where it does not count."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -29,11 +29,6 @@ class BoundedQueue(Generic[T]):
     def __len__(self) -> int:
         return len(self._items)
 
-    @property
-    def newest(self) -> T | None:
-        """The item that was put last, while nobody has taken it."""
-        return self._items[-1] if self._items else None
-
     def put(self, item: T) -> None:
         """Append; dropped once the outbox is closed."""
         if self._closed:
@@ -43,8 +38,15 @@ class BoundedQueue(Generic[T]):
         if len(self._items) >= self._limit:
             self._roomy.clear()
 
-    def replace_newest(self, item: T) -> None:
-        self._items[-1] = item
+    def merge(self, item: T, joined: Callable[[T, T], T | None], depth: int) -> None:
+        """Append, or put what `joined` makes of one of the newest `depth` items and this one in
+        the place of that."""
+        for at in range(len(self._items) - 1, max(-1, len(self._items) - 1 - depth), -1):
+            both = joined(self._items[at], item)
+            if both is not None:
+                self._items[at] = both
+                return
+        self.put(item)
 
     async def room(self) -> None:
         """Wait until there are fewer items than the limit, or the outbox is closed."""

@@ -253,6 +253,7 @@ class Connection:
                 buffer_ms=options.buffer_s * 1000,
                 resumed=resumed,
                 acknowledged_offset=hosted.received_offset,
+                channels=hosted.start.channels,
                 resume_token=hosted.resume_token if can_resume else None,
                 resume_ms=options.resume_s * 1000 if can_resume else 0,
                 follow_id=hosted.follow_id,

@@ -101,6 +101,7 @@ class Follower:
                 session_key=_session_key(hosted.id),
                 decoder=decoder,
                 first_word_id=following.first_word_id,
+                channels=hosted.start.channels,
             )
         )
         try:

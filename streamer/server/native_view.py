@@ -59,12 +59,14 @@ def wire_event(report: Report) -> WireEvent | None:  # noqa: PLR0911 - one for e
         case SpeechBegan():
             return SpeechEvent(
                 seq=report.seq,
+                channel=event.channel,
                 segment_id=event.segment_id,
                 start_ms=ms_from_samples(event.start_sample),
             )
         case WordsUpdate():
             return WordsEvent(
                 seq=report.seq,
+                channel=event.channel,
                 segment_id=event.segment_id,
                 words=tuple(wire_word(word) for word in (*event.committed, *event.tentative)),
                 lag_ms=report.lag_ms,
@@ -72,6 +74,7 @@ def wire_event(report: Report) -> WireEvent | None:  # noqa: PLR0911 - one for e
         case SegmentClosed(segment=segment):
             return SegmentEvent(
                 seq=report.seq,
+                channel=event.channel,
                 segment_id=segment.id,
                 start_ms=ms_from_samples(segment.start_sample),
                 end_ms=ms_from_samples(segment.end_sample),
@@ -94,6 +97,7 @@ def wire_event(report: Report) -> WireEvent | None:  # noqa: PLR0911 - one for e
         case EmotionUpdate():
             return EmotionEvent(
                 seq=report.seq,
+                channel=event.channel,
                 emotion=wire_emotion(event.emotion),
                 start_ms=ms_from_samples(event.start_sample),
                 end_ms=ms_from_samples(event.end_sample),
@@ -102,6 +106,7 @@ def wire_event(report: Report) -> WireEvent | None:  # noqa: PLR0911 - one for e
         case AudioLost():
             return LossEvent(
                 seq=report.seq,
+                channel=event.channel,
                 start_ms=ms_from_samples(event.start_sample),
                 lost_samples=event.n_samples,
                 reason=cast(Literal["overrun", "gap", "bad_samples"], event.reason),
@@ -109,16 +114,21 @@ def wire_event(report: Report) -> WireEvent | None:  # noqa: PLR0911 - one for e
         case DecoderChanged():
             return DecoderEvent(
                 seq=report.seq,
+                channel=event.channel,
                 decoder=cast(Literal["draft", "fused"], event.decoder),
                 reason=event.reason,
             )
         case LanguageChanged():
             return LanguageEvent(
-                seq=report.seq, language=event.language, probability=event.probability
+                seq=report.seq,
+                channel=event.channel,
+                language=event.language,
+                probability=event.probability,
             )
         case TurnChanged():
             return TurnEvent(
                 seq=report.seq,
+                channel=event.channel,
                 event=event.edge,
                 turn_id=event.turn_id,
                 start_ms=ms_from_samples(event.start_sample),

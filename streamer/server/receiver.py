@@ -94,7 +94,8 @@ class Receiver:
             elif run.container is not None:
                 await run.container.feed(item.data)
         if run.container is None:
-            self._metrics.audio_seconds.inc((frames.end_offset - before) / frames.rate)
+            seconds = (frames.end_offset - before) / frames.rate
+            self._metrics.audio_seconds.inc(seconds * frames.channels)
 
     def count_message(self) -> None:
         """Count a small message against the limit. Raises ProtocolError."""

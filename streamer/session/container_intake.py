@@ -44,17 +44,19 @@ class ContainerIntake:
         intake: Intake,
         metrics: ServerMetrics,
         on_end: Callable[[], None],
+        channels: int = 1,
     ) -> None:
         """
         Args:
             intake: of the session, at 16 kHz.
             on_end: called once, when the container is at its end or its decoder gave up.
+            channels: that the container must have; with 1 those it has are mixed.
         """
         self._session = session
         self._intake = intake
         self._metrics = metrics
         self._on_end = on_end
-        self._decoder = LiveDecoder()
+        self._decoder = LiveDecoder(channels)
         self._running: asyncio.Task[None] | None = None
         self.error: ProtocolError | None = None
         """Why it ended before its end."""
@@ -104,7 +106,7 @@ class ContainerIntake:
         for at in range(0, len(samples), _PIECE_SAMPLES):
             await self._session.room()
             self._intake.audio(samples[at : at + _PIECE_SAMPLES])
-        self._metrics.audio_seconds.inc(len(samples) / SAMPLE_RATE)
+        self._metrics.audio_seconds.inc(samples.size / SAMPLE_RATE)
 
 
 def _told(error: DecodingError) -> str:

@@ -18,13 +18,13 @@ class Intake:
     that session time stays true to within a sample however long the session lasts.
     """
 
-    def __init__(self, session: Session, rate: int) -> None:
+    def __init__(self, session: Session, rate: int, channels: int = 1) -> None:
         self._session = session
         self._rate = rate
-        self._resampler = StreamResampler(rate)
+        self._resampler = StreamResampler(rate, channels)
 
     def audio(self, samples: Floats, capture_time_ms: float = 0.0) -> None:
-        """Hand on mono samples at the client's rate; for the rest see `Session.feed`."""
+        """Hand on samples at the client's rate; for the rest see `Session.feed`."""
         started_ns = time.perf_counter_ns()
         self._session.feed(self._resampler.push(samples), capture_time_ms)
         self._session.trace.stage("receive", "receive", started_ns, time.perf_counter_ns())

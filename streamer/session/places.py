@@ -10,10 +10,12 @@ from streamer.session.session import Session
 
 
 class Place:
-    """Room for one session. Give it back on every way out; twice is harmless."""
+    """Room for one session, of as many channels as it was reserved for. Give it back on every way
+    out; twice is harmless."""
 
-    def __init__(self, places: Places) -> None:
+    def __init__(self, places: Places, channels: int) -> None:
         self._places = places
+        self.channels = channels
         self.live: Session | None = None
         """The session, if its audio is live."""
 
@@ -27,7 +29,7 @@ class Places:
     def __init__(self, limit: int, refuse_lag_ms: float) -> None:
         """
         Args:
-            limit: sessions at once, parked ones too.
+            limit: sessions at once, parked ones too; each channel counts as one.
             refuse_lag_ms: no place while half of the live sessions lag by more than this.
         """
         self._limit = limit
@@ -36,12 +38,12 @@ class Places:
 
     @property
     def taken(self) -> int:
-        return len(self._taken)
+        return sum(place.channels for place in self._taken)
 
-    def reserve(self) -> Place:
-        """Raises ProtocolError: no place is free, or the machine is behind."""
-        self.check()
-        place = Place(self)
+    def reserve(self, channels: int = 1) -> Place:
+        """Raises ProtocolError: too little room is free, or the machine is behind."""
+        self.check(channels)
+        place = Place(self, channels)
         self._taken.add(place)
         return place
 
@@ -53,7 +55,7 @@ class Places:
                 f"{wanted + held} channels are as many sessions, and this server has "
                 f"{self._limit}; send fewer, or mixed",
             )
-        free = max(0, self._limit - len(self._taken))
+        free = max(0, self._limit - self.taken)
         if free < wanted:
             raise too_many_sessions(self._limit, free)
         if self.overdue_ms() > self._refuse_lag_ms:

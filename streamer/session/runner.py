@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from streamer.protocol.errors import ProtocolError
 from streamer.protocol.messages import ErrorCode
+from streamer.recognition.channels.recognizer import ChannelsRecognizer
 from streamer.recognition.contract import (
     BEGINNING,
     RecognizerFactory,
@@ -48,18 +49,18 @@ class SessionRun:
         rate: int,
         metrics: ServerMetrics,
         place: Place,
-        start: StartPoint,
+        starts: Sequence[StartPoint],
         *,
         container: bool = False,
     ) -> None:
         self.id = session_id
         self.session = session
-        self.stats = SessionStats(session, metrics, start)
-        self.intake = Intake(session, rate)
+        self.stats = SessionStats(session, metrics, starts[0])
+        self.intake = Intake(session, rate, len(starts))
         self.container: ContainerIntake | None = None
         """Of a session whose audio comes so."""
         if container:
-            self.container = ContainerIntake(session, self.intake, metrics, self._stop)
+            self.container = ContainerIntake(session, self.intake, metrics, self._stop, len(starts))
         self._metrics = metrics
         self._place = place
         self._task: asyncio.Task[None] | None = None
@@ -162,7 +163,7 @@ class SessionRunner:
         limits: SessionLimits | None = None,
         place: Place | None = None,
         session_id: str | None = None,
-        start: StartPoint = BEGINNING,
+        starts: Sequence[StartPoint] = (BEGINNING,),
         container: bool = False,
     ) -> SessionRun:
         """A session that has not begun.
@@ -172,7 +173,8 @@ class SessionRunner:
             limits: in place of the runner's own.
             place: reserved before; it is given back when the session ends.
             session_id: of a session that goes on; None gives a new one.
-            start: where it goes on.
+            starts: where it goes on, in each channel: it has as many as these, and takes a place
+                for each.
             container: its audio comes in one.
 
         Raises:
@@ -182,13 +184,13 @@ class SessionRunner:
         if container:
             check_containers()
         if place is None:
-            place = self.places.reserve()
+            place = self.places.reserve(len(starts))
         session_id = session_id or secrets.token_hex(8)
         spans = None if self._tracer is None else self._tracer.session(session_id)
         trace = LatencyTrace(spans)
         limits = limits or self.limits
         try:
-            recognizer = self._recognizer(options, trace, start, session_id)
+            recognizer = self._recognizer(options, trace, starts, session_id)
         except ProtocolError:
             place.release()
             raise
@@ -196,14 +198,21 @@ class SessionRunner:
         if not limits.recording:
             place.live = session
         return SessionRun(
-            session_id, session, rate, self._metrics, place, start, container=container
+            session_id, session, rate, self._metrics, place, starts, container=container
         )
 
     def _recognizer(
-        self, options: SessionOptions, trace: SpanSink, start: StartPoint, session_id: str
+        self,
+        options: SessionOptions,
+        trace: SpanSink,
+        starts: Sequence[StartPoint],
+        session_id: str,
     ) -> SpeechRecognizer:
         try:
-            return self._engine.recognizer(options, trace, start)
+            made = [self._engine.recognizer(options, trace, start) for start in starts]
+            if len(made) == 1:
+                return made[0]
+            return ChannelsRecognizer(made, starts, keep_echo=options.keep_echo)
         except UnknownLanguageError as error:
             raise ProtocolError(ErrorCode.BAD_CONFIG, f"language: {error}") from error
         except Exception as error:  # whatever broke, the client gets an answer

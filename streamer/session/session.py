@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamer.audio.clock import SAMPLE_RATE
+from streamer.protocol.messages import MAX_CHANNELS
 from streamer.recognition.contract import SessionChange, SpeechRecognizer
 from streamer.runtime.bounded_queue import BoundedQueue
 from streamer.runtime.deadline_executor import DeadlineExecutor, EngineClosedError
@@ -122,7 +123,7 @@ class Session:
         """Take 16 kHz samples; never blocks. Ignored once the session is ending.
 
         Args:
-            samples: mono, -1 … 1.
+            samples: `[frames]`, or `[frames, channels]` where there are several; -1 … 1.
             capture_time_ms: of the first sample, Unix epoch, client's clock; 0 if unknown.
         """
         if self._stopping or self._ended or len(samples) == 0:
@@ -131,7 +132,8 @@ class Session:
         self._newest_audio_s = now_s
         start_sample = self._recognizer.received_samples
         for lost in self._recognizer.accept(samples):
-            self._arrivals.forget_before(lost.start_sample + lost.n_samples)
+            if samples.ndim == 1:  # another channel may still have it
+                self._arrivals.forget_before(lost.start_sample + lost.n_samples)
             self._report_loss(lost)
         self._arrivals.add(start_sample, start_sample + len(samples), now_s, capture_time_ms)
         self._pace.arrived(now_s, start_sample + len(samples))
@@ -139,21 +141,25 @@ class Session:
 
     async def skip(self, n_samples: int, reason: str) -> None:
         """Advance the clock over audio that never arrived, in pieces that fit the buffer."""
-        lost: AudioLost | None = None
+        holes: dict[int, AudioLost] = {}
         while n_samples > 0:
             await self.room()
             piece = min(n_samples, _SKIP_SAMPLES)
             async with self._stepping:  # only `accept` may run beside a step
                 if self._stopping or self._ended:
                     break
-                newest, *overruns = self._recognizer.skip(piece, reason)
-            for overrun in overruns:
-                self._report_loss(overrun)
-            lost = newest if lost is None else replace(lost, n_samples=lost.n_samples + piece)
+                losses = self._recognizer.skip(piece, reason)
+            for lost in losses:
+                if lost.reason == reason:
+                    hole = holes.get(lost.channel, replace(lost, n_samples=0))
+                    whole = hole.n_samples + lost.n_samples
+                    holes[lost.channel] = replace(hole, n_samples=whole)
+                else:
+                    self._report_loss(lost)
             n_samples -= piece
             self._wake.set()
-        if lost is not None:
-            self._report_loss(lost)
+        for hole in holes.values():
+            self._report_loss(hole)
 
     async def room(self) -> None:
         """Wait while more audio is unprocessed than the session should hold (see the limits)."""
@@ -284,22 +290,15 @@ class Session:
         self._put(event, capture_to_emit_ms)
 
     def _put(self, event: SessionEvent, capture_to_emit_ms: float | None = None) -> None:
-        self._outbox.put(Report(event, self.lag_ms, time.perf_counter_ns(), capture_to_emit_ms))
+        self._outbox.put(self._reported(event, capture_to_emit_ms))
+
+    def _reported(self, event: SessionEvent, capture_to_emit_ms: float | None = None) -> Report:
+        return Report(event, self.lag_ms, time.perf_counter_ns(), capture_to_emit_ms)
 
     def _report_loss(self, lost: AudioLost) -> None:
-        """Losses that follow each other become one, so that a client that does not read
-        cannot make them pile up."""
-        newest = self._outbox.newest
-        if (
-            newest is not None
-            and isinstance(newest.event, AudioLost)
-            and newest.event.reason == lost.reason
-            and newest.event.start_sample + newest.event.n_samples == lost.start_sample
-        ):
-            merged = replace(newest.event, n_samples=newest.event.n_samples + lost.n_samples)
-            self._outbox.replace_newest(replace(newest, event=merged))
-            return
-        self._put(lost)
+        """Losses of a channel that follow each other become one, so that a client that does not
+        read cannot make them pile up."""
+        self._outbox.merge(self._reported(lost), _joined_losses, MAX_CHANNELS)
 
     def _must_hold_back(self) -> bool:
         received, processed, _ = self._snapshot()
@@ -331,6 +330,16 @@ class Session:
         _release(self._finalizing)
         self._wake.set()
         self._progress.set()
+
+
+def _joined_losses(earlier: Report, later: Report) -> Report | None:
+    before, lost = earlier.event, later.event
+    if not (isinstance(before, AudioLost) and isinstance(lost, AudioLost)):
+        return None
+    whole = replace(lost, start_sample=before.start_sample, n_samples=before.n_samples)
+    if whole != before or before.start_sample + before.n_samples != lost.start_sample:
+        return None
+    return replace(earlier, event=replace(before, n_samples=before.n_samples + lost.n_samples))
 
 
 def _release(waiting: list[asyncio.Future[None]]) -> None:

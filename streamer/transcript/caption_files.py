@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
@@ -23,11 +24,18 @@ def caption_paths(folder: Path, name: str) -> tuple[Path, ...]:
 class CaptionFiles:
     """`NAME.srt`, `.vtt`, `.jsonl` and `.txt`, valid after every segment. A context manager."""
 
-    def __init__(self, folder: Path, name: str, shown: EmotionShown = EmotionShown.SUBTLE) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        shown: EmotionShown = EmotionShown.SUBTLE,
+        names: Sequence[str] = (),
+    ) -> None:
         """Makes the folder if need be; files of that name are begun anew.
 
         Args:
             shown: of the voice, in subtitles.
+            names: of the channels, where there are several.
 
         Raises:
             OSError: they cannot be written.
@@ -40,19 +48,20 @@ class CaptionFiles:
                 file = opened.enter_context(
                     path.open("w", _BUFFER_BYTES, encoding="utf-8", newline="\n")
                 )
-                writer = caption_writer(wanted, shown)
+                writer = caption_writer(wanted, shown, names)
                 self._files.append((file, writer))
                 file.write(writer.head)
                 file.flush()
             self._opened = opened.pop_all()
 
-    def add(self, segment: Segment) -> None:
-        """
+    def add(self, segment: Segment, open_from: int | None = None) -> None:
+        """`open_from`: see `CaptionWriter`.
+
         Raises:
             OSError: the disk is full, or has gone.
         """
         for file, writer in self._files:
-            file.write(writer.add(segment))
+            file.write(writer.add(segment, open_from))
             file.flush()
 
     def __enter__(self) -> CaptionFiles:
@@ -64,6 +73,9 @@ class CaptionFiles:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        # `add` has written everything, or has told why it could not.
+        # `add` has written everything, or has told why it could not; what waited for a segment
+        # that was never ended comes now.
         with suppress(OSError):
+            for file, writer in self._files:
+                file.write(writer.end())
             self._opened.close()

@@ -24,7 +24,6 @@ from streamer.protocol.joining import joined
 from streamer.transcript.emotion_shown import is_sure
 from streamer.transcript.ledger import Segment
 from streamer.transcript.phrases import break_cost, ends_sentence
-from streamer.transcript.speaker_names import SpeakerChanges, SpeakerNames
 
 MAX_LINE_CHARS: Final = 42
 MAX_LINES: Final = 2
@@ -67,6 +66,7 @@ class Cue:
     pieces: tuple[tuple[Piece, ...], ...]
     """Line by line."""
     emotion: str | None
+    channel: int = 0
     speaker: int | None = None
 
     @property
@@ -75,17 +75,15 @@ class Cue:
 
 
 class CueTrack:
-    """Cues of segments as they become final: none is empty, none overlaps the next, every line
-    fits. A cue that was given never changes."""
+    """Cues of a channel's segments as they become final: none is empty, none overlaps the next,
+    every line fits. A cue that was given never changes."""
 
-    def __init__(self, *, tagged: bool = False, names: SpeakerNames | None = None) -> None:
+    def __init__(self, *, tagged: bool = False) -> None:
         """
         Args:
             tagged: a segment that surely is emotional begins with its emotion, "(angry)".
-            names: a segment of somebody else than the one before begins with a name, "Ada:".
         """
         self._tagged = tagged
-        self._changes = SpeakerChanges(names) if names is not None else None
         self._earliest_ms = 0
 
     def add(self, segment: Segment) -> list[Cue]:
@@ -95,9 +93,6 @@ class CueTrack:
         pieces = list(_pieces(segment))
         if self._tagged and emotion is not None and is_sure(emotion):
             pieces = _with_tag(f"({emotion})", pieces)
-        name = self._changes.name(segment.speaker) if self._changes is not None else None
-        if name is not None:
-            pieces = _with_tag(f"{name[: MAX_LINE_CHARS - 1]}:", pieces)
         cut = _Cut(pieces, segment_end + MAX_TAIL_MS)
         ranges = list(pairwise(cut.best()))
         starts: list[int] = []
@@ -118,7 +113,7 @@ class CueTrack:
             end = min(end, max(spoken, start) + MAX_HOLD_MS, start + MAX_CUE_MS)
             lines = cut.lines(first, last)
             shown_until = max(start + 1, round(end))
-            cues.append(Cue(start, shown_until, lines, emotion, segment.speaker))
+            cues.append(Cue(start, shown_until, lines, emotion, segment.channel, segment.speaker))
         if cues:
             self._earliest_ms = cues[-1].end_ms + MIN_GAP_MS
         return cues

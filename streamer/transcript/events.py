@@ -1,4 +1,5 @@
-"""What a session reports while it listens. Times are absolute 16 kHz samples.
+"""What a session reports while it listens. Times are absolute 16 kHz samples. `channel` counts from
+0; of a session with one it is always that.
 
 These are the inside view; `streamer.protocol.messages` has their form on the wire.
 """
@@ -13,11 +14,13 @@ from streamer.transcript.ledger import Emotion, Segment, Word
 
 @dataclass(frozen=True, slots=True)
 class WordsUpdate:
-    """Words of the open segment: newly committed ones once, and the whole tentative tail."""
+    """Words of the channel's open segment: newly committed ones once, and its whole tentative
+    tail."""
 
     segment_id: int
     committed: tuple[Word, ...]
     tentative: tuple[Word, ...]
+    channel: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,7 @@ class SpeechBegan:
 
     segment_id: int
     start_sample: int
+    channel: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +44,14 @@ class SegmentClosed:
     segment: Segment
     cause: str = "silence"
 
+    @property
+    def channel(self) -> int:
+        return self.segment.channel
+
 
 @dataclass(frozen=True, slots=True)
 class Finalized:
-    """A request to finalize is done: all audio before `end_sample` is final."""
+    """A request to finalize is done: all audio before `end_sample` is final, in all channels."""
 
     end_sample: int
 
@@ -63,6 +71,7 @@ class EmotionUpdate:
     emotion: Emotion
     start_sample: int
     end_sample: int
+    channel: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +91,7 @@ class AudioLost:
     start_sample: int
     n_samples: int
     reason: str
+    channel: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +100,7 @@ class DecoderChanged:
 
     decoder: str
     reason: str
+    channel: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +109,7 @@ class LanguageChanged:
 
     language: str
     probability: float
+    channel: int = 0
 
 
 TurnEdge = Literal["start", "eager_end", "resumed", "end"]
@@ -120,6 +132,7 @@ class TurnChanged:
     words: tuple[Word, ...]
     confidence: float
     cause: TurnCause | None = None
+    channel: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,10 @@ from typing import Any, Protocol
 
 from streamer.audio.clock import seconds_from_samples
 from streamer.protocol.joining import gap
-from streamer.transcript.cues import Cue, CueTrack, Piece
+from streamer.transcript.cues import Cue, Piece
 from streamer.transcript.emotion_shown import EmotionShown, volume
 from streamer.transcript.ledger import Emotion, Segment, Word
-from streamer.transcript.speaker_names import UNNAMED, SpeakerChanges, SpeakerNames
+from streamer.transcript.sides import CuesInTurn, InTurn, Naming
 
 
 class CaptionFormat(StrEnum):
@@ -34,20 +34,28 @@ class CaptionWriter(Protocol):
 
     head: str
 
-    def add(self, segment: Segment) -> str:
-        """The text of the next segment."""
+    def add(self, segment: Segment, open_from: int | None = None) -> str:
+        """The text that comes next, now that the segment is final.
+
+        Args:
+            open_from: where the earliest segment of another channel begins that is still being
+                spoken; what begins later waits for it.
+        """
+
+    def end(self) -> str:
+        """What waits."""
 
 
 def caption_writer(
     wanted: CaptionFormat,
     shown: EmotionShown = EmotionShown.SUBTLE,
-    names: SpeakerNames = UNNAMED,
+    names: Sequence[str] = (),
 ) -> CaptionWriter:
     """A writer for a new file.
 
     Args:
         shown: of the voice, in subtitles; text has none of it, JSON lines all there is.
-        names: of who speaks, where that is known.
+        names: of the channels, where there are several.
     """
     match wanted:
         case CaptionFormat.SRT:
@@ -55,7 +63,7 @@ def caption_writer(
         case CaptionFormat.VTT:
             return _Vtt(shown, names)
         case CaptionFormat.JSONL:
-            return _Jsonl()
+            return _Jsonl(names)
         case CaptionFormat.TXT:
             return _Txt(names)
 
@@ -64,11 +72,10 @@ def caption_text(
     wanted: CaptionFormat,
     segments: Iterable[Segment],
     shown: EmotionShown = EmotionShown.SUBTLE,
-    names: SpeakerNames = UNNAMED,
 ) -> str:
     """A whole file."""
-    writer = caption_writer(wanted, shown, names)
-    return writer.head + "".join(writer.add(segment) for segment in segments)
+    writer = caption_writer(wanted, shown)
+    return writer.head + "".join(writer.add(segment) for segment in segments) + writer.end()
 
 
 class _Srt:
@@ -77,19 +84,25 @@ class _Srt:
 
     head = ""
 
-    def __init__(self, shown: EmotionShown, names: SpeakerNames) -> None:
-        self._track = CueTrack(tagged=shown is not EmotionShown.OFF, names=names)
+    def __init__(self, shown: EmotionShown, names: Sequence[str]) -> None:
+        self._cues = CuesInTurn(tagged=shown is not EmotionShown.OFF)
+        self._naming = Naming(names)
         self._loud = "<b>{}</b>" if shown is EmotionShown.VOICE else "{}"
         self._number = 0
 
-    def add(self, segment: Segment) -> str:
-        text = ""
-        for cue in self._track.add(segment):
-            self._number += 1
-            times = f"{_srt_time(cue.start_ms)} --> {_srt_time(cue.end_ms)}"
-            lines = "\n".join(_joined(line, self._word) for line in cue.pieces)
-            text += f"{self._number}\n{times}\n{lines}\n\n"
-        return text
+    def add(self, segment: Segment, open_from: int | None = None) -> str:
+        return "".join(map(self._written, self._cues.add(segment, open_from)))
+
+    def end(self) -> str:
+        return "".join(map(self._written, self._cues.end()))
+
+    def _written(self, cue: Cue) -> str:
+        self._number += 1
+        times = f"{_srt_time(cue.start_ms)} --> {_srt_time(cue.end_ms)}"
+        lines = "\n".join(_joined(line, self._word) for line in cue.pieces)
+        return (
+            f"{self._number}\n{times}\n{self._naming.prefix(cue.channel, cue.speaker)}{lines}\n\n"
+        )
 
     def _word(self, piece: Piece) -> str:
         text = piece.text.replace("-->", "\u2192")
@@ -101,14 +114,19 @@ class _Vtt:
 
     head = "WEBVTT\n\n"
 
-    def __init__(self, shown: EmotionShown, names: SpeakerNames) -> None:
-        self._track = CueTrack(tagged=shown in (EmotionShown.SUBTLE, EmotionShown.VOICE))
+    def __init__(self, shown: EmotionShown, names: Sequence[str]) -> None:
+        self._cues = CuesInTurn(tagged=shown in (EmotionShown.SUBTLE, EmotionShown.VOICE))
         self._shown = shown
         self._names = names
 
-    def add(self, segment: Segment) -> str:
-        cues = self._track.add(segment)
-        return "".join(vtt_cue(cue, self._shown, self._names) for cue in cues)
+    def add(self, segment: Segment, open_from: int | None = None) -> str:
+        return "".join(map(self._written, self._cues.add(segment, open_from)))
+
+    def end(self) -> str:
+        return "".join(map(self._written, self._cues.end()))
+
+    def _written(self, cue: Cue) -> str:
+        return vtt_cue(cue, self._shown, self._names)
 
 
 def _joined(line: Sequence[Piece], written: Callable[[Piece], str]) -> str:
@@ -130,33 +148,46 @@ class _Jsonl:
 
     head = ""
 
-    def add(self, segment: Segment) -> str:
+    def __init__(self, names: Sequence[str]) -> None:
+        self._segments: InTurn[Segment] = InTurn()
+        self._names = names
+
+    def add(self, segment: Segment, open_from: int | None = None) -> str:
+        given = self._segments.add([(segment.start_sample, segment)], open_from)
+        return "".join(map(self._written, given))
+
+    def end(self) -> str:
+        return "".join(map(self._written, self._segments.end()))
+
+    def _written(self, segment: Segment) -> str:
         words = [word_dict(word) for word in segment.words]
-        return json.dumps(segment_dict(segment) | {"words": words}) + "\n"
+        return json.dumps(segment_dict(segment, self._names) | {"words": words}) + "\n"
 
 
 class _Txt:
-    """One line of text a segment, with a name where somebody else begins to speak."""
+    """One line of text a segment."""
 
     head = ""
 
-    def __init__(self, names: SpeakerNames) -> None:
-        self._changes = SpeakerChanges(names)
+    def __init__(self, names: Sequence[str]) -> None:
+        self._segments: InTurn[Segment] = InTurn()
+        self._naming = Naming(names)
 
-    def add(self, segment: Segment) -> str:
-        name = self._changes.name(segment.speaker)
-        prefix = f"{name}: " if name is not None else ""
-        return f"{prefix}{_one_line(segment.text)}\n"
+    def add(self, segment: Segment, open_from: int | None = None) -> str:
+        given = self._segments.add([(segment.start_sample, segment)], open_from)
+        return "".join(map(self._written, given))
+
+    def end(self) -> str:
+        return "".join(map(self._written, self._segments.end()))
+
+    def _written(self, segment: Segment) -> str:
+        return f"{self._naming.prefix(segment.channel, segment.speaker)}{_one_line(segment.text)}\n"
 
 
-def vtt_cue(
-    cue: Cue,
-    shown: EmotionShown,
-    names: SpeakerNames = UNNAMED,
-) -> str:
-    """A cue and the empty line behind it, with who speaks (`<v Ada>`), where that is known, and
-    classes of spans that a page can style: the emotion (`<c.happy>`) of all of it, or the volume
-    (`<c.loud>`, `<c.soft>`) of words."""
+def vtt_cue(cue: Cue, shown: EmotionShown, names: Sequence[str] = ()) -> str:
+    """A cue and the empty line behind it, with classes of spans that a page can style: the emotion
+    (`<c.happy>`) of all of it, or the volume (`<c.loud>`, `<c.soft>`) of words; and who says it
+    (`<v Ada>`), where that is known."""
 
     def written(piece: Piece) -> str:
         text = _vtt_escape(piece.text)
@@ -166,8 +197,9 @@ def vtt_cue(
     lines = "\n".join(_joined(line, written) for line in cue.pieces)
     if shown is EmotionShown.FULL:
         lines = _in_class(cue.emotion or "", lines)
-    if cue.speaker is not None:
-        lines = f"<v {_vtt_escape(names.of(cue.speaker))}>{lines}</v>"
+    name = Naming(names).of(cue.channel, cue.speaker)
+    if name is not None:
+        lines = f"<v {_vtt_escape(name)}>{lines}"
     return f"{_vtt_time(cue.start_ms)} --> {_vtt_time(cue.end_ms)}\n{lines}\n\n"
 
 
@@ -188,17 +220,23 @@ def word_dict(word: Word) -> dict[str, Any]:
     }
 
 
-def segment_dict(segment: Segment) -> dict[str, Any]:
-    """A segment without its words; without `emotion` and `speaker` where none was to be told."""
+def segment_dict(segment: Segment, names: Sequence[str] = ()) -> dict[str, Any]:
+    """A segment without its words; without `emotion` and `speaker` where none was to be told. Where
+    the channels have names, it tells its own."""
     emotion = segment.emotion
     told: dict[str, Any] = {} if emotion is None else {"emotion": emotion_dict(emotion)}
     if segment.speaker is not None:
         told["speaker"] = segment.speaker
-    return {
-        "start_s": round(seconds_from_samples(segment.start_sample), 3),
-        "end_s": round(seconds_from_samples(segment.end_sample), 3),
-        "text": segment.text,
-    } | told
+    named = {"channel": segment.channel, "name": names[segment.channel]} if names else {}
+    return (
+        named
+        | {
+            "start_s": round(seconds_from_samples(segment.start_sample), 3),
+            "end_s": round(seconds_from_samples(segment.end_sample), 3),
+            "text": segment.text,
+        }
+        | told
+    )
 
 
 def emotion_dict(emotion: Emotion) -> dict[str, Any]:

@@ -130,6 +130,7 @@ class Segment:
     words: tuple[Word, ...] = field(default=())
     emotion: Emotion | None = None
     final: bool = False
+    channel: int = 0
     speaker: int | None = None
     """Who said all of it."""
 

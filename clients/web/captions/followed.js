@@ -72,12 +72,14 @@ export class FollowedCaptions {
         break;
       case "words": {
         const added = this.#transcript.applyWords(event);
-        const { open, tentative } = this.#transcript;
+        const { channel = 0 } = event;
+        const open = this.#transcript.openIn(channel);
+        const tentative = this.#transcript.tentativeIn(channel);
         if (open !== null) this.captions.showWords(open, added, tentative);
         break;
       }
       case "segment": {
-        const { open } = this.#transcript;
+        const open = this.#transcript.openIn(event.channel ?? 0);
         // The newest ones come again with every connection.
         if (open !== null && event.segment_id < open.segmentId) return;
         const { caption, added } = this.#transcript.applySegment(event);

@@ -129,8 +129,10 @@ export class Keeping {
   #follow(session, event) {
     const { transcript } = this.page;
     if (session.resume !== null && "seq" in event && event.seq) session.resume.lastSeq = event.seq;
-    const isNew = event.type === "words" && event.words.some((word) => word.state !== "tentative");
-    if (isNew && transcript.open !== null) session.keep(transcript.open, transcript.baseMs);
+    if (event.type === "words" && event.words.some((word) => word.state !== "tentative")) {
+      const open = transcript.openIn(event.channel ?? 0);
+      if (open !== null) session.keep(open, transcript.baseMs);
+    }
     const last = transcript.captions.at(-1);
     if (event.type === "segment" && event.words.length > 0 && last !== undefined) {
       session.keep(last, transcript.baseMs);

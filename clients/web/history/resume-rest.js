@@ -23,12 +23,10 @@ const TIMEOUT_MS = 15_000;
 export function withRest(server, { sessionId, resumeToken, lastSeq }, known) {
   const transcript = new Transcript();
   const last = known.at(-1);
-  const nextWordId = (last?.words.at(-1)?.id ?? -1) + 1;
-  transcript.beginSession(sessionId, nextWordId);
+  const newestIds = known.map(({ words }) => words.at(-1)?.id ?? -1);
+  transcript.beginSession(sessionId, Math.max(-1, ...newestIds) + 1);
   if (last !== undefined) transcript.clock.observe(last.startMs, last.epochMs ?? 0);
-  const isOpen = last !== undefined && !last.final;
-  transcript.captions = isOpen ? known.slice(0, -1) : [...known];
-  transcript.open = isOpen ? last : null;
+  transcript.goOn(known);
   const { url, protocols } = streamAddress(server);
   const socket = new WebSocket(url, protocols);
   return new Promise((resolve) => {

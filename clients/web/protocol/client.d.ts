@@ -15,12 +15,16 @@ import type { ServerEvent } from "./events.d.ts";
 
 export type * from "./events.d.ts";
 
-/** Mono audio in -1 … 1. `captureTimeMs`: of the first sample, Unix epoch; 0 if unknown. */
+/** Audio in -1 … 1, interleaved where there are several channels; the offset counts samples of one.
+ *  `captureTimeMs`: of the first, Unix epoch; 0 if unknown. */
 export interface Chunk {
   sampleOffset: number;
   captureTimeMs: number;
   samples: Float32Array;
 }
+
+/** The same with an array for each channel. */
+export type SplitChunk = Omit<Chunk, "samples"> & { samples: Float32Array[] };
 
 /** What to give to `new WebSocket`. */
 export interface Address {
@@ -44,6 +48,10 @@ export interface Configuration {
 
 export interface StartOptions extends Configuration {
   sampleRate: number;
+  /** 2: of two sides of a conversation each has its own words. 1 if not told. */
+  channels?: 1 | 2;
+  /** Of two channels: caption what the first hears of the second, too. False if not told. */
+  keepEcho?: boolean;
   /** The server's best if not told. */
   decoder?: "draft" | "fused";
   /** A code, or `auto`; the server's own if not told. */
@@ -94,6 +102,7 @@ export interface Restart {
   startMs: number;
   /** Of audio from `startMs - lostMs` on, which was not kept and will have no captions. */
   lostMs: number;
+  lostMsByChannel: number[];
 }
 
 export interface StreamClientEvents {
@@ -122,7 +131,7 @@ export class StreamClient extends EventTarget {
   /** When the next attempt to connect comes, by `performance.now()`; 0 while none is planned. */
   readonly retryAtMs: number;
   /** Give the next audio; offsets must follow one another. Never blocks. */
-  push(chunk: Chunk): void;
+  push(chunk: Chunk | SplitChunk): void;
   configure(configuration: Configuration): void;
   /** Close the open segment behind all audio pushed so far. */
   finalize(): void;

@@ -6,7 +6,7 @@
 
 import { retryDelayMs } from "./backoff.js";
 import { parseEvent } from "./messages.js";
-import { isChunk } from "./resend-buffer.js";
+import { isChunk, samplesIn } from "./resend-buffer.js";
 import { ResumableState } from "./resumable-state.js";
 
 export { followAddress, streamAddress } from "./address.js";
@@ -16,6 +16,7 @@ export { PROTOCOL_VERSION, encodeFrame, parseEvent } from "./messages.js";
 
 /** @typedef {import("./client.js").Address} Address */
 /** @typedef {import("./client.js").Chunk} Chunk */
+/** @typedef {import("./client.js").SplitChunk} SplitChunk */
 /** @typedef {import("./client.js").ClientState} ClientState */
 /** @typedef {import("./client.js").Configuration} Configuration */
 /** @typedef {import("./client.js").ReadyEvent} ReadyEvent */
@@ -90,7 +91,7 @@ export class StreamClient extends EventTarget {
     return this.#resumable.options.sampleRate;
   }
 
-  /** @param {Chunk} chunk */
+  /** @param {Chunk | SplitChunk} chunk */
   push(chunk) {
     if (this.#state === "closed") return;
     this.#resumable.addAudio(chunk);
@@ -164,11 +165,14 @@ export class StreamClient extends EventTarget {
   }
 
   /** @param {Restart} restart */
-  #tellRestart({ startMs, lostMs }) {
-    this.#dispatch("restart", { startMs, lostMs });
-    if (lostMs === 0) return;
-    const lost_samples = Math.round((lostMs * SESSION_RATE) / 1000);
-    this.#dispatch("event", { type: "loss", start_ms: startMs - lostMs, lost_samples, reason: "gap" });
+  #tellRestart(restart) {
+    this.#dispatch("restart", restart);
+    restart.lostMsByChannel.forEach((lostMs, channel) => {
+      if (lostMs === 0) return;
+      const start_ms = restart.startMs - lostMs;
+      const lost_samples = Math.round((lostMs * SESSION_RATE) / 1000);
+      this.#dispatch("event", { type: "loss", channel, start_ms, lost_samples, reason: "gap" });
+    });
   }
 
   #pump() {
@@ -204,7 +208,7 @@ export class StreamClient extends EventTarget {
     }
     socket.send(this.#resumable.frame(this.#frameSeq, item));
     this.#frameSeq += 1;
-    this.#sentMs += this.#resumable.durationMs(item.samples.length);
+    this.#sentMs += this.#resumable.durationMs(samplesIn(item));
   }
 
   /** A server that says nothing while audio is on its way is gone, whatever the socket says. */

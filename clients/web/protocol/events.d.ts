@@ -53,6 +53,7 @@ export interface ReadyEvent {
   buffer_ms: number;
   resumed?: boolean;
   acknowledged_offset?: number;
+  channels?: number;
   resume_token?: string | null;
   resume_ms?: number;
   follow_id?: string | null;
@@ -66,26 +67,30 @@ export interface FollowingEvent {
   session_key?: string;
   decoder: "draft" | "fused";
   first_word_id: number;
+  channels?: number;
 }
 
-export interface SpeechEvent {
-  type: "speech";
+/** Events with a `seq` are sent again if a cut swallowed them; channels count from 0. */
+export interface OfChannel {
   seq?: number;
+  channel?: number;
+}
+
+export interface SpeechEvent extends OfChannel {
+  type: "speech";
   segment_id: number;
   start_ms: number;
 }
 
-export interface WordsEvent {
+export interface WordsEvent extends OfChannel {
   type: "words";
-  seq?: number;
   segment_id: number;
   words: WireWord[];
   lag_ms: number;
 }
 
-export interface SegmentEvent {
+export interface SegmentEvent extends OfChannel {
   type: "segment";
-  seq?: number;
   segment_id: number;
   start_ms: number;
   end_ms: number;
@@ -115,9 +120,8 @@ export interface FinalizedEvent {
   end_ms: number;
 }
 
-export interface EmotionEvent {
+export interface EmotionEvent extends OfChannel {
   type: "emotion";
-  seq?: number;
   emotion: WireEmotion;
   start_ms: number;
   end_ms: number;
@@ -135,25 +139,22 @@ export interface LatencyEvent {
   acknowledged_offset?: number | null;
 }
 
-export interface DecoderEvent {
+export interface DecoderEvent extends OfChannel {
   type: "decoder";
-  seq?: number;
   decoder: "draft" | "fused";
   reason: string;
 }
 
 /** What is said from now on is taken for this language, a code, until another such event. */
-export interface LanguageEvent {
+export interface LanguageEvent extends OfChannel {
   type: "language";
-  seq?: number;
   language: string;
   probability: number;
 }
 
 /** A speaker's turn began, seems to end, goes on after all, or is over. */
-export interface TurnEvent {
+export interface TurnEvent extends OfChannel {
   type: "turn";
-  seq?: number;
   event: "start" | "eager_end" | "resumed" | "end";
   turn_id: number;
   start_ms: number;
@@ -164,9 +165,8 @@ export interface TurnEvent {
   lag_ms: number;
 }
 
-export interface LossEvent {
+export interface LossEvent extends OfChannel {
   type: "loss";
-  seq?: number;
   start_ms: number;
   /** 16 kHz samples. */
   lost_samples: number;

@@ -1,13 +1,19 @@
 // @ts-check
 /** What may have to be said again after a cut: audio, and commands between it. */
 
-/** @typedef {import("./client.js").Chunk} Chunk */
+/**
+ * Samples of all channels, interleaved; offsets count those of one.
+ *
+ * @typedef {{sampleOffset: number, captureTimeMs: number, samples: Float32Array,
+ *   channels: number}} Chunk
+ */
 /** @typedef {{endOffset: number, message: {type: "configure" | "finalize" | "stop"}}} Command */
 /** @typedef {Chunk | Command} Item */
 
 /**
  * Audio on its way, oldest first: sent items, then unsent ones. Sent audio is kept until the
- * server has it and its words are committed. If all that exceeds `limit` samples, the oldest goes.
+ * server has it and its words are committed. If all that exceeds `limit` samples of each channel, the
+ * oldest goes.
  */
 export class ResendBuffer {
   /** @type {Item[]} */
@@ -18,7 +24,7 @@ export class ResendBuffer {
   #acknowledged = 0;
   #released = 0;
 
-  /** @param {number} limit samples */
+  /** @param {number} limit samples of each channel */
   constructor(limit) {
     this.limit = limit;
   }
@@ -77,12 +83,29 @@ export class ResendBuffer {
       } else if (item.sampleOffset >= offset) {
         this.#unsent.push(item);
       } else {
-        const done = offset - item.sampleOffset;
+        const done = (offset - item.sampleOffset) * item.channels;
         this.#sent.push({ ...item, samples: item.samples.subarray(0, done) });
         // The stamp belongs to the first sample; unknown is truer than wrong.
-        this.#unsent.push({ sampleOffset: offset, captureTimeMs: 0, samples: item.samples.subarray(done) });
+        const samples = item.samples.subarray(done);
+        this.#unsent.push({ ...item, sampleOffset: offset, captureTimeMs: 0, samples });
       }
     }
+  }
+
+  /**
+   * What is still to be sent of a channel before an offset becomes silence.
+   *
+   * @param {number} channel
+   * @param {number} offset
+   */
+  mute(channel, offset) {
+    this.#unsent = this.#unsent.map((item) => {
+      if (!isChunk(item) || item.sampleOffset >= offset) return item;
+      const samples = item.samples.slice();
+      const end = Math.min(samples.length, (offset - item.sampleOffset) * item.channels);
+      for (let at = channel; at < end; at += item.channels) samples[at] = 0;
+      return { ...item, samples };
+    });
   }
 
   #trim() {
@@ -110,10 +133,13 @@ export function isChunk(item) {
 
 /** @param {Chunk} chunk */
 function endOf(chunk) {
-  return chunk.sampleOffset + chunk.samples.length;
+  return chunk.sampleOffset + samplesIn(chunk);
 }
 
-/** @param {Item} item */
-function samplesIn(item) {
-  return isChunk(item) ? item.samples.length : 0;
+/**
+ * @param {Item} item
+ * @returns {number} those of one channel
+ */
+export function samplesIn(item) {
+  return isChunk(item) ? item.samples.length / item.channels : 0;
 }

@@ -5,9 +5,11 @@
  */
 
 import { PROTOCOL_VERSION, encodeFrame } from "./messages.js";
-import { ResendBuffer } from "./resend-buffer.js";
+import { ResendBuffer, samplesIn } from "./resend-buffer.js";
 
-/** @typedef {import("./client.js").Chunk} Chunk */
+/** @typedef {import("./client.js").Chunk} PushedChunk */
+/** @typedef {import("./client.js").SplitChunk} SplitChunk */
+/** @typedef {import("./resend-buffer.js").Chunk} Chunk */
 /** @typedef {import("./client.js").Configuration} Configuration */
 /** @typedef {import("./client.js").ErrorEvent} FatalError */
 /** @typedef {import("./client.js").ReadyEvent} ReadyEvent */
@@ -19,6 +21,9 @@ import { ResendBuffer } from "./resend-buffer.js";
 
 const BUFFER_S = 120;
 const MAX_CONTEXT_CHARS = 4_000;
+
+/** Speech begins at most so long before it is told. */
+const BEFORE_SPEECH_MS = 1_000;
 
 /** Errors on the way back to the server after which a new session can go on. */
 const CONTINUABLE = ["idle_timeout", "session_expired", "shutting_down"];
@@ -46,7 +51,10 @@ export class ResumableState {
   #baseOffset = 0;
 
   // What was committed, over all sessions.
-  #committedMs = 0;
+  /** @type {number[]} of each channel */
+  #committedMs;
+  /** @type {Set<number>} channels in which a segment is open */
+  #speaking = new Set();
   #text = "";
   #nextWordId = 0;
   #nextSegmentId = 0;
@@ -58,6 +66,8 @@ export class ResumableState {
   /** @param {StartOptions} options */
   constructor(options) {
     this.options = options;
+    this.channels = options.channels ?? 1;
+    this.#committedMs = new Array(this.channels).fill(0);
     this.buffer = new ResendBuffer(BUFFER_S * options.sampleRate);
   }
 
@@ -73,10 +83,13 @@ export class ResumableState {
     return this.refusal.code !== "shutting_down" || !allSaid;
   }
 
-  /** @param {Chunk} chunk */
-  addAudio(chunk) {
+  /** @param {PushedChunk | SplitChunk} pushed */
+  addAudio(pushed) {
+    const { samples } = pushed;
+    const whole = samples instanceof Float32Array ? samples : interleaved(samples);
+    const chunk = { ...pushed, samples: whole, channels: this.channels };
     this.buffer.add(chunk);
-    this.#endOffset = chunk.sampleOffset + chunk.samples.length;
+    this.#endOffset = chunk.sampleOffset + samplesIn(chunk);
   }
 
   /** @param {Configuration} configuration for a session that may have to follow, too */
@@ -119,6 +132,8 @@ export class ResumableState {
       protocol_version: PROTOCOL_VERSION,
       sample_rate: sampleRate,
       encoding: "pcm_s16le",
+      channels: this.channels,
+      keep_echo: this.options.keepEcho,
       context: `${context} ${this.#text}`.trim().slice(-MAX_CONTEXT_CHARS),
       hot_words: hotWords,
       language,
@@ -166,6 +181,7 @@ export class ResumableState {
     if (seq > 0 && seq <= this.#lastSeq) return false;
     this.#lastSeq = Math.max(this.#lastSeq, seq);
     this.#renumber(event);
+    if (event.type === "speech") this.#speaking.add(event.channel ?? 0);
     if (event.type === "words" || event.type === "segment") this.#noteCommitted(event);
     if (event.type === "latency" && typeof event.acknowledged_offset === "number") {
       this.buffer.acknowledge(this.#baseOffset + event.acknowledged_offset);
@@ -196,9 +212,12 @@ export class ResumableState {
    * @returns {Restart}
    */
   #beginNewSession() {
-    const committedEnd = this.#committedEnd;
-    this.buffer.rewind(committedEnd);
+    const ends = this.#committedEnds;
+    this.buffer.rewind(Math.min(...ends));
     this.#baseOffset = this.buffer.nextOffset ?? this.#endOffset;
+    // Of a channel that has said more than another, that is not to be heard again.
+    ends.forEach((end, channel) => this.buffer.mute(channel, end));
+    this.#speaking.clear();
     const startMs = this.durationMs(this.#baseOffset);
     this.#base = {
       ms: startMs,
@@ -206,12 +225,13 @@ export class ResumableState {
       segments: this.#nextSegmentId,
       speakers: this.#nSpeakers,
     };
-    return { startMs, lostMs: Math.max(0, this.durationMs(this.#baseOffset - committedEnd)) };
+    const lostMsByChannel = ends.map((end) => Math.max(0, this.durationMs(this.#baseOffset - end)));
+    return { startMs, lostMs: Math.max(...lostMsByChannel), lostMsByChannel };
   }
 
-  /** In samples of all that was pushed. */
-  get #committedEnd() {
-    return Math.round((this.#committedMs * this.options.sampleRate) / 1000);
+  /** Of each channel, in samples of all that was pushed. */
+  get #committedEnds() {
+    return this.#committedMs.map((ms) => Math.round((ms * this.options.sampleRate) / 1000));
   }
 
   /**
@@ -262,15 +282,25 @@ export class ResumableState {
 
   /** @param {WordsEvent | SegmentEvent} event */
   #noteCommitted(event) {
+    const spoken = event.channel ?? 0;
+    let newestMs = event.type === "segment" ? event.end_ms : 0;
     for (const word of event.words) {
-      if (word.state === "tentative" || word.id < this.#nextWordId) continue;
+      if (word.state === "tentative") continue;
+      newestMs = Math.max(newestMs, word.end_ms);
+      if (word.id < this.#nextWordId) continue;
       this.#nextWordId = word.id + 1;
-      this.#nextSegmentId = event.segment_id + 1;
-      this.#committedMs = Math.max(this.#committedMs, word.end_ms);
+      this.#nextSegmentId = Math.max(this.#nextSegmentId, event.segment_id + 1);
       this.#text = `${this.#text} ${word.text}`.slice(-MAX_CONTEXT_CHARS);
     }
-    if (event.type === "segment") this.#committedMs = Math.max(this.#committedMs, event.end_ms);
-    this.buffer.release(this.#committedEnd);
+    if (event.type === "segment") this.#speaking.delete(spoken);
+    else this.#speaking.add(spoken);
+    // Channels are heard side by side: one that is silent is silent up to here.
+    const silentMs = newestMs - BEFORE_SPEECH_MS;
+    this.#committedMs = this.#committedMs.map((ms, channel) => {
+      if (channel !== spoken && this.#speaking.has(channel)) return ms;
+      return Math.max(ms, channel === spoken ? newestMs : silentMs);
+    });
+    this.buffer.release(Math.min(...this.#committedEnds));
   }
 }
 
@@ -279,4 +309,13 @@ function onWire(turns) {
   if (turns === undefined) return undefined;
   const { threshold, eagerThreshold, timeoutMs } = turns;
   return { threshold, eager_threshold: eagerThreshold, timeout_ms: timeoutMs };
+}
+
+/** @param {Float32Array[]} sides as long as each other */
+function interleaved(sides) {
+  const samples = new Float32Array(sides.length * sides[0].length);
+  sides.forEach((side, channel) => {
+    for (let i = 0; i < side.length; i += 1) samples[i * sides.length + channel] = side[i];
+  });
+  return samples;
 }

@@ -19,35 +19,57 @@ import { ClockTrack } from "./clock-track.js";
  */
 
 /**
- * One caption. Times are milliseconds of all audio heard on this page: sessions follow one
- * another on one time line, so that the subtitle exports stay in order. `epochMs`: its beginning,
- * since the Unix epoch, if that is known. `speaker`: who said it, if that is known; a label until
- * it has a name. `corrections`: what a person changed, oldest first; `words` stay what the server committed.
+ * One caption, of one side of a conversation (`channel`, 0 where there is only one). Times are
+ * milliseconds of all audio heard on this page: sessions follow one another on one time line, so
+ * that the subtitle exports stay in order. `epochMs`: its beginning, since the Unix epoch, if that
+ * is known. `speaker`: who said it, if that is known; a label until it has a name.
+ * `corrections`: what a person changed, oldest first; `words` stay what the server committed.
  *
- * @typedef {{sessionId: string, segmentId: number, startMs: number, endMs: number,
- *   epochMs: number | null, speaker?: string, words: WireWord[], emotion: WireEmotion | null,
+ * @typedef {{sessionId: string, segmentId: number, channel?: number, startMs: number,
+ *   endMs: number, epochMs: number | null, speaker?: string, words: WireWord[], emotion: WireEmotion | null,
  *   final: boolean, corrections?: Correction[]}} Caption
  */
 
-/** Committed words only ever grow; tentative words are replaced at every event. */
+/** Committed words only ever grow; tentative words of a channel are replaced at its every event. */
 export class Transcript {
   /** @type {Caption[]} */
   captions = [];
-  /** @type {Caption | null} the segment being spoken, with its committed words */
-  open = null;
-  /** @type {WireWord[]} */
-  tentative = [];
   /** Of the session's sound. */
   clock = new ClockTrack();
 
+  /** @type {Map<number, Caption>} the segment being spoken in each channel, as far as committed */
+  #open = new Map();
+  /** @type {Map<number, WireWord[]>} */
+  #tentative = new Map();
   #sessionId = "";
   #baseMs = 0;
   #endMs = 0;
-  #nextWordId = 0;
+  #firstWordId = 0;
+  /** @type {Map<number, number>} of each channel */
+  #nextWordIds = new Map();
+
+  /** The segment being spoken in the first channel, with its committed words. */
+  get open() {
+    return this.openIn(0);
+  }
+
+  get tentative() {
+    return this.tentativeIn(0);
+  }
+
+  /** @param {number} channel */
+  openIn(channel) {
+    return this.#open.get(channel) ?? null;
+  }
+
+  /** @param {number} channel */
+  tentativeIn(channel) {
+    return this.#tentative.get(channel) ?? [];
+  }
 
   /** @returns {number} the id that no word of the session has yet */
   get nextWordId() {
-    return this.#nextWordId;
+    return Math.max(this.#firstWordId, ...this.#nextWordIds.values());
   }
 
   /** When this session begins, on the time line of the page. */
@@ -62,7 +84,20 @@ export class Transcript {
   beginSession(sessionId, nextWordId = 0) {
     this.#sessionId = sessionId;
     this.#baseMs = this.#endMs;
-    this.#nextWordId = nextWordId;
+    this.#nextWordIds.clear();
+    this.#firstWordId = nextWordId;
+  }
+
+  /**
+   * Goes on with what was kept of the session: the last caption of each channel may still be open.
+   *
+   * @param {Caption[]} known
+   */
+  goOn(known) {
+    const newest = new Map(known.map((caption) => [caption.channel ?? 0, caption]));
+    this.#open = new Map([...newest].filter(([, { final }]) => !final));
+    const open = [...this.#open.values()];
+    this.captions = known.filter((caption) => !open.includes(caption));
   }
 
   /**
@@ -76,11 +111,11 @@ export class Transcript {
     this.#endMs = Math.max(this.#endMs, this.#baseMs + durationMs);
   }
 
-  /** The open segment will not be finished: what was committed of it stays as it is. */
+  /** The open segments will not be finished: what was committed of them stays as it is. */
   interrupt() {
-    this.tentative = [];
-    if (this.open !== null && this.open.words.length > 0) this.captions.push(this.open);
-    this.open = null;
+    this.captions = this.committed();
+    this.#tentative.clear();
+    this.#open.clear();
   }
 
   /**
@@ -88,12 +123,14 @@ export class Transcript {
    * @returns {WireWord[]} the words committed by this event
    */
   applyWords(event) {
-    const added = event.words.filter((word) => word.state !== "tentative" && this.#isNew(word));
-    this.tentative = event.words.filter((word) => word.state === "tentative").map(this.#shift);
-    if (this.open === null && event.words.length > 0) {
-      this.open = this.#newCaption(event.segment_id, event.words[0].start_ms);
-    }
-    return this.#commit(added);
+    const channel = event.channel ?? 0;
+    const tentative = event.words.filter((word) => word.state === "tentative");
+    this.#tentative.set(channel, tentative.map(this.#shift));
+    if (event.words.length === 0) return [];
+    const { segment_id, words } = event;
+    const caption = this.openIn(channel) ?? this.#newCaption(segment_id, channel, words[0].start_ms);
+    this.#open.set(channel, caption);
+    return this.#commit(caption, event.words.filter((word) => word.state !== "tentative"));
   }
 
   /**
@@ -114,10 +151,11 @@ export class Transcript {
    *   that no earlier event had committed
    */
   applySegment(event) {
-    this.open ??= this.#newCaption(event.segment_id, event.start_ms);
-    const added = this.#commit(event.words.filter((word) => this.#isNew(word)));
-    const caption = this.open;
-    this.open = null;
+    const channel = event.channel ?? 0;
+    const caption =
+      this.openIn(channel) ?? this.#newCaption(event.segment_id, channel, event.start_ms);
+    const added = this.#commit(caption, event.words);
+    this.#open.delete(channel);
     if (event.cause === "speaker") this.#keepOpen(event, caption);
     caption.startMs = this.#baseMs + event.start_ms;
     caption.endMs = this.#baseMs + event.end_ms;
@@ -129,15 +167,14 @@ export class Transcript {
       for (const word of caption.words) word.speaker = event.speaker;
     }
     if (caption.words.length > 0) this.captions.push(caption);
-    this.tentative = [];
+    this.#tentative.delete(channel);
     this.#endMs = Math.max(this.#endMs, caption.endMs);
     return { caption, added };
   }
 
-  /** @returns {Caption[]} everything committed so far, oldest first */
+  /** @returns {Caption[]} everything committed so far, oldest first, then what is being spoken */
   committed() {
-    const open = this.open !== null && this.open.words.length > 0 ? [this.open] : [];
-    return [...this.captions, ...open];
+    return [...this.captions, ...[...this.#open.values()].filter(({ words }) => words.length > 0)];
   }
 
   /** @returns {Caption[]} the finished captions, which are gone from the transcript now */
@@ -159,27 +196,32 @@ export class Transcript {
    * @param {Caption} caption
    */
   #keepOpen(event, caption) {
+    const { channel = 0 } = caption;
     const behind = caption.words.splice(event.words.length);
-    if (behind.length === 0) return;
-    this.open = this.#newCaption(event.segment_id + 1, event.end_ms);
-    this.open.words = behind;
-    this.open.endMs = behind[behind.length - 1].end_ms;
+    const newest = behind.at(-1);
+    if (newest === undefined) return;
+    const next = this.#newCaption(event.segment_id + 1, channel, event.end_ms);
+    next.words = behind;
+    next.endMs = newest.end_ms;
+    this.#open.set(channel, next);
   }
 
-  /** @param {WireWord[]} words */
-  #commit(words) {
-    const added = words.map(this.#shift);
-    if (added.length > 0 && this.open !== null) {
-      this.open.words.push(...added);
-      this.open.endMs = added[added.length - 1].end_ms;
-      this.#nextWordId = added[added.length - 1].id + 1;
+  /**
+   * @param {Caption} caption
+   * @param {WireWord[]} words
+   * @returns {WireWord[]} those that were not committed before
+   */
+  #commit(caption, words) {
+    const { channel = 0 } = caption;
+    const next = this.#nextWordIds.get(channel) ?? this.#firstWordId;
+    const added = words.filter((word) => word.id >= next).map(this.#shift);
+    const newest = added.at(-1);
+    if (newest !== undefined) {
+      caption.words.push(...added);
+      caption.endMs = newest.end_ms;
+      this.#nextWordIds.set(channel, newest.id + 1);
     }
     return added;
-  }
-
-  /** @param {WireWord} word */
-  #isNew(word) {
-    return word.id >= this.#nextWordId;
   }
 
   /** @type {(word: WireWord) => WireWord} */
@@ -191,14 +233,16 @@ export class Transcript {
 
   /**
    * @param {number} segmentId
+   * @param {number} channel
    * @param {number} startMs
    * @returns {Caption}
    */
-  #newCaption(segmentId, startMs) {
+  #newCaption(segmentId, channel, startMs) {
     const start = this.#baseMs + startMs;
     return {
       sessionId: this.#sessionId,
       segmentId,
+      channel,
       startMs: start,
       endMs: start,
       epochMs: this.clock.epochMs(startMs),

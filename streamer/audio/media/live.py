@@ -28,7 +28,7 @@ from streamer.audio.resample import StreamResampler
 _READ_BYTES: Final = 1 << 16
 
 Take = Callable[[Floats], Awaitable[None]]
-"""What becomes of samples, mono and 16 kHz; while it waits, nothing more is decoded."""
+"""What becomes of samples at 16 kHz; while it waits, nothing more is decoded."""
 
 
 class LiveDecoder:
@@ -37,7 +37,10 @@ class LiveDecoder:
     Little is held: what a pipe holds on either side of the decoder, and what was fed last.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, channels: int = 1) -> None:
+        """`channels`: what is decoded must have so many, and they are kept apart; with 1 it may
+        have any, and they are mixed."""
+        self._channels = channels
         self._process: Process | None = None
         self._started = asyncio.Event()
         self._fed_bytes = 0
@@ -116,16 +119,18 @@ class LiveDecoder:
     async def _take(self, message: Message, take: Take) -> None:
         match message:
             case Format():
-                self._mixer = ChannelMixer(message.channels)
-                self._resampler = StreamResampler(message.rate)
+                if self._channels not in (1, message.channels):
+                    raise DecodingError(f"has {message.channels} channels, not {self._channels}")
+                self._mixer = ChannelMixer(message.channels) if self._channels == 1 else None
+                self._resampler = StreamResampler(message.rate, self._channels)
             case Needs():
                 async with self._used:
                     self._used_bytes = message.used_bytes
                     self._used.notify_all()
             case np.ndarray():
-                assert self._mixer is not None
                 assert self._resampler is not None
                 peak = float(np.abs(message).max(initial=0.0))
                 if not peak <= MAX_PEAK:
                     raise DecodingError("holds samples that are far outside -1 … 1")
-                await take(self._resampler.push(self._mixer.mix(message)))
+                kept = message if self._mixer is None else self._mixer.mix(message)
+                await take(self._resampler.push(kept))

@@ -31,7 +31,7 @@ from streamer.protocol.messages import (
 )
 from streamer.protocol.words import WireEmotion, WireWord
 from streamer.transcript.emotion_shown import EmotionShown, is_sure, volume
-from streamer.transcript.speaker_names import UNNAMED
+from streamer.transcript.sides import Naming
 
 EMOTION_STYLES: Final = {
     "neutral": "default",
@@ -57,12 +57,20 @@ _STATUS_LINES: Final = 3
 class CaptionView:
     """What is shown of a session. `apply` every event; print it at any time."""
 
-    def __init__(self, transcript: Transcript, title: str, emotion: EmotionShown) -> None:
+    def __init__(
+        self,
+        transcript: Transcript,
+        title: str,
+        emotion: EmotionShown,
+        names: Sequence[str] = (),
+    ) -> None:
         """
         Args:
             emotion: how much of it is shown.
+            names: of the channels, where there are several.
         """
         self.title = title
+        self._naming = Naming(names)
         self.shown_emotion = emotion
         self.level_db: float | None = None
         """Of the microphone; None shows no meter."""
@@ -70,12 +78,16 @@ class CaptionView:
         self.notice = ""
         self.transcript = transcript
         self.lag_ms: float | None = None
-        self._emotion: WireEmotion | None = None
+        self._emotions: dict[int, WireEmotion] = {}
+        """The newest of each channel."""
+        self._spoke = 0
+        """The channel that it was told of last."""
         self._lost_samples = 0
 
     def apply(self, event: ServerEvent) -> None:
         if isinstance(event, EmotionEvent):
-            self._emotion = event.emotion
+            self._emotions[event.channel] = event.emotion
+            self._spoke = event.channel
         elif isinstance(event, LossEvent):
             self._lost_samples += event.lost_samples
         elif isinstance(event, DecoderEvent):
@@ -102,26 +114,33 @@ class CaptionView:
 
     def _captions(self) -> Text:
         lines = [self.segment_line(one) for one in self.transcript.segments[-_SHOWN_SEGMENTS:]]
-        said = self.transcript.spoken
-        guessed = joined(word.text for word in self.transcript.tentative)
-        if said or guessed:
-            line = self._line(said, self._emotion)
-            line.append(gap(said[-1].text if said else "", guessed))
-            lines.append(line.append(guessed, style="dim italic"))
+        for spoken in self.transcript.open:
+            said = spoken.committed
+            guessed = joined(word.text for word in spoken.tentative)
+            if said or guessed:
+                line = self._line(
+                    said, self._emotions.get(spoken.channel), self._naming.of(spoken.channel, None)
+                )
+                line.append(gap(said[-1].text if said else "", guessed))
+                lines.append(line.append(guessed, style="dim italic"))
         return Text("\n").join(lines) if lines else Text("listening …", style="dim")
 
     def segment_line(self, segment: TranscriptSegment) -> Text:
         """A finished segment, with as much of its emotion as is to be shown."""
-        line = self._line(segment.words, segment.emotion)
-        if segment.speaker is not None:
-            line = Text(f"{UNNAMED.of(segment.speaker)}: ", "bold").append_text(line)
+        line = self._line(
+            segment.words, segment.emotion, self._naming.of(segment.channel, segment.speaker)
+        )
         label = segment.emotion.label if segment.emotion is not None else None
         if self.shown_emotion in (EmotionShown.SUBTLE, EmotionShown.VOICE) and is_sure(label):
             line.append(f"  ({label})", _style(str(label)))
         return line
 
-    def _line(self, words: Sequence[WireWord], emotion: WireEmotion | None) -> Text:
+    def _line(
+        self, words: Sequence[WireWord], emotion: WireEmotion | None, name: str | None
+    ) -> Text:
         line = Text()
+        if name is not None:
+            line.append(f"{name}: ", "bold")
         if self.shown_emotion is EmotionShown.FULL:
             label = emotion.label if emotion is not None else UNKNOWN
             line.append(f"{label:>8}  ", _style(label))
@@ -134,7 +153,8 @@ class CaptionView:
         return line
 
     def _feeling(self) -> Text:
-        return emotion_bar(self._emotion) if self._emotion is not None else Text()
+        emotion = self._emotions.get(self._spoke)
+        return emotion_bar(emotion) if emotion is not None else Text()
 
     def _status(self) -> Text:
         parts = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, Any, Final
 
@@ -18,14 +18,17 @@ _PIECE_CHARS: Final = 1 << 16
 
 
 @contextmanager
-def json_report(file: str) -> Iterator[JsonReport]:
+def json_report(file: str, names: Sequence[str] = ()) -> Iterator[JsonReport]:
     """A report on the recording of that name.
+
+    Args:
+        names: of its channels, where they are kept apart.
 
     Raises:
         OSError: there is no room for temporary files.
     """
     with _spool() as text, _spool() as words, _spool() as segments:
-        yield JsonReport(file, text, words, segments)
+        yield JsonReport(file, names, text, words, segments)
 
 
 class JsonReport:
@@ -35,8 +38,16 @@ class JsonReport:
     that memory does not grow with the recording.
     """
 
-    def __init__(self, file: str, text: IO[str], words: IO[str], segments: IO[str]) -> None:
+    def __init__(
+        self,
+        file: str,
+        names: Sequence[str],
+        text: IO[str],
+        words: IO[str],
+        segments: IO[str],
+    ) -> None:
         self._file = file
+        self._names = names
         self._text, self._words, self._segments = text, words, segments
         self._last = ""
 
@@ -48,8 +59,10 @@ class JsonReport:
             self._segments.write(", ")
         self._last = segment.text
         self._text.write(_json(segment.text)[1:-1])
-        self._words.write(_json([word_dict(word) for word in segment.words])[1:-1])
-        self._segments.write(_json(segment_dict(segment)))
+        of_channel = {"channel": segment.channel} if self._names else {}
+        words = [word_dict(word) | of_channel for word in segment.words]
+        self._words.write(_json(words)[1:-1])
+        self._segments.write(_json(segment_dict(segment, self._names)))
 
     def end(self, heard: Hearing) -> Iterator[str]:
         """The object on one line, in pieces."""

@@ -32,6 +32,7 @@ def ledger_segment(received: TranscriptSegment) -> Segment:
         received.end_ms,
         received.words,
         received.emotion,
+        received.channel,
         received.speaker,
     )
 
@@ -40,12 +41,12 @@ def session_event(event: ServerEvent) -> SessionEvent | None:
     """What the session reported; None for what has nothing to do with words and time."""
     match event:
         case SpeechEvent():
-            return SpeechBegan(event.segment_id, samples_from_ms(event.start_ms))
+            return SpeechBegan(event.segment_id, samples_from_ms(event.start_ms), event.channel)
         case WordsEvent():
             words = [_word(word, event.segment_id) for word in event.words]
             committed = tuple(word for word in words if word.state is not WordState.TENTATIVE)
             tentative = tuple(word for word in words if word.state is WordState.TENTATIVE)
-            return WordsUpdate(event.segment_id, committed, tentative)
+            return WordsUpdate(event.segment_id, committed, tentative, event.channel)
         case SegmentEvent():
             segment = _segment(
                 event.segment_id,
@@ -53,6 +54,7 @@ def session_event(event: ServerEvent) -> SessionEvent | None:
                 event.end_ms,
                 event.words,
                 event.emotion,
+                event.channel,
                 event.speaker,
             )
             return SegmentClosed(segment, event.cause)
@@ -85,6 +87,7 @@ def _segment(
     end_ms: float,
     words: tuple[WireWord, ...],
     emotion: WireEmotion | None,
+    channel: int,
     speaker: int | None,
 ) -> Segment:
     return Segment(
@@ -94,6 +97,7 @@ def _segment(
         tuple(_word(word, segment_id).as_final() for word in words),
         None if emotion is None else _emotion(emotion),
         final=True,
+        channel=channel,
         speaker=speaker,
     )
 

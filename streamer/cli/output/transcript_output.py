@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
@@ -17,7 +17,7 @@ from streamer.transcript.caption_files import CaptionFiles
 from streamer.transcript.emotion_shown import EmotionShown, is_sure, volume
 from streamer.transcript.formats import CaptionFormat, caption_writer
 from streamer.transcript.ledger import Segment
-from streamer.transcript.speaker_names import UNNAMED, SpeakerChanges
+from streamer.transcript.sides import Naming
 
 
 class Output(Protocol):
@@ -25,8 +25,8 @@ class Output(Protocol):
 
     head: str
 
-    def add(self, segment: Segment) -> str:
-        """Of a segment that became final."""
+    def add(self, segment: Segment, open_from: int | None) -> str:
+        """Of a segment that became final; `open_from`: see `CaptionWriter`."""
 
     def end(self, heard: Hearing) -> Iterable[str]:
         """After the last segment, in pieces."""
@@ -36,21 +36,22 @@ class Lines:
     """For people: a line a segment, with its time and what its voice tells. Where the voice is to
     be shown, loud words stand between asterisks."""
 
-    def __init__(self, name: str, shown: EmotionShown, *, several: bool) -> None:
+    def __init__(
+        self, name: str, shown: EmotionShown, names: Sequence[str], *, several: bool
+    ) -> None:
         self.head = f"{name}:\n" if several else ""
         self._shown = shown
-        self._changes = SpeakerChanges(UNNAMED)
+        self._naming = Naming(names)
         self._empty = True
 
-    def add(self, segment: Segment) -> str:
+    def add(self, segment: Segment, open_from: int | None) -> str:
         self._empty = False
         start, end = (seconds_from_samples(at) for at in (segment.start_sample, segment.end_sample))
         emotion = segment.emotion.label if segment.emotion is not None else UNKNOWN
         label = f"{emotion:<8}  " if self._shown is EmotionShown.FULL else ""
         tagged = self._shown in (EmotionShown.SUBTLE, EmotionShown.VOICE) and is_sure(emotion)
         tag = f"  ({emotion})" if tagged else ""
-        name = self._changes.name(segment.speaker)
-        said = f"{name}: {self._text(segment)}" if name is not None else self._text(segment)
+        said = f"{self._naming.prefix(segment.channel, segment.speaker)}{self._text(segment)}"
         return f"{start:7.2f} - {end:7.2f}  {label}{said}{tag}\n"
 
     def _text(self, segment: Segment) -> str:
@@ -70,15 +71,15 @@ class Lines:
 class Captions:
     """As the file of that format."""
 
-    def __init__(self, wanted: CaptionFormat, shown: EmotionShown) -> None:
-        self._writer = caption_writer(wanted, shown)
+    def __init__(self, wanted: CaptionFormat, shown: EmotionShown, names: Sequence[str]) -> None:
+        self._writer = caption_writer(wanted, shown, names)
         self.head = self._writer.head
 
-    def add(self, segment: Segment) -> str:
-        return self._writer.add(segment)
+    def add(self, segment: Segment, open_from: int | None) -> str:
+        return self._writer.add(segment, open_from)
 
     def end(self, heard: Hearing) -> Iterable[str]:
-        return []
+        return [self._writer.end()]
 
 
 class Json:
@@ -89,7 +90,7 @@ class Json:
     def __init__(self, report: JsonReport) -> None:
         self._report = report
 
-    def add(self, segment: Segment) -> str:
+    def add(self, segment: Segment, open_from: int | None) -> str:
         self._report.add(segment)
         return ""
 
@@ -101,25 +102,28 @@ class Saved:
     """Caption files beside the output. Where they cannot be written, that is told once and the
     transcription goes on. Use as context manager."""
 
-    def __init__(self, folder: Path, name: str, stem: str, shown: EmotionShown) -> None:
+    def __init__(
+        self, folder: Path, name: str, stem: str, shown: EmotionShown, names: Sequence[str]
+    ) -> None:
         """
         Args:
             name: of the recording, for messages.
             stem: of the files, without their endings.
             shown: of the voice, in subtitles.
+            names: of the channels, where they are kept apart.
         """
         self.failed = False
         self._folder, self._name = folder, name
         self._files: CaptionFiles | None = None
         try:
-            self._files = CaptionFiles(folder, stem, shown)
+            self._files = CaptionFiles(folder, stem, shown, names)
         except OSError as error:
             self._fail(error)
 
-    def add(self, segment: Segment) -> None:
+    def add(self, segment: Segment, open_from: int | None) -> None:
         if self._files is not None and not self.failed:
             try:
-                self._files.add(segment)
+                self._files.add(segment, open_from)
             except OSError as error:
                 self._fail(error)
 

@@ -49,7 +49,7 @@ def test_differences_are_found(compiler: str, project: Path) -> None:
     declarations, wire = project / "protocol" / "client.d.ts", project / "wire.ts"
     _edit(declarations, "export function retryDelayMs", "export function retryDelayS")
     _edit(declarations, "  finalize(): void;", "")
-    _edit(declarations, "push(chunk: Chunk): void", "push(samples: Int16Array): void")
+    _edit(declarations, "push(chunk: Chunk | SplitChunk): void", "push(samples: Int16Array): void")
     _edit(wire, "  resume_ms: number;", "  resume_s: number;")
     _edit(wire, "  lag_ms: number;", "  lag_ms: string;")
     complaints = _complaints(compiler, project)

@@ -44,11 +44,12 @@ def server() -> Iterator[ServerThread]:
 
 
 @contextmanager
-def once_heard(server: ServerThread, act: Any) -> Iterator[None]:
-    """Do something when the server has heard a second of the microphone."""
+def once_heard(server: ServerThread, act: Any, steps: int = 2) -> Iterator[None]:
+    """Do something when the server has heard a second of the microphone, or more steps."""
 
     def wait_and_act() -> None:
-        eventually(lambda: server.engine.recognizers and server.engine.recognizers[0].steps >= 2)
+        recognizers = server.engine.recognizers
+        eventually(lambda: recognizers and recognizers[0].steps >= steps)
         act()
 
     thread = threading.Thread(target=wait_and_act)

@@ -112,7 +112,7 @@ def test_hours_leave_nothing_in_memory_and_lose_nothing(
         alive.append(sum(type(found) in (Segment, Word) for found in gc.get_objects()))
 
     monkeypatch.setattr(
-        "streamer.audio.files.blocks_of", lambda recording: hours_of_speech(count_alive)
+        "streamer.cli.input.hearing.blocks_of", lambda recording: hours_of_speech(count_alive)
     )
     result = run("transcribe", speech, "--save", tmp_path / "out", *arguments)
     assert result.exit_code == 0

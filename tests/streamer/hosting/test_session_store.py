@@ -55,10 +55,10 @@ async def filled(path: Path) -> SessionStore:
     """One session: two words in a segment that ended, a third in one that did not."""
     store = SessionStore(path, 60.0, Clock())
     store.begin("one", "token", "follow", START)
-    await store.write("one", 3, 900, 0, [word(0)])
-    await store.write("one", 5, 1_900, 7, [word(1)])
-    await store.write("one", 6, 2_000, 7, end=end(0, 2_000, 6))
-    await store.write("one", 9, 2_900, 7, [word(2, 1)])
+    await store.write("one", 3, [900], 0, [word(0)])
+    await store.write("one", 5, [1_900], 7, [word(1)])
+    await store.write("one", 6, [2_000], 7, end=end(0, 2_000, 6))
+    await store.write("one", 9, [2_900], 7, [word(2, 1)])
     return store
 
 
@@ -68,7 +68,7 @@ async def test_what_was_written_comes_back(path: Path) -> None:
     assert session.start == START.model_copy(update={"share_secret": None})
     assert (session.follow_id, session.token_hash) == ("follow", token_hash("token"))
     assert session.text == "word0 word1 word2"
-    point = session.start_point
+    (point,) = session.start_points
     assert (point.sample, point.word_id, point.segment_id, point.lost_samples) == (3_072, 3, 2, 7)
     log = session.log()
     told = log.after(3)
@@ -93,16 +93,16 @@ async def test_what_was_written_comes_back(path: Path) -> None:
 async def test_words_of_somebody_else_are_those_of_the_next_segment(path: Path) -> None:
     store = SessionStore(path, 60.0, Clock())
     store.begin("one", "token", "follow", START)
-    await store.write("one", 1, 2_900, 0, [word(0), word(1), word(2)])
+    await store.write("one", 1, [2_900], 0, [word(0), word(1), word(2)])
     one = StoredEnd(0, 0, 900, "speaker", 2, speaker=4)
-    await store.write("one", 2, 2_900, 0, end=one, next_word_id=1)
+    await store.write("one", 2, [2_900], 0, end=one, next_word_id=1)
     store = reopened(store, path)
     first, rest = (event for event in map(_closed, found(store).log().after(1)) if event)
     assert (first.segment.text, first.segment.speaker, first.cause) == ("word0", 4, "speaker")
     assert [one.speaker for one in first.segment.words] == [4]
     assert (rest.segment.id, rest.segment.text, rest.segment.speaker) == (1, "word1 word2", None)
     # Who was the fifth is not known any more.
-    assert found(store).start_point.speakers == 5
+    assert found(store).start_points[0].speakers == 5
     store.close()
 
 
@@ -173,12 +173,14 @@ async def test_a_long_session_does_not_grow_for_ever(path: Path) -> None:
     store = SessionStore(path, 60.0, Clock())
     store.begin("one", "token", "follow", START)
     for number in range(300):
-        await store.write("one", 2 * number + 1, number, 0, [word(number, number)])
-        await store.write("one", 2 * number + 2, number, 0, end=end(number, number, 2 * number + 2))
+        await store.write("one", 2 * number + 1, [number], 0, [word(number, number)])
+        await store.write(
+            "one", 2 * number + 2, [number], 0, end=end(number, number, 2 * number + 2)
+        )
     store = reopened(store, path)
     session = found(store)
     assert (len(session.words), session.words[0][1].id) == (200, 100)
-    assert session.start_point.word_id == 300
+    assert session.start_points[0].word_id == 300
     assert session.log().after(200)[0].seq == 201
     with pytest.raises(LookupError):
         session.log().after(199)
@@ -225,11 +227,11 @@ async def test_a_full_disk_turns_the_store_off_and_leaves_nothing_with_holes(
     number = 3
     with suppress(TimeoutError):
         while store.usable:
-            await store.write("one", 10 + number, number, 0, [word(number, 1)])
+            await store.write("one", 10 + number, [number], 0, [word(number, 1)])
             number += 1
     assert "full" in caplog.text
     assert not path.exists()
-    await store.write("one", 10 + number, number, 0, [word(number, 1)])  # no error
+    await store.write("one", 10 + number, [number], 0, [word(number, 1)])  # no error
     store.delete("one")
     store.close()
 

@@ -11,12 +11,17 @@ async def test_what_was_put_is_read_then_the_end() -> None:
     outbox: BoundedQueue[int] = BoundedQueue(10)
     outbox.put(1)
     outbox.put(2)
-    outbox.replace_newest(3)
-    assert outbox.newest == 3
     outbox.close()
     outbox.put(4)
-    assert [item async for item in outbox] == [1, 3]
-    assert outbox.newest is None
+    assert [item async for item in outbox] == [1, 2]
+
+
+async def test_an_item_may_become_one_with_one_of_the_newest() -> None:
+    outbox: BoundedQueue[int] = BoundedQueue(10)
+    for item in (1, 11, 2, 13, 5):
+        outbox.merge(item, lambda a, b: a + b if a % 2 == b % 2 else None, 2)
+    outbox.close()
+    assert [item async for item in outbox] == [14, 18]
 
 
 async def test_the_error_comes_after_the_last_item() -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from streamer.protocol.messages import SegmentEvent
 from streamer.server.native_view import wire_event
 from streamer.session.report import Report
 from streamer.transcript.events import (
@@ -135,7 +136,14 @@ EXCITED = Emotion("happy", {"happy": 1.0}, Arousal(0.75, 0.5))
 def test_events_on_the_wire(event: SessionEvent, expected: dict[str, object]) -> None:
     wire = wire_event(Report(event, 7.0, 0))
     assert wire is not None
-    assert wire.model_dump() == {"seq": 0, **expected}  # numbers come later
+    heard_in = {} if isinstance(event, Finalized) else {"channel": 0}
+    assert wire.model_dump() == {"seq": 0, **heard_in, **expected}  # numbers come later
+
+
+def test_an_event_tells_its_channel() -> None:
+    wire = wire_event(Report(SegmentClosed(Segment(1, 0, 16_000, channel=1)), 7.0, 0))
+    assert isinstance(wire, SegmentEvent)
+    assert wire.channel == 1
 
 
 def test_steps_are_not_events_of_their_own() -> None:

@@ -1,16 +1,19 @@
 from __future__ import annotations
 
 import asyncio
+import io
 
+import numpy as np
 import pytest
+import soundfile
 
 from streamer.protocol.errors import ProtocolError
 from streamer.protocol.messages import ErrorCode
-from streamer.recognition.contract import SessionOptions
+from streamer.recognition.contract import BEGINNING, SessionOptions
 from streamer.session.container_intake import ContainerIntake
 from streamer.session.runner import SessionRun
 from streamer.transcript.events import Finalized, SegmentClosed
-from tests.fakes import tone
+from tests.fakes import silence, tone
 from tests.media import encoded
 from tests.streamer.session.helpers import Bench
 
@@ -98,3 +101,24 @@ def test_without_pyav_it_is_refused(bench: Bench, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(ProtocolError, match="install the extra `media`") as caught:
         bench.runner.open(SessionOptions(), 16_000, container=True)
     assert caught.value.code is ErrorCode.BAD_CONFIG
+
+
+@pytest.mark.parametrize(("channels", "heard"), [(2, ["w0 w8000 w16000", "w16000"]), (1, None)])
+async def test_two_channels_are_kept_apart(
+    bench: Bench, channels: int, heard: list[str] | None
+) -> None:
+    run = bench.runner.open(SessionOptions(), 16_000, container=True, starts=(BEGINNING,) * 2)
+    done = run.start(bench.take)
+    sides = np.stack([tone(1.2), np.concatenate([silence(1.0), tone(0.2)])], axis=1)
+    file = io.BytesIO()
+    soundfile.write(file, sides[:, :channels], 16_000, format="WAV")
+    await container_of(run).feed(file.getvalue())
+    run.stop()
+    async with asyncio.timeout(TIMEOUT_S):
+        if heard is None:
+            with pytest.raises(ProtocolError, match="has 1 channels, not 2"):
+                await done
+        else:
+            await done
+            assert texts(bench) == heard
+    await run.abort()

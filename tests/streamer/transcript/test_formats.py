@@ -17,7 +17,6 @@ from streamer.transcript.cues import MAX_LINE_CHARS, MAX_LINES, Cue, CueTrack
 from streamer.transcript.emotion_shown import EmotionShown
 from streamer.transcript.formats import CaptionFormat, caption_text
 from streamer.transcript.ledger import Arousal, Emotion, Segment, Voice, Word, WordState
-from streamer.transcript.speaker_names import SpeakerNames
 
 TIME = r"(\d{2,}):(\d\d):(\d\d)[.,](\d{3})"
 CUE = re.compile(rf"{TIME} --> {TIME}\n((?:.+\n)+)")
@@ -213,25 +212,24 @@ def test_captions_name_who_speaks() -> None:
         replace(segment(word(text, 2_000 * at, 2_000 * at + 500), segment_id=at), speaker=speaker)
         for at, (speaker, text) in enumerate(turns)
     ]
-    names = SpeakerNames(["Ada"])
-    srt = caption_text(CaptionFormat.SRT, said, names=names)
+    srt = caption_text(CaptionFormat.SRT, said)
     assert re.findall(r"^[A-Z<].*$", srt, re.MULTILINE) == [
-        "Ada: Hello.",
+        "Speaker 1: Hello.",
         "Well?",
         "Speaker 2: <Yes>",
         "Hm.",
         "No.",
     ]
-    assert caption_text(CaptionFormat.TXT, said, names=names).splitlines() == [
-        "Ada: Hello.",
+    assert caption_text(CaptionFormat.TXT, said).splitlines() == [
+        "Speaker 1: Hello.",
         "Well?",
         "Speaker 2: <Yes>",
         "Hm.",
         "No.",
     ]
-    vtt = caption_text(CaptionFormat.VTT, said, names=names)
-    assert "<v Ada>Hello.</v>\n" in vtt
-    assert "<v Speaker 2>&lt;Yes&gt;</v>\n" in vtt
+    vtt = caption_text(CaptionFormat.VTT, said)
+    assert "<v Speaker 1>Hello.\n" in vtt
+    assert "<v Speaker 2>&lt;Yes&gt;\n" in vtt
     assert "\nHm.\n" in vtt
     told = [json.loads(line) for line in caption_text(CaptionFormat.JSONL, said).splitlines()]
     assert [one.get("speaker") for one in told] == [0, 0, 1, None, 1]

@@ -7,7 +7,8 @@ it. It is written when nothing can be said any more that belongs into it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -32,6 +33,7 @@ class HlsCaptions:
         self,
         folder: Path,
         shown: EmotionShown,
+        names: Sequence[str] = (),
         now_s: Callable[[], float] = time.time,
         *,
         window: int | None = None,
@@ -39,6 +41,7 @@ class HlsCaptions:
         """
         Args:
             shown: of the voice.
+            names: of the channels, where there are several.
             now_s: the wall clock; the session begins now.
             window: the newest segments that stay in the playlist; None: all.
 
@@ -49,7 +52,9 @@ class HlsCaptions:
         self._folder = folder
         self._begun = datetime.fromtimestamp(now_s(), UTC)
         self._shown = shown
-        self._track = CueTrack(tagged=shown in (EmotionShown.SUBTLE, EmotionShown.VOICE))
+        tagged = shown in (EmotionShown.SUBTLE, EmotionShown.VOICE)
+        self._names = names
+        self._tracks = [CueTrack(tagged=tagged) for _ in range(max(1, len(names)))]
         self._cues: list[Cue] = []
         """Those that a segment to come may show."""
         self._playlist = Playlist(folder, SEGMENT_S, window)
@@ -60,10 +65,10 @@ class HlsCaptions:
 
     def take(self, piece: Segment) -> None:
         """The text that follows what was given before."""
-        for cue in self._track.add(piece):
+        for cue in self._tracks[piece.channel].add(piece):
             late = cue.end_ms <= self._until_ms
             start, end = self._until_ms, self._until_ms + _SHORTEST_MS
-            self._cues.append(Cue(start, end, cue.pieces, cue.emotion) if late else cue)
+            self._cues.append(replace(cue, start_ms=start, end_ms=end) if late else cue)
 
     def reached(self, known_ms: float, heard_ms: float) -> None:
         """
@@ -96,9 +101,10 @@ class HlsCaptions:
         start_ms = self._until_ms
         name = f"captions-{self._begun:%Y%m%dT%H%M%S}-{self._playlist.n_added:05d}.vtt"
         shown = [cue for cue in self._cues if cue.start_ms < until_ms]
+        shown.sort(key=lambda cue: cue.start_ms)
         # Session time 0 is the presentation timestamp 0.
         head = "WEBVTT\nX-TIMESTAMP-MAP=LOCAL:00:00:00.000,MPEGTS:0\n\n"
-        text = head + "".join(vtt_cue(cue, self._shown) for cue in shown)
+        text = head + "".join(vtt_cue(cue, self._shown, self._names) for cue in shown)
         (self._folder / name).write_text(text, encoding="utf-8", newline="\n")
         moment = self._begun + timedelta(milliseconds=start_ms)
         self._playlist.add(PlaylistSegment(name, moment, until_ms - start_ms))

@@ -25,13 +25,19 @@ class LiveOutput(Protocol):
 
 
 def live_outputs(
-    places: Iterable[str], language: str, shown: EmotionShown, *, hls_minutes: int
+    places: Iterable[str],
+    language: str,
+    shown: EmotionShown,
+    names: Sequence[str] = (),
+    *,
+    hls_minutes: int,
 ) -> LiveOutputs:
     """Those that `--to` names; ends the command if there is one that cannot be.
 
     Args:
         language: of the captions: a code.
         shown: of the voice, in streams.
+        names: of the channels, where there are several.
         hls_minutes: of a stream that are kept; 0: all.
     """
     window = 60 * hls_minutes // SEGMENT_S or None
@@ -48,18 +54,21 @@ def live_outputs(
         else:
             fail(f"--to: {place!r:.40} is neither hls:FOLDER nor zoom:URL", EXIT_USAGE)
     try:
-        folders = [HlsCaptions(folder, shown, window=window) for folder in hls]
+        folders = [HlsCaptions(folder, shown, names, window=window) for folder in hls]
     except OSError as error:
         fail(f"--to: the captions cannot be written: {error.strerror}")
-    return LiveOutputs(folders, [ZoomCaptions(url, language) for url in zoom])
+    zooms = [ZoomCaptions(url, language, names) for url in zoom]
+    return LiveOutputs(folders, zooms, max(1, len(names)))
 
 
 class LiveOutputs:
     """Gives a session's captions to all targets, in pieces of a sentence or so. What goes wrong
     keeps nobody from speaking: it is in `problems`. A context manager."""
 
-    def __init__(self, hls: Sequence[HlsCaptions], zoom: Sequence[ZoomCaptions]) -> None:
-        self._pieces = Pieces()
+    def __init__(
+        self, hls: Sequence[HlsCaptions], zoom: Sequence[ZoomCaptions], channels: int = 1
+    ) -> None:
+        self._channels = [Pieces(channel) for channel in range(channels)]
         self._hls = list(hls)
         self._zoom = zoom
         self._failed: list[str] = []
@@ -71,7 +80,8 @@ class LiveOutputs:
         return [*self._failed, *told]
 
     def on_event(self, event: SessionEvent) -> None:
-        self._give(self._pieces.on_event(event))
+        for pieces in self._channels:
+            self._give(pieces.on_event(event))
         self._write(ended=False)
 
     def __enter__(self) -> LiveOutputs:
@@ -83,7 +93,8 @@ class LiveOutputs:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._give(self._pieces.end())
+        for pieces in self._channels:
+            self._give(pieces.end())
         self._write(ended=True)
         for zoom in self._zoom:
             zoom.end()
@@ -95,13 +106,14 @@ class LiveOutputs:
                 output.take(piece)
 
     def _write(self, *, ended: bool) -> None:
-        pieces = self._pieces
+        heard_ms = max(pieces.heard_ms for pieces in self._channels)
+        known_ms = min(pieces.known_ms for pieces in self._channels)
         for hls in [*self._hls]:
             try:
                 if ended:
-                    hls.end(pieces.heard_ms)
+                    hls.end(heard_ms)
                 else:
-                    hls.reached(pieces.known_ms, pieces.heard_ms)
+                    hls.reached(known_ms, heard_ms)
             except OSError as error:
                 self._hls.remove(hls)
                 self._failed.append(f"--to hls: the captions cannot be written: {error.strerror}")

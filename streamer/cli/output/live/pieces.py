@@ -24,12 +24,13 @@ _REACH_BACK_MS: Final = 1_000
 
 
 class Pieces:
-    """Takes a session's events, gives its text in pieces, each word once.
+    """Takes a session's events, gives the text of one of its channels in pieces, each word once.
 
     Their emotion is that of the segment, so it is known of the last piece alone.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, channel: int = 0) -> None:
+        self._channel = channel
         self._words: list[Word] = []
         self._tentative: tuple[Word, ...] = ()
         self._open_from: int | None = None
@@ -38,6 +39,8 @@ class Pieces:
     def on_event(self, event: SessionEvent) -> list[Segment]:
         """What can be given now."""
         match event:
+            case SpeechBegan() | WordsUpdate() | SegmentClosed() if event.channel != self._channel:
+                pass
             case SpeechBegan():
                 self._open_from = event.start_sample
             case WordsUpdate():
@@ -97,4 +100,8 @@ class Pieces:
         if self._open_from is not None:
             self._open_from = max(self._open_from, words[-1].end_sample)
         start, end = words[0].start_sample, max(word.end_sample for word in words)
-        return [Segment(words[0].segment_id, start, end, words, emotion, final=True)]
+        return [
+            Segment(
+                words[0].segment_id, start, end, words, emotion, final=True, channel=self._channel
+            )
+        ]

@@ -10,10 +10,12 @@ import http.client
 import threading
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from typing import Final
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from streamer.transcript.ledger import Segment
+from streamer.transcript.sides import Naming
 
 _TIMEOUT_S: Final = 5.0
 _FIRST_WAIT_S: Final = 0.5
@@ -32,16 +34,25 @@ _COUNTRIES: Final = {
 class ZoomCaptions:
     """Posts on a thread of its own; nothing here waits for Zoom but `end`."""
 
-    def __init__(self, url: str, language: str, *, first_wait_s: float = _FIRST_WAIT_S) -> None:
+    def __init__(
+        self,
+        url: str,
+        language: str,
+        names: Sequence[str] = (),
+        *,
+        first_wait_s: float = _FIRST_WAIT_S,
+    ) -> None:
         """
         Args:
             url: as Zoom gives it. Whoever knows it may write, so it is told to nobody.
             language: a code.
+            names: of the channels, where there are several.
             first_wait_s: after a post that failed; later waits are longer.
         """
         self._parts = urlsplit(url)
         self._language = f"{language}-{_COUNTRIES.get(language, language.upper())}"
         self._first_wait_s = first_wait_s
+        self._naming = Naming(names)
         self._waiting = ""
         self._changed = threading.Condition()
         self._ending = False
@@ -54,7 +65,8 @@ class ZoomCaptions:
     def take(self, piece: Segment) -> None:
         """The text that follows what was given before. Returns at once."""
         with self._changed:
-            self._waiting = f"{self._waiting}{piece.text}\n"[-_MAX_WAITING_CHARS:]
+            line = f"{self._naming.prefix(piece.channel, None)}{piece.text}\n"
+            self._waiting = f"{self._waiting}{line}"[-_MAX_WAITING_CHARS:]
             self._changed.notify()
 
     def end(self) -> None:

@@ -25,7 +25,7 @@ BEGUN_S = 1_800_000_000.0
 
 @pytest.fixture
 def hls(tmp_path: Path) -> HlsCaptions:
-    return HlsCaptions(tmp_path, EmotionShown.OFF, lambda: BEGUN_S, window=WINDOW)
+    return HlsCaptions(tmp_path, EmotionShown.OFF, (), lambda: BEGUN_S, window=WINDOW)
 
 
 def files(folder: Path) -> set[str]:

@@ -1,0 +1,1 @@
+"""Two devices as the two channels of a session."""

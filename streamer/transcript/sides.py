@@ -1,0 +1,106 @@
+"""Captions of several channels in one text: in the order in which they begin, with the names of
+those who speak."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Sequence
+from typing import Generic, TypeVar
+
+from streamer.audio.clock import ms_from_samples
+from streamer.transcript.cues import Cue, CueTrack
+from streamer.transcript.events import SegmentClosed, SessionEvent, SpeechBegan, WordsUpdate
+from streamer.transcript.ledger import Segment
+
+T = TypeVar("T")
+
+
+class OpenSegments:
+    """Where the segments begin that are being spoken."""
+
+    def __init__(self) -> None:
+        self._starts: dict[int, int] = {}
+
+    def on_event(self, event: SessionEvent) -> None:
+        match event:
+            case SpeechBegan():
+                self._starts[event.channel] = event.start_sample
+            case WordsUpdate() if words := (*event.committed, *event.tentative):
+                self._starts.setdefault(event.channel, words[0].start_sample)
+            case SegmentClosed():
+                self._starts.pop(event.channel, None)
+
+    @property
+    def earliest(self) -> int | None:
+        """Sample of the session; None while nobody speaks."""
+        return min(self._starts.values(), default=None)
+
+
+class InTurn(Generic[T]):
+    """Gives items in the order of their beginnings: one waits while what began before it may still
+    come."""
+
+    def __init__(self) -> None:
+        self._waiting: list[tuple[float, int, T]] = []
+        self._n_added = 0
+
+    def add(self, items: Iterable[tuple[float, T]], open_from: float | None) -> list[T]:
+        """Those whose turn it is now.
+
+        Args:
+            items: with their beginnings.
+            open_from: nothing that is yet to come begins before; None: nor does it before these.
+        """
+        for start, item in items:
+            heapq.heappush(self._waiting, (start, self._n_added, item))
+            self._n_added += 1
+        given = []
+        while self._waiting and (open_from is None or self._waiting[0][0] <= open_from):
+            given.append(heapq.heappop(self._waiting)[2])
+        return given
+
+    def end(self) -> list[T]:
+        """All that waits."""
+        return self.add((), None)
+
+
+class CuesInTurn:
+    """The cues of all channels. Those of one never overlap each other; two people may."""
+
+    def __init__(self, *, tagged: bool) -> None:
+        """`tagged`: see `CueTrack`."""
+        self._tagged = tagged
+        self._tracks: dict[int, CueTrack] = {}
+        self._turn: InTurn[Cue] = InTurn()
+
+    def add(self, segment: Segment, open_from: int | None) -> list[Cue]:
+        """As `InTurn.add`, of a segment's cues; `open_from` in samples."""
+        track = self._tracks.setdefault(segment.channel, CueTrack(tagged=self._tagged))
+        cues = ((cue.start_ms, cue) for cue in track.add(segment))
+        return self._turn.add(cues, None if open_from is None else ms_from_samples(open_from))
+
+    def end(self) -> list[Cue]:
+        return self._turn.end()
+
+
+class Naming:
+    """Says who speaks, where that changes."""
+
+    def __init__(self, names: Sequence[str] = ()) -> None:
+        """`names`: of the channels; none names the voices that are told apart, "Speaker 1"."""
+        self._names = names
+        self._newest: str | None = None
+
+    def of(self, channel: int, speaker: int | None) -> str | None:
+        """None: it is not known."""
+        if self._names:
+            return self._names[channel]
+        return None if speaker is None else f"Speaker {speaker + 1}"
+
+    def prefix(self, channel: int, speaker: int | None) -> str:
+        """In front of what is said next."""
+        name = self.of(channel, speaker)
+        if name is None or name == self._newest:
+            return ""
+        self._newest = name
+        return f"{name}: "
