@@ -3,8 +3,9 @@ microphone.
 
 The newest sound of the microphone is correlated with the far channel at every delay that a room
 and two sound cards may make. Where one delay explains most of its energy, again and again the same
-one, nobody spoke there but the far side. Where the near speaker speaks at once, he is far louder
-in his own microphone than what comes back, and the correlation is low: his words are safe.
+one, nobody spoke there but the far side. Where the near speaker speaks at once, and louder than
+what comes back, as people mostly do in their own microphone, the correlation is low. Speech that is
+softer than the echo is taken for it.
 """
 
 from __future__ import annotations
