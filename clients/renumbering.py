@@ -16,6 +16,7 @@ from streamer.protocol.messages import (
     SpeechEvent,
     WordsEvent,
 )
+from streamer.protocol.speakers import SpeakersEvent
 from streamer.protocol.turns import TurnEvent
 from streamer.protocol.words import WireWord
 
@@ -28,6 +29,8 @@ class Renumbering:
     words: int = 0
     segments: int = 0
     lost_samples: int = 0
+    speakers: int = 0
+    """Voices that were known are not known to a new session."""
 
     def apply(self, event: ServerEvent) -> ServerEvent:
         """The event with continuing ids and times."""
@@ -38,13 +41,18 @@ class Renumbering:
             changed["start_ms"] = event.start_ms + self.ms
         if isinstance(event, SegmentEvent | EmotionEvent | FinalizedEvent | TurnEvent):
             changed["end_ms"] = event.end_ms + self.ms
-        if isinstance(event, SpeechEvent | WordsEvent | SegmentEvent):
+        if isinstance(event, SpeechEvent | WordsEvent | SegmentEvent | SpeakersEvent):
             changed["segment_id"] = event.segment_id + self.segments
         if isinstance(event, WordsEvent | SegmentEvent):
             changed["words"] = tuple(self._renumbered(word) for word in event.words)
         if isinstance(event, TurnEvent):
             # No session has more turns than words.
             changed["turn_id"] = event.turn_id + self.words
+        if isinstance(event, SegmentEvent):
+            changed["speaker"] = self._speaker(event.speaker)
+        if isinstance(event, SpeakersEvent):
+            changed["first_word_id"] = event.first_word_id + self.words
+            changed["speakers"] = tuple(self._speaker(speaker) for speaker in event.speakers)
         if isinstance(event, LatencyEvent | ByeEvent):
             changed["received_ms"] = event.received_ms + self.ms
             changed["processed_ms"] = event.processed_ms + self.ms
@@ -60,5 +68,9 @@ class Renumbering:
                 "id": word.id + self.words,
                 "start_ms": word.start_ms + self.ms,
                 "end_ms": word.end_ms + self.ms,
+                "speaker": self._speaker(word.speaker),
             }
         )
+
+    def _speaker(self, speaker: int | None) -> int | None:
+        return None if speaker is None else speaker + self.speakers

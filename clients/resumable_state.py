@@ -28,7 +28,6 @@ from streamer.protocol.messages import (
     FinalizeMessage,
     LatencyEvent,
     LossEvent,
-    MoveEvent,
     ReadyEvent,
     ResumeMessage,
     SegmentEvent,
@@ -38,6 +37,7 @@ from streamer.protocol.messages import (
     StopMessage,
     WordsEvent,
 )
+from streamer.protocol.moves import MoveEvent
 
 _CONTINUABLE: Final = frozenset(
     {
@@ -271,6 +271,7 @@ class ResumableState:
             words=self.transcript.next_word_id,
             segments=self.transcript.next_segment_id,
             lost_samples=self.lost_samples,
+            speakers=self.transcript.n_speakers,
         )
         return events
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from streamer.protocol.joining import joined
-from streamer.protocol.messages import LanguageEvent, SegmentEvent, ServerEvent, WordsEvent
+from streamer.protocol.messages import (
+    LanguageEvent,
+    SegmentEvent,
+    ServerEvent,
+    WordsEvent,
+)
+from streamer.protocol.speakers import SpeakersEvent
 from streamer.protocol.words import WireEmotion, WireWord
 
 
@@ -25,6 +32,8 @@ class TranscriptSegment:
     words: tuple[WireWord, ...]
     emotion: WireEmotion | None
     channel: int = 0
+    speaker: int | None = None
+    """Who said all of it, from 0; None: not known, or not asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +60,7 @@ class Transcript:
         self._open: dict[int, OpenSegment] = {}
         self._first_word_id = self._next_word_id = first_word_id
         self._next_segment_id = 0
+        self._n_speakers = 0
         self.language: str | None = None
         """Its code, where it was found out."""
 
@@ -88,6 +98,11 @@ class Transcript:
         return self._next_segment_id
 
     @property
+    def n_speakers(self) -> int:
+        """Labels that were told so far."""
+        return self._n_speakers
+
+    @property
     def words(self) -> tuple[WireWord, ...]:
         return (*self.committed, *self.tentative)
 
@@ -112,6 +127,8 @@ class Transcript:
             self._apply_words(event)
         elif isinstance(event, SegmentEvent):
             self._apply_segment(event)
+        elif isinstance(event, SpeakersEvent):
+            self._apply_speakers(event)
         elif isinstance(event, LanguageEvent):
             self.language = event.language
 
@@ -120,10 +137,17 @@ class Transcript:
         for cut in self.open:
             if cut.committed:
                 words = tuple(word.model_copy(update={"state": "final"}) for word in cut.committed)
-                text = joined(word.text for word in words)
-                start_ms, end_ms = words[0].start_ms, words[-1].end_ms
                 self._add(
-                    TranscriptSegment(cut.id, start_ms, end_ms, text, words, None, cut.channel)
+                    TranscriptSegment(
+                        cut.id,
+                        words[0].start_ms,
+                        words[-1].end_ms,
+                        joined(word.text for word in words),
+                        words,
+                        None,
+                        cut.channel,
+                        words[0].speaker if len({word.speaker for word in words}) == 1 else None,
+                    )
                 )
         self._open.clear()
 
@@ -144,13 +168,16 @@ class Transcript:
         self._open[event.channel] = OpenSegment(
             event.segment_id, event.channel, (*before, *committed), tentative
         )
+        self._note_speakers(event.words)
         self._next_word_id += len(committed)
 
     def _apply_segment(self, event: SegmentEvent) -> None:
         spoken = self._open.get(event.channel)
         committed = spoken.committed if spoken is not None else ()
         told = [_unchanging(word) for word in event.words if word.id >= self._first_word_id]
-        if told != [_unchanging(word) for word in committed]:
+        # Where somebody else goes on, the words behind are those of the next segment.
+        n_words = len(told) if event.cause == "speaker" else len(committed)
+        if told != [_unchanging(word) for word in committed[:n_words]]:
             raise TranscriptError(
                 f"segment {event.segment_id} reads {event.text!r}, but "
                 f"{joined(word.text for word in committed)!r} was committed"
@@ -166,12 +193,32 @@ class Transcript:
                     event.words,
                     event.emotion,
                     event.channel,
+                    event.speaker,
                 )
             )
+        self._note_speakers(event.words)
+        behind = committed[n_words:]
+        if behind:
+            following = OpenSegment(event.segment_id + 1, event.channel, behind, ())
+            self._open[event.channel] = following
 
     def _add(self, segment: TranscriptSegment) -> None:
         self._segments.append(segment)
         self._next_segment_id = max(self._next_segment_id, segment.id + 1)
+
+    def _apply_speakers(self, event: SpeakersEvent) -> None:
+        told = dict(enumerate(event.speakers, event.first_word_id))
+        for channel, spoken in self._open.items():
+            words = tuple(
+                word.model_copy(update={"speaker": told.get(word.id, word.speaker)})
+                for word in spoken.committed
+            )
+            self._open[channel] = replace(spoken, committed=words)
+            self._note_speakers(words)
+
+    def _note_speakers(self, words: Sequence[WireWord]) -> None:
+        labels = (word.speaker + 1 for word in words if word.speaker is not None)
+        self._n_speakers = max(self._n_speakers, *labels, 0)
 
 
 def _unchanging(word: WireWord) -> tuple[int, str, float, float]:

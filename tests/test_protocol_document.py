@@ -22,7 +22,6 @@ from streamer.protocol.messages import (
     LanguageEvent,
     LatencyEvent,
     LossEvent,
-    MoveEvent,
     ReadyEvent,
     ResumeMessage,
     SegmentEvent,
@@ -31,6 +30,7 @@ from streamer.protocol.messages import (
     StopMessage,
     WordsEvent,
 )
+from streamer.protocol.moves import MoveEvent
 from streamer.protocol.words import WireDecision, WireEmotion, WireWord
 
 DOCUMENT = (Path(__file__).parents[1] / "PROTOCOL.md").read_text(encoding="utf-8")

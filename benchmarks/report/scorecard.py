@@ -7,6 +7,7 @@ from benchmarks.report.figures import Tables, fixed, pair, results, table, targe
 from benchmarks.report.recognition import errors
 from benchmarks.report.serving import rounds
 from benchmarks.report.settings import of_low
+from benchmarks.report.speakers import reached
 
 
 def tables() -> Tables:
@@ -24,6 +25,7 @@ def _scorecard() -> str:
         _sessions(),
         _cost(),
         _emotion(),
+        _speakers(),
         _memory(),
     )
     return table(("", "measured", "target"), rows)
@@ -131,6 +133,14 @@ def _emotion() -> tuple[str, str, str]:
         "neutral speech that are shown as emotional, in the worst of six kinds of speech",
         f"{recall(found)}; {fixed(worst, 1)} %",
         target(("≥ 0.72", found["uar"] >= 0.72), ("≤ 2 %", worst <= 2)),
+    )
+
+
+def _speakers() -> tuple[str, str, str]:
+    return (
+        "Who speaks, two readers who take turns, never met: diarization error; words given to the "
+        "wrong one",
+        *reached(),
     )
 
 

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from benchmarks.report import languages, peers, research, results, scorecard, tuning, turns
+from benchmarks.report import (
+    languages,
+    peers,
+    research,
+    results,
+    scorecard,
+    speakers,
+    tuning,
+    turns,
+)
 from benchmarks.report.figures import Tables
 
 
 def result_tables() -> Tables:
     """By the names that documents ask for."""
-    parts = (scorecard, results, languages, peers, research, tuning, turns)
+    parts = (scorecard, results, languages, speakers, peers, research, tuning, turns)
     return {name: write for part in parts for name, write in part.tables().items()}

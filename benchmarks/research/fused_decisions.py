@@ -51,11 +51,11 @@ from streamer.models.train.fusion.data import (
     save_decisions,
     varied,
 )
-from streamer.recognition.audio_aware import AudioAwareWords, FeatureEmotionMonitor
 from streamer.recognition.engine import Engine, EngineOptions
 from streamer.recognition.recognizer import Recognizer
 from streamer.recognition.stage_times import StageTimes
 from streamer.recognition.transcribe import transcribe
+from streamer.recognition.words.audio_aware import AudioAwareWords, FeatureEmotionMonitor
 from streamer.runtime.tracing import NullSpans
 from streamer.transcript.wer import normalize
 

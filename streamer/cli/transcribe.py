@@ -34,6 +34,7 @@ from streamer.cli.options import (
     RedactOption,
     SaveOption,
     ShowEmotionOption,
+    SpeakersOption,
     SpeechModelOption,
     TaskChoice,
     TaskOption,
@@ -102,6 +103,7 @@ def transcribe(
     numbers: NumbersOption = False,
     profanity_filter: ProfanityFilterOption = False,
     redact: RedactOption = None,
+    speakers: SpeakersOption = 0,
     save: SaveOption = None,
     to: ToOption = None,
     hls_minutes: HlsMinutesOption = 0,
@@ -180,6 +182,8 @@ def transcribe(
         as_json=as_json,
         overwrite=overwrite,
     )
+    if speakers and apart:
+        fail("--speakers is of channels that are mixed; leave out --apart", EXIT_USAGE)
     names = side_names(name, DEFAULT_NAMES) if apart else ()
     if name and not apart:
         fail("--name is of channels that are kept apart: --apart", EXIT_USAGE)
@@ -190,6 +194,7 @@ def transcribe(
         emotion=show_emotion is not EmotionShown.OFF,
         language=spoken,
         task=task.value,
+        speakers=speakers,
         keep_echo=keep_echo,
         writing=WritingOptions(
             numbers, profanity_filter, frozenset(choice.value for choice in redact or ())
@@ -233,12 +238,7 @@ def transcribe(
                 with ExitStack() as opened:
                     several = len(recordings) > 1
                     output = _output(
-                        heard,
-                        caption_format,
-                        wanted,
-                        opened,
-                        as_json=as_json,
-                        several=several,
+                        heard, caption_format, wanted, opened, as_json, several=several
                     )
                     failed += not hear(engine, heard, wanted, spans, output, live)
         except KeyboardInterrupt:
@@ -275,8 +275,8 @@ def _output(
     caption_format: CaptionFormat | None,
     wanted: Wanted,
     opened: ExitStack,
-    *,
     as_json: bool,
+    *,
     several: bool,
 ) -> Output:
     from streamer.cli.output.json_report import json_report

@@ -1,7 +1,8 @@
 """What a client that missed events has to be told to catch up.
 
-Events are numbered from 1. What later events made pointless, superseded tentative words and
-emotions, is forgotten at once; what is told has the same effect as the events themselves.
+Events are numbered from 1. What later events made pointless, superseded tentative words, emotions
+and labels of speakers, is forgotten at once; what is told has the same effect as the events
+themselves.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from streamer.transcript.events import (
     EmotionUpdate,
     Finalized,
     SegmentClosed,
+    SpeakersUpdate,
     TurnChanged,
     WordsUpdate,
 )
@@ -64,6 +66,7 @@ class EventLog:
         segment that had none."""
         self._emotions: dict[int, Report] = {}
         """The newest of each channel."""
+        self._speakers: Report | None = None
         self._next_word_id = 0
         for report in earlier:
             self._seq = report.seq - 1
@@ -81,6 +84,8 @@ class EventLog:
         numbered, event = replace(report, seq=self._seq), report.event
         if isinstance(event, EmotionUpdate):
             self._emotions[event.channel] = numbered
+        elif isinstance(event, SpeakersUpdate):
+            self._speakers = numbered
         elif isinstance(event, WordsUpdate):
             tail = replace(event, committed=())
             self._tails[event.channel] = replace(numbered, event=tail)
@@ -114,7 +119,8 @@ class EventLog:
         if not self._complete_after <= seq <= self._seq:
             raise EventsGoneError(f"events after {seq} are not held, {self._seq} is the newest")
         missed = {kept.seq: kept for kept in self._kept if kept.seq > seq}
-        for latest in (*self._tails.values(), *self._emotions.values()):
+        speakers = () if self._speakers is None else (self._speakers,)
+        for latest in (*self._tails.values(), *self._emotions.values(), *speakers):
             if latest.seq > seq:
                 missed[latest.seq] = _joined(missed.get(latest.seq), latest)
         return tuple(missed[number] for number in sorted(missed))
@@ -122,7 +128,12 @@ class EventLog:
     def snapshot(self, n_segments: int) -> Snapshot:
         """The newest segments, those that are open, and the emotions. Of several channels one may
         have spoken already when it begins: the end of its segment has those words, too."""
-        ends = [kept for kept in self._kept if isinstance(kept.event, SegmentClosed)]
+        # Behind the end of a speaker stand words that were told before it.
+        ends = [
+            kept
+            for kept in self._kept
+            if isinstance(kept.event, SegmentClosed) and kept.event.cause != "speaker"
+        ]
         if len(ends) > n_segments:
             return self._snapshot_after(ends[-n_segments - 1])
         if self._complete_after == 0:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from streamer.hosting.resumable_session import ResumableSession
 from streamer.hosting.session_store import token_hash
 from streamer.hosting.stored_session import StoredEnd, StoredSession
@@ -25,10 +27,18 @@ def handed_over(hosted: ResumableSession) -> StoredSession | None:
             words.setdefault(event.segment_id, []).extend((report.seq, w) for w in event.committed)
         elif isinstance(event, SegmentClosed):
             segment = event.segment
-            if len(words.get(segment.id, ())) == len(segment.words):
+            said = words.pop(segment.id, [])
+            if event.cause == "speaker":  # what was said behind it is of the next segment
+                said, behind = said[: len(segment.words)], said[len(segment.words) :]
+                following = [
+                    (seq, replace(word, segment_id=segment.id + 1)) for seq, word in behind
+                ]
+                if following:
+                    words[segment.id + 1] = following
+                    channels[segment.id + 1] = event.channel
+            if [word.id for _, word in said] == [word.id for word in segment.words]:
+                words[segment.id] = said
                 ends[segment.id] = _end(segment, event.cause, report.seq)
-            else:  # its beginning is not held any more
-                words.pop(segment.id, None)
     if not words and log.pruned:
         return None
     seq = log.seq
@@ -54,5 +64,11 @@ def handed_over(hosted: ResumableSession) -> StoredSession | None:
 
 def _end(segment: Segment, cause: str, seq: int) -> StoredEnd:
     return StoredEnd(
-        segment.id, segment.start_sample, segment.end_sample, cause, seq, segment.channel
+        segment.id,
+        segment.start_sample,
+        segment.end_sample,
+        cause,
+        seq,
+        segment.channel,
+        segment.speaker,
     )

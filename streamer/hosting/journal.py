@@ -98,9 +98,13 @@ class Journal:
                 event.cause,
                 report.seq,
                 event.channel,
+                segment.speaker,
             )
             reached = {event.channel: segment.end_sample}
-            await self._advance(reached, end=end if segment.words else None)
+            if segment.words:
+                await self._advance(reached, end=end, next_word_id=segment.words[-1].id + 1)
+            else:
+                await self._advance(reached)
         elif isinstance(event, Finalized | AudioPaused):
             self._in_speech.clear()
             await self._advance(dict.fromkeys(range(len(self._positions)), event.end_sample))
@@ -119,6 +123,7 @@ class Journal:
         reached: dict[int, int],
         words: tuple[Word, ...] = (),
         end: StoredEnd | None = None,
+        next_word_id: int | None = None,
     ) -> None:
         positions = [
             max(position, reached.get(channel, position))
@@ -130,7 +135,14 @@ class Journal:
         (channel, *_) = reached
         if self._store is not None:
             await self._store.write(
-                self._session_id, self._seq, positions, self.lost_samples, words, end, channel
+                self._session_id,
+                self._seq,
+                positions,
+                self.lost_samples,
+                words,
+                end,
+                channel,
+                next_word_id,
             )
         self._positions = positions
 

@@ -16,7 +16,7 @@ from streamer.hosting.handed_over import handed_over
 from streamer.hosting.journal import Journal
 from streamer.hosting.options import ServerOptions
 from streamer.hosting.resumable_session import ResumableSession
-from streamer.hosting.session_settings import turn_options
+from streamer.hosting.session_settings import session_options
 from streamer.hosting.session_store import SessionStore, token_hash
 from streamer.hosting.stored_session import StoredSession
 from streamer.protocol.errors import ProtocolError, session_expired
@@ -33,7 +33,6 @@ from streamer.recognition.languages import AUTO, ENGLISH, language_code
 from streamer.runtime.metrics import ServerMetrics
 from streamer.session.limits import SessionLimits
 from streamer.session.runner import SessionRunner
-from streamer.transcript.written.options import WritingOptions
 
 logger = logging.getLogger(__name__)
 
@@ -283,17 +282,8 @@ class SessionRegistry:
                 ErrorCode.BAD_CONFIG,
                 "decoder: this server runs without an LLM; ask for 'draft' or leave it out",
             )
-        return SessionOptions(
-            decoder=self.decoder(start),
-            context=start.context,
-            hot_words=start.hot_words,
-            emotion=self._tells_emotion(start),
-            silence_ms=start.silence_ms,
-            language=self.language(start),
-            task=start.task,
-            writing=WritingOptions(start.numbers, start.profanity_filter, frozenset(start.redact)),
-            turns=turn_options(start.turns),
-            keep_echo=start.keep_echo,
+        return session_options(
+            start, self.decoder(start), self.language(start), emotion=self._tells_emotion(start)
         )
 
     def _tells_emotion(self, start: StartMessage) -> bool:

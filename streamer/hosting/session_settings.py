@@ -2,10 +2,48 @@
 
 from __future__ import annotations
 
-from streamer.protocol.messages import ConfigureMessage
+from streamer.protocol.errors import ProtocolError
+from streamer.protocol.messages import ConfigureMessage, ErrorCode, StartMessage
 from streamer.protocol.turns import TurnSettings
-from streamer.recognition.contract import SessionChange
+from streamer.recognition.contract import USUAL_SPEAKERS, Decoder, SessionChange, SessionOptions
 from streamer.recognition.turns.options import TurnOptions
+from streamer.transcript.written.options import WritingOptions
+
+
+def session_options(
+    start: StartMessage, decoder: Decoder, language: str, *, emotion: bool
+) -> SessionOptions:
+    """
+    Args:
+        decoder, language, emotion: what the server gives for what was asked.
+
+    Raises:
+        ProtocolError: settings that do not go together.
+    """
+    if start.speakers and start.channels > 1:
+        raise ProtocolError(
+            ErrorCode.BAD_CONFIG,
+            "speakers: voices are told apart in one channel; leave it out, or ask for one",
+        )
+    return SessionOptions(
+        decoder=decoder,
+        context=start.context,
+        hot_words=start.hot_words,
+        emotion=emotion,
+        silence_ms=start.silence_ms,
+        language=language,
+        task=start.task,
+        speakers=_most_speakers(start),
+        writing=WritingOptions(start.numbers, start.profanity_filter, frozenset(start.redact)),
+        turns=turn_options(start.turns),
+        keep_echo=start.keep_echo,
+    )
+
+
+def _most_speakers(start: StartMessage) -> int:
+    if isinstance(start.speakers, bool):
+        return USUAL_SPEAKERS if start.speakers else 0
+    return start.speakers
 
 
 def turn_options(settings: TurnSettings | None) -> TurnOptions | None:

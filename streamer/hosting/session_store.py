@@ -2,7 +2,7 @@
 
 Only what a client needs to go on is written: the settings of its session without its secret, a hash
 of its resume token, committed words, ends of segments, and how far the audio is captioned. No
-audio, no tentative words, no emotions, no addresses. What is deleted is overwritten.
+audio, no voices, no tentative words, no emotions, no addresses. What is deleted is overwritten.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ CREATE TABLE words (
 CREATE TABLE ends (
     session TEXT NOT NULL REFERENCES sessions ON DELETE CASCADE, segment INTEGER NOT NULL,
     start_sample INTEGER NOT NULL, end_sample INTEGER NOT NULL, cause TEXT NOT NULL,
-    seq INTEGER NOT NULL, channel INTEGER NOT NULL, PRIMARY KEY (session, segment)
+    seq INTEGER NOT NULL, channel INTEGER NOT NULL, speaker INTEGER, PRIMARY KEY (session, segment)
 ) WITHOUT ROWID;
 """
 
@@ -124,12 +124,15 @@ class SessionStore:
         words: Sequence[Word] = (),
         end: StoredEnd | None = None,
         channel: int = 0,
+        next_word_id: int | None = None,
     ) -> None:
         """Returns when it is on disk, or the store is off.
 
         Args:
             positions: of the channels.
             words: of the event `seq`, in `channel`.
+            next_word_id: words from this one on are not of the segment that ends, as they were
+                said to be, but of the next.
         """
         rows = [
             (session_id, w.id, w.segment_id, w.text, w.start_sample, w.end_sample, w.confidence)
@@ -150,6 +153,11 @@ class SessionStore:
             )
             if end is not None:
                 _insert_end(database, session_id, end)
+                database.execute(
+                    "UPDATE words SET segment = segment + 1"
+                    " WHERE session = ? AND segment = ? AND id >= ?",
+                    (session_id, end.segment_id, next_word_id),
+                )
                 oldest = end.segment_id - _KEPT_SEGMENTS
                 for table in ("words", "ends"):
                     database.execute(
@@ -234,7 +242,7 @@ class SessionStore:
         ends = [
             StoredEnd(*row)
             for row in database.execute(
-                "SELECT segment, start_sample, end_sample, cause, seq, channel FROM ends"
+                "SELECT segment, start_sample, end_sample, cause, seq, channel, speaker FROM ends"
                 " WHERE session = ? ORDER BY segment",
                 (session_id,),
             )
@@ -271,7 +279,7 @@ def token_hash(token: str) -> bytes:
 
 def _insert_end(database: sqlite3.Connection, session_id: str, end: StoredEnd) -> None:
     database.execute(
-        "INSERT INTO ends VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO ends VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (
             session_id,
             end.segment_id,
@@ -280,6 +288,7 @@ def _insert_end(database: sqlite3.Connection, session_id: str, end: StoredEnd) -
             end.cause,
             end.seq,
             end.channel,
+            end.speaker,
         ),
     )
 

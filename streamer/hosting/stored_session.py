@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from streamer.hosting.event_log import EventLog
@@ -25,6 +25,8 @@ class StoredEnd:
     cause: str
     seq: int
     channel: int = 0
+    speaker: int | None = None
+    """A number that tells voices apart, and nothing of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +62,15 @@ class StoredSession:
         """Where the recognizers of the channels go on. The detector begins with a whole frame; what
         that passes over, 32 ms at most, belongs to the last word. What was lost stands at the
         first."""
+        labels = (end.speaker + 1 for end in self.ends if end.speaker is not None)
+        speakers = max(labels, default=0)
         return tuple(
             StartPoint(
                 sample=-(-position // FRAME_SAMPLES) * FRAME_SAMPLES,
                 word_id=self.words[-1][1].id + 1 if self.words else 0,
                 segment_id=self.ends[-1].segment_id + 1 if self.ends else 0,
                 lost_samples=self.lost_samples if channel == 0 else 0,
+                speakers=speakers,
             )
             for channel, position in enumerate(self.positions)
         )
@@ -98,7 +103,9 @@ class StoredSession:
         closings = []
         for end in self.ends:
             words = tuple(
-                word.as_final() for _, word in self.words if word.segment_id == end.segment_id
+                replace(word.as_final(), speaker=end.speaker)
+                for _, word in self.words
+                if word.segment_id == end.segment_id
             )
             segment = Segment(
                 end.segment_id,
@@ -108,6 +115,7 @@ class StoredSession:
                 emotion=None,
                 final=True,
                 channel=end.channel,
+                speaker=end.speaker,
             )
             closings.append(_report(SegmentClosed(segment, end.cause), end.seq))
         return closings

@@ -9,10 +9,12 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Final, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field, StrictBool, TypeAdapter
 
 from streamer.audio.clock import SAMPLE_RATE
+from streamer.protocol.moves import MoveEvent
 from streamer.protocol.numbers import NO_BOOLEAN, Whole
+from streamer.protocol.speakers import MAX_SPEAKERS, Speaker, SpeakersEvent
 from streamer.protocol.turns import TurnEvent, TurnSettings
 from streamer.protocol.wire import FromClient, Numbered, OfChannel, Wire
 from streamer.protocol.words import WireEmotion, WireWord
@@ -29,6 +31,10 @@ MAX_HOT_WORDS: Final = 100
 MAX_HOT_WORD_CHARS: Final = 64
 MAX_LANGUAGE_CHARS: Final = 40
 MAX_CHANNELS: Final = 2
+
+
+Cause = Literal["silence", "finalize", "length", "loss", "speaker"]
+"""Why a segment ended."""
 
 
 class Encoding(StrEnum):
@@ -98,6 +104,8 @@ class StartMessage(FromClient):
     """In figures. Of English alone, as what is masked: swear words, and numbers."""
     profanity_filter: bool = False
     redact: tuple[Literal["numbers", "pci", "ssn"], ...] = Field((), max_length=3)
+    speakers: StrictBool | Annotated[int, Field(ge=2, le=MAX_SPEAKERS), NO_BOOLEAN] = False
+    """Whether to tell who speaks; a number: of so many people at most."""
     share_secret: str | None = Field(None, min_length=16, max_length=128)
     """The same secret gives the same `follow_id` in every session."""
     turns: TurnSettings | None = None
@@ -216,7 +224,8 @@ class SegmentEvent(OfChannel):
     """A finished segment: all its words, now final, and its emotion.
 
     `cause`: the speaker paused, the client asked or stopped, the segment grew too long (speech
-    goes on in the next one), or the audio behind it was lost.
+    goes on in the next one), the audio behind it was lost, or somebody else said the committed
+    words behind these, which are those of the next one.
     """
 
     type: Literal["segment"] = "segment"
@@ -226,8 +235,10 @@ class SegmentEvent(OfChannel):
     text: str
     words: tuple[WireWord, ...]
     emotion: WireEmotion | None
-    cause: Literal["silence", "finalize", "length", "loss"] = "silence"
+    cause: Cause = "silence"
     lag_ms: float
+    speaker: Speaker = None
+    """Who said all of it."""
 
 
 class FinalizedEvent(Numbered):
@@ -235,14 +246,6 @@ class FinalizedEvent(Numbered):
 
     type: Literal["finalized"] = "finalized"
     end_ms: float
-
-
-class MoveEvent(Wire):
-    """This server lets the session go, and closes with 1012; `resume` it by this id over a new
-    connection, which goes to another."""
-
-    type: Literal["move"] = "move"
-    session_id: str
 
 
 class EmotionEvent(OfChannel):
@@ -323,6 +326,7 @@ ServerEvent = Annotated[
     | WordsEvent
     | SegmentEvent
     | FinalizedEvent
+    | SpeakersEvent
     | EmotionEvent
     | LatencyEvent
     | DecoderEvent

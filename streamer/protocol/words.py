@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from streamer.protocol.speakers import Speaker
 from streamer.protocol.wire import Wire
 
 
@@ -32,6 +33,9 @@ class WireWord(Wire):
     """dB above the speaker's own running level; None while that is not known, or not measured."""
     pitch: float | None = None
     """Hz; None: not voiced, or not measured."""
+    speaker: Speaker = None
+    """Who said it, from 0 in the order of first appearance; it may change until the word is final.
+    None: not known, or not asked for."""
 
 
 class WireArousal(Wire):

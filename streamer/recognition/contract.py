@@ -24,6 +24,10 @@ if TYPE_CHECKING:  # the engine imports this module
 Decoder = Literal["draft", "fused"]
 
 
+USUAL_SPEAKERS: Final = 6
+"""Who asks for no number has as many told apart, at most."""
+
+
 @dataclass(frozen=True)
 class SessionChange:
     """What a client may change while its session runs; None leaves it as it is."""
@@ -51,6 +55,8 @@ class SessionOptions:
     the second listener alone."""
     task: Task = "transcribe"
     """`translate`: into English. What is said in English is transcribed."""
+    speakers: int = 0
+    """How many people are told apart, at most; 0: none are."""
     writing: WritingOptions = field(default_factory=WritingOptions)
     """How words are written."""
     turns: TurnOptions | None = None
@@ -80,6 +86,8 @@ class StartPoint:
     """Of the next segment."""
     lost_samples: int = 0
     """So far."""
+    speakers: int = 0
+    """Labels that were given: the voices behind them are not known any more."""
 
 
 BEGINNING: Final = StartPoint()

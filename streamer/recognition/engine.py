@@ -11,37 +11,44 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from streamer.audio.arrays import Floats
 from streamer.decoding.decision.second_listener import ListenerLane
-from streamer.decoding.ear import SessionEar
 from streamer.decoding.llm_lane import LlmLane
 from streamer.decoding.loading import load_speech
-from streamer.decoding.speech import LoadedSpeech, PromptContext, Speech
+from streamer.decoding.speech import LoadedSpeech, PromptContext
 from streamer.models.emotion.classifier import EmotionModel, EmotionScores
 from streamer.models.emotion.loading import load_emotion_model
-from streamer.models.fusion.audio_aware import AudioAwareFusion, AudioInputs
-from streamer.models.fusion.score import FusionWeights, LlmFusion
+from streamer.models.fusion.audio_aware import AudioInputs
+from streamer.models.fusion.score import FusionWeights
 from streamer.models.fusion.trained import read_fusion
 from streamer.models.llm.loading import GEMMA_FILE, load_llm
 from streamer.models.llm.scorer import LlmScorer
-from streamer.models.store.catalog import EMOTION, GEMMA, MOONSHINE, SILERO, WHISPER_BASE
+from streamer.models.speakers.encoder import VoiceEncoder
+from streamer.models.store.catalog import (
+    EMOTION,
+    GEMMA,
+    MOONSHINE,
+    SILERO,
+    SPEAKERS,
+    WHISPER_BASE,
+)
 from streamer.models.store.zoo import Zoo
 from streamer.models.whisper.contract import SecondListener
 from streamer.models.whisper.loading import load_listener
-from streamer.recognition.audio_aware import AudioAwareWords, emotion_monitor
 from streamer.recognition.contract import BEGINNING, Decoder, SessionOptions, StartPoint
-from streamer.recognition.emotion_monitor import EmotionMonitor, EmotionOptions
-from streamer.recognition.languages import AUTO, ENGLISH, NAMES, check_language
+from streamer.recognition.emotion_monitor import EmotionOptions
+from streamer.recognition.languages import ENGLISH, NAMES, check_language
 from streamer.recognition.latency import Latency, commit_rule
 from streamer.recognition.options import RecognizerOptions
 from streamer.recognition.recognizer import Recognizer
+from streamer.recognition.speakers.monitor import SpeakerMonitor
+from streamer.recognition.speakers.options import SpeakerOptions
 from streamer.recognition.stage_times import StageTimes
 from streamer.recognition.turns.detector import TurnDetector
 from streamer.recognition.voice.meter import VoiceMeter, VoiceOptions
-from streamer.recognition.words.auto import AutoWords
-from streamer.recognition.words.contract import SessionWords
-from streamer.recognition.words.drafted import DraftedWords
+from streamer.recognition.words.audio_aware import emotion_monitor
 from streamer.recognition.words.expectation import Expectation
-from streamer.recognition.words.listened import ListenedWords
+from streamer.recognition.words.making import WordsMaker
 from streamer.recognition.writing import session_writer
 from streamer.runtime.batcher import Batcher, Lane, call_each
 from streamer.runtime.deadline_executor import DeadlineExecutor
@@ -88,6 +95,7 @@ class EngineOptions:
     recognizer: RecognizerOptions = field(default_factory=RecognizerOptions)
     emotion: EmotionOptions = field(default_factory=EmotionOptions)
     voice: VoiceOptions = field(default_factory=VoiceOptions)
+    speakers: SpeakerOptions = field(default_factory=SpeakerOptions)
     weights: FusionWeights = field(default_factory=FusionWeights)
 
 
@@ -102,10 +110,12 @@ class Engine:
         llm: LlmScorer | None,
         audio_inputs: AudioInputs | None = None,
         listener: SecondListener | None = None,
+        voices: VoiceEncoder | None = None,
     ) -> None:
         """
         Args:
             audio_inputs: what the LLM gets beside the text; None: it only reads.
+            voices: None tells nobody who speaks.
         """
         self._options = options
         self._speech = speech
@@ -113,6 +123,7 @@ class Engine:
         self._llm = llm
         self._audio_inputs = audio_inputs
         self._listener = listener
+        self._voices = voices
         decoder = options.recognizer.decoder
         decoder = replace(decoder, fused=commit_rule(decoder.fused, options.latency))
         self._recognizer_options = replace(options.recognizer, decoder=decoder)
@@ -124,7 +135,15 @@ class Engine:
         self._emotion_lane: Lane[Callable[[], EmotionScores], EmotionScores] = self._batcher.lane(
             call_each
         )
-        self._llm_lane = LlmLane(llm, self._batcher) if llm is not None else None
+        self._voice_lane: Lane[Callable[[], Floats], Floats] = self._batcher.lane(call_each)
+        self._words = WordsMaker(
+            options.weights,
+            options.latency,
+            self.languages,
+            LlmLane(llm, self._batcher) if llm is not None else None,
+            self._listener_lane,
+            audio_inputs,
+        )
         self.executor = DeadlineExecutor(options.steps_in_flight, "step")
 
     @classmethod
@@ -175,7 +194,8 @@ class Engine:
                 options.listener, zoo, threads=options.threads, device=options.device
             )
         check_language(options.language, _languages(options, listener))
-        return cls(options, speech, emotion, llm, audio_inputs, listener)
+        voices = VoiceEncoder(zoo.path(SPEAKERS.name, "speakers.onnx"), device=options.device)
+        return cls(options, speech, emotion, llm, audio_inputs, listener, voices)
 
     @property
     def options(self) -> EngineOptions:
@@ -206,7 +226,13 @@ class Engine:
         """Another engine with the same models in memory, on threads of its own. The caller closes
         both."""
         return Engine(
-            options, self._speech, self._emotion, self._llm, self._audio_inputs, self._listener
+            options,
+            self._speech,
+            self._emotion,
+            self._llm,
+            self._audio_inputs,
+            self._listener,
+            self._voices,
         )
 
     @property
@@ -259,22 +285,9 @@ class Engine:
 
         speech = self._source.session(prompt_context)
 
-        def words_of(language: str) -> SessionWords:
-            if language == ENGLISH:
-                prompt = expectation.prompt
-                return self._english(speech, options, recognizer_options, prompt, emotion, stages)
-            return ListenedWords(self._ear(options, stages), recognizer_options.ear, language)
-
-        if language == AUTO:
-            words: SessionWords = AutoWords(
-                self._ear(options, stages),
-                words_of,
-                self.languages,
-                recognizer_options.language,
-                recognizer_options.ear,
-            )
-        else:
-            words = words_of(language)
+        words = self._words.make(
+            language, speech, options, recognizer_options, expectation, emotion, stages
+        )
         recognizer = Recognizer(
             speech.vad,
             recognizer_options,
@@ -282,6 +295,7 @@ class Engine:
             emotion=emotion,
             stages=stages,
             voice=None if emotion is None else VoiceMeter(self._options.voice),
+            speakers=self._speakers(options, stages, start),
             start=start,
             writer=session_writer(options, language, speech.tokenizer),
             expectation=expectation,
@@ -289,51 +303,19 @@ class Engine:
         )
         return recognizer
 
-    def _english(
-        self,
-        speech: Speech,
-        options: SessionOptions,
-        recognizer_options: RecognizerOptions,
-        prompt: str,
-        emotion: EmotionMonitor | None,
-        stages: StageTimes,
-    ) -> DraftedWords:
-        fusion = self._fusion(options.decoder, prompt, stages)
-        asked = fusion is not None and self._options.latency != "low"
-        lane = self._listener_lane if asked else None
-        listener = lane.session(ENGLISH, stages) if lane is not None else None
-        if isinstance(fusion, AudioAwareFusion):
-            return AudioAwareWords(
-                speech,
-                recognizer_options,
-                fusion=fusion,
-                emotion=emotion,
-                stages=stages,
-                hot_words=options.hot_words,
-                listener=listener,
-            )
-        return DraftedWords(
-            speech,
-            recognizer_options,
-            fusion=fusion,
-            stages=stages,
-            hot_words=options.hot_words,
-            listener=listener,
-        )
-
-    def _ear(self, options: SessionOptions, stages: StageTimes) -> SessionEar:
-        assert self._listener_lane is not None
-        return SessionEar(self._listener_lane, options.task, stages)
-
-    def _fusion(self, decoder: Decoder, prompt: str, spans: SpanSink) -> LlmFusion | None:
-        weights = self._options.weights
-        # An LLM without weight has no say: the draft decides, to the word.
-        if decoder == "draft" or self._llm_lane is None or not weights.llm:
+    def _speakers(
+        self, options: SessionOptions, stages: StageTimes, start: StartPoint
+    ) -> SpeakerMonitor | None:
+        if self._voices is None or not options.speakers:
             return None
-        scorer = self._llm_lane.session(spans)
-        if self._audio_inputs is not None:
-            return AudioAwareFusion(scorer, weights, prompt, self._audio_inputs)
-        return LlmFusion(scorer, weights, prompt)
+        return SpeakerMonitor(
+            self._voices,
+            self._voice_lane,
+            self._options.speakers,
+            stages,
+            options.speakers,
+            start.speakers,
+        )
 
     def close(self) -> None:
         """Finish running steps and stop all threads."""

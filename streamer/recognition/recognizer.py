@@ -7,7 +7,7 @@ to the machine and lag stays bounded.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 
 from streamer.audio.arrays import Floats
@@ -18,6 +18,8 @@ from streamer.recognition.contract import BEGINNING, SessionChange, StartPoint
 from streamer.recognition.emotion_monitor import EmotionMonitor
 from streamer.recognition.endpointer import Edge, Endpointer, Transition
 from streamer.recognition.options import RecognizerOptions
+from streamer.recognition.speakers.labels import SpeakerLabels
+from streamer.recognition.speakers.monitor import SpeakerMonitor
 from streamer.recognition.speech_detector import SpeechDetector
 from streamer.recognition.stage_times import StageTimes
 from streamer.recognition.turns.confidence import Evidence
@@ -52,6 +54,7 @@ class Recognizer:
         emotion: EmotionMonitor | None,
         stages: StageTimes,
         voice: VoiceMeter | None = None,
+        speakers: SpeakerMonitor | None = None,
         start: StartPoint = BEGINNING,
         writer: Writer | None = None,
         expectation: Expectation | None = None,
@@ -76,6 +79,7 @@ class Recognizer:
         self._writer = writer or Writer()
         self._emotion = emotion
         self._voice = voice
+        self._speakers = SpeakerLabels(speakers, self.ledger)
         self._stages = stages
         self._hop = samples_from_ms(options.hop_ms)
         decoder = options.decoder
@@ -136,11 +140,7 @@ class Recognizer:
 
     def change(self, change: SessionChange) -> None:
         """See `SpeechRecognizer`."""
-        old = self.expectation
-        self.expectation = Expectation(
-            old.context if change.context is None else change.context,
-            old.hot_words if change.hot_words is None else change.hot_words,
-        )
+        old, self.expectation = self.expectation, self.expectation.changed(change)
         if self.expectation != old:
             self._words.expect(self.expectation)
             self._writer.expect(self.expectation.hot_words)
@@ -185,18 +185,20 @@ class Recognizer:
         if transition.edge is Edge.START:
             opened = self.ledger.open(transition.sample)
             yield SpeechBegan(opened.id, opened.start_sample)
-            sound = Sound(self._buffer.read, self._detector.between)
-            self._segment = self._words.begin(sound, transition.sample, transition.audio_from)
+            self._segment = self._words.begin(self._sound, transition.sample, transition.audio_from)
+            self._speakers.begin(transition.sample)
         else:
             yield from self._close_segment(transition.sample, "silence")
 
     def _hear(self, words: SegmentWords, end: int, backlog: int) -> Iterator[SessionEvent]:
         if self._emotion is not None:
             self._emotion.start(self._buffer.read, self._segment_start(), end)
+        self._speakers.start(self._sound, end)
         pause = self._endpointer.pause_end
         told = words.step(end, backlog) if pause is None else words.pause(pause, backlog)
         yield from self._tell(words, told, end)
         yield from self._collect_emotion()
+        yield from self._speakers.collect(self._sound, end)
         if end - self._segment_start() >= samples_from_ms(self._options.max_segment_ms):
             yield from self._split_segment(words)
 
@@ -249,7 +251,8 @@ class Recognizer:
 
     def _end_segment(self, end: int, cause: str) -> Iterator[SessionEvent]:
         yield from self._release()
-        emotion, arousal = None, self._arousal()
+        emotion = None
+        speaker, arousal = yield from self._split_by_speaker()
         if self._emotion is not None and self.ledger.open_segment is not None:
             start = self._segment_start()
             if self.ledger.open_segment.words and self._buffer.start <= start:
@@ -257,7 +260,7 @@ class Recognizer:
             else:
                 self._emotion.collect()
         self._segment = None
-        yield SegmentClosed(self.ledger.close(end, emotion), cause)
+        yield SegmentClosed(self.ledger.close(end, emotion, speaker), cause)
 
     def _release(self) -> Iterator[SessionEvent]:
         """Commit what waited for a number to go on."""
@@ -274,10 +277,23 @@ class Recognizer:
         if open_segment is None or not open_segment.words:
             return
         end = open_segment.words[-1].end_sample
-        emotion = self._emotion_of(open_segment.start_sample, end, self._arousal())
-        yield SegmentClosed(self.ledger.close(end, emotion), "length")
+        speaker, arousal = yield from self._split_by_speaker(goes_on=True)
+        emotion = self._emotion_of(self._segment_start(), end, arousal)
+        yield SegmentClosed(self.ledger.close(end, emotion, speaker), "length")
         self.ledger.open(end)
         yield self._update(words, ())
+
+    def _split_by_speaker(
+        self, *, goes_on: bool = False
+    ) -> Generator[SessionEvent, None, tuple[int | None, Arousal | None]]:
+        """Gives who speaks last in the open segment, and how excited: the words of several are not
+        measured against each other."""
+        arousal = self._arousal()
+        there = range(self._buffer.start, self._buffer.end)
+        speaker, several = yield from self._speakers.split(
+            self._sound, there, self._emotion_of, goes_on=goes_on
+        )
+        return speaker, None if several else arousal
 
     def _collect_emotion(self) -> Iterator[SessionEvent]:
         update = self._emotion.collect() if self._emotion is not None else None
@@ -297,17 +313,21 @@ class Recognizer:
     def _update(self, words: SegmentWords, committed: tuple[NewWord, ...]) -> WordsUpdate:
         added = self._commit(self._writer.commit(committed))
         shown = self._writer.show(without_full_stop(words.tentative))
-        tentative = self.ledger.set_tentative(shown)
+        tentative = self.ledger.set_tentative(shown, self._speakers.of(shown))
         return WordsUpdate(self._segment_id(), added, tentative)
 
     def _commit(self, words: Sequence[NewWord]) -> tuple[Word, ...]:
-        return self.ledger.commit(words, self._voices(words))
+        return self.ledger.commit(words, self._voices(words), self._speakers.of(words))
 
     def _voices(self, words: Sequence[NewWord]) -> list[Voice]:
         if self._voice is None:
             return []
         with span(self._stages, "voice", "emotion"):
             return [self._voice.measure(self._sound_of(word)) for word in words]
+
+    @property
+    def _sound(self) -> Sound:
+        return Sound(self._buffer.read, self._detector.between)
 
     def _sound_of(self, word: NewWord) -> Floats:
         """As far as it is still, or already, there."""

@@ -28,11 +28,11 @@ from streamer.protocol.errors import (
 )
 from streamer.protocol.messages import (
     ErrorCode,
-    MoveEvent,
     ReadyEvent,
     ResumeMessage,
     StartMessage,
 )
+from streamer.protocol.moves import MoveEvent
 from streamer.protocol.parsing import parse_text
 from streamer.runtime.faults import fault_line
 from streamer.runtime.metrics import ServerMetrics

@@ -8,6 +8,7 @@ from typing import Literal, assert_never, cast
 from streamer.audio.clock import ms_from_samples
 from streamer.protocol.joining import joined
 from streamer.protocol.messages import (
+    Cause,
     DecoderEvent,
     EmotionEvent,
     FinalizedEvent,
@@ -17,6 +18,7 @@ from streamer.protocol.messages import (
     SpeechEvent,
     WordsEvent,
 )
+from streamer.protocol.speakers import SpeakersEvent
 from streamer.protocol.turns import TurnEvent
 from streamer.protocol.words import WireArousal, WireDecision, WireEmotion, WireWord
 from streamer.session.report import Report
@@ -28,6 +30,7 @@ from streamer.transcript.events import (
     Finalized,
     LanguageChanged,
     SegmentClosed,
+    SpeakersUpdate,
     SpeechBegan,
     StepDone,
     TurnChanged,
@@ -40,6 +43,7 @@ WireEvent = (
     | WordsEvent
     | SegmentEvent
     | FinalizedEvent
+    | SpeakersEvent
     | EmotionEvent
     | LossEvent
     | DecoderEvent
@@ -77,8 +81,16 @@ def wire_event(report: Report) -> WireEvent | None:  # noqa: PLR0911 - one for e
                 text=segment.text,
                 words=tuple(wire_word(word) for word in segment.words),
                 emotion=None if segment.emotion is None else wire_emotion(segment.emotion),
-                cause=cast(Literal["silence", "finalize", "length", "loss"], event.cause),
+                cause=cast(Cause, event.cause),
                 lag_ms=report.lag_ms,
+                speaker=segment.speaker,
+            )
+        case SpeakersUpdate():
+            return SpeakersEvent(
+                seq=report.seq,
+                segment_id=event.segment_id,
+                first_word_id=event.first_word_id,
+                speakers=event.speakers,
             )
         case Finalized():
             return FinalizedEvent(seq=report.seq, end_ms=ms_from_samples(event.end_sample))
@@ -143,6 +155,7 @@ def wire_word(word: Word) -> WireWord:
         decision=None if word.decision is None else WireDecision(**asdict(word.decision)),
         loudness=None if word.voice is None else word.voice.loudness_db,
         pitch=None if word.voice is None else word.voice.pitch_hz,
+        speaker=word.speaker,
     )
 
 

@@ -67,6 +67,7 @@ class Cue:
     """Line by line."""
     emotion: str | None
     channel: int = 0
+    speaker: int | None = None
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -112,7 +113,7 @@ class CueTrack:
             end = min(end, max(spoken, start) + MAX_HOLD_MS, start + MAX_CUE_MS)
             lines = cut.lines(first, last)
             shown_until = max(start + 1, round(end))
-            cues.append(Cue(start, shown_until, lines, emotion, segment.channel))
+            cues.append(Cue(start, shown_until, lines, emotion, segment.channel, segment.speaker))
         if cues:
             self._earliest_ms = cues[-1].end_ms + MIN_GAP_MS
         return cues

@@ -37,7 +37,8 @@ class SegmentClosed:
     """A segment became final; one without words is reported too, as it clears tentative text.
 
     `cause`: `silence` (the speaker paused), `finalize` (asked for, or the end of the audio),
-    `length` (speech goes on in the next segment), `loss` (audio behind it was lost).
+    `length` (speech goes on in the next segment), `loss` (audio behind it was lost), `speaker`
+    (somebody else said the committed words behind it, which are those of the next segment).
     """
 
     segment: Segment
@@ -71,6 +72,16 @@ class EmotionUpdate:
     start_sample: int
     end_sample: int
     channel: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakersUpdate:
+    """Who said the committed words of the open segment, as it seems now: one for each, None where
+    that is not known. It may change until the segment is closed."""
+
+    segment_id: int
+    first_word_id: int
+    speakers: tuple[int | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +156,7 @@ SessionEvent = (
     | Finalized
     | AudioPaused
     | EmotionUpdate
+    | SpeakersUpdate
     | AudioLost
     | DecoderChanged
     | LanguageChanged

@@ -100,7 +100,9 @@ class _Srt:
         self._number += 1
         times = f"{_srt_time(cue.start_ms)} --> {_srt_time(cue.end_ms)}"
         lines = "\n".join(_joined(line, self._word) for line in cue.pieces)
-        return f"{self._number}\n{times}\n{self._naming.prefix(cue.channel)}{lines}\n\n"
+        return (
+            f"{self._number}\n{times}\n{self._naming.prefix(cue.channel, cue.speaker)}{lines}\n\n"
+        )
 
     def _word(self, piece: Piece) -> str:
         text = piece.text.replace("-->", "\u2192")
@@ -179,13 +181,13 @@ class _Txt:
         return "".join(map(self._written, self._segments.end()))
 
     def _written(self, segment: Segment) -> str:
-        return f"{self._naming.prefix(segment.channel)}{_one_line(segment.text)}\n"
+        return f"{self._naming.prefix(segment.channel, segment.speaker)}{_one_line(segment.text)}\n"
 
 
 def vtt_cue(cue: Cue, shown: EmotionShown, names: Sequence[str] = ()) -> str:
     """A cue and the empty line behind it, with classes of spans that a page can style: the emotion
     (`<c.happy>`) of all of it, or the volume (`<c.loud>`, `<c.soft>`) of words; and who says it
-    (`<v Ada>`), where the channels have names."""
+    (`<v Ada>`), where that is known."""
 
     def written(piece: Piece) -> str:
         text = _vtt_escape(piece.text)
@@ -195,8 +197,9 @@ def vtt_cue(cue: Cue, shown: EmotionShown, names: Sequence[str] = ()) -> str:
     lines = "\n".join(_joined(line, written) for line in cue.pieces)
     if shown is EmotionShown.FULL:
         lines = _in_class(cue.emotion or "", lines)
-    if names:
-        lines = f"<v {_vtt_escape(names[cue.channel])}>{lines}"
+    name = Naming(names).of(cue.channel, cue.speaker)
+    if name is not None:
+        lines = f"<v {_vtt_escape(name)}>{lines}"
     return f"{_vtt_time(cue.start_ms)} --> {_vtt_time(cue.end_ms)}\n{lines}\n\n"
 
 
@@ -218,10 +221,12 @@ def word_dict(word: Word) -> dict[str, Any]:
 
 
 def segment_dict(segment: Segment, names: Sequence[str] = ()) -> dict[str, Any]:
-    """A segment without its words; without `emotion` where none was to be told. Where the channels
-    have names, it tells its own."""
+    """A segment without its words; without `emotion` and `speaker` where none was to be told. Where
+    the channels have names, it tells its own."""
     emotion = segment.emotion
-    told = {} if emotion is None else {"emotion": emotion_dict(emotion)}
+    told: dict[str, Any] = {} if emotion is None else {"emotion": emotion_dict(emotion)}
+    if segment.speaker is not None:
+        told["speaker"] = segment.speaker
     named = {"channel": segment.channel, "name": names[segment.channel]} if names else {}
     return (
         named

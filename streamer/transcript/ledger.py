@@ -111,6 +111,9 @@ class Word:
     decision: Decision | None = None
     voice: Voice | None = None
     """None: it was not measured."""
+    speaker: int | None = None
+    """Who said it, counted from 0 in the order of first appearance; it may change until the word
+    is final. None: that is not told, or not known."""
 
     def as_final(self) -> Word:
         """The same word in a segment that has ended."""
@@ -128,6 +131,8 @@ class Segment:
     emotion: Emotion | None = None
     final: bool = False
     channel: int = 0
+    speaker: int | None = None
+    """Who said all of it."""
 
     @property
     def text(self) -> str:
@@ -193,11 +198,17 @@ class Ledger:
         self._open = Segment(self._next_segment_id, start_sample, start_sample)
         return self._open
 
-    def commit(self, words: Sequence[NewWord], voices: Sequence[Voice] = ()) -> tuple[Word, ...]:
+    def commit(
+        self,
+        words: Sequence[NewWord],
+        voices: Sequence[Voice] = (),
+        speakers: Sequence[int | None] = (),
+    ) -> tuple[Word, ...]:
         """Append words for good; tentative words are dropped, the caller sets them anew.
 
         Args:
             voices: one for each word, or none at all.
+            speakers: as far as they are known; one for each word, or none at all.
 
         Raises:
             LedgerError: no segment is open, or a word starts before the word it follows.
@@ -206,34 +217,81 @@ class Ledger:
         added = []
         last_start = self._committed[-1].start_sample if self._committed else segment.start_sample
         heard: Sequence[Voice | None] = voices or [None] * len(words)
-        for number, (word, voice) in enumerate(zip(words, heard, strict=True), self._next_word_id):
+        said_by = speakers or [None] * len(words)
+        told = zip(words, heard, said_by, strict=True)
+        for number, (word, voice, speaker) in enumerate(told, self._next_word_id):
             if word.start_sample < last_start or word.end_sample < word.start_sample:
                 # It may be logged, so it does not say what was said.
                 raise LedgerError(f"word {number} runs backwards in time")
             last_start = word.start_sample
-            added.append(self._number(word, WordState.COMMITTED, number, voice))
+            added.append(self._number(word, WordState.COMMITTED, number, voice, speaker))
         self._next_word_id += len(added)
         self._committed.extend(added)
         self._tentative = ()
         return tuple(added)
 
-    def set_tentative(self, words: Sequence[NewWord]) -> tuple[Word, ...]:
+    def set_tentative(
+        self, words: Sequence[NewWord], speakers: Sequence[int | None] = ()
+    ) -> tuple[Word, ...]:
         """Replace the tentative tail. Ids continue those of the committed words.
+
+        Args:
+            speakers: one for each word, or none at all.
 
         Raises:
             LedgerError: no segment is open.
         """
         self._require_open()
+        said_by = speakers or [None] * len(words)
         self._tentative = tuple(
-            self._number(word, WordState.TENTATIVE, self._next_word_id + i)
-            for i, word in enumerate(words)
+            self._number(word, WordState.TENTATIVE, self._next_word_id + i, speaker=speaker)
+            for i, (word, speaker) in enumerate(zip(words, said_by, strict=True))
         )
         return self._tentative
 
-    def close(self, end_sample: int, emotion: Emotion | None) -> Segment:
+    def set_speakers(self, speakers: Sequence[int | None]) -> bool:
+        """Tell anew who said the committed words of the open segment, one for each; whether that
+        changes any.
+
+        Raises:
+            LedgerError: no segment is open.
+        """
+        self._require_open()
+        before = self._committed
+        self._committed = [
+            replace(word, speaker=speaker) for word, speaker in zip(before, speakers, strict=True)
+        ]
+        return self._committed != before
+
+    def split(self, n_words: int, emotion: Emotion | None, speaker: int | None) -> Segment:
+        """End the open segment behind its first words, where somebody else began to speak; the
+        others are those of the next segment, which is open then.
+
+        Raises:
+            LedgerError: no segment is open, or no word would be in one of the two.
+        """
+        segment = self._require_open()
+        if not 0 < n_words < len(self._committed):
+            raise LedgerError("a segment cannot be split beside its words")
+        rest = self._committed[n_words:]
+        self._committed = self._committed[:n_words]
+        last, following = self._committed[-1], rest[0].start_sample
+        first = self.close(
+            max(last.start_sample, min(last.end_sample, following)), emotion, speaker
+        )
+        self._open = replace(segment, id=self._next_segment_id, start_sample=following)
+        self._committed = [replace(word, segment_id=self._next_segment_id) for word in rest]
+        return first
+
+    def close(
+        self, end_sample: int, emotion: Emotion | None, speaker: int | None = None
+    ) -> Segment:
         """End the open segment: committed words become final, tentative ones are dropped.
 
         A segment without words leaves no trace; its (empty) value is still returned.
+
+        Args:
+            speaker: who said all of it, if that is known.
 
         Raises:
             LedgerError: no segment is open, or it would end before its last word began.
@@ -246,9 +304,10 @@ class Ledger:
         final = replace(
             segment,
             end_sample=end_sample,
-            words=tuple(word.as_final() for word in self._committed),
+            words=tuple(replace(word.as_final(), speaker=speaker) for word in self._committed),
             emotion=emotion,
             final=True,
+            speaker=speaker,
         )
         if final.words:
             self._segments.append(final)
@@ -263,7 +322,12 @@ class Ledger:
         return self._open
 
     def _number(
-        self, word: NewWord, state: WordState, word_id: int, voice: Voice | None = None
+        self,
+        word: NewWord,
+        state: WordState,
+        word_id: int,
+        voice: Voice | None = None,
+        speaker: int | None = None,
     ) -> Word:
         return Word(
             word_id,
@@ -275,4 +339,5 @@ class Ledger:
             self._require_open().id,
             word.decision,
             voice,
+            speaker,
         )

@@ -87,11 +87,20 @@ class Naming:
     """Says who speaks, where that changes."""
 
     def __init__(self, names: Sequence[str] = ()) -> None:
-        """`names`: of the channels; none names nobody."""
+        """`names`: of the channels; none names the voices that are told apart, "Speaker 1"."""
         self._names = names
-        self._newest: int | None = None
+        self._newest: str | None = None
 
-    def prefix(self, channel: int) -> str:
-        """In front of what the channel says next."""
-        changed, self._newest = channel != self._newest, channel
-        return f"{self._names[channel]}: " if self._names and changed else ""
+    def of(self, channel: int, speaker: int | None) -> str | None:
+        """None: it is not known."""
+        if self._names:
+            return self._names[channel]
+        return None if speaker is None else f"Speaker {speaker + 1}"
+
+    def prefix(self, channel: int, speaker: int | None) -> str:
+        """In front of what is said next."""
+        name = self.of(channel, speaker)
+        if name is None or name == self._newest:
+            return ""
+        self._newest = name
+        return f"{name}: "

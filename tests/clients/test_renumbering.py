@@ -1,7 +1,61 @@
+"""A lost session that is begun anew: its numbers go on behind those of the one before."""
+
 from __future__ import annotations
 
 from streamer.client.renumbering import Renumbering
+from streamer.client.transcript import Transcript
+from streamer.protocol.messages import SegmentEvent, WordsEvent
+from streamer.protocol.speakers import SpeakersEvent
 from streamer.protocol.turns import TurnEvent
+from streamer.protocol.words import WireWord
+
+
+def word(number: int, speaker: int | None, state: str = "committed") -> WireWord:
+    return WireWord.model_validate(
+        {
+            "id": number,
+            "text": f"w{number}",
+            "start_ms": 100.0 * number,
+            "end_ms": 100.0 * number + 90,
+            "confidence": 1.0,
+            "state": state,
+            "speaker": speaker,
+        }
+    )
+
+
+def test_a_voice_of_the_new_session_is_none_of_the_old_one() -> None:
+    transcript = Transcript()
+    transcript.apply(WordsEvent(segment_id=0, words=(word(0, 0), word(1, 1)), lag_ms=0))
+    transcript.interrupt()
+    assert transcript.n_speakers == 2
+    after = Renumbering(
+        ms=1_000,
+        words=transcript.next_word_id,
+        segments=transcript.next_segment_id,
+        speakers=transcript.n_speakers,
+    )
+    for event in (
+        WordsEvent(segment_id=0, words=(word(0, None), word(1, None)), lag_ms=0),
+        SpeakersEvent(segment_id=0, first_word_id=0, speakers=(0, None)),
+        SegmentEvent(
+            segment_id=0,
+            start_ms=0,
+            end_ms=190,
+            text="w0 w1",
+            words=(word(0, 0, "final"), word(1, 0, "final")),
+            emotion=None,
+            lag_ms=0,
+            speaker=0,
+        ),
+    ):
+        changed = after.apply(event)
+        transcript.apply(changed)
+        if isinstance(changed, SpeakersEvent):
+            assert [w.speaker for w in transcript.spoken] == [2, None]
+    assert [segment.speaker for segment in transcript.segments] == [None, 2]
+    assert [w.speaker for w in transcript.committed] == [0, 1, 2, 2]
+    assert transcript.n_speakers == 3
 
 
 def test_turns_go_on_behind_those_of_the_sessions_before() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +18,12 @@ from streamer.protocol.messages import (
 from streamer.protocol.words import WireWord
 from streamer.server.native_view import wire_event, wire_word
 from streamer.session.report import Report
-from streamer.transcript.events import SegmentClosed, SessionEvent, WordsUpdate
+from streamer.transcript.events import (
+    SegmentClosed,
+    SessionEvent,
+    SpeakersUpdate,
+    WordsUpdate,
+)
 from streamer.transcript.ledger import Emotion, Ledger
 from tests.fakes import FakeWord
 
@@ -107,9 +114,9 @@ def test_a_server_that_changes_its_mind_is_caught(
 hypotheses = st.lists(st.tuples(st.text("abc ", min_size=1, max_size=4), st.integers(0, 9)))
 
 
-@given(st.lists(st.tuples(st.booleans(), hypotheses, hypotheses)))
+@given(st.lists(st.tuples(st.booleans(), hypotheses, hypotheses)), st.randoms())
 def test_the_transcript_equals_the_ledger(
-    steps: list[tuple[bool, list[tuple[str, int]], list[tuple[str, int]]]],
+    steps: list[tuple[bool, list[tuple[str, int]], list[tuple[str, int]]]], chance: Random
 ) -> None:
     ledger, transcript = Ledger(), Transcript()
     clock = 0
@@ -123,6 +130,13 @@ def test_the_transcript_equals_the_ledger(
         assert ledger.open_segment is not None
         segment_id = ledger.open_segment.id
         events.append(WordsUpdate(segment_id, added, ledger.set_tentative(tentative)))
+        said = ledger.open_segment.words
+        labels = tuple(chance.choice([None, 0, 1, 2]) for _ in said)
+        if ledger.set_speakers(labels):
+            events.append(SpeakersUpdate(segment_id, said[0].id, labels))
+        if closes and len(said) > 1:
+            split = ledger.split(chance.randrange(1, len(said)), None, chance.choice([None, 2]))
+            events.append(SegmentClosed(split, "speaker"))
         if closes:
             events.append(SegmentClosed(ledger.close(clock, Emotion("sad", {"sad": 1.0}))))
         for event in events:
@@ -130,7 +144,8 @@ def test_the_transcript_equals_the_ledger(
             assert sent is not None
             transcript.apply(SERVER_EVENT.validate_json(sent.model_dump_json()))
         assert transcript.words == tuple(wire_word(word) for word in ledger.words)
-        assert [s.text for s in transcript.segments] == [s.text for s in ledger.segments]
+        told = [(s.id, s.text, s.speaker) for s in transcript.segments]
+        assert told == [(s.id, s.text, s.speaker) for s in ledger.segments]
 
 
 def _timed(raw: list[tuple[str, int]], clock: int) -> tuple[list[FakeWord], int]:

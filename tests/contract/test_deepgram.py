@@ -199,7 +199,6 @@ async def test_keys(locked_server: ServerThread) -> None:
         ({"model": "streamer-best"}, "use one of streamer, streamer-draft, streamer-fused"),
         ({"channels": 21}, "channels: 21 is out of range; use 1 to 20"),
         ({"channels": 9, "multichannel": True}, "9 channels are as many sessions, and this server"),
-        ({"diarize": True}, "diarize: speakers are not told apart; leave it out"),
         ({"redact": "pii"}, "redact: 'pii' cannot be told; use one of numbers"),
         ({"utterance_end_ms": 1000}, "utterance_end_ms: needs interim_results=true"),
         ({"utterance_end_ms": 10, "interim_results": True}, "must be at least 1000"),

@@ -13,6 +13,7 @@ import pytest
 import soundfile
 from deepgram import AsyncDeepgramClient, DeepgramClient
 from deepgram.core.api_error import ApiError
+from deepgram.listen.v1.types import ListenV1Results
 from deepgram.types import ListenV1Response
 
 from streamer.audio.files import read_samples
@@ -21,6 +22,7 @@ from streamer.transcript.wer import word_errors
 from tests.contract.conftest import RATE, TOKEN, Speech
 from tests.contract.deepgram_live import environment, live
 from tests.serving import ServerThread
+from tests.streamer.recognition.speakers.two_readers import two_readers
 
 
 def alternative(told: ListenV1Response, channel: int = 0) -> Any:
@@ -104,6 +106,35 @@ def test_each_channel_of_a_recording(
     for channel, text in enumerate(texts):
         assert word_errors(text, alternative(told, channel).transcript).rate <= 0.15
     assert {utterance.channel for utterance in told.results.utterances or []} == {0, 1}
+
+
+@pytest.mark.slow
+async def test_who_speaks(server: ServerThread) -> None:
+    talk = two_readers()
+    wav = io.BytesIO()
+    soundfile.write(wav, talk, RATE, format="WAV")
+    client = DeepgramClient(api_key="any", environment=environment(server))
+    told = client.listen.v1.media.transcribe_file(
+        request=wav.getvalue(), model="nova-3", diarize=True, utterances=True
+    )
+    assert isinstance(told, ListenV1Response)
+    words = alternative(told).words
+    assert list(dict.fromkeys(word.speaker for word in words)) == [0, 1]
+    for utterance in told.results.utterances or []:
+        assert {word.speaker for word in utterance.words or []} == {utterance.speaker}
+
+    pcm = (np.clip(talk, -1, 1) * 32767).astype("<i2").tobytes()
+    async with live(server, diarize=True) as session:
+        await session.say([pcm[at : at + 3_200] for at in range(0, len(pcm), 3_200)])
+        await session.close()
+    final = [word for one in session.results if one.is_final for word in said(one)]
+    assert {word.speaker for word in final} == {0, 1}
+    assert final[-1].speaker == 0
+    assert len({(word.start, word.word) for word in final}) == len(final)
+
+
+def said(result: ListenV1Results) -> list[Any]:
+    return list(result.channel.alternatives[0].words)
 
 
 @pytest.mark.slow

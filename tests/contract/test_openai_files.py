@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 import soundfile
 from openai import APIStatusError, AuthenticationError, BadRequestError, OpenAI
+from openai.types.audio import TranscriptionDiarized
 
 from streamer.transcript.wer import normalize, word_errors
 from tests.contract.conftest import TOKEN, Speech
 from tests.serving import ServerThread
+from tests.streamer.recognition.speakers.two_readers import two_readers
 
 
 def client(server: ServerThread, key: str = "any") -> OpenAI:
@@ -73,6 +75,31 @@ def test_words_are_streamed(server: ServerThread, speech: Speech) -> None:
     assert speech.errors_in(done.text) <= 0.15
 
 
+@pytest.mark.slow
+def test_who_speaks(server: ServerThread) -> None:
+    wav = io.BytesIO()
+    soundfile.write(wav, two_readers(), 16_000, format="WAV")
+    create = client(server).audio.transcriptions.create
+    asked: Any = {"model": "gpt-4o-transcribe-diarize", "response_format": "diarized_json"}
+    whole = create(file=("talk.wav", wav.getvalue()), chunking_strategy="auto", **asked)
+    assert isinstance(whole, TranscriptionDiarized)
+    assert (whole.task, whole.duration) == ("transcribe", pytest.approx(13.6, abs=0.01))
+    speakers = [segment.speaker for segment in whole.segments]
+    assert [s for s, before in zip(speakers, ["", *speakers], strict=False) if s != before] == [
+        *"ABA"
+    ]
+    assert " ".join(segment.text for segment in whole.segments) == whole.text
+    assert all(segment.start < segment.end for segment in whole.segments)
+
+    events = list(create(file=("talk.wav", wav.getvalue()), stream=True, **asked))
+    streamed = [event for event in events if event.type == "transcript.text.segment"]
+    assert [(s.id, s.text, s.speaker) for s in streamed] == [
+        (s.id, s.text, s.speaker) for s in whole.segments
+    ]
+    assert events[-1].type == "transcript.text.done"
+    assert events[-1].text == whole.text
+
+
 @pytest.mark.parametrize(
     ("given", "advice", "param"),
     [
@@ -80,7 +107,8 @@ def test_words_are_streamed(server: ServerThread, speech: Speech) -> None:
         ({"file": ("a.wav", b"")}, "a.wav: is empty", "file"),
         ({"model": "streamer-best"}, "use one of streamer, streamer-draft", "model"),
         ({"language": "tlh"}, "use auto, or one of de, en", "language"),
-        ({"response_format": "diarized_json"}, "use one of json, text, srt", "response_format"),
+        ({"response_format": "ass"}, "use one of json, text, srt", "response_format"),
+        ({"known_speaker_names": ["Ada"]}, "voices are not known", "known_speaker_names"),
         ({"timestamp_granularities": ["word"]}, "needs response_format", "timestamp_granularities"),
         ({"prompt": "x" * 4_001}, "longer than 4000 characters", "prompt"),
         ({"stream": True, "response_format": "srt"}, "streams text alone", "stream"),

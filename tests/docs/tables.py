@@ -35,6 +35,7 @@ from streamer.recognition.emotion_monitor import EmotionOptions
 from streamer.recognition.endpointer import EndpointerOptions
 from streamer.recognition.engine import EngineOptions
 from streamer.recognition.options import LanguageOptions, RecognizerOptions
+from streamer.recognition.speakers.options import SpeakerOptions
 from streamer.recognition.voice.meter import VoiceOptions
 from tests.docs.blocks import DOCUMENTS, ROOT
 
@@ -54,6 +55,7 @@ _OPTIONS: Final = (
     EndpointerOptions,
     EmotionOptions,
     VoiceOptions,
+    SpeakerOptions,
     FusionWeights,
 )
 
@@ -172,8 +174,9 @@ def _schema_values(field: dict[str, Any], known: dict[str, Any]) -> str:
     match field:
         case {"$ref": reference}:
             told = _schema_values(known[reference.rpartition("/")[2]], known)
-        case {"anyOf": [wanted, {"type": "null"}]}:
-            told = _schema_values(wanted, known)
+        case {"anyOf": kinds}:
+            wanted = [kind for kind in kinds if kind != {"type": "null"}]
+            told = ", ".join(_schema_values(kind, known) for kind in wanted)
         case {"const": value}:
             told = f"`{value}`"
         case {"type": "object", "properties": fields}:

@@ -70,6 +70,8 @@ export interface StartOptions extends Configuration {
   profanityFilter?: boolean;
   /** Numbers that are masked: all, those of cards, social security numbers. */
   redact?: ("numbers" | "pci" | "ssn")[];
+  /** Whether to be told who speaks; a number, 2 to 8: of so many people at most. */
+  speakers?: boolean | number;
   /** The same secret gives the same `follow_id` every time; at least 16 characters. */
   shareSecret?: string;
 }

@@ -22,6 +22,9 @@ export interface WireWord {
   loudness?: number | null;
   /** Hz; null where the word is not voiced, or not measured. */
   pitch?: number | null;
+  /** Who said it, from 0 in the order of first appearance; it may change until the word is final.
+   *  Left out where that is not known, or was not asked for. */
+  speaker?: number | null;
 }
 
 export interface WireEmotion {
@@ -94,8 +97,21 @@ export interface SegmentEvent extends OfChannel {
   text: string;
   words: WireWord[];
   emotion: WireEmotion | null;
-  cause?: "silence" | "finalize" | "length" | "loss";
+  /** `speaker`: somebody else said the committed words behind; they are the next segment's. */
+  cause?: "silence" | "finalize" | "length" | "loss" | "speaker";
   lag_ms: number;
+  /** Who said all of it. */
+  speaker?: number | null;
+}
+
+/** Who said the committed words of the open segment, as it seems now: one for each. It may change
+ *  until they are final. */
+export interface SpeakersEvent {
+  type: "speakers";
+  seq?: number;
+  segment_id: number;
+  first_word_id: number;
+  speakers: (number | null)[];
 }
 
 export interface FinalizedEvent {
@@ -187,6 +203,7 @@ export type ServerEvent =
   | WordsEvent
   | SegmentEvent
   | FinalizedEvent
+  | SpeakersEvent
   | EmotionEvent
   | LatencyEvent
   | DecoderEvent

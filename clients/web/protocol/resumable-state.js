@@ -58,9 +58,10 @@ export class ResumableState {
   #text = "";
   #nextWordId = 0;
   #nextSegmentId = 0;
+  #nSpeakers = 0;
 
   /** What to add to the numbers of this session so that they continue those before. */
-  #base = { ms: 0, words: 0, segments: 0 };
+  #base = { ms: 0, words: 0, segments: 0, speakers: 0 };
 
   /** @param {StartOptions} options */
   constructor(options) {
@@ -128,7 +129,8 @@ export class ResumableState {
     }
     const { sampleRate, context = "", hotWords, decoder, emotion, live, silenceMs, shareSecret } =
       this.options;
-    const { language, task, numbers, profanityFilter, redact, turns } = this.options;
+    const { language, task, numbers, profanityFilter, redact, speakers, turns } =
+      this.options;
     // JSON leaves out what is undefined, and the server then does as usual.
     return {
       type: "start",
@@ -144,6 +146,7 @@ export class ResumableState {
       numbers,
       profanity_filter: profanityFilter,
       redact,
+      speakers,
       decoder,
       emotion,
       live,
@@ -225,7 +228,12 @@ export class ResumableState {
     ends.forEach((end, channel) => this.buffer.mute(channel, end));
     this.#speaking.clear();
     const startMs = this.durationMs(this.#baseOffset);
-    this.#base = { ms: startMs, words: this.#nextWordId, segments: this.#nextSegmentId };
+    this.#base = {
+      ms: startMs,
+      words: this.#nextWordId,
+      segments: this.#nextSegmentId,
+      speakers: this.#nSpeakers,
+    };
     const lostMsByChannel = ends.map((end) => Math.max(0, this.durationMs(this.#baseOffset - end)));
     return { startMs, lostMs: Math.max(...lostMsByChannel), lostMsByChannel };
   }
@@ -241,7 +249,7 @@ export class ResumableState {
    * @param {ServerEvent} event
    */
   #renumber(event) {
-    const { ms, words, segments } = this.#base;
+    const { ms, words, segments, speakers } = this.#base;
     if ("start_ms" in event) event.start_ms += ms;
     if ("end_ms" in event) event.end_ms += ms;
     if ("segment_id" in event) event.segment_id += segments;
@@ -249,13 +257,36 @@ export class ResumableState {
     if ("turn_id" in event) event.turn_id += words;
     if ("received_ms" in event) event.received_ms += ms;
     if ("processed_ms" in event) event.processed_ms += ms;
+    if (event.type === "segment") this.#renumberSpeaker(event, speakers);
     if (event.type === "words" || event.type === "segment") {
       for (const word of event.words) {
         word.id += words;
         word.start_ms += ms;
         word.end_ms += ms;
+        this.#renumberSpeaker(word, speakers);
       }
     }
+    if (event.type === "speakers") {
+      event.first_word_id += words;
+      event.speakers = event.speakers.map((label) => (label === null ? null : label + speakers));
+      for (const label of event.speakers) this.#noteSpeaker(label);
+    }
+  }
+
+  /**
+   * Voices that were known are not known to a new session.
+   *
+   * @param {{speaker?: number | null}} said
+   * @param {number} before
+   */
+  #renumberSpeaker(said, before) {
+    if (typeof said.speaker === "number") said.speaker += before;
+    this.#noteSpeaker(said.speaker);
+  }
+
+  /** @param {number | null | undefined} label */
+  #noteSpeaker(label) {
+    if (typeof label === "number") this.#nSpeakers = Math.max(this.#nSpeakers, label + 1);
   }
 
   /** @param {WordsEvent | SegmentEvent} event */

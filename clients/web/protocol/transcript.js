@@ -7,6 +7,7 @@ import { ClockTrack } from "./clock-track.js";
 /** @typedef {import("./client.js").WireEmotion} WireEmotion */
 /** @typedef {import("./client.js").WordsEvent} WordsEvent */
 /** @typedef {import("./client.js").SegmentEvent} SegmentEvent */
+/** @typedef {import("./client.js").SpeakersEvent} SpeakersEvent */
 
 /**
  * What a person says of committed words, as an event of its own. `word_ids` are those of the
@@ -21,7 +22,7 @@ import { ClockTrack } from "./clock-track.js";
  * One caption, of one side of a conversation (`channel`, 0 where there is only one). Times are
  * milliseconds of all audio heard on this page: sessions follow one another on one time line, so
  * that the subtitle exports stay in order. `epochMs`: its beginning, since the Unix epoch, if that
- * is known. `speaker`: who said it, if that is known.
+ * is known. `speaker`: who said it, if that is known; a label until it has a name.
  * `corrections`: what a person changed, oldest first; `words` stay what the server committed.
  *
  * @typedef {{sessionId: string, segmentId: number, channel?: number, startMs: number,
@@ -133,6 +134,18 @@ export class Transcript {
   }
 
   /**
+   * Tells anew who said words that are committed and not final.
+   *
+   * @param {SpeakersEvent} event
+   */
+  applySpeakers(event) {
+    for (const word of this.open?.words ?? []) {
+      const label = event.speakers[word.id - event.first_word_id];
+      if (label !== undefined) word.speaker = label;
+    }
+  }
+
+  /**
    * @param {SegmentEvent} event
    * @returns {{caption: Caption, added: WireWord[]}} the caption, now final, and the words of it
    *   that no earlier event had committed
@@ -142,13 +155,18 @@ export class Transcript {
     const caption =
       this.openIn(channel) ?? this.#newCaption(event.segment_id, channel, event.start_ms);
     const added = this.#commit(caption, event.words);
+    this.#open.delete(channel);
+    if (event.cause === "speaker") this.#keepOpen(event, caption);
     caption.startMs = this.#baseMs + event.start_ms;
     caption.endMs = this.#baseMs + event.end_ms;
     caption.epochMs = this.clock.epochMs(event.start_ms) ?? caption.epochMs;
     caption.emotion = event.emotion;
     caption.final = true;
+    if (typeof event.speaker === "number") {
+      caption.speaker = `Speaker ${event.speaker + 1}`;
+      for (const word of caption.words) word.speaker = event.speaker;
+    }
     if (caption.words.length > 0) this.captions.push(caption);
-    this.#open.delete(channel);
     this.#tentative.delete(channel);
     this.#endMs = Math.max(this.#endMs, caption.endMs);
     return { caption, added };
@@ -169,6 +187,23 @@ export class Transcript {
   /** @param {Caption[]} captions what `clear` returned */
   restore(captions) {
     this.captions = [...captions, ...this.captions];
+  }
+
+  /**
+   * The words behind a segment that ends where somebody else begins to speak are the next one's.
+   *
+   * @param {SegmentEvent} event
+   * @param {Caption} caption
+   */
+  #keepOpen(event, caption) {
+    const { channel = 0 } = caption;
+    const behind = caption.words.splice(event.words.length);
+    const newest = behind.at(-1);
+    if (newest === undefined) return;
+    const next = this.#newCaption(event.segment_id + 1, channel, event.end_ms);
+    next.words = behind;
+    next.endMs = newest.end_ms;
+    this.#open.set(channel, next);
   }
 
   /**

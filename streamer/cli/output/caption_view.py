@@ -31,6 +31,7 @@ from streamer.protocol.messages import (
 )
 from streamer.protocol.words import WireEmotion, WireWord
 from streamer.transcript.emotion_shown import EmotionShown, is_sure, volume
+from streamer.transcript.sides import Naming
 
 EMOTION_STYLES: Final = {
     "neutral": "default",
@@ -69,7 +70,7 @@ class CaptionView:
             names: of the channels, where there are several.
         """
         self.title = title
-        self._names = names
+        self._naming = Naming(names)
         self.shown_emotion = emotion
         self.level_db: float | None = None
         """Of the microphone; None shows no meter."""
@@ -117,23 +118,29 @@ class CaptionView:
             said = spoken.committed
             guessed = joined(word.text for word in spoken.tentative)
             if said or guessed:
-                line = self._line(said, self._emotions.get(spoken.channel), spoken.channel)
+                line = self._line(
+                    said, self._emotions.get(spoken.channel), self._naming.of(spoken.channel, None)
+                )
                 line.append(gap(said[-1].text if said else "", guessed))
                 lines.append(line.append(guessed, style="dim italic"))
         return Text("\n").join(lines) if lines else Text("listening …", style="dim")
 
     def segment_line(self, segment: TranscriptSegment) -> Text:
         """A finished segment, with as much of its emotion as is to be shown."""
-        line = self._line(segment.words, segment.emotion, segment.channel)
+        line = self._line(
+            segment.words, segment.emotion, self._naming.of(segment.channel, segment.speaker)
+        )
         label = segment.emotion.label if segment.emotion is not None else None
         if self.shown_emotion in (EmotionShown.SUBTLE, EmotionShown.VOICE) and is_sure(label):
             line.append(f"  ({label})", _style(str(label)))
         return line
 
-    def _line(self, words: Sequence[WireWord], emotion: WireEmotion | None, channel: int) -> Text:
+    def _line(
+        self, words: Sequence[WireWord], emotion: WireEmotion | None, name: str | None
+    ) -> Text:
         line = Text()
-        if self._names:
-            line.append(f"{self._names[channel]}: ", "bold")
+        if name is not None:
+            line.append(f"{name}: ", "bold")
         if self.shown_emotion is EmotionShown.FULL:
             label = emotion.label if emotion is not None else UNKNOWN
             line.append(f"{label:>8}  ", _style(label))

@@ -11,10 +11,12 @@ from streamer.protocol.messages import (
     SpeechEvent,
     WordsEvent,
 )
+from streamer.protocol.speakers import SpeakersEvent
 from streamer.protocol.words import WireEmotion, WireWord
 from streamer.transcript.events import (
     SegmentClosed,
     SessionEvent,
+    SpeakersUpdate,
     SpeechBegan,
     StepDone,
     WordsUpdate,
@@ -31,6 +33,7 @@ def ledger_segment(received: TranscriptSegment) -> Segment:
         received.words,
         received.emotion,
         received.channel,
+        received.speaker,
     )
 
 
@@ -52,8 +55,11 @@ def session_event(event: ServerEvent) -> SessionEvent | None:
                 event.words,
                 event.emotion,
                 event.channel,
+                event.speaker,
             )
             return SegmentClosed(segment, event.cause)
+        case SpeakersEvent():
+            return SpeakersUpdate(event.segment_id, event.first_word_id, event.speakers)
         case LatencyEvent():
             return StepDone(0, samples_from_ms(event.processed_ms), 0, {})
         case _:
@@ -71,6 +77,7 @@ def _word(word: WireWord, segment_id: int) -> Word:
         segment_id,
         None if word.decision is None else Decision(**word.decision.model_dump()),
         _voice(word),
+        word.speaker,
     )
 
 
@@ -81,6 +88,7 @@ def _segment(
     words: tuple[WireWord, ...],
     emotion: WireEmotion | None,
     channel: int,
+    speaker: int | None,
 ) -> Segment:
     return Segment(
         segment_id,
@@ -90,6 +98,7 @@ def _segment(
         None if emotion is None else _emotion(emotion),
         final=True,
         channel=channel,
+        speaker=speaker,
     )
 
 

@@ -17,6 +17,7 @@ from streamer.transcript.caption_files import CaptionFiles
 from streamer.transcript.emotion_shown import EmotionShown, is_sure, volume
 from streamer.transcript.formats import CaptionFormat, caption_writer
 from streamer.transcript.ledger import Segment
+from streamer.transcript.sides import Naming
 
 
 class Output(Protocol):
@@ -40,7 +41,7 @@ class Lines:
     ) -> None:
         self.head = f"{name}:\n" if several else ""
         self._shown = shown
-        self._names = names
+        self._naming = Naming(names)
         self._empty = True
 
     def add(self, segment: Segment, open_from: int | None) -> str:
@@ -50,8 +51,8 @@ class Lines:
         label = f"{emotion:<8}  " if self._shown is EmotionShown.FULL else ""
         tagged = self._shown in (EmotionShown.SUBTLE, EmotionShown.VOICE) and is_sure(emotion)
         tag = f"  ({emotion})" if tagged else ""
-        name = f"{self._names[segment.channel]}: " if self._names else ""
-        return f"{start:7.2f} - {end:7.2f}  {label}{name}{self._text(segment)}{tag}\n"
+        said = f"{self._naming.prefix(segment.channel, segment.speaker)}{self._text(segment)}"
+        return f"{start:7.2f} - {end:7.2f}  {label}{said}{tag}\n"
 
     def _text(self, segment: Segment) -> str:
         if self._shown is not EmotionShown.VOICE:

@@ -17,7 +17,7 @@ from streamer.dialects.common.formatting import (
 )
 from streamer.dialects.common.models import name_of
 from streamer.dialects.deepgram.recording_settings import RecordingSettings
-from streamer.dialects.deepgram.view import word_dict
+from streamer.dialects.deepgram.view import speaker_dict, word_dict
 from streamer.transcript.events import LanguageChanged
 from streamer.transcript.ledger import Segment, Word
 from streamer.transcript.phrases import ends_sentence
@@ -110,6 +110,7 @@ class RecordingAnswer:
                 "words": [word_dict(word) for word in segment.words],
                 "id": str(uuid.uuid4()),
             }
+            | speaker_dict(segment.speaker)
             | self._feeling(segment)
             for segment, channel in sorted(told, key=lambda one: one[0].words[0].start_sample)
         ]
@@ -136,6 +137,7 @@ def _paragraphs(segments: Sequence[Segment]) -> dict[str, Any]:
             "start": seconds(segment.words[0].start_sample),
             "end": seconds(segment.words[-1].end_sample),
         }
+        | speaker_dict(segment.speaker)
         for segment in segments
     ]
     return {"transcript": "\n\n".join(s.text for s in segments), "paragraphs": told}

@@ -22,7 +22,7 @@ from streamer.dialects.common.settings import (
     silence_within_reach,
     without_empty,
 )
-from streamer.recognition.contract import SessionOptions
+from streamer.recognition.contract import USUAL_SPEAKERS, SessionOptions
 from streamer.recognition.languages import AUTO, ENGLISH
 from streamer.session.container_intake import check_containers
 from streamer.transcript.written.options import Redaction, WritingOptions
@@ -36,8 +36,6 @@ FORMATS: Final = {
 _CONTAINERS: Final = frozenset({"flac", "ogg-opus", "amr-nb", "amr-wb"})
 """Encodings that tell their rate themselves, like audio without one."""
 _REFUSED: Final = {
-    "diarize": "speakers are not told apart",
-    "diarize_model": "speakers are not told apart",
     "callback": "results only come over this connection",
     "search": "nothing is searched for",
     "replace": "nothing is replaced",
@@ -151,6 +149,7 @@ def read_wanted(query: QueryParams, offer: Offer, silence_ms: float | None) -> W
             hot_words=check_hot_words("keyterm", hot_words),
             emotion=emotion_for("emotion", offer, asked=flag(query, "emotion")),
             silence_ms=silence_ms,
+            speakers=USUAL_SPEAKERS if _diarizes(query) else 0,
         ),
         warnings=warnings + more,
     )
@@ -176,6 +175,12 @@ def channels_in(query: QueryParams) -> int:
     if not 1 <= channels <= MAX_CHANNELS:
         raise SettingError("channels", f"{channels} is out of range; use 1 to {MAX_CHANNELS}")
     return channels
+
+
+def _diarizes(query: QueryParams) -> bool:
+    """By the old name, or by that of any model that would do it there."""
+    named = query.get("diarize_model", "false").lower() not in ("false", "")
+    return flag(query, "diarize") or named
 
 
 def _language(query: QueryParams, offer: Offer) -> tuple[str, tuple[str, ...]]:

@@ -8,8 +8,9 @@ segments every few seconds.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from streamer.audio.clock import ms_from_samples
@@ -23,6 +24,7 @@ from streamer.transcript.events import (
     Finalized,
     LanguageChanged,
     SegmentClosed,
+    SpeakersUpdate,
     SpeechBegan,
     StepDone,
     WordsUpdate,
@@ -52,7 +54,7 @@ class DeepgramView:
     _words: list[Word] = field(default_factory=list)
     """Committed, in no final result yet."""
     _tentative: tuple[Word, ...] = ()
-    _shown: tuple[tuple[str, str], ...] = ()
+    _shown: tuple[tuple[str, str, int | None], ...] = ()
     _final_until: int = 0
     _closing: SegmentClosed | None = None
     """Closed from outside; what comes next says whether `Finalize` was the reason."""
@@ -75,6 +77,12 @@ class DeepgramView:
             case WordsUpdate():
                 self._words.extend(event.committed)
                 self._tentative = event.tentative
+                yield from self._tell_words(report.lag_ms)
+            case SpeakersUpdate():
+                told = dict(enumerate(event.speakers, event.first_word_id))
+                self._words = [
+                    replace(word, speaker=told.get(word.id, word.speaker)) for word in self._words
+                ]
                 yield from self._tell_words(report.lag_ms)
             case SegmentClosed(cause="finalize"):
                 self._closing = event
@@ -109,7 +117,7 @@ class DeepgramView:
             if ms_from_samples(span) >= _FINAL_EVERY_MS:
                 yield self._final(self._words[-1].end_sample, Flags(is_final=True), lag_ms)
         words = (*self._words, *self._tentative)
-        shown = tuple((word.text, word.state.value) for word in words)
+        shown = tuple((word.text, word.state.value, word.speaker) for word in words)
         if self.settings.interim_results and shown and shown != self._shown:
             self._shown = shown
             yield self._results(words, words[-1].end_sample, Flags(), lag_ms)
@@ -125,7 +133,16 @@ class DeepgramView:
             words = event.segment.words
             self._speech_end = words[-1].end_sample if words else None
         flags = Flags(True, paused or from_finalize, from_finalize)
+        # What somebody else said behind it is told as the next segment.
+        last_id = event.segment.words[-1].id if event.cause == "speaker" else math.inf
+        behind = [word for word in self._words if word.id > last_id]
+        self._words = [
+            replace(word, speaker=event.segment.speaker)
+            for word in self._words
+            if word.id <= last_id
+        ]
         yield self._final(event.segment.end_sample, flags, lag_ms)
+        self._words = behind
 
     def _finalized(self, event: Finalized, lag_ms: float) -> Iterator[dict[str, Any]]:
         self._speech_end = None
@@ -234,4 +251,9 @@ def word_dict(word: Word) -> dict[str, Any]:
         "end": seconds(word.end_sample),
         "confidence": round(word.confidence, 4),
         "state": word.state.value,
-    }
+    } | speaker_dict(word.speaker)
+
+
+def speaker_dict(speaker: int | None) -> dict[str, int]:
+    """Left out where it is not told."""
+    return {} if speaker is None else {"speaker": speaker}

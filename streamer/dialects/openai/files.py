@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import string
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,12 +26,12 @@ from streamer.dialects.openai.errors import error_dict
 from streamer.models.whisper.contract import Task
 from streamer.protocol.errors import ProtocolError
 from streamer.protocol.joining import joined
-from streamer.recognition.contract import SessionOptions
+from streamer.recognition.contract import USUAL_SPEAKERS, SessionOptions
 from streamer.recognition.languages import AUTO, NAMES
 from streamer.transcript.formats import CaptionFormat, caption_text
 from streamer.transcript.ledger import Segment, Word
 
-RESPONSE_FORMATS: Final = ("json", "text", "srt", "verbose_json", "vtt")
+RESPONSE_FORMATS: Final = ("json", "text", "srt", "verbose_json", "vtt", "diarized_json")
 _GRANULARITIES: Final = frozenset({"word", "segment"})
 _INCLUDABLE: Final = frozenset({"logprobs", "emotion"})
 _LEAST_CONFIDENCE: Final = 1e-9
@@ -86,8 +87,14 @@ def read_form(
     if granularities and response_format != "verbose_json":
         raise SettingError("timestamp_granularities", "needs response_format=verbose_json")
     stream = last("stream", "false").lower() in ("true", "1")
-    if stream and response_format not in ("json", "text"):
+    if stream and response_format not in ("json", "text", "diarized_json"):
         raise SettingError("stream", "streams text alone; leave response_format out")
+    if listed("known_speaker_names") or listed("known_speaker_references"):
+        raise SettingError(
+            "known_speaker_names",
+            "voices are not known beforehand; leave it out, and name the "
+            "speakers that are told apart",
+        )
     languages, warnings = without_empty("language", [*listed("language"), *listed("languages")])
     hot_words, more = without_empty("keywords", listed("keywords"))
     warnings += more
@@ -114,6 +121,7 @@ def read_form(
             context=check_context("prompt", last("prompt", "")),
             hot_words=check_hot_words("keywords", hot_words),
             emotion=emotion_for("include", offer, asked="emotion" in include),
+            speakers=USUAL_SPEAKERS if response_format == "diarized_json" else 0,
         ),
     )
 
@@ -135,6 +143,8 @@ def answer(
             return full_text(segments) + "\n", "text/plain"
         case "verbose_json":
             return json.dumps(_verbose(settings, segments, n_samples, language)), "application/json"
+        case "diarized_json":
+            return json.dumps(_diarized(segments, n_samples)), "application/json"
         case _:
             return json.dumps(_whole(settings, segments, n_samples)), "application/json"
 
@@ -142,6 +152,11 @@ def answer(
 def delta_event(settings: FileSettings, text: str, words: Sequence[Word]) -> str:
     """A server-sent event with newly committed words."""
     return _event({"type": "transcript.text.delta", "delta": text} | _logprobs(settings, words))
+
+
+def segment_event(segment: Segment, number: int) -> str:
+    """The same for what one person said."""
+    return _event(_by_speaker(segment, number))
 
 
 def done_event(settings: FileSettings, segments: Sequence[Segment], n_samples: int) -> str:
@@ -207,6 +222,28 @@ def _verbose(
     if settings.words:
         body["words"] = [_word(word) for segment in segments for word in segment.words]
     return body
+
+
+def _diarized(segments: Sequence[Segment], n_samples: int) -> dict[str, Any]:
+    return {
+        "task": "transcribe",
+        "duration": seconds(n_samples),
+        "text": full_text(segments),
+        "segments": [_by_speaker(segment, number) for number, segment in enumerate(segments)],
+        "usage": _usage(n_samples),
+    }
+
+
+def _by_speaker(segment: Segment, number: int) -> dict[str, Any]:
+    """Speakers are letters; who said too little to be told apart is one of them, too."""
+    return {
+        "type": "transcript.text.segment",
+        "id": f"seg_{number}",
+        "start": seconds(segment.start_sample),
+        "end": seconds(segment.end_sample),
+        "text": segment.text,
+        "speaker": string.ascii_uppercase[segment.speaker or 0],
+    }
 
 
 def _word(word: Word) -> dict[str, Any]:

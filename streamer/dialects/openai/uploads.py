@@ -30,6 +30,7 @@ from streamer.dialects.openai.files import (
     done_event,
     error_event,
     read_form,
+    segment_event,
 )
 from streamer.models.whisper.contract import Task
 from streamer.protocol.errors import ProtocolError
@@ -231,6 +232,9 @@ class _Transcription:
         event = report.event
         if isinstance(event, SegmentClosed) and event.segment.words:
             self._segments.append(event.segment)
+            if self._settings.stream and self._settings.session.speakers:
+                await self._deltas.room()
+                self._deltas.put(segment_event(event.segment, len(self._segments) - 1))
         elif isinstance(event, WordsUpdate) and event.committed and self._settings.stream:
             await self._deltas.room()
             text = text_of(event.committed)

@@ -92,6 +92,23 @@ class VerboseTranscription(BaseModel):
     words: list[TranscriptionWord] = []
 
 
+class DiarizedSegment(BaseModel):
+    type: Literal["transcript.text.segment"]
+    id: str
+    start: float
+    end: float
+    text: str
+    speaker: str
+
+
+class DiarizedTranscription(BaseModel):
+    task: Literal["transcribe"]
+    duration: float
+    text: str
+    segments: list[DiarizedSegment]
+    usage: Usage
+
+
 class DeepgramError(BaseModel):
     err_code: str
     err_msg: str
@@ -104,6 +121,7 @@ class DeepgramWord(BaseModel):
     start: float
     end: float
     confidence: float
+    speaker: int | None = None
 
 
 class DeepgramAlternative(BaseModel):
@@ -128,6 +146,7 @@ class DeepgramUtterance(BaseModel):
     end: float
     confidence: float
     words: list[DeepgramWord]
+    speaker: int | None = None
     emotion: Emotion | None = None
 
 
@@ -160,6 +179,7 @@ _TOLD: Final[tuple[type[BaseModel], ...]] = (
     Error,
     Transcription,
     VerboseTranscription,
+    DiarizedTranscription,
     DeepgramError,
     DeepgramAnswer,
 )

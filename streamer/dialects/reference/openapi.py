@@ -110,7 +110,13 @@ def _upload(summary: str, operation: str, models: Sequence[str], offer: Offer) -
     schema = {"type": "object", "properties": form, "required": ["file"]}
     answers: Spec = {
         "application/json": {
-            "schema": {"anyOf": [_ref("VerboseTranscription"), _ref("Transcription")]}
+            "schema": {
+                "anyOf": [
+                    _ref("VerboseTranscription"),
+                    _ref("DiarizedTranscription"),
+                    _ref("Transcription"),
+                ]
+            }
         }
     }
     for media_type in ("text/plain", "application/x-subrip", "text/vtt", "text/event-stream"):
@@ -136,6 +142,7 @@ def _listen(models: Sequence[str], offer: Offer) -> Spec:
         _parameter("language", _TEXT, f"{_languages(offer)} `multi`: whichever is spoken."),
         _parameter("detect_language", _FLAG, "Tell which language is spoken."),
         _parameter("keyterm", _TEXTS, "Names and terms to expect."),
+        _parameter("diarize", _FLAG, "Who speaks, from 0."),
         _parameter("multichannel", _FLAG, "Each channel by itself; each is a session."),
         _parameter("utterances", _FLAG, "What lies between two pauses."),
         _parameter("utt_split", {"type": "number", "default": 0.8}, "Such a pause, in seconds."),

@@ -10,6 +10,7 @@ from streamer.transcript.events import (
     Finalized,
     SegmentClosed,
     SessionEvent,
+    SpeakersUpdate,
     SpeechBegan,
     StepDone,
     TurnChanged,
@@ -53,8 +54,8 @@ class SessionNumbering:
                 return self._closed(event, channel)
             case TurnChanged():
                 return replace(event, turn_id=self._turn(event.turn_id, channel), channel=channel)
-            case Finalized() | AudioPaused() | StepDone():
-                return event  # of all channels
+            case Finalized() | AudioPaused() | StepDone() | SpeakersUpdate():
+                return event  # of all channels; speakers are told of one alone
             case _:
                 return replace(event, channel=channel)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from streamer.models.fusion.score import initial_prompt
+from streamer.recognition.contract import SessionChange
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +14,13 @@ class Expectation:
     """Text that was said or shown before."""
     hot_words: tuple[str, ...] = ()
     """Names and terms."""
+
+    def changed(self, change: SessionChange) -> Expectation:
+        """This after a change."""
+        return Expectation(
+            self.context if change.context is None else change.context,
+            self.hot_words if change.hot_words is None else change.hot_words,
+        )
 
     @property
     def prompt(self) -> str:

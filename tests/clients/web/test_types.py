@@ -105,7 +105,7 @@ def _type(kind: dict[str, Any]) -> str:
         return " | ".join(f'"{value}"' for value in kind.get("enum", [kind.get("const")]))
     match kind["type"]:
         case "array":
-            return f"{_type(kind['items'])}[]"
+            return f"Array<{_type(kind['items'])}>"
         case "object":
             return f"Record<string, {_type(kind['additionalProperties'])}>"
         case name:

@@ -198,6 +198,13 @@ def test_numbers_are_redacted_in_english_alone(
     assert run(*asked, "--language", "de", "--task", "translate").exit_code == 0
 
 
+def test_who_asks_is_told_who_speaks(run: Run, fake_engine: FakeEngine, speech: Path) -> None:
+    assert run("transcribe", speech, "--speakers", "3").exit_code == 0
+    assert [made.options.speakers for made in fake_engine.recognizers] == [3]
+    for wrong in ("1", "9"):
+        assert run("transcribe", speech, "--speakers", wrong).exit_code == 2
+
+
 def test_the_environment_sets_options(
     run: Run, fake_engine: FakeEngine, speech: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

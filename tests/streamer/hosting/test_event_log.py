@@ -15,6 +15,7 @@ from streamer.transcript.events import (
     EmotionUpdate,
     SegmentClosed,
     SessionEvent,
+    SpeakersUpdate,
     TurnChanged,
     WordsUpdate,
 )
@@ -24,8 +25,14 @@ from tests.fakes import FakeWord
 HAPPY, SAD = Emotion("happy", {}), Emotion("sad", {})
 
 
-def spoken(plan: Iterable[tuple[int, int, bool, bool]]) -> Iterator[SessionEvent]:
-    """What a session says: per step so many words committed, so many tentative, a loss, an end."""
+def spoken(
+    plan: Iterable[tuple[int, int, bool, bool]], *, by_two: bool = False
+) -> Iterator[SessionEvent]:
+    """What a session says: per step so many words committed, so many tentative, a loss, an end.
+
+    Args:
+        by_two: people, who say a part each of what is committed.
+    """
     ledger, clock = Ledger(), 0
     for n_committed, n_tentative, loses, closes in plan:
         if ledger.open_segment is None:
@@ -40,8 +47,16 @@ def spoken(plan: Iterable[tuple[int, int, bool, bool]]) -> Iterator[SessionEvent
         if loses:
             yield AudioLost(clock, 10, "gap")
         clock += 10
+        segment = ledger.open_segment
+        assert segment is not None
+        first, n_words = segment.words[0].id if segment.words else 0, len(segment.words)
+        labels = tuple(int(2 * at >= n_words) for at in range(n_words))
+        if by_two and ledger.set_speakers(labels):
+            yield SpeakersUpdate(segment.id, first, labels)
+        if closes and by_two and n_words > 1:
+            yield SegmentClosed(ledger.split(labels.index(1), SAD, 0), "speaker")
         if closes:
-            yield SegmentClosed(ledger.close(clock, SAD))
+            yield SegmentClosed(ledger.close(clock, SAD, 1 if by_two else None))
 
 
 def fold(transcript: Transcript, events: Iterable[Report]) -> int:
@@ -58,12 +73,12 @@ def fold(transcript: Transcript, events: Iterable[Report]) -> int:
 plans = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.booleans(), st.booleans()))
 
 
-@given(plans, st.data())
+@given(plans, st.booleans(), st.data())
 def test_a_log_has_the_effect_of_the_events(
-    plan: list[tuple[int, int, bool, bool]], data: st.DataObject
+    plan: list[tuple[int, int, bool, bool]], by_two: bool, data: st.DataObject
 ) -> None:
     log, events = EventLog(), []
-    for event in spoken(plan):
+    for event in spoken(plan, by_two=by_two):
         events.append(log.add(Report(event, 0.0, 0)))
     whole, cut = Transcript(), Transcript()
     lost = fold(whole, events)
@@ -117,6 +132,18 @@ def test_a_snapshot_begins_with_a_segment(limit: int, asked: int, given: int) ->
     assert len(follower.segments) == given
     assert [word.id for word in follower.words] == list(range(20 - 2 * given, 22))
     assert EventLog().snapshot(5).events == ()
+
+
+@pytest.mark.parametrize("asked", range(6))
+def test_a_snapshot_begins_with_words_that_it_tells(asked: int) -> None:
+    log, whole = EventLog(), Transcript()
+    for event in spoken([(3, 0, False, True)] * 3, by_two=True):
+        fold(whole, [log.add(Report(event, 0.0, 0))])
+    snapshot = log.snapshot(asked)
+    follower = Transcript(snapshot.first_word_id)
+    fold(follower, snapshot.events)
+    assert len(follower.segments) >= asked
+    assert follower.segments == whole.segments[6 - len(follower.segments) :]
 
 
 def test_a_snapshot_without_any_whole_segment_begins_with_what_comes() -> None:

@@ -12,6 +12,7 @@ import pytest
 from streamer.hosting.session_store import SessionStore, StoreError, token_hash
 from streamer.hosting.stored_session import StoredEnd, StoredSession
 from streamer.protocol.messages import StartMessage
+from streamer.session.report import Report
 from streamer.transcript.events import SegmentClosed, WordsUpdate
 from streamer.transcript.ledger import Word, WordState
 
@@ -87,6 +88,26 @@ async def test_what_was_written_comes_back(path: Path) -> None:
     )
     assert [word.state for word in closing.segment.words] == [WordState.FINAL]
     store.close()
+
+
+async def test_words_of_somebody_else_are_those_of_the_next_segment(path: Path) -> None:
+    store = SessionStore(path, 60.0, Clock())
+    store.begin("one", "token", "follow", START)
+    await store.write("one", 1, [2_900], 0, [word(0), word(1), word(2)])
+    one = StoredEnd(0, 0, 900, "speaker", 2, speaker=4)
+    await store.write("one", 2, [2_900], 0, end=one, next_word_id=1)
+    store = reopened(store, path)
+    first, rest = (event for event in map(_closed, found(store).log().after(1)) if event)
+    assert (first.segment.text, first.segment.speaker, first.cause) == ("word0", 4, "speaker")
+    assert [one.speaker for one in first.segment.words] == [4]
+    assert (rest.segment.id, rest.segment.text, rest.segment.speaker) == (1, "word1 word2", None)
+    # Who was the fifth is not known any more.
+    assert found(store).start_points[0].speakers == 5
+    store.close()
+
+
+def _closed(report: Report) -> SegmentClosed | None:
+    return report.event if isinstance(report.event, SegmentClosed) else None
 
 
 async def test_what_was_closed_at_a_start_is_not_closed_again(path: Path) -> None:

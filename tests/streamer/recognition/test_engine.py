@@ -22,12 +22,12 @@ from streamer.models.llm.lora import LORA_FILE, LoraMismatchError
 from streamer.models.onnx.runtime import DeviceUnavailableError
 from streamer.models.store.progress import Reached
 from streamer.models.store.zoo import Zoo
-from streamer.recognition.audio_aware import AudioAwareWords, FeatureEmotionMonitor
 from streamer.recognition.contract import Decoder, SessionOptions
 from streamer.recognition.emotion_monitor import EmotionMonitor
 from streamer.recognition.engine import LLM_FILE, Engine, EngineOptions
 from streamer.recognition.options import RecognizerOptions
 from streamer.recognition.recognizer import Recognizer
+from streamer.recognition.words.audio_aware import AudioAwareWords, FeatureEmotionMonitor
 from streamer.recognition.words.drafted import DraftedWords
 from streamer.runtime.deadline_executor import EngineClosedError
 from streamer.runtime.tracing import NullSpans

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import pytest
 
 from streamer.protocol.messages import SegmentEvent
@@ -13,6 +16,7 @@ from streamer.transcript.events import (
     LanguageChanged,
     SegmentClosed,
     SessionEvent,
+    SpeakersUpdate,
     SpeechBegan,
     StepDone,
     TurnChanged,
@@ -144,3 +148,24 @@ def test_an_event_tells_its_channel() -> None:
 
 def test_steps_are_not_events_of_their_own() -> None:
     assert wire_event(Report(StepDone(1, 0, 0, {}), 0.0, 0)) is None
+
+
+def test_who_speaks_is_left_out_where_it_is_not_told() -> None:
+    said = replace(HI, speaker=2)
+    for word, speaker in ((HI, None), (said, 2)):
+        segment = Segment(1, 0, 3200, (word.as_final(),), None, final=True, speaker=speaker)
+        for event in (WordsUpdate(1, (word,), ()), SegmentClosed(segment, "speaker")):
+            sent = wire_event(Report(event, 0.0, 0))
+            assert sent is not None
+            told = json.loads(sent.model_dump_json())
+            assert ("speaker" in told["words"][0]) is (speaker is not None)
+            assert told.get("speaker") == (speaker if isinstance(event, SegmentClosed) else None)
+    labels = wire_event(Report(SpeakersUpdate(1, 3, (0, None)), 0.0, 0, seq=4))
+    assert labels is not None
+    assert json.loads(labels.model_dump_json()) == {
+        "type": "speakers",
+        "seq": 4,
+        "segment_id": 1,
+        "first_word_id": 3,
+        "speakers": [0, None],
+    }

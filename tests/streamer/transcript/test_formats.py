@@ -204,3 +204,32 @@ def test_txt_has_a_line_a_segment() -> None:
     assert to_txt([segment(word("a", 0, 1), word("b\n", 1, 2)), segment(word("c", 3, 4))]) == (
         "a b\nc\n"
     )
+
+
+def test_captions_name_who_speaks() -> None:
+    turns = [(0, "Hello."), (0, "Well?"), (1, "<Yes>"), (None, "Hm."), (1, "No.")]
+    said = [
+        replace(segment(word(text, 2_000 * at, 2_000 * at + 500), segment_id=at), speaker=speaker)
+        for at, (speaker, text) in enumerate(turns)
+    ]
+    srt = caption_text(CaptionFormat.SRT, said)
+    assert re.findall(r"^[A-Z<].*$", srt, re.MULTILINE) == [
+        "Speaker 1: Hello.",
+        "Well?",
+        "Speaker 2: <Yes>",
+        "Hm.",
+        "No.",
+    ]
+    assert caption_text(CaptionFormat.TXT, said).splitlines() == [
+        "Speaker 1: Hello.",
+        "Well?",
+        "Speaker 2: <Yes>",
+        "Hm.",
+        "No.",
+    ]
+    vtt = caption_text(CaptionFormat.VTT, said)
+    assert "<v Speaker 1>Hello.\n" in vtt
+    assert "<v Speaker 2>&lt;Yes&gt;\n" in vtt
+    assert "\nHm.\n" in vtt
+    told = [json.loads(line) for line in caption_text(CaptionFormat.JSONL, said).splitlines()]
+    assert [one.get("speaker") for one in told] == [0, 0, 1, None, 1]

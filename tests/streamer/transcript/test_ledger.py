@@ -200,3 +200,26 @@ def test_voices_are_of_all_words_or_of_none() -> None:
     words = [FakeWord("a", 0, 800), FakeWord("b", 800, 900)]
     with pytest.raises(ValueError, match="zip"):
         ledger.commit(words, [Voice(6.0, 200.0)])
+
+
+def test_a_segment_is_split_where_somebody_else_speaks() -> None:
+    ledger = Ledger()
+    ledger.open(0)
+    ledger.commit([word("hello", 0, 120), word("who", 100, 200), word("is", 200, 300)])
+    assert ledger.set_speakers([0, 1, 1])
+    assert not ledger.set_speakers([0, 1, 1])
+    first = ledger.split(1, HAPPY, 0)
+    assert (first.id, first.text, first.speaker, first.end_sample) == (0, "hello", 0, 100)
+    assert [(w.state, w.speaker) for w in first.words] == [(WordState.FINAL, 0)]
+    rest = ledger.open_segment
+    assert rest is not None
+    assert (rest.id, rest.text, rest.start_sample) == (1, "who is", 100)
+    assert [(w.id, w.segment_id, w.speaker) for w in rest.words] == [(1, 1, 1), (2, 1, 1)]
+    for count in (0, 2):
+        with pytest.raises(LedgerError, match="beside its words"):
+            ledger.split(count, None, None)
+    assert [(s.id, s.speaker) for s in (ledger.close(400, None, 1), *ledger.segments)] == [
+        (1, 1),
+        (0, 0),
+        (1, 1),
+    ]

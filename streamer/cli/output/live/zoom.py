@@ -65,7 +65,7 @@ class ZoomCaptions:
     def take(self, piece: Segment) -> None:
         """The text that follows what was given before. Returns at once."""
         with self._changed:
-            line = f"{self._naming.prefix(piece.channel)}{piece.text}\n"
+            line = f"{self._naming.prefix(piece.channel, None)}{piece.text}\n"
             self._waiting = f"{self._waiting}{line}"[-_MAX_WAITING_CHARS:]
             self._changed.notify()
 

@@ -10,7 +10,12 @@ from streamer.dialects.deepgram.settings import read_settings
 from streamer.dialects.deepgram.view import DeepgramView
 from streamer.recognition.contract import SessionOptions
 from streamer.session.report import Report
-from streamer.transcript.events import AudioLost, LanguageChanged
+from streamer.transcript.events import (
+    AudioLost,
+    LanguageChanged,
+    SegmentClosed,
+    SpeakersUpdate,
+)
 from tests.streamer.dialects.views import PromptContext, report
 
 BASE = "encoding=linear16&sample_rate=16000&model=nova-3"
@@ -276,3 +281,32 @@ def test_written_numbers_and_masks_are_words() -> None:
     words = final["channel"]["alternatives"][0]["words"]
     assert [word["word"] for word in words] == ["pay", "$25.50", "****", "5%"]
     assert [word["punctuated_word"] for word in words] == ["Pay", "$25.50,", "****", "5%."]
+
+
+def test_who_speaks_is_told_of_each_word() -> None:
+    speaker, by = PromptContext(), view("interim_results=true&diarize=true")
+    told(by, speaker.begin(), speaker.words("Hello. Who is there?"))
+    assert speaker.ledger.set_speakers([0, 1, 1, 1])
+    (interim,) = told(by, report(SpeakersUpdate(0, 0, (0, 1, 1, 1))))
+    assert [word["speaker"] for word in said(interim)] == [0, 1, 1, 1]
+    first, other = told(
+        by,
+        report(SegmentClosed(speaker.ledger.split(1, None, 0), "speaker")),
+        report(SegmentClosed(speaker.ledger.close(speaker.clock, None, 1))),
+    )
+    assert gist(first) == ("Results", "Hello.", "is_final")
+    assert gist(other) == ("Results", "Who is there?", "is_final", "speech_final")
+    assert [word["speaker"] for word in (*said(first), *said(other))] == [0, 1, 1, 1]
+
+
+def said(result: dict[str, Any]) -> list[dict[str, Any]]:
+    words: list[dict[str, Any]] = result["channel"]["alternatives"][0]["words"]
+    return words
+
+
+@pytest.mark.parametrize(
+    ("query", "most"),
+    [("", 0), ("diarize=false", 0), ("diarize=true", 6), ("diarize_model=latest", 6)],
+)
+def test_who_asks_is_told_who_speaks(query: str, most: int) -> None:
+    assert offered(query).speakers == most

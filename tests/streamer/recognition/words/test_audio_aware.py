@@ -7,15 +7,15 @@ import numpy as np
 from streamer.audio.arrays import Floats
 from streamer.decoding.speech import SpeechModels
 from streamer.models.emotion.classifier import LABELS, EmotionFeatures, EmotionScores
-from streamer.recognition.audio_aware import (
-    MAX_FRAMES,
-    AudioAwareWords,
-    FeatureEmotionMonitor,
-)
 from streamer.recognition.emotion_monitor import EmotionMonitor, EmotionOptions
 from streamer.recognition.options import RecognizerOptions
 from streamer.recognition.recognizer import Recognizer
 from streamer.recognition.stage_times import StageTimes
+from streamer.recognition.words.audio_aware import (
+    MAX_FRAMES,
+    AudioAwareWords,
+    FeatureEmotionMonitor,
+)
 from streamer.runtime.tracing import NullSpans
 from streamer.transcript.ledger import WordState
 from tests.speech_fakes import (

@@ -1,0 +1,270 @@
+"""Who speaks: diarization error, words given to the wrong speaker, and what it costs.
+
+Conversations are made of recordings of speakers on whom nothing was chosen (LibriSpeech test-clean;
+CREMA-D, whose actors shout, weep and whisper); with `--part dev` of those on whom the options were.
+Real meetings follow: the first half minutes of AMI's. Each conversation is a session of its own,
+without the LLM, once with speakers and once without.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import typer
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from benchmarks.common import (
+    COLOURS,
+    RESULTS,
+    DataOption,
+    OutOption,
+    Recording,
+    SeedOption,
+    blocks,
+    figure,
+    load_clips,
+    run,
+    style,
+    write_result,
+)
+from benchmarks.quality.voices.errors import (
+    Diarization,
+    diarization,
+    word_errors,
+)
+from benchmarks.quality.voices.mixtures import Conversation, Turn, conversation
+from streamer.audio.clock import SAMPLE_RATE, seconds_from_samples
+from streamer.audio.files import read_samples
+from streamer.recognition.contract import USUAL_SPEAKERS, SessionOptions
+from streamer.recognition.engine import Engine, EngineOptions
+from streamer.recognition.transcribe import transcribe
+from streamer.runtime.tracing import NullSpans
+from streamer.transcript.ledger import Segment
+from streamer.transcript.wer import normalize
+
+Part = Literal["dev", "test"]
+
+_LEAST_CLIPS: Final = 8
+_DEV_ACTORS: Final = 40
+"""Of CREMA-D, in the order of their numbers."""
+_LIBRISPEECH: Final = {"dev": "librispeech_dev_clean_mp3", "test": "librispeech_test_clean_opus"}
+
+
+@dataclass
+class Judged:
+    """Sums over the conversations of a kind."""
+
+    conversations: int = 0
+    audio_s: float = 0.0
+    speakers: int = 0
+    labels: int = 0
+    alone: Diarization = field(default_factory=Diarization)
+    overlap: Diarization = field(default_factory=Diarization)
+    words: int = 0
+    """Said."""
+    wrong: int = 0
+    """Errors when each speaker's words are compared by themselves."""
+    heard: int = 0
+    misplaced: int = 0
+    """Heard words whose label is another speaker's than the one whose turn it was."""
+    cpu_s: float = 0.0
+    cpu_without_s: float = 0.0
+    same_text: int = 0
+    """Conversations whose words are the same without speakers."""
+
+    def summary(self) -> dict[str, Any]:
+        return {
+            "conversations": self.conversations,
+            "minutes": round(self.audio_s / 60, 1),
+            "speakers": self.speakers,
+            "labels": self.labels,
+            "der_percent": round(self.alone.error_percent, 1),
+            "missed_percent": _share(self.alone.missed_s, self.alone.spoken_s),
+            "false_alarm_percent": _share(self.alone.false_alarm_s, self.alone.spoken_s),
+            "confused_percent": _share(self.alone.confused_s, self.alone.spoken_s),
+            "overlap_s": round(self.overlap.spoken_s, 1),
+            "overlap_der_percent": round(self.overlap.error_percent, 1),
+            "words": self.words,
+            "cpwer_percent": _share(self.wrong, self.words),
+            "wrong_speaker_percent": _share(self.misplaced, self.heard),
+            "cpu_ms_a_second": _a_second(self.cpu_s, self.audio_s),
+            "cpu_ms_a_second_without": _a_second(self.cpu_without_s, self.audio_s),
+            "same_words_without": self.same_text,
+        }
+
+
+def mixtures(data: Path, part: Part, count: int, seconds: float, seed: int) -> list[Conversation]:
+    """As many of each kind: two to four readers, two actors."""
+    readers = _by_speaker(load_clips(_LIBRISPEECH[part], data))
+    actors = _by_speaker(load_clips("emotion/crema_d", data))
+    chosen = sorted(actors)[:_DEV_ACTORS] if part == "dev" else sorted(actors)[_DEV_ACTORS:]
+    kinds = [(f"{n} readers", readers, n) for n in (2, 3, 4)]
+    kinds.append(("2 actors", {name: actors[name] for name in chosen}, 2))
+    return [
+        conversation(
+            kind,
+            {name: pool[name] for name in random.Random(key).sample(sorted(pool), n)},
+            seconds,
+            key,
+        )
+        for kind, pool, n in kinds
+        for key in (f"{seed} {part} {kind} {at}" for at in range(count))
+    ]
+
+
+def meetings(data: Path) -> Iterator[Conversation]:
+    """AMI's, with their turns as RTTM files tell them."""
+    folder = data / "meetings" / "ami_meetings"
+    for line in (folder / "manifest.jsonl").read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        if not row.get("rttm"):
+            continue
+        turns = tuple(
+            Turn(fields[7], float(fields[3]), float(fields[3]) + float(fields[4]))
+            for fields in map(str.split, (folder / row["rttm"]).read_text().splitlines())
+        )
+        texts: dict[str, str] = defaultdict(str)
+        for turn in row["turns"]:
+            texts[turn["speaker"]] += f" {turn['text']}"
+        yield Conversation("AMI", read_samples(folder / row["path"]), turns, texts)
+
+
+def judge(engine: Engine, one: Conversation, judged: Judged) -> None:
+    """Add a conversation's figures."""
+    segments, cpu_s = _hear(engine, one, USUAL_SPEAKERS)
+    plain, cpu_without_s = _hear(engine, one, 0)
+    seconds = seconds_from_samples(len(one.samples))
+    found = diarization(one.turns, _told(segments), seconds)
+    said: dict[str, list[str]] = defaultdict(list)
+    for segment in segments:
+        said[str(segment.speaker)] += normalize(segment.text)
+        for word in segment.words:
+            middle = seconds_from_samples(word.start_sample + word.end_sample) / 2
+            turn = min(one.turns, key=lambda t: max(t.start_s - middle, middle - t.end_s))
+            judged.heard += 1
+            judged.misplaced += found.names.get(str(segment.speaker)) != turn.speaker
+    truth = {name: " ".join(normalize(text)) for name, text in one.texts.items()}
+    judged.conversations += 1
+    judged.audio_s += seconds
+    judged.speakers += len({turn.speaker for turn in one.turns})
+    judged.labels += len({s.speaker for s in segments if s.speaker is not None})
+    judged.alone += found.alone
+    judged.overlap += found.overlap
+    judged.words += sum(len(text.split()) for text in truth.values())
+    judged.wrong += word_errors(truth, {label: " ".join(words) for label, words in said.items()})
+    judged.cpu_s += cpu_s
+    judged.cpu_without_s += cpu_without_s
+    judged.same_text += _texts(segments) == _texts(plain)
+
+
+def table(results: Mapping[str, Any]) -> Table:
+    """The summary for people."""
+    shown = Table(title="Who speaks")
+    names = ("minutes", "speakers", "labels", "der_percent", "confused_percent", "cpwer_percent")
+    names += ("wrong_speaker_percent", "cpu_ms_a_second", "cpu_ms_a_second_without")
+    for column in ("conversations", *names):
+        shown.add_column(column.replace("_", " "))
+    for kind, found in results.items():
+        shown.add_row(f"{found['conversations']} × {kind}", *(str(found[key]) for key in names))
+    return shown
+
+
+def draw(results: Mapping[str, Any]) -> Figure:
+    """Errors by kind of conversation."""
+    picture = figure(10, 3.8)
+    errors, words = picture.subplots(1, 2)
+    kinds = list(results)
+    bottom = [0.0] * len(kinds)
+    parts = (("missed", "offline"), ("false_alarm", "draft"), ("confused", "fused"))
+    for part, colour in parts:
+        heights = [results[kind][f"{part}_percent"] for kind in kinds]
+        label = part.replace("_", " ")
+        errors.bar(kinds, heights, bottom=bottom, color=COLOURS[colour], label=label)
+        bottom = [a + b for a, b in zip(bottom, heights, strict=True)]
+    errors.legend(frameon=False)
+    style(errors, "Diarization error, without overlap", "", "% of speech")
+    heights = [results[kind]["wrong_speaker_percent"] for kind in kinds]
+    words.bar_label(words.bar(kinds, heights, color=COLOURS["fused"]))
+    style(words, "Words given to the wrong speaker", "", "% of heard words")
+    return picture
+
+
+def main(
+    data: DataOption = Path("data"),
+    part: Annotated[str, typer.Option(help="dev or test: whose recordings.")] = "test",
+    count: Annotated[int, typer.Option(min=1, help="Conversations of each kind.")] = 4,
+    seconds: Annotated[float, typer.Option(min=10, help="Of each conversation.")] = 75,
+    seed: SeedOption = 0,
+    out: OutOption = RESULTS,
+) -> None:
+    engine = Engine.load(EngineOptions(threads=1, llm=False, latency="low", emotion_model=None))
+    judged: dict[str, Judged] = defaultdict(Judged)
+    chosen: Part = "dev" if part == "dev" else "test"
+    everything = [*mixtures(data, chosen, count, seconds, seed), *meetings(data)]
+    try:
+        for one in track(everything, "listening", console=Console(stderr=True)):
+            judge(engine, one, judged[one.name])
+    finally:
+        engine.close()
+    results = {kind: sums.summary() for kind, sums in judged.items()}
+    parameters = {"part": part, "count": count, "seconds": seconds, "seed": seed}
+    write_result("quality.speakers", out, parameters, results, draw(results))
+    Console(width=140).print(table(results))
+
+
+def _by_speaker(clips: Sequence[Recording]) -> dict[str, list[Recording]]:
+    found: dict[str, list[Recording]] = defaultdict(list)
+    for clip in clips:
+        found[clip.speaker].append(clip)
+    return {name: some for name, some in found.items() if len(some) >= _LEAST_CLIPS}
+
+
+def _hear(engine: Engine, one: Conversation, speakers: int) -> tuple[tuple[Segment, ...], float]:
+    """The segments, and CPU seconds of the whole process."""
+    options = SessionOptions(decoder="draft", emotion=False, speakers=speakers)
+    recognizer = engine.recognizer(options, NullSpans())
+    before = time.process_time()
+    try:
+        heard = transcribe(blocks(one.samples), recognizer)
+    finally:
+        recognizer.close()
+    return heard.segments, time.process_time() - before
+
+
+def _told(segments: Sequence[Segment]) -> list[Turn]:
+    return [
+        Turn(
+            str(segment.speaker),
+            segment.words[0].start_sample / SAMPLE_RATE,
+            max(word.end_sample for word in segment.words) / SAMPLE_RATE,
+        )
+        for segment in segments
+    ]
+
+
+def _texts(segments: Sequence[Segment]) -> list[str]:
+    return [word.text for segment in segments for word in segment.words]
+
+
+def _share(part: float, whole: float) -> float:
+    return round(100 * part / max(whole, 1e-9), 1)
+
+
+def _a_second(cpu_s: float, audio_s: float) -> float:
+    return round(1000 * cpu_s / max(audio_s, 1e-9), 1)
+
+
+app = run(main)
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,1 @@
+"""Conversations whose speakers are known, and how wrongly they are told apart."""

@@ -1,0 +1,1 @@
+"""Who speaks: vectors in which one voice lies close to itself and far from others."""

@@ -1,0 +1,156 @@
+"""Who speaks when in an open segment: its windows against the voices, cell by cell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from streamer.audio.arrays import Floats
+from streamer.audio.clock import seconds_from_samples
+from streamer.models.silero import FRAME_SAMPLES
+from streamer.recognition.speakers.options import SpeakerOptions
+from streamer.recognition.speakers.voices import Voices, groups, unit
+
+CELL_SAMPLES: Final = 5 * FRAME_SAMPLES
+"""160 ms: shorter than most words."""
+SPEECH: Final = 0.5
+"""Probability from which on sound is speech."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """A stretch of sound and the vector of its voice."""
+
+    start_sample: int
+    end_sample: int
+    vector: Floats
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """Voices by cells of the session clock, from `first_cell` on."""
+
+    first_cell: int
+    voices: tuple[int, ...]
+    """Indices: those that are known first, then new ones."""
+    new: tuple[Floats, ...] = ()
+    """Vectors [N, D] of each new voice."""
+
+    def at(self, start_sample: int, end_sample: int) -> int | None:
+        """Whose most of that stretch is. None: there are no cells."""
+        cells = self._cells(start_sample, end_sample)
+        return max(dict.fromkeys(cells), key=cells.count) if cells else None
+
+    def between(self, start_sample: int, end_sample: int) -> set[int]:
+        """All that speak there."""
+        return set(self._cells(start_sample, end_sample))
+
+    def _cells(self, start_sample: int, end_sample: int) -> tuple[int, ...]:
+        """Of what lies outside, the nearest one."""
+        last = len(self.voices) - 1
+        first = min(max(start_sample // CELL_SAMPLES - self.first_cell, 0), max(last, 0))
+        end = -(-end_sample // CELL_SAMPLES) - self.first_cell
+        return self.voices[first : max(first + 1, end)]
+
+
+def timeline(
+    windows: Sequence[Window],
+    speech: Sequence[float],
+    first_cell: int,
+    voices: Voices,
+    options: SpeakerOptions,
+) -> Timeline:
+    """
+    Args:
+        windows: of one segment, in order.
+        speech: probability for each cell of it.
+    """
+    if not windows or not speech:
+        return Timeline(first_cell, ())
+    vectors = np.stack([window.vector for window in windows])
+    is_speech = np.array(speech) >= SPEECH
+    weights = _weights(windows, first_cell, len(speech))
+    new = _new_voices(vectors, voices, options)
+    while True:
+        centres = [*unit(voices.means), *(unit(found.sum(axis=0)) for found in new)]
+        path = _path(weights @ (vectors @ np.stack(centres).T), is_speech, options)
+        cells = np.bincount(path, is_speech, len(centres))[len(voices) :]
+        spoken_s = cells * seconds_from_samples(CELL_SAMPLES)
+        # A voice that hardly speaks is none; but somebody does speak.
+        if len(centres) == 1 or not new or spoken_s.min() >= options.new_ms / 1000:
+            return _in_order(Timeline(first_cell, tuple(path), tuple(new)), len(voices))
+        new.pop(int(spoken_s.argmin()))
+
+
+def learn(voices: Voices, windows: Sequence[Window], found: Timeline) -> None:
+    """Windows in which one person speaks make their voice better known, or known at all."""
+    alone: dict[int, list[Floats]] = {}
+    for window in windows:
+        speaking = found.between(window.start_sample, window.end_sample)
+        if len(speaking) == 1:
+            alone.setdefault(speaking.pop(), []).append(window.vector)
+    n_known = len(voices)
+    for index in range(n_known):
+        if index in alone:
+            voices.learn(index, np.stack(alone[index]))
+    for index, group in enumerate(found.new, n_known):
+        voices.learn(index, np.stack(alone[index]) if index in alone else group)
+
+
+def _new_voices(vectors: Floats, voices: Voices, options: SpeakerOptions) -> list[Floats]:
+    """Groups of vectors that are like no voice heard before, the largest first, as far as there
+    is room."""
+    found = [vectors[rows] for rows in groups(vectors, options.same)]
+    if len(voices):
+        means = voices.means
+        found = [group for group in found if (means @ group.mean(axis=0)).max() < options.same]
+    found.sort(key=len, reverse=True)
+    return found[: voices.room]
+
+
+def _weights(windows: Sequence[Window], first_cell: int, n_cells: int) -> Floats:
+    """How much each window says of each cell: most of those in its middle, and of the cells that
+    no window covers the nearest one alone. [cells, windows], rows sum to 1."""
+    middles = (np.arange(n_cells) + first_cell + 0.5) * CELL_SAMPLES
+    starts = np.array([window.start_sample for window in windows])
+    ends = np.array([window.end_sample for window in windows])
+    reach = (ends - starts) / 2
+    away = np.abs(middles[:, None] - (starts + ends) / 2)
+    weights = np.maximum(0.0, 1 - away / reach)
+    alone = weights.sum(axis=1) == 0
+    weights[alone, (away - reach)[alone].argmin(axis=1)] = 1.0
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float32)
+
+
+def _path(scores: Floats, is_speech: npt.NDArray[np.bool_], options: SpeakerOptions) -> list[int]:
+    """The voices, cell by cell, whose scores are best in sum, less what changes cost."""
+    n_cells, n_voices = scores.shape
+    scores = scores * (is_speech[:, None] * seconds_from_samples(CELL_SAMPLES))
+    costs = np.where(is_speech, options.switch_cost, options.pause_switch_cost)
+    best = scores[0]
+    origins = np.zeros((n_cells, n_voices), np.intp)
+    stay = np.arange(n_voices)
+    for cell in range(1, n_cells):
+        leader = int(best.argmax())
+        change = best[leader] - costs[cell]
+        origins[cell] = np.where(change > best, leader, stay)
+        best = np.maximum(best, change) + scores[cell]
+    path = [int(best.argmax())]
+    for cell in range(n_cells - 1, 0, -1):
+        path.append(int(origins[cell, path[-1]]))
+    return path[::-1]
+
+
+def _in_order(found: Timeline, n_known: int) -> Timeline:
+    """New voices counted in the order in which they begin to speak."""
+    order = [voice for voice in dict.fromkeys(found.voices) if voice >= n_known]
+    rank = {voice: n_known + at for at, voice in enumerate(order)}
+    return Timeline(
+        found.first_cell,
+        tuple(rank.get(voice, voice) for voice in found.voices),
+        tuple(found.new[voice - n_known] for voice in order),
+    )
