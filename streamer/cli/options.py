@@ -47,6 +47,56 @@ class DecoderChoice(StrEnum):
     FUSED = "fused"
 
 
+HostOption = Annotated[
+    str, typer.Option(envvar="STREAMER_HOST", help="Address to listen on; 0.0.0.0 for all.")
+]
+AllowOriginOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        envvar="STREAMER_ALLOW_ORIGIN",
+        help="Web page from elsewhere that may connect, or *. May be repeated.",
+        metavar="URL",
+    ),
+]
+AllowHostOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        envvar="STREAMER_ALLOW_HOST",
+        help="Name to answer for beside localhost, as behind a proxy on this machine, or *. "
+        "May be repeated.",
+        metavar="NAME",
+    ),
+]
+IdleTimeoutOption = Annotated[
+    float,
+    typer.Option(
+        min=1.0, envvar="STREAMER_IDLE_TIMEOUT", help="Seconds until a silent client is closed."
+    ),
+]
+ResumeSecondsOption = Annotated[
+    float,
+    typer.Option(
+        min=1.0,
+        envvar="STREAMER_RESUME_SECONDS",
+        help="How long a session waits for a client whose connection broke.",
+    ),
+]
+TellEmotionOption = Annotated[
+    EmotionChoice,
+    typer.Option(
+        envvar="STREAMER_EMOTION",
+        help="Who is told the emotion of the voice. off: nobody, and no model for it is "
+        "loaded. opt-in: who asks. on: native clients unless they say no, others who ask.",
+    ),
+]
+LanguagesOption = Annotated[
+    bool,
+    typer.Option(
+        "--languages/--no-languages",
+        envvar="STREAMER_LANGUAGES",
+        help="Let clients speak other languages than English. Off: less memory.",
+    ),
+]
 DeviceOption = Annotated[
     Device, typer.Option(envvar="STREAMER_DEVICE", help="Where the models run.")
 ]

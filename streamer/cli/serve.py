@@ -18,18 +18,25 @@ from streamer.cli.engine_loading import load_engine
 from streamer.cli.failures import EXIT_USAGE, fail
 from streamer.cli.links import Links, is_open_to_others
 from streamer.cli.options import (
+    AllowHostOption,
+    AllowOriginOption,
     Device,
     DeviceOption,
     EmotionChoice,
     EmotionModelOption,
     FusionOption,
+    HostOption,
+    IdleTimeoutOption,
     LanguageOption,
+    LanguagesOption,
     LatencyChoice,
     LatencyOption,
     ListenerOption,
     LlmModelOption,
     LlmOption,
+    ResumeSecondsOption,
     SpeechModelOption,
+    TellEmotionOption,
     ThreadsOption,
     TokenOption,
     checked_language,
@@ -46,9 +53,7 @@ _READ_BYTES: Final = 4_096
 
 def serve(
     context: typer.Context,
-    host: Annotated[
-        str, typer.Option(envvar="STREAMER_HOST", help="Address to listen on; 0.0.0.0 for all.")
-    ] = _DEFAULTS.host,
+    host: HostOption = _DEFAULTS.host,
     port: Annotated[
         int, typer.Option(min=0, max=65_535, envvar="STREAMER_PORT", help="0 takes a free one.")
     ] = _DEFAULTS.port,
@@ -62,41 +67,14 @@ def serve(
             "in its network may use their microphone.",
         ),
     ] = False,
-    allow_origin: Annotated[
-        list[str] | None,
-        typer.Option(
-            envvar="STREAMER_ALLOW_ORIGIN",
-            help="Web page from elsewhere that may connect, or *. May be repeated.",
-            metavar="URL",
-        ),
-    ] = None,
-    allow_host: Annotated[
-        list[str] | None,
-        typer.Option(
-            envvar="STREAMER_ALLOW_HOST",
-            help="Name to answer for beside localhost, as behind a proxy on this machine, or *. "
-            "May be repeated.",
-            metavar="NAME",
-        ),
-    ] = None,
+    allow_origin: AllowOriginOption = None,
+    allow_host: AllowHostOption = None,
     max_sessions: Annotated[
         int,
         typer.Option(min=1, envvar="STREAMER_MAX_SESSIONS", help="Clients beyond are refused."),
     ] = _DEFAULTS.max_sessions,
-    idle_timeout: Annotated[
-        float,
-        typer.Option(
-            min=1.0, envvar="STREAMER_IDLE_TIMEOUT", help="Seconds until a silent client is closed."
-        ),
-    ] = _DEFAULTS.idle_timeout_s,
-    resume_seconds: Annotated[
-        float,
-        typer.Option(
-            min=1.0,
-            envvar="STREAMER_RESUME_SECONDS",
-            help="How long a session waits for a client whose connection broke.",
-        ),
-    ] = _DEFAULTS.resume_s,
+    idle_timeout: IdleTimeoutOption = _DEFAULTS.idle_timeout_s,
+    resume_seconds: ResumeSecondsOption = _DEFAULTS.resume_s,
     wyoming_port: Annotated[
         int | None,
         typer.Option(
@@ -130,24 +108,10 @@ def serve(
     latency: LatencyOption = LatencyChoice.BALANCED,
     listener: ListenerOption = WHISPER_BASE.name,
     fusion: FusionOption = None,
-    emotion: Annotated[
-        EmotionChoice,
-        typer.Option(
-            envvar="STREAMER_EMOTION",
-            help="Who is told the emotion of the voice. off: nobody, and no model for it is "
-            "loaded. opt-in: who asks. on: native clients unless they say no, others who ask.",
-        ),
-    ] = EmotionChoice.ON,
+    emotion: TellEmotionOption = EmotionChoice.ON,
     emotion_model: EmotionModelOption = EMOTION.name,
     language: LanguageOption = ENGLISH,
-    languages: Annotated[
-        bool,
-        typer.Option(
-            "--languages/--no-languages",
-            envvar="STREAMER_LANGUAGES",
-            help="Let clients speak other languages than English. Off: less memory.",
-        ),
-    ] = True,
+    languages: LanguagesOption = True,
     trace: Annotated[
         Path | None,
         typer.Option(

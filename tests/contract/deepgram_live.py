@@ -10,6 +10,7 @@ from typing import Any
 from deepgram import AsyncDeepgramClient, DeepgramClientEnvironment
 from deepgram.listen.v1.socket_client import AsyncV1SocketClient
 from deepgram.listen.v1.types import ListenV1Results
+from deepgram.listen.v2.socket_client import AsyncV2SocketClient
 
 from tests.contract.conftest import RATE
 from tests.serving import ServerThread
@@ -28,7 +29,7 @@ def environment(server: ServerThread) -> DeepgramClientEnvironment:
 class Live:
     """A connection of the SDK, and what it has got so far."""
 
-    def __init__(self, connection: AsyncV1SocketClient) -> None:
+    def __init__(self, connection: AsyncV1SocketClient | AsyncV2SocketClient) -> None:
         self.connection = connection
         self.messages: list[Any] = []
         self._reading = asyncio.create_task(self._read())

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from deepgram import AsyncDeepgramClient, DeepgramClient
 from deepgram.core.api_error import ApiError
-from deepgram.listen.v2.socket_client import AsyncV2SocketClient
 from deepgram.listen.v2.types import (
     ListenV2Configure,
     ListenV2ConfigureFailure,
@@ -21,39 +20,15 @@ from deepgram.listen.v2.types import (
 )
 
 from tests.contract.conftest import RATE, TOKEN, Speech
-from tests.contract.deepgram_live import PACE_S, environment
+from tests.contract.deepgram_live import Live, environment
 from tests.serving import ServerThread
 
 FLUX = {"model": "flux-general-en", "encoding": "linear16", "sample_rate": RATE}
 
 
-class Live:
-    """A connection of the SDK, and what it has got so far."""
-
-    def __init__(self, connection: AsyncV2SocketClient) -> None:
-        self.connection = connection
-        self.messages: list[Any] = []
-        self._reading = asyncio.create_task(self._read())
-
-    async def _read(self) -> None:
-        async for message in self.connection:
-            self.messages.append(message)
-
-    async def say(self, chunks: list[bytes]) -> None:
-        for chunk in chunks:
-            await self.connection.send_media(chunk)
-            await asyncio.sleep(PACE_S)
-
-    async def until(self, kind: type) -> Any:
-        async with asyncio.timeout(30):
-            while not (found := [m for m in self.messages if isinstance(m, kind)]):
-                await asyncio.sleep(0.01)
-        return found[-1]
-
-    async def close(self) -> None:
-        await self.connection.send_close_stream()
-        async with asyncio.timeout(30):
-            await self._reading
+class FluxLive(Live):
+    async def until_type(self, kind: type) -> Any:
+        return await self.until(lambda message: isinstance(message, kind))
 
     @property
     def turns(self) -> list[ListenV2TurnInfo]:
@@ -61,16 +36,16 @@ class Live:
 
 
 @asynccontextmanager
-async def live(server: ServerThread, **options: Any) -> AsyncIterator[Live]:
+async def live(server: ServerThread, **options: Any) -> AsyncIterator[FluxLive]:
     client = AsyncDeepgramClient(api_key="any", environment=environment(server))
     async with client.listen.v2.connect(**(FLUX | options)) as connection:
-        yield Live(connection)
+        yield FluxLive(connection)
 
 
 @pytest.mark.slow
 async def test_a_turn(server: ServerThread, speech: Speech) -> None:
     async with live(server, eager_eot_threshold=0.3, eot_threshold=0.5) as session:
-        connected = await session.until(ListenV2Connected)
+        connected = await session.until_type(ListenV2Connected)
         await session.say(speech.chunks())
         await session.close()
     events = [turn.event for turn in session.turns]
@@ -95,7 +70,7 @@ async def test_a_turn_is_ended_by_hand(server: ServerThread, speech: Speech) -> 
     half = speech.chunks()[: len(speech.chunks()) // 3]
     async with live(server, eot_threshold=1.0, eot_timeout_ms=60_000) as session:
         await session.say(half)
-        await session.until(ListenV2TurnInfo)
+        await session.until_type(ListenV2TurnInfo)
         await session.connection.send_force_end_turn()
         async with asyncio.timeout(30):
             while session.turns[-1].event != "EndOfTurn":
@@ -115,9 +90,9 @@ async def test_key_terms_change_while_it_runs(server: ServerThread, speech: Spee
             thresholds=ListenV2ConfigureThresholds(eot_threshold=0.9, eot_timeout_ms=900),
         )
         await session.connection.send_configure(change)
-        success = await session.until(ListenV2ConfigureSuccess)
+        success = await session.until_type(ListenV2ConfigureSuccess)
         await session.connection.send_configure({"type": "Configure", "language_hints": ["de"]})
-        failure = await session.until(ListenV2ConfigureFailure)
+        failure = await session.until_type(ListenV2ConfigureFailure)
         await session.say(speech.chunks()[20:])
         await session.close()
     assert success.keyterms == ["Ada", "Kyiv"]

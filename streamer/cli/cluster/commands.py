@@ -10,18 +10,25 @@ import typer
 
 from streamer.cli.failures import EXIT_USAGE, fail
 from streamer.cli.options import (
+    AllowHostOption,
+    AllowOriginOption,
     Device,
     DeviceOption,
     EmotionChoice,
     EmotionModelOption,
     FusionOption,
+    HostOption,
+    IdleTimeoutOption,
     LanguageOption,
+    LanguagesOption,
     LatencyChoice,
     LatencyOption,
     ListenerOption,
     LlmModelOption,
     LlmOption,
+    ResumeSecondsOption,
     SpeechModelOption,
+    TellEmotionOption,
     ThreadsOption,
     TokenOption,
     checked_language,
@@ -60,47 +67,19 @@ def cluster_app() -> typer.Typer:
 
 
 def start(
-    host: Annotated[
-        str, typer.Option(envvar="STREAMER_HOST", help="Address to listen on; 0.0.0.0 for all.")
-    ] = _DEFAULTS.host,
+    host: HostOption = _DEFAULTS.host,
     port: Annotated[
         int,
         typer.Option(min=1, max=65_535, envvar="STREAMER_PORT", help="On each of the machines."),
     ] = _DEFAULTS.port,
     token: TokenOption = None,
-    allow_origin: Annotated[
-        list[str] | None,
-        typer.Option(
-            envvar="STREAMER_ALLOW_ORIGIN",
-            help="Web page from elsewhere that may connect, or *. May be repeated.",
-            metavar="URL",
-        ),
-    ] = None,
-    allow_host: Annotated[
-        list[str] | None,
-        typer.Option(
-            envvar="STREAMER_ALLOW_HOST",
-            help="Name to answer for beside localhost, or *. May be repeated.",
-            metavar="NAME",
-        ),
-    ] = None,
+    allow_origin: AllowOriginOption = None,
+    allow_host: AllowHostOption = None,
     max_sessions: Annotated[
         int, typer.Option(min=1, envvar="STREAMER_MAX_SESSIONS", help="Of one replica.")
     ] = _DEFAULTS.max_sessions,
-    idle_timeout: Annotated[
-        float,
-        typer.Option(
-            min=1.0, envvar="STREAMER_IDLE_TIMEOUT", help="Seconds until a silent client is closed."
-        ),
-    ] = _DEFAULTS.idle_timeout_s,
-    resume_seconds: Annotated[
-        float,
-        typer.Option(
-            min=1.0,
-            envvar="STREAMER_RESUME_SECONDS",
-            help="How long a session waits for a client whose connection broke.",
-        ),
-    ] = _DEFAULTS.resume_s,
+    idle_timeout: IdleTimeoutOption = _DEFAULTS.idle_timeout_s,
+    resume_seconds: ResumeSecondsOption = _DEFAULTS.resume_s,
     replicas: Annotated[
         int, typer.Option(min=1, envvar="STREAMER_REPLICAS", help="Engines that run at least.")
     ] = 1,
@@ -139,22 +118,10 @@ def start(
     latency: LatencyOption = LatencyChoice.BALANCED,
     listener: ListenerOption = WHISPER_BASE.name,
     fusion: FusionOption = None,
-    emotion: Annotated[
-        EmotionChoice,
-        typer.Option(
-            envvar="STREAMER_EMOTION", help="Who is told the emotion of the voice, as in serve."
-        ),
-    ] = EmotionChoice.ON,
+    emotion: TellEmotionOption = EmotionChoice.ON,
     emotion_model: EmotionModelOption = EMOTION.name,
     language: LanguageOption = ENGLISH,
-    languages: Annotated[
-        bool,
-        typer.Option(
-            "--languages/--no-languages",
-            envvar="STREAMER_LANGUAGES",
-            help="Let clients speak other languages than English. Off: less memory.",
-        ),
-    ] = True,
+    languages: LanguagesOption = True,
 ) -> None:
     """Serve on all machines that have joined. On a cluster that serves already, replicas with the
     new options take the place of the old ones. Returns when all are ready."""
