@@ -6,6 +6,6 @@ from streamer.protocol.frames import AudioFrame, decode_header, decode_samples
 from streamer.protocol.messages import Encoding
 
 
-def decode_frame(data: bytes, encoding: Encoding) -> AudioFrame:
+def decode_frame(data: bytes, encoding: Encoding, channels: int = 1) -> AudioFrame:
     """Raises FrameError, SampleError."""
-    return AudioFrame(*decode_header(data), decode_samples(data, encoding))
+    return AudioFrame(*decode_header(data), decode_samples(data, encoding, channels))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,12 +20,30 @@ from streamer.audio.files import read_samples
 from streamer.client.bundled import SpeechClip, page_folder
 from streamer.recognition.engine import Engine
 from tests.borrowed_engine import BorrowedEngine
+from tests.browser.chromium import Page
 
 MICROPHONE_RATE: Final = 48_000
 LEAD_IN_S: Final = 0.5
 PAUSE_S: Final = 1.5
 TAIL_S: Final = 120.0
 """The browser plays its microphone file over and over; this long it is silent in between."""
+
+
+_SHARE: Final = """(async () => {
+  window.sharing = new AudioContext();
+  await sharing.suspend();
+  const out = sharing.createMediaStreamDestination();
+  let at = 0;
+  for (const clip of CLIPS) {
+    const bytes = Uint8Array.from(atob(clip), (letter) => letter.charCodeAt(0));
+    const source = sharing.createBufferSource();
+    source.buffer = await sharing.decodeAudioData(bytes.buffer);
+    source.connect(out);
+    source.start(at);
+    at += source.buffer.duration + PAUSE;
+  }
+  navigator.mediaDevices.getDisplayMedia = async () => out.stream;
+})()"""
 
 
 @asynccontextmanager
@@ -43,6 +63,13 @@ async def serve_page(engine: Engine, options: ServerOptions | None = None) -> As
     finally:
         stop.set()
         await serving
+
+
+async def share_clips(page: Page, clips: Sequence[SpeechClip]) -> None:
+    """Let what the page asks to be shared be clips with pauses between them, from the moment that
+    `sharing.resume()` is called on the page."""
+    encoded = [base64.b64encode(clip.path.read_bytes()).decode() for clip in clips]
+    await page.evaluate(_SHARE.replace("CLIPS", json.dumps(encoded)).replace("PAUSE", str(PAUSE_S)))
 
 
 def microphone_file(clips: Sequence[SpeechClip], path: Path) -> Path:

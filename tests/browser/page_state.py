@@ -31,6 +31,13 @@ async def stop(page: Page) -> None:
     await page.wait_for(IDLE)
 
 
+async def rename(page: Page, nth: int, name: str) -> None:
+    """Give another name to the one whose name stands there as the `nth`, from 0."""
+    await page.evaluate(f"document.querySelectorAll('.who:not([hidden])')[{nth}].click(); 0")
+    await page.evaluate(f"document.querySelector('.who-field').value = {json.dumps(name)}; 0")
+    await page.press("Enter", 13, "\r")
+
+
 async def saved(page: Page, folder: Path, kind: str, menu: str = "#save-open") -> Path:
     """The file that the page saves into the folder to which it downloads."""
     for old in folder.glob("captions-*"):

@@ -1,8 +1,9 @@
 """Pictures of the caption page at work: bundled speech through a real browser and server.
 
-`python -m tests.browser.screenshot` writes `page-light.png`, `page-dark.png`, `page-phone.png` and
-`page-dead.png` into `benchmarks/results`, which README.md shows, and `reader-phone.png` and
-`overlay.png`, which docs/quickstart.md shows; with names behind it, those alone.
+`python -m tests.browser.screenshot` writes `page-light.png`, `page-dark.png`, `page-phone.png`,
+`page-meeting.png` and `page-dead.png` into `benchmarks/results`, which README.md shows, and
+`reader-phone.png` and `overlay.png`, which docs/quickstart.md shows; with names behind it, those
+alone.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ from typing import Final
 
 from streamer.client.bundled import SpeechClip, bundled_speech
 from streamer.recognition.engine import Engine, EngineOptions
-from tests.browser.captioned_page import microphone_file, serve_page
+from tests.browser.captioned_page import microphone_file, serve_page, share_clips
 from tests.browser.chromium import BrowserOptions, open_page
+from tests.browser.page_state import rename
 from tests.sockets import cutting_proxy
 
 RESULTS: Final = Path(__file__).parents[2] / "benchmarks" / "results"
 TIMEOUT_S: Final = 90.0
+OTHERS_WAIT_S: Final = 1.0
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ SHOTS: Final = (
     Shot("page-phone", "light", 390, 780),
     Shot("page-dead", "light", 1280, 480, is_dead=True),
 )
+MEETING: Final = Shot("page-meeting", "light", 1280, 640)
 NO_ANSWER: Final = "document.querySelector('#banner-count').textContent.startsWith('8 s')"
 FOLLOWING: Final = (Shot("reader-phone", "light", 390, 780), Shot("overlay", "light", 1280, 400))
 ADDRESSES: Final = {"reader-phone": "#reader-address", "overlay": "#share-address"}
@@ -91,6 +95,32 @@ async def take(shot: Shot, url: str, microphone: Path, finished_lines: int) -> P
     return path
 
 
+async def take_meeting(shot: Shot, url: str, folder: Path) -> Path:
+    """Two sides of a conversation, one of which has a name.
+
+    Raises:
+        TimeoutError: the captions did not come.
+    """
+    path = RESULTS / f"{shot.name}.png"
+    clips = chosen_clips()
+    microphone = microphone_file([*clips[0:4:2], clips[-1]], folder / "one-side.wav")
+    async with open_page(BrowserOptions(microphone=microphone)) as page:
+        await page.resize(shot.width, shot.height)
+        await page.emulate_media(prefers_color_scheme=shot.scheme)
+        await page.goto(url)
+        await share_clips(page, clips[1:4:2])
+        await page.click("#sides-open")
+        await page.wait_for("document.querySelectorAll('.line .word').length >= 2", TIMEOUT_S)
+        await asyncio.sleep(OTHERS_WAIT_S)
+        await page.evaluate("sharing.resume()")
+        await page.wait_for("document.querySelector('.line[data-voice=\"1\"]')", TIMEOUT_S)
+        await page.wait_for(SPEAKING.format(lines=5), TIMEOUT_S)
+        await rename(page, 1, "Ada")
+        await page.evaluate("document.activeElement.blur(); 0")
+        await page.screenshot(path)
+    return path
+
+
 async def take_following(shot: Shot, url: str, microphone: Path) -> Path:
     """The same, of a page that follows: another browser's.
 
@@ -120,10 +150,12 @@ async def main(names: Sequence[str]) -> None:
         with tempfile.TemporaryDirectory() as folder:
             microphone = microphone_file(clips, Path(folder) / "microphone.wav")
             async with serve_page(engine) as url:
-                for shot in (*SHOTS, *FOLLOWING):
+                for shot in (*SHOTS, MEETING, *FOLLOWING):
                     if names and shot.name not in names:
                         continue
-                    if shot in FOLLOWING:
+                    if shot is MEETING:
+                        path = await take_meeting(shot, url, Path(folder))
+                    elif shot in FOLLOWING:
                         path = await take_following(shot, url, microphone)
                     else:
                         path = await take(shot, url, microphone, len(clips) - 1)

@@ -68,6 +68,7 @@ class ScriptedSession:
                 language=language,
                 max_message_bytes=65_536,
                 buffer_ms=buffer_ms,
+                channels=self.start.channels,
             )
         )
 
@@ -89,7 +90,8 @@ class ScriptedSession:
         """Take in audio and messages until the page leaves."""
         while (message := await self.socket.receive())["type"] == "websocket.receive":
             if message.get("bytes") is not None:
-                self.frames.append(decode_frame(message["bytes"], Encoding.PCM_S16LE))
+                data, channels = message["bytes"], self.start.channels
+                self.frames.append(decode_frame(data, Encoding.PCM_S16LE, channels))
                 continue
             said = _CLIENT_MESSAGE.validate_json(message["text"])
             if isinstance(said, StopMessage):

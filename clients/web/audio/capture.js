@@ -1,10 +1,14 @@
 // @ts-check
-/** Sound as it comes, as timed chunks of mono samples. `sources.js` opens what can be heard. */
+/** Sound as it comes, as timed chunks of samples. `sources.js` opens what can be heard. */
 
 /** @typedef {import("../protocol/client.js").Chunk} Chunk */
+/** `samples`: all that is heard, mixed; of two sides `sides` has each by itself.
+ *
+ *  @typedef {Chunk & {sides?: Float32Array[]}} HeardChunk */
+
 /** `onMuted`: the system or the browser has muted the source, or does so no more.
  *
- *  @typedef {{onChunk: (chunk: Chunk) => void, onEnded: () => void,
+ *  @typedef {{onChunk: (chunk: HeardChunk) => void, onEnded: () => void,
  *   onMuted: (isMuted: boolean) => void}} CaptureHandlers */
 
 /** What runs and can be stopped, whatever it hears. `stop` settles once every chunk was handed over.
@@ -96,18 +100,19 @@ export class Capture {
     await this.context.close();
   }
 
-  /** @param {{type: "chunk", samples: Float32Array, startTimeS: number} | {type: "finished"}} data */
+  /** @param {{type: "chunk", sides: Float32Array[], startTimeS: number} | {type: "finished"}} data */
   #receive(data) {
     if (data.type === "finished") {
       this.#finished();
       return;
     }
-    const { samples, startTimeS } = data;
+    const { sides, startTimeS } = data;
+    const samples = sides.length === 1 ? sides[0] : mixed(sides);
     this.#clock.observe(startTimeS + samples.length / this.sampleRate);
     const captureTimeMs = this.#clock.epochMs(startTimeS) - this.inputLatencyMs;
     const sampleOffset = this.#sampleOffset;
     this.#sampleOffset += samples.length;
-    this.handlers.onChunk({ sampleOffset, captureTimeMs, samples });
+    this.handlers.onChunk({ sampleOffset, captureTimeMs, samples, ...(sides.length > 1 ? { sides } : {}) });
   }
 }
 
@@ -137,13 +142,21 @@ export async function openGatheringContext() {
   return context;
 }
 
-/** @param {AudioContext} context */
-export function chunkNode(context) {
+/**
+ * @param {AudioContext} context
+ * @param {number} sides each an input of its own
+ */
+export function chunkNode(context, sides) {
   const quanta = Math.round((CHUNK_MS / 1000) * (context.sampleRate / RENDER_QUANTUM));
   return new AudioWorkletNode(context, "chunk-processor", {
-    numberOfInputs: 1,
+    numberOfInputs: sides,
     channelCount: 1,
     channelCountMode: "explicit",
     processorOptions: { chunkFrames: Math.max(1, quanta) * RENDER_QUANTUM },
   });
+}
+
+/** @param {Float32Array[]} sides as long as each other; mostly one of them speaks */
+function mixed(sides) {
+  return sides[0].map((_, i) => sides.reduce((sum, side) => sum + side[i], 0));
 }

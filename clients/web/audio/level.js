@@ -30,21 +30,16 @@ export class LevelMeter {
   }
 
   /**
-   * @param {Float32Array} samples
+   * @param {Float32Array[]} sides the bar shows the louder one; it is the first that may be silent
    * @param {number} sampleRate
    * @param {boolean} isTaken whether it reaches the server: the bar does not move over a dead connection
    */
-  hear(samples, sampleRate, isTaken) {
-    let peak = 0;
-    let energy = 0;
-    for (const sample of samples) {
-      peak = Math.max(peak, Math.abs(sample));
-      energy += sample * sample;
-    }
-    const levelDb = 10 * Math.log10(energy / samples.length + 1e-9);
+  hear(sides, sampleRate, isTaken) {
+    const measured = sides.map(measure);
+    const levelDb = Math.max(...measured.map((side) => side.levelDb));
     this.#show(isTaken ? Math.max(0, 1 - levelDb / FLOOR_DB) : 0);
     this.bar.classList.toggle("dead", !isTaken);
-    this.#watchSilence(peak, (1000 * samples.length) / sampleRate);
+    this.#watchSilence(measured[0].peak, (1000 * sides[0].length) / sampleRate);
   }
 
   /** @param {number} level */
@@ -64,4 +59,15 @@ export class LevelMeter {
     const isSilent = this.#silentMs >= limitMs;
     if (isSilent !== wasSilent) this.onSilence(this.#silentMs);
   }
+}
+
+/** @param {Float32Array} samples */
+function measure(samples) {
+  let peak = 0;
+  let energy = 0;
+  for (const sample of samples) {
+    peak = Math.max(peak, Math.abs(sample));
+    energy += sample * sample;
+  }
+  return { peak, levelDb: 10 * Math.log10(energy / samples.length + 1e-9) };
 }

@@ -24,14 +24,26 @@ export async function captureMicrophone(options, handlers) {
   }
   const context = await openGatheringContext();
   try {
-    const { deviceId, ...processing } = options;
-    const device = deviceId ? { deviceId: { exact: deviceId } } : {};
+    return captureTrack(context, await askForMicrophone(options), handlers);
+  } catch (error) {
+    await context.close();
+    throw error;
+  }
+}
+
+/**
+ * @param {MicrophoneOptions} options
+ * @returns {Promise<MediaStreamTrack>}
+ */
+export async function askForMicrophone({ deviceId, echoCancellation, noiseSuppression, autoGainControl }) {
+  const device = deviceId ? { deviceId: { exact: deviceId } } : {};
+  const processing = { echoCancellation, noiseSuppression, autoGainControl };
+  try {
     const stream = await navigator.mediaDevices.getUserMedia({
       audio: { ...processing, ...device, channelCount: { ideal: 1 } },
     });
-    return captureTrack(context, stream.getAudioTracks()[0], handlers);
+    return stream.getAudioTracks()[0];
   } catch (error) {
-    await context.close();
     throw microphoneError(error);
   }
 }
@@ -67,6 +79,17 @@ export function canCaptureTab() {
  */
 export async function captureTab(handlers) {
   // The choice comes first: it must follow the click at once.
+  const track = await shareSound();
+  try {
+    return captureTrack(await openGatheringContext(), track, handlers);
+  } catch (error) {
+    track.stop();
+    throw error;
+  }
+}
+
+/** @returns {Promise<MediaStreamTrack>} the sound of what the person chooses */
+export async function shareSound() {
   const stream = await navigator.mediaDevices
     .getDisplayMedia({
       // Browsers share sound only along with a picture.
@@ -83,12 +106,15 @@ export async function captureTab(handlers) {
       "What was chosen comes without sound. Choose a tab, and let its sound be shared too.",
     );
   }
-  try {
-    return captureTrack(await openGatheringContext(), track, handlers);
-  } catch (error) {
-    track.stop();
-    throw error;
-  }
+  return track;
+}
+
+/**
+ * @param {MediaStreamTrack} track
+ * @returns {number} age of its samples when the audio graph gets them, as far as the browser knows
+ */
+export function latencyMs(track) {
+  return 1000 * (/** @type {{latency?: number}} */ (track.getSettings()).latency ?? 0);
 }
 
 /** @returns {Promise<{deviceId: string, label: string}[]>} the microphones, named once allowed */
@@ -110,11 +136,10 @@ function captureTrack(context, track, handlers) {
   track.onmute = () => handlers.onMuted(true);
   track.onunmute = () => handlers.onMuted(false);
   if (track.muted) handlers.onMuted(true);
-  const latencyS = /** @type {{latency?: number}} */ (track.getSettings()).latency ?? 0;
-  const node = chunkNode(context);
+  const node = chunkNode(context, 1);
   context.createMediaStreamSource(new MediaStream([track])).connect(node);
   node.connect(context.destination);
-  return new Capture(context, node, 1000 * latencyS, handlers, () => track.stop());
+  return new Capture(context, node, latencyMs(track), handlers, () => track.stop());
 }
 
 /** @param {unknown} error from getUserMedia */
@@ -138,7 +163,7 @@ function tabError(error) {
   const name = error instanceof DOMException ? error.name : "";
   return new CaptureError(
     name === "NotAllowedError"
-      ? "No tab was shared. Press “Hear a tab…” again and choose one."
+      ? "No tab was shared. Press the button again and choose one."
       : `The tab could not be heard (${error}).`,
   );
 }

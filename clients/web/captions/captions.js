@@ -3,32 +3,34 @@
  * The caption lines on the page.
  *
  * Committed words are appended as nodes that are never touched again; only the tentative tail of
- * the open line is rewritten. So nothing that has been read ever moves or changes, unless the person
- * who reads corrects it.
+ * an open line is rewritten. So nothing that has been read ever moves or changes, unless the person
+ * who reads corrects it. Each side of a conversation may have a line open; lines stand in the order
+ * in which they begin.
  */
 
+import { Announcer } from "./announcer.js";
 import { markCorrections } from "./correction-marks.js";
 import { clock, element, timeOfDay } from "./dom.js";
 import { emotionMark } from "./emotion-mark.js";
 import { isSure, weightOf } from "./emotion-shown.js";
+import { showName } from "./name-marks.js";
+import { isSameVoice } from "./names.js";
 import { joinWords, spaceAfter } from "../protocol/transcript.js";
 
 /** @typedef {import("../protocol/client.js").WireWord} WireWord */
 /** @typedef {import("../protocol/transcript.js").Caption} Caption */
-/** @typedef {{line: HTMLElement, meta: HTMLElement, text: HTMLElement, tail: HTMLElement,
+/** @typedef {{caption: Caption, line: HTMLElement, meta: HTMLElement, text: HTMLElement, tail: HTMLElement,
  *   heightPx: number}} OpenLine */
 
-const ANNOUNCEMENTS_KEPT = 12;
 const FOLLOW_MARGIN_PX = 48;
 
 export class CaptionView {
   /** How much of the voice is shown; the style sheets know too.
    *  @type {import("./emotion-shown.js").EmotionShown} */
   emotionShown = "subtle";
-  /** @type {OpenLine | null} */
-  #open = null;
+  /** @type {Map<number, OpenLine>} of each channel */
+  #open = new Map();
   #following = true;
-  #saidEmotion = "";
   #heightPx = 0;
   /** @type {WeakMap<Node, WireWord>} */
   #words = new WeakMap();
@@ -43,7 +45,7 @@ export class CaptionView {
   constructor({ list, scroller, announcer, toLive }) {
     this.list = list;
     this.scroller = scroller;
-    this.announcer = announcer;
+    this.announcer = new Announcer(announcer);
     this.toLive = toLive;
     scroller.addEventListener("scroll", () => this.#scrolled());
     new ResizeObserver(() => {
@@ -57,13 +59,15 @@ export class CaptionView {
   }
 
   /**
-   * @param {Caption} caption the open one
+   * @param {Caption} caption an open one
    * @param {WireWord[]} added
    * @param {WireWord[]} tentative
    */
   showWords(caption, added, tentative) {
-    if (added.length === 0 && tentative.length === 0 && this.#open === null) return;
-    const open = (this.#open ??= this.#newLine(caption));
+    const shown = this.#open.get(caption.channel ?? 0);
+    if (added.length === 0 && tentative.length === 0 && shown === undefined) return;
+    const open = shown ?? this.#newLine(caption);
+    this.#showNameOf(open.line);
     this.#append(open, added);
     const tail = joinWords(tentative);
     if (open.tail.textContent !== tail) open.tail.textContent = tail;
@@ -74,28 +78,47 @@ export class CaptionView {
   /**
    * @param {Caption} caption now final
    * @param {WireWord[]} added
+   * @param {Caption | null} next goes on with the words behind it, which somebody else said
    */
-  closeSegment(caption, added) {
+  closeSegment(caption, added, next = null) {
+    const shown = this.#open.get(caption.channel ?? 0);
     if (caption.words.length === 0) {
-      this.dropTentative();
+      if (shown !== undefined) this.#drop(shown);
       return;
     }
-    const open = (this.#open ??= this.#newLine(caption));
+    const open = shown ?? this.#newLine(caption);
     this.#append(open, added);
     this.#settle(open);
+    this.#showNameOf(open.line);
+    if (next !== null) this.#moveBehind(open, next);
+    this.announcer.name(caption);
     if (caption.emotion !== null) {
       mark(open, caption.emotion.label);
-      this.#announceEmotion(caption.emotion.label);
+      this.announcer.emotion(caption.emotion.label, this.emotionShown);
     }
     this.#follow();
   }
 
-  /** The session is over, or the segment held no words: what was only guessed goes. */
+  /** The session is over: what was only guessed goes. */
   dropTentative() {
-    if (this.#open === null) return;
-    if (this.#open.text.childElementCount > 1) this.#settle(this.#open);
-    else this.#open.line.remove();
-    this.#open = null;
+    for (const open of [...this.#open.values()]) this.#drop(open);
+  }
+
+  /** @param {boolean} expected whether names will come: there is room for them from the beginning */
+  expectNames(expected) {
+    this.list.toggleAttribute("data-named", expected);
+  }
+
+  /**
+   * @param {Caption} caption whose voice has another name now
+   * @returns {Caption[]} all that are of the voice, which have it too
+   */
+  renamed(caption) {
+    const said = this.#lines.flatMap((line) => this.#captions.get(line) ?? []);
+    const changed = said.filter((each) => isSameVoice(each, caption));
+    for (const each of changed) each.speaker = caption.speaker;
+    for (const line of this.#lines) this.#showNameOf(line);
+    return changed;
   }
 
   /**
@@ -139,14 +162,17 @@ export class CaptionView {
 
   /** @returns {HTMLElement[]} the finished lines, which are off the page now */
   clear() {
-    const cleared = this.#lines.filter((line) => line !== this.#open?.line);
+    const open = [...this.#open.values()].map(({ line }) => line);
+    const cleared = this.#lines.filter((line) => !open.includes(line));
     for (const line of cleared) line.remove();
+    for (const line of open) this.#showNameOf(line);
     return cleared;
   }
 
   /** @param {HTMLElement[]} lines what `clear` returned */
   restore(lines) {
     this.list.prepend(...lines);
+    for (const line of this.#lines) this.#showNameOf(line);
     this.#follow();
   }
 
@@ -175,8 +201,55 @@ export class CaptionView {
     text.append(tail);
     line.append(meta, text);
     this.#captions.set(line, caption);
-    this.list.append(line);
-    return { line, meta, text, tail, heightPx: 0 };
+    this.#insert(line, caption);
+    const open = { caption, line, meta, text, tail, heightPx: 0 };
+    this.#open.set(caption.channel ?? 0, open);
+    return open;
+  }
+
+  /**
+   * What the other side said may become words later than what was said after it.
+   *
+   * @param {HTMLElement} line
+   * @param {Caption} caption
+   */
+  #insert(line, { startMs, channel }) {
+    let above = this.list.lastElementChild;
+    const isLater = (/** @type {Caption | undefined} */ shown) =>
+      shown !== undefined && shown.channel !== channel && shown.startMs > startMs;
+    while (above !== null && isLater(this.#captions.get(above))) above = above.previousElementSibling;
+    if (above === null) this.list.prepend(line);
+    else above.after(line);
+    this.#showNameOf(line);
+  }
+
+  /**
+   * Shows it, or that it goes on, at the line and at the one below.
+   *
+   * @param {Element} line
+   */
+  #showNameOf(line) {
+    for (const each of [line, line.nextElementSibling]) {
+      const caption = each === null ? undefined : this.#captions.get(each);
+      if (!(each instanceof HTMLElement) || caption === undefined) continue;
+      const above = each.previousElementSibling;
+      showName(each, caption, above === null ? undefined : this.#captions.get(above));
+      if (caption.voice !== undefined) this.expectNames(true);
+    }
+  }
+
+  /**
+   * @param {OpenLine} open now settled
+   * @param {Caption} next
+   */
+  #moveBehind(open, next) {
+    const behind = this.#newLine(next);
+    const spans = open.text.querySelectorAll(".word");
+    const first = spans[open.caption.words.length];
+    while (first !== undefined && open.text.contains(first)) {
+      const last = /** @type {ChildNode} */ (open.text.lastChild);
+      behind.text.prepend(last);
+    }
   }
 
   /**
@@ -194,7 +267,8 @@ export class CaptionView {
       open.text.insertBefore(span, open.tail);
       open.text.insertBefore(document.createTextNode(spaceAfter(word.text)), open.tail);
     }
-    this.#announce(joinWords(words));
+    this.announcer.name(open.caption);
+    this.announcer.say(joinWords(words));
   }
 
   /** @param {OpenLine} open */
@@ -202,7 +276,16 @@ export class CaptionView {
     open.tail.remove();
     open.line.classList.remove("open");
     open.text.style.removeProperty("min-height");
-    this.#open = null;
+    this.#open.delete(open.caption.channel ?? 0);
+  }
+
+  /** @param {OpenLine} open of which only committed words stay */
+  #drop(open) {
+    this.#settle(open);
+    if (open.text.childElementCount > 0) return;
+    const below = open.line.nextElementSibling;
+    open.line.remove();
+    if (below !== null) this.#showNameOf(below);
   }
 
   /**
@@ -216,27 +299,6 @@ export class CaptionView {
     if (heightPx <= open.heightPx) return;
     open.heightPx = heightPx;
     open.text.style.setProperty("min-height", `${heightPx}px`);
-  }
-
-  /**
-   * Those who cannot see it are told when the emotion that is shown changes.
-   *
-   * @param {string} label
-   */
-  #announceEmotion(label) {
-    if (label === "unknown" || label === this.#saidEmotion) return;
-    this.#saidEmotion = label;
-    if (this.emotionShown === "full" || (this.emotionShown !== "off" && isSure(label))) {
-      this.#announce(`(${label})`);
-    }
-  }
-
-  /** @param {string} text */
-  #announce(text) {
-    this.announcer.append(element("p", "", text));
-    while (this.announcer.childElementCount > ANNOUNCEMENTS_KEPT) {
-      this.announcer.firstElementChild?.remove();
-    }
   }
 
   /** The person has scrolled; if not, the room has become smaller, which is told here first. */

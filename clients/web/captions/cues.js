@@ -4,12 +4,16 @@
 
 import { joinTexts } from "../protocol/transcript.js";
 import { isSure } from "./emotion-shown.js";
+import { inTurn } from "./names.js";
 import { breakCost, endsSentence } from "./phrases.js";
 
 /** @typedef {import("../protocol/client.js").WireWord} WireWord */
 /** @typedef {import("../protocol/transcript.js").Caption} Caption */
 /** @typedef {{text: string, startMs: number, endMs: number, loudness?: number | null}} Piece */
-/** @typedef {{startMs: number, endMs: number, lines: Piece[][], emotion: string}} Cue */
+/** `speaker`: the name, where it is known.
+ *
+ *  @typedef {{startMs: number, endMs: number, lines: Piece[][], emotion: string,
+ *   speaker?: string}} Cue */
 
 const MAX_LINE_CHARS = 42;
 const MAX_CHARS_PER_S = 17;
@@ -27,20 +31,24 @@ const SHORT_COST = 10;
 const FAST_COST = 20;
 
 /**
- * Cues in order: none is empty, none overlaps the next, every line fits.
+ * Cues in the order of their beginnings: none is empty, every line fits. Those of one channel never
+ * overlap each other; two people may.
  *
  * @param {Caption[]} captions
  * @param {boolean} tagged whether what surely is emotional begins with its emotion, "(angry)"
  * @returns {Cue[]}
  */
 export function cues(captions, tagged) {
-  let earliestMs = 0;
-  return captions.flatMap((caption) => {
-    const made = captionCues(caption, earliestMs, tagged);
+  /** @type {Map<number, number>} of each channel */
+  const earliestMs = new Map();
+  const all = captions.flatMap((caption) => {
+    const { channel = 0 } = caption;
+    const made = captionCues(caption, earliestMs.get(channel) ?? 0, tagged);
     const last = made.at(-1);
-    if (last !== undefined) earliestMs = last.endMs + MIN_GAP_MS;
+    if (last !== undefined) earliestMs.set(channel, last.endMs + MIN_GAP_MS);
     return made;
   });
+  return inTurn(all);
 }
 
 /**
@@ -78,6 +86,7 @@ function captionCues(caption, earliestMs, tagged) {
       endMs: Math.max(startMs + 1, Math.round(endMs)),
       lines: cut.lines(first, last),
       emotion: label,
+      ...(caption.speaker ? { speaker: caption.speaker } : {}),
     };
   });
 }

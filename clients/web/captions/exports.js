@@ -6,6 +6,7 @@ import { corrected } from "./corrections.js";
 import { cues } from "./cues.js";
 import { clock, timeOfDay } from "./dom.js";
 import { volume } from "./emotion-shown.js";
+import { inTurn } from "./names.js";
 import { joinTexts, joinWords } from "../protocol/transcript.js";
 
 /** @typedef {import("./cues.js").Piece} Piece */
@@ -33,19 +34,20 @@ export const TEXT_FORMATS = {
  * @param {boolean} isTimed
  */
 export function toText(captions, isTimed) {
-  return captions
+  const name = namesAtChanges();
+  return inTurn(captions)
     .map((caption) => {
       const { epochMs, startMs, speaker } = caption;
       const time = epochMs === null ? clock(startMs) : timeOfDay(epochMs);
       const text = joinWords(corrected(caption).words);
-      return `${isTimed ? `[${time}] ` : ""}${speaker ? `${speaker}: ` : ""}${text}\n`;
+      return `${isTimed ? `[${time}] ` : ""}${name(speaker)}${text}\n`;
     })
     .join("");
 }
 
 /** @param {Caption[]} captions */
 export function toJsonLines(captions) {
-  return captions.map((caption) => `${JSON.stringify(captionRecord(caption))}\n`).join("");
+  return inTurn(captions).map((caption) => `${JSON.stringify(captionRecord(caption))}\n`).join("");
 }
 
 /**
@@ -60,16 +62,18 @@ export function toSubRip(captions, shown) {
     const text = piece.text.replaceAll("-->", "→");
     return shown === "voice" && volume(piece.loudness) === "loud" ? `<b>${text}</b>` : text;
   };
+  const name = namesAtChanges();
   return cues(captions.map(corrected), shown !== "off")
-    .map(({ startMs, endMs, lines }, index) => {
+    .map(({ startMs, endMs, lines, speaker }, index) => {
       const text = lines.map((line) => joinPieces(line, written)).join("\n");
-      return `${index + 1}\n${timestamp(startMs, ",")} --> ${timestamp(endMs, ",")}\n${text}\n\n`;
+      const said = `${name(speaker).replaceAll("-->", "→")}${text}`;
+      return `${index + 1}\n${timestamp(startMs, ",")} --> ${timestamp(endMs, ",")}\n${said}\n\n`;
     })
     .join("");
 }
 
 /**
- * With classes of spans that a page can style: the emotion (`<c.happy>`) of every cue, or the
+ * With who speaks (`<v Ada>`), and classes of spans that a page can style: the emotion (`<c.happy>`) of every cue, or the
  * volume (`<c.loud>`, `<c.soft>`) of words.
  *
  * @param {Caption[]} captions
@@ -77,16 +81,32 @@ export function toSubRip(captions, shown) {
  */
 export function toWebVtt(captions, shown) {
   const written = (/** @type {Piece} */ piece) => {
-    const text = piece.text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
+    const text = escaped(piece.text);
     return shown === "voice" ? inClass(volume(piece.loudness), text) : text;
   };
   const tagged = shown === "subtle" || shown === "voice";
-  const blocks = cues(captions.map(corrected), tagged).map(({ startMs, endMs, lines, emotion }) => {
-    const all = lines.map((line) => joinPieces(line, written)).join("\n");
-    const text = shown === "full" ? inClass(emotion, all) : all;
-    return `${timestamp(startMs, ".")} --> ${timestamp(endMs, ".")}\n${text}\n\n`;
+  const blocks = cues(captions.map(corrected), tagged).map((cue) => {
+    const all = cue.lines.map((line) => joinPieces(line, written)).join("\n");
+    const text = shown === "full" ? inClass(cue.emotion, all) : all;
+    const said = cue.speaker ? `<v ${escaped(cue.speaker)}>${text}` : text;
+    return `${timestamp(cue.startMs, ".")} --> ${timestamp(cue.endMs, ".")}\n${said}\n\n`;
   });
   return ["WEBVTT\n\n", ...blocks].join("");
+}
+
+/** @returns {(speaker?: string) => string} in front of what each says, in order */
+function namesAtChanges() {
+  let newest = "";
+  return (speaker = "") => {
+    const changed = speaker !== "" && speaker !== newest;
+    newest = speaker || newest;
+    return changed ? `${speaker}: ` : "";
+  };
+}
+
+/** @param {string} text in WebVTT */
+function escaped(text) {
+  return text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
 }
 
 /**

@@ -3,6 +3,9 @@
 
 import { FollowClient, followAddress } from "../protocol/client.js";
 import { Transcript } from "../protocol/transcript.js";
+import { FOLLOWED_SIDES, Names } from "./names.js";
+import { Renaming } from "./renaming.js";
+import { Spoken } from "./spoken.js";
 
 /** @typedef {import("../protocol/client.js").ServerEvent} ServerEvent */
 /** @typedef {import("../protocol/client.js").FollowingEvent} FollowingEvent */
@@ -30,6 +33,8 @@ const FOLLOW_ID = /^[\w-]{24}$/;
 export class FollowedCaptions {
   /** Of the open line alone: those that are finished are on the page. */
   #transcript = new Transcript();
+  #names = new Names(FOLLOWED_SIDES);
+  #spoken;
   #sessionKey = "";
   #isFirst = true;
   /** @type {State} */
@@ -42,6 +47,8 @@ export class FollowedCaptions {
   constructor(captions, handlers) {
     this.captions = captions;
     this.handlers = handlers;
+    this.#spoken = new Spoken(this.#transcript, this.#names, captions);
+    new Renaming(captions, this.#names);
   }
 
   /**
@@ -70,20 +77,15 @@ export class FollowedCaptions {
       case "following":
         this.#begin(event);
         break;
-      case "words": {
-        const added = this.#transcript.applyWords(event);
-        const { channel = 0 } = event;
-        const open = this.#transcript.openIn(channel);
-        const tentative = this.#transcript.tentativeIn(channel);
-        if (open !== null) this.captions.showWords(open, added, tentative);
+      case "words":
+      case "speakers":
+        this.#spoken.handle(event);
         break;
-      }
       case "segment": {
         const open = this.#transcript.openIn(event.channel ?? 0);
         // The newest ones come again with every connection.
         if (open !== null && event.segment_id < open.segmentId) return;
-        const { caption, added } = this.#transcript.applySegment(event);
-        this.captions.closeSegment(caption, added);
+        this.#spoken.handle(event);
         this.#transcript.clear();
         break;
       }
@@ -99,7 +101,8 @@ export class FollowedCaptions {
   }
 
   /** @param {FollowingEvent} event */
-  #begin({ session_key = "", first_word_id }) {
+  #begin({ session_key = "", first_word_id, channels = 1 }) {
+    this.#names.beginSession(channels);
     if (session_key === "" || session_key !== this.#sessionKey) {
       this.#end(0);
       this.#sessionKey = session_key;

@@ -3,15 +3,17 @@
  *  corrects words. */
 
 import { byId, timeOfDay } from "../captions/dom.js";
+import { Renaming } from "../captions/renaming.js";
 import { Correcting } from "./correcting.js";
 import { ExpectedWords } from "./expected-words.js";
-import { KeptSession } from "./kept-session.js";
+import { KeptSession, moved } from "./kept-session.js";
 import { recover } from "./recovery.js";
 import { SOUND_MINUTES } from "./settings.js";
 import { HistoryStore } from "./store.js";
 
 /** @typedef {import("../audio/recording.js").Recording} Recording */
 /** @typedef {import("../captions/captions.js").CaptionView} CaptionView */
+/** @typedef {import("../captions/names.js").Names} Names */
 /** @typedef {import("../captions/word-detail.js").WordDetail} WordDetail */
 /** @typedef {import("../protocol/client.js").Chunk} Chunk */
 /** @typedef {import("../protocol/client.js").ServerEvent} ServerEvent */
@@ -28,7 +30,7 @@ import { HistoryStore } from "./store.js";
 /**
  * Of the page, what is needed here. `shown` is called when lines have come or gone.
  *
- * @typedef {{transcript: Transcript, captions: CaptionView, wordDetail: WordDetail,
+ * @typedef {{transcript: Transcript, captions: CaptionView, names: Names, wordDetail: WordDetail,
  *   recording: Recording, history: HistorySettings, token: {location: ServerLocation},
  *   shown: () => void,
  *   hotWords: {list: () => string[], add: (words: string[]) => void},
@@ -64,6 +66,7 @@ export class Keeping {
       expect: (words) => this.expected.expect(words),
       offer: (words) => this.expected.offer(words),
     });
+    new Renaming(page.captions, page.names, (captions) => void this.#keepNames(captions));
     this.#bindSettings();
     if (page.history.keep) void this.#recover();
     window.addEventListener("beforeunload", (event) => {
@@ -133,10 +136,14 @@ export class Keeping {
       const open = transcript.openIn(event.channel ?? 0);
       if (open !== null) session.keep(open, transcript.baseMs);
     }
+    if (event.type !== "segment" && event.type !== "speakers") return;
     const last = transcript.captions.at(-1);
     if (event.type === "segment" && event.words.length > 0 && last !== undefined) {
       session.keep(last, transcript.baseMs);
     }
+    // Somebody else said the words behind it, or those before.
+    const { open } = transcript;
+    if (open !== null) session.keep(open, transcript.baseMs);
   }
 
   /** @param {boolean} isComplete */
@@ -158,6 +165,15 @@ export class Keeping {
     }
     for (const session of this.#kept) {
       if (await session.note(caption, event)) return;
+    }
+  }
+
+  /** @param {Caption[]} captions whose voice has another name now */
+  async #keepNames(captions) {
+    for (const session of this.#kept) session.keepAgain(captions);
+    for (const caption of captions) {
+      const { session, index } = this.#recovered.get(caption) ?? { session: 0, index: 0 };
+      if (session > 0) await (await this.#store)?.save(session, {}, [{ session, index, caption: moved(caption, 0) }], []);
     }
   }
 

@@ -47,6 +47,7 @@ export class KeptSession {
   #lines = 0;
   #keepsSound;
   #isGone = false;
+  #isEnded = false;
   #id = 0;
   /** @type {HistoryStore | null} */
   #store = null;
@@ -93,6 +94,13 @@ export class KeptSession {
     this.#changed.add(caption);
     if (this.#lines === 1) this.#firstWords = joinWords(caption.words).slice(0, FIRST_WORDS_CHARS);
     void this.flush();
+  }
+
+  /** @param {Caption[]} captions of any session; of this one they have changed once more */
+  keepAgain(captions) {
+    const own = captions.filter((caption) => this.#indexes.has(caption));
+    for (const caption of own) this.#changed.add(caption);
+    if (own.length > 0) void this.flush();
   }
 
   /**
@@ -164,6 +172,7 @@ export class KeptSession {
     const isNew = this.#changed.size > 0 || this.#durationMs !== this.#savedMs || ended;
     if (this.#isGone || !isNew) return;
     this.#savedMs = this.#durationMs;
+    this.#isEnded ||= ended;
     const captions = [...this.#changed].map((caption) => ({
       session: this.#id,
       index: this.#indexes.get(caption) ?? 0,
@@ -181,7 +190,7 @@ export class KeptSession {
       firstWords: this.#firstWords,
       // As it is now: what comes while this is being written is not in these captions.
       resume: this.resume === null ? null : { ...this.resume },
-      ended,
+      ended: this.#isEnded,
     };
     const save = async (/** @type {SoundRow[]} */ rows) => {
       this.#isGone = !(await this.#store?.save(this.#id, changes, captions, rows));

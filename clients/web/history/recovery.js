@@ -1,6 +1,7 @@
 // @ts-check
 /** Sessions whose page went away before they had ended: a reload, a crash, a machine that died. */
 
+import { Names } from "../captions/names.js";
 import { withRest } from "./resume-rest.js";
 
 /** @typedef {import("../protocol/client.js").ServerLocation} ServerLocation */
@@ -51,6 +52,9 @@ async function complete(store, session, server) {
   }
   const known = (await store.captions(id)).map(({ caption }) => caption);
   const captions = await withRest(server, resume, known.map(withoutCorrections));
+  const names = new Names();
+  names.goOn(known);
+  for (const caption of captions) names.tell(caption);
   const rows = captions.map((caption, index) => ({ session: id, index, caption }));
   const durationMs = Math.max(session.durationMs, captions.at(-1)?.endMs ?? 0);
   const firstWords = session.firstWords || (captions[0]?.words ?? []).map(({ text }) => text).join(" ");

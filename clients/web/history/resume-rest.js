@@ -50,6 +50,7 @@ export function withRest(server, { sessionId, resumeToken, lastSeq }, known) {
       const event = parseEvent(data);
       if (event?.type === "ready") send({ type: "stop" });
       if (event?.type === "words") transcript.applyWords(event);
+      if (event?.type === "speakers") transcript.applySpeakers(event);
       if (event?.type === "segment") transcript.applySegment(event);
     };
   });

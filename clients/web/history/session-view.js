@@ -6,9 +6,12 @@ import { CaptionView } from "../captions/captions.js";
 import { corrected } from "../captions/corrections.js";
 import { byId, clock, download } from "../captions/dom.js";
 import { TEXT_FORMATS, toText } from "../captions/exports.js";
+import { Names } from "../captions/names.js";
+import { Renaming } from "../captions/renaming.js";
 import { WordDetail } from "../captions/word-detail.js";
 import { joinWords } from "../protocol/transcript.js";
 import { Correcting } from "./correcting.js";
+import { moved } from "./kept-session.js";
 import { pattern } from "./search.js";
 import { factsOf } from "./session-facts.js";
 
@@ -24,6 +27,7 @@ export class SessionView {
   #session = null;
   /** @type {{index: number, caption: Caption}[]} */
   #rows = [];
+  #names = new Names();
 
   /**
    * @param {HistoryStore} store
@@ -51,6 +55,7 @@ export class SessionView {
     this.captions.showClock(true);
     const detail = new WordDetail(byId("word-detail", HTMLElement), this.captions);
     new Correcting(this.captions, detail, { note: (caption, event) => void this.#note(caption, event) });
+    new Renaming(this.captions, this.#names, (captions) => void this.#keepNames(captions));
     byId("rename", HTMLButtonElement).addEventListener("click", () => void this.#rename());
     byId("copy", HTMLButtonElement).addEventListener("click", () => void this.#copy());
     byId("delete", HTMLButtonElement).addEventListener("click", () => void this.#delete());
@@ -70,7 +75,9 @@ export class SessionView {
     const rows = session === null ? [] : await this.store.captions(session.id);
     // Another one may have been chosen meanwhile.
     if (this.#session !== session || this.captions.list.childElementCount > 0) return;
+    rows.sort((a, b) => a.caption.startMs - b.caption.startMs);
     this.#rows = rows;
+    this.#names.goOn(rows.map(({ caption }) => caption));
     for (const { caption } of rows) {
       this.captions.closeSegment(caption, caption.words);
       this.captions.showCorrections(caption);
@@ -104,6 +111,16 @@ export class SessionView {
     this.#tellFacts();
     this.told.textContent = event.type === "report" ? "Kept with the session: a word is reported." : "Corrected.";
     this.onChange();
+  }
+
+  /** @param {Caption[]} captions whose voice has another name now */
+  async #keepNames(captions) {
+    const session = this.#session;
+    if (session === null) return;
+    const changed = this.#rows.filter(({ caption }) => captions.includes(caption));
+    const rows = changed.map(({ index, caption }) => ({ session: session.id, index, caption: moved(caption, 0) }));
+    await this.store.save(session.id, {}, rows, []);
+    this.told.textContent = "Renamed.";
   }
 
   async #rename() {

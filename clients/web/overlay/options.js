@@ -13,6 +13,7 @@ import { isEmotionShown } from "../captions/emotion-shown.js";
  * @property {string} align `left`, where no word moves when others come, `center` or `right`
  * @property {string} box whether the words stand on a dark box: `on` or `off`
  * @property {EmotionShown} emotion how much of the voice is shown
+ * @property {string} names whether it says who speaks, where that is told: `on` or `off`
  * @property {string} messages whether it says what is wrong with its address, or that nobody
  *   speaks: `on` or `off`
  */
@@ -29,6 +30,7 @@ const CHOICES = {
   align: ["left", "center", "right"],
   box: ["off", "on"],
   emotion: ["subtle", "off", "full", "voice"],
+  names: ["on", "off"],
   messages: ["on", "off"],
 };
 const SESSION = "session";
@@ -73,6 +75,7 @@ export function readOptions(query) {
     align: choice("align"),
     box: choice("box"),
     emotion: isEmotionShown(emotion) ? emotion : "subtle",
+    names: choice("names"),
     messages: choice("messages"),
   };
   return { options, problems };

@@ -8,12 +8,13 @@ import { StreamClient, streamAddress } from "../protocol/client.js";
 import { Controls } from "./controls.js";
 import { byId, duration } from "../captions/dom.js";
 import { EmotionSetting } from "./emotion-setting.js";
-import { explainEnding } from "./status/ending.js";
+import { MICROPHONE_GONE, SIDE_GONE, explainEnding } from "./status/ending.js";
 import { FileProgress } from "../history/file-progress.js";
 import { FileReading, readFile } from "../audio/file-reader.js";
 import { HistorySettings } from "../history/settings.js";
 import { Insight } from "./details/insight.js";
 import { Keeping, usualTitle } from "../history/keeping.js";
+import { Names } from "../captions/names.js";
 import { LevelMeter } from "../audio/level.js";
 import { Notices } from "./notices.js";
 import { hotWordsOf, loadPreferences, startOptions } from "./preferences.js";
@@ -23,25 +24,27 @@ import { SessionWatch } from "./status/session-watch.js";
 import { bindSettings } from "./settings.js";
 import { ShareDialog } from "./share.js";
 import { ShownDelay } from "./status/shown-delay.js";
+import { Spoken } from "../captions/spoken.js";
 import { StatusView } from "./status/status-view.js";
 import { Strip } from "./status/strip.js";
 import { Summary } from "./status/summary.js";
 import { TokenKeeper } from "./token.js";
 import { captureFile, captureMicrophone, captureTab } from "../audio/sources.js";
+import { captureSides } from "../audio/two-sides.js";
 import { ClockTrack } from "../protocol/clock-track.js";
 import { Transcript } from "../protocol/transcript.js";
 import { ScreenWake } from "./wake.js";
 import { WordDetail } from "../captions/word-detail.js";
 
-/** @typedef {import("../audio/capture.js").CaptureHandlers} CaptureHandlers */
+/** @typedef {import("../audio/capture.js").HeardChunk} HeardChunk */
 /** @typedef {import("../audio/capture.js").RunningSource} RunningSource */
-/** @typedef {import("../protocol/client.js").Chunk} Chunk */
+/** @typedef {import("../audio/two-sides.js").SidesHandlers} SidesHandlers */
 /** @typedef {import("../protocol/client.js").Closing} Closing */
 /** @typedef {import("../protocol/client.js").ServerEvent} ServerEvent */
 /** @typedef {import("../protocol/client.js").WireWord} WireWord */
 /** @typedef {import("./status/conditions.js").Phase} Phase */
 /** @typedef {import("./status/conditions.js").Source} Source */
-/** @typedef {(handlers: CaptureHandlers) => Promise<RunningSource>} OpenSource */
+/** @typedef {(handlers: SidesHandlers) => Promise<RunningSource>} OpenSource */
 
 /** The server leaves those from whom it hears nothing for a minute. */
 const PAUSE_BEAT_MS = 20_000;
@@ -54,8 +57,6 @@ const LOSS_CAUSES = {
 };
 
 const UNAUTHORIZED = 4401;
-const MICROPHONE_GONE =
-  "The microphone is gone: it was unplugged, or the browser took it away. Press Start to go on.";
 
 class CaptionPage {
   /** @type {Phase} */
@@ -66,7 +67,7 @@ class CaptionPage {
   #progress = null;
   /** @type {StreamClient | null} */
   #client = null;
-  /** @type {Chunk | null} */
+  /** @type {HeardChunk | null} */
   #newestChunk = null;
   #sampleRate = 1;
   #begun = false;
@@ -79,6 +80,7 @@ class CaptionPage {
   constructor() {
     this.preferences = loadPreferences();
     this.transcript = new Transcript();
+    this.names = new Names();
     this.recording = new Recording();
     this.history = new HistorySettings();
     this.token = new TokenKeeper();
@@ -87,6 +89,7 @@ class CaptionPage {
       file: (file) => void this.#start("file", (handlers) => captureFile(file, handlers), file.name),
       read: (file) => void this.#start("recording", (handlers) => readFile(file, handlers), file.name),
       tab: () => void this.#start("tab", captureTab),
+      sides: () => void this.#start("sides", (handlers) => captureSides(this.preferences, handlers)),
       pause: () => void (this.#phase === "paused" ? this.#resume() : this.#pause()),
       clear: () => this.#clear(),
     });
@@ -99,6 +102,7 @@ class CaptionPage {
       announcer: byId("announcer", HTMLElement),
       toLive: byId("to-live", HTMLButtonElement),
     });
+    this.spoken = new Spoken(this.transcript, this.names, this.captions);
     this.wordDetail = new WordDetail(byId("word-detail", HTMLElement), this.captions);
     const statusView = new StatusView(() => this.preferences.vibrate);
     this.watch = new SessionWatch((condition, facts) => statusView.show(condition, facts));
@@ -145,6 +149,7 @@ class CaptionPage {
       this.#capture = await openSource({
         onChunk: (chunk) => this.#hear(chunk),
         onEnded: () => this.#sourceEnded(source),
+        onSideEnded: (channel) => this.notices.show("side", "warning", SIDE_GONE[channel]),
         onMuted: (isMuted) => this.watch.setMuted(isMuted),
       });
     } catch (error) {
@@ -156,7 +161,8 @@ class CaptionPage {
     // The first chunks arrive from here on; the client keeps them until the server is ready.
     this.#sampleRate = this.#capture.sampleRate;
     const isRead = source === "recording";
-    const wanted = { ...startOptions(this.preferences, this.#sampleRate), live: isRead ? false : undefined };
+    const wanted = startOptions(this.preferences, this.#sampleRate, source);
+    this.captions.expectNames(wanted.channels === 2 || wanted.speakers !== undefined);
     const client = new StreamClient(streamAddress(this.token.location), wanted);
     client.addEventListener("event", ({ detail }) => this.#handle(detail));
     client.addEventListener("restart", () => this.#restarted());
@@ -234,15 +240,16 @@ class CaptionPage {
     this.save.update();
   }
 
-  /** @param {Chunk} chunk */
+  /** @param {HeardChunk} chunk */
   #hear(chunk) {
+    const { sides = [chunk.samples] } = chunk;
     this.#newestChunk = chunk;
-    this.level.hear(chunk.samples, this.#sampleRate, this.watch.isConnected);
+    this.level.hear(sides, this.#sampleRate, this.watch.isConnected);
     this.watch.hear(chunk, this.#sampleRate);
     this.recording.add(chunk.samples, this.#sampleRate);
     this.transcript.clock.observe((1000 * chunk.sampleOffset) / this.#sampleRate, chunk.captureTimeMs);
     this.keeping.hear(chunk);
-    this.#client?.push(chunk);
+    this.#client?.push({ ...chunk, samples: sides });
   }
 
   /** @param {ServerEvent} event */
@@ -252,24 +259,18 @@ class CaptionPage {
     switch (event.type) {
       case "ready":
         if (!this.#begun) this.transcript.beginSession(event.session_id);
+        this.names.beginSession(event.channels ?? 1);
         this.#begun = true;
         if (event.follow_id) this.share.follow(event.follow_id);
         break;
-      case "words": {
+      case "words":
+      case "segment":
         this.#measureDelay(event.words);
-        const added = this.transcript.applyWords(event);
-        const { open, tentative } = this.transcript;
-        if (open !== null) this.captions.showWords(open, added, tentative);
+      // falls through
+      case "speakers":
+        this.spoken.handle(event);
         this.#showEmptiness();
         break;
-      }
-      case "segment": {
-        this.#measureDelay(event.words);
-        const { caption, added } = this.transcript.applySegment(event);
-        this.captions.closeSegment(caption, added);
-        this.#showEmptiness();
-        break;
-      }
       case "latency":
         if (this.#capture instanceof FileReading) this.#advance(this.#capture, event.processed_ms);
         else this.summary.showBehind(Math.max(event.lag_ms, this.delay.typicalMs));

@@ -8,10 +8,10 @@ import { canCaptureTab } from "../audio/sources.js";
 
 /**
  * What the person can ask for. `toggle` starts the microphone, or stops whatever runs; `file` is
- * played, `read` is not.
+ * played, `read` is not; `sides` are the microphone and a tab.
  *
  * @typedef {{toggle: () => void, file: (file: File) => void, read: (file: File) => void, tab: () => void,
- *   pause: () => void, clear: () => void}} Wishes
+ *   sides: () => void, pause: () => void, clear: () => void}} Wishes
  */
 
 const BUTTON_TEXTS = {
@@ -30,10 +30,12 @@ export class Controls {
     this.file = byId("file-open", HTMLButtonElement);
     this.read = byId("read-open", HTMLButtonElement);
     this.tab = byId("tab-open", HTMLButtonElement);
+    this.sides = byId("sides-open", HTMLButtonElement);
     this.clear = byId("clear", HTMLButtonElement);
     this.toggle.addEventListener("click", wishes.toggle);
     this.pause.addEventListener("click", wishes.pause);
     this.tab.addEventListener("click", wishes.tab);
+    this.sides.addEventListener("click", wishes.sides);
     this.clear.addEventListener("click", wishes.clear);
     bindChooser(this.file, byId("file", HTMLInputElement), wishes.file);
     bindChooser(this.read, byId("read", HTMLInputElement), wishes.read);
@@ -48,7 +50,7 @@ export class Controls {
     this.toggle.setAttribute("aria-pressed", String(isOpen));
     byId("toggle-text", HTMLElement).textContent = BUTTON_TEXTS[phase];
     this.file.hidden = this.read.hidden = phase !== "idle";
-    this.tab.hidden = phase !== "idle" || !canCaptureTab();
+    this.tab.hidden = this.sides.hidden = phase !== "idle" || !canCaptureTab();
     this.pause.hidden = !isOpen;
     this.pause.textContent = phase === "paused" ? "Resume" : "Pause";
     // The keyboard must not lose its place with the button that it was on.

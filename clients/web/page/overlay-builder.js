@@ -21,6 +21,7 @@ export class OverlayBuilder {
     this.align = byId("overlay-align", HTMLSelectElement);
     this.box = byId("overlay-box", HTMLInputElement);
     this.emotion = byId("overlay-emotion", HTMLInputElement);
+    this.names = byId("overlay-names", HTMLInputElement);
     this.messages = byId("overlay-messages", HTMLInputElement);
     /** @type {Record<string, HTMLInputElement>} */
     this.numbers = {};
@@ -30,7 +31,8 @@ export class OverlayBuilder {
       this.numbers[name] = field;
     }
     this.picture = preview(byId("overlay-preview", HTMLElement));
-    for (const field of [...Object.values(this.numbers), this.align, this.box, this.emotion, this.messages]) {
+    const checks = [this.box, this.emotion, this.names, this.messages];
+    for (const field of [...Object.values(this.numbers), this.align, ...checks]) {
       field.addEventListener("input", onChange);
     }
   }
@@ -46,6 +48,7 @@ export class OverlayBuilder {
       align: this.align.value,
       box: this.box.checked ? "on" : "off",
       emotion: this.emotion.checked ? emotionShown : "off",
+      names: this.names.checked ? "on" : "off",
       messages: this.messages.checked ? "on" : "off",
     });
     for (const [name, field] of Object.entries(this.numbers)) query.set(name, field.value);

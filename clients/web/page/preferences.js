@@ -8,7 +8,7 @@ const STORAGE_KEY = "streamer.preferences";
 /** @typedef {import("./reading/reading.js").Reading} Reading */
 /** @typedef {Reading & {details: boolean, vibrate: boolean, deviceId: string, echoCancellation: boolean,
  *   noiseSuppression: boolean, autoGainControl: boolean, hotWords: string, context: string,
- *   language: string, translate: boolean, numbers: boolean, shareSecret: string, followId: string,
+ *   language: string, translate: boolean, numbers: boolean, speakers: boolean, people: number, shareSecret: string, followId: string,
  *   emotionShown: string}} Preferences */
 
 /** @type {Preferences} */
@@ -25,6 +25,8 @@ const DEFAULTS = {
   language: "",
   translate: false,
   numbers: false,
+  speakers: false,
+  people: 0, // as many as the server expects
   shareSecret: "",
   followId: "",
   emotionShown: "", // nothing was chosen: the server's own
@@ -59,17 +61,23 @@ export function savePreferences(preferences) {
 /**
  * @param {Preferences} preferences
  * @param {number} sampleRate
+ * @param {import("./status/conditions.js").Source} source
  * @returns {import("../protocol/client.js").StartOptions}
  */
-export function startOptions(preferences, sampleRate) {
+export function startOptions(preferences, sampleRate, source) {
   const { context, hotWords, language, translate, numbers, shareSecret, emotionShown } = preferences;
+  const { speakers, people } = preferences;
   return {
     sampleRate,
+    channels: source === "sides" ? 2 : undefined,
+    live: source === "recording" ? false : undefined,
     context,
     hotWords: parseHotWords(hotWords),
     language: language === "" ? undefined : language,
     task: translate ? "translate" : undefined,
     numbers: numbers || undefined,
+    // Of two sides the server tells no more.
+    speakers: speakers && source !== "sides" ? people || true : undefined,
     shareSecret,
     emotion: emotionShown === "" ? undefined : emotionShown !== "off",
   };

@@ -34,6 +34,10 @@ export function bindSettings(preferences) {
   const language = byId("language", HTMLSelectElement);
   const numbers = byId("numbers", HTMLInputElement);
   const translate = byId("translate", HTMLInputElement);
+  const speakers = byId("speakers", HTMLInputElement);
+  const people = byId("people", HTMLSelectElement);
+  const showPeople = () => (people.disabled = !speakers.checked);
+  speakers.addEventListener("change", showPeople);
   const vibrate = byId("vibrate", HTMLInputElement);
   byId("settings-open", HTMLButtonElement).addEventListener("click", async () => {
     const options = (await listMicrophones()).map((found) => new Option(found.label, found.deviceId));
@@ -50,6 +54,9 @@ export function bindSettings(preferences) {
     if (language.selectedIndex < 0) language.value = "";
     translate.checked = preferences.translate;
     numbers.checked = preferences.numbers;
+    speakers.checked = preferences.speakers;
+    people.value = String(preferences.people);
+    showPeople();
     vibrate.checked = preferences.vibrate;
     dialog.showModal();
   });
@@ -64,6 +71,8 @@ export function bindSettings(preferences) {
       language: language.value,
       translate: translate.checked,
       numbers: numbers.checked,
+      speakers: speakers.checked,
+      people: Number(people.value),
       vibrate: vibrate.checked,
     });
     savePreferences(preferences);

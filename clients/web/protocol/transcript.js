@@ -19,15 +19,22 @@ import { ClockTrack } from "./clock-track.js";
  */
 
 /**
+ * Of whom the server says that it is one: a side of a conversation, by its channel, or a person
+ * whom it tells apart, by their label.
+ *
+ * @typedef {{kind: "side" | "person", number: number}} Voice
+ */
+
+/**
  * One caption, of one side of a conversation (`channel`, 0 where there is only one). Times are
  * milliseconds of all audio heard on this page: sessions follow one another on one time line, so
  * that the subtitle exports stay in order. `epochMs`: its beginning, since the Unix epoch, if that
- * is known. `speaker`: who said it, if that is known; a label until it has a name.
+ * is known. `voice`: who said it, if that is known; `speaker`: what that one is called.
  * `corrections`: what a person changed, oldest first; `words` stay what the server committed.
  *
  * @typedef {{sessionId: string, segmentId: number, channel?: number, startMs: number,
- *   endMs: number, epochMs: number | null, speaker?: string, words: WireWord[], emotion: WireEmotion | null,
- *   final: boolean, corrections?: Correction[]}} Caption
+ *   endMs: number, epochMs: number | null, voice?: Voice, speaker?: string, words: WireWord[],
+ *   emotion: WireEmotion | null, final: boolean, corrections?: Correction[]}} Caption
  */
 
 /** Committed words only ever grow; tentative words of a channel are replaced at its every event. */
@@ -163,7 +170,6 @@ export class Transcript {
     caption.emotion = event.emotion;
     caption.final = true;
     if (typeof event.speaker === "number") {
-      caption.speaker = `Speaker ${event.speaker + 1}`;
       for (const word of caption.words) word.speaker = event.speaker;
     }
     if (caption.words.length > 0) this.captions.push(caption);

@@ -3,7 +3,7 @@
 
 /** @typedef {import("../../protocol/client.js").ClientState} ClientState */
 /** @typedef {"idle" | "starting" | "live" | "paused" | "stopping"} Phase what the person asked for */
-/** @typedef {"microphone" | "file" | "recording" | "tab"} Source a recording is read, a file is played */
+/** @typedef {"microphone" | "file" | "recording" | "tab" | "sides"} Source a recording is read, a file is played; sides: a microphone and a tab */
 /** @typedef {"calm" | "live" | "busy" | "good" | "warning" | "alarm"} Tone */
 
 /**
@@ -43,6 +43,7 @@ const KEPT = "What is said is kept, and captioned when it is back.";
 const SILENT = {
   microphone: "There is no sound at all. Is the microphone muted?",
   tab: "The shared tab makes no sound.",
+  sides: "The microphone makes no sound at all. Is it muted?",
   file: "",
   recording: "",
 };

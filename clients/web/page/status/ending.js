@@ -6,6 +6,14 @@
 const NORMAL_CLOSURE = 1000;
 const FULL = 4503;
 
+const GONE = "The microphone is gone: it was unplugged, or the browser took it away.";
+export const MICROPHONE_GONE = `${GONE} Press Start to go on.`;
+/** One of two, by its channel. */
+export const SIDE_GONE = [
+  `${GONE} The other side is still heard.`,
+  "The other side's sound has ended, or is not shared any more. The microphone is still heard.",
+];
+
 /**
  * @param {Closing} closing
  * @param {boolean} asked whether this page asked for the end

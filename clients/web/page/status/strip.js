@@ -63,8 +63,14 @@ export class Strip {
   #copy() {
     const strip = this.#window?.document;
     if (strip === undefined) return;
-    const newest = [...this.lines.children].slice(-KEPT_LINES);
-    strip.querySelector(".lines")?.replaceChildren(...newest.map((line) => line.cloneNode(true)));
+    const newest = [...this.lines.children].slice(-KEPT_LINES).map((line) => /** @type {HTMLElement} */ (line.cloneNode(true)));
+    for (const line of newest) {
+      // Names can be changed on the page alone.
+      for (const who of line.querySelectorAll("button")) who.disabled = true;
+    }
+    const list = strip.querySelector(".lines");
+    list?.toggleAttribute("data-named", this.lines.hasAttribute("data-named"));
+    list?.replaceChildren(...newest);
     const banner = /** @type {HTMLElement} */ (strip.querySelector(".strip-banner"));
     banner.dataset.tone = this.banner.dataset.tone;
     banner.textContent = [...this.banner.querySelectorAll("p")].map((part) => part.textContent).join(" ");
