@@ -102,18 +102,18 @@ async def take_meeting(shot: Shot, url: str, folder: Path) -> Path:
         TimeoutError: the captions did not come.
     """
     path = RESULTS / f"{shot.name}.png"
-    clips = chosen_clips()
-    microphone = microphone_file([*clips[0:4:2], clips[-1]], folder / "one-side.wav")
+    first, second, third, *_ = chosen_clips()
+    read, read_too, *_ = [clip for clip in bundled_speech() if clip.label is None]
+    microphone = microphone_file([first, third, read], folder / "one-side.wav")
     async with open_page(BrowserOptions(microphone=microphone)) as page:
         await page.resize(shot.width, shot.height)
         await page.emulate_media(prefers_color_scheme=shot.scheme)
         await page.goto(url)
-        await share_clips(page, clips[1:4:2])
+        await share_clips(page, [second, read_too])
         await page.click("#sides-open")
         await page.wait_for("document.querySelectorAll('.line .word').length >= 2", TIMEOUT_S)
         await asyncio.sleep(OTHERS_WAIT_S)
         await page.evaluate("sharing.resume()")
-        await page.wait_for("document.querySelector('.line[data-voice=\"1\"]')", TIMEOUT_S)
         await page.wait_for(SPEAKING.format(lines=5), TIMEOUT_S)
         await rename(page, 1, "Ada")
         await page.evaluate("document.activeElement.blur(); 0")
