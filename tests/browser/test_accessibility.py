@@ -41,7 +41,9 @@ async def test_the_caption_page_breaks_no_rule(
         for segment_id, label in enumerate(EMOTIONS):
             said = final("The sun shot out", first_id=4 * segment_id, segment_id=segment_id)
             emotion = WireEmotion(label=label, probs=HAPPY.probs)
-            await session.send(said.model_copy(update={"emotion": emotion}))
+            # Each is said by somebody else.
+            words = [word.model_copy(update={"speaker": segment_id}) for word in said.words]
+            await session.send(said.model_copy(update={"emotion": emotion, "words": tuple(words)}))
         first_id = 4 * len(EMOTIONS)
         await session.send(update("no air", "stirred", first_id, len(EMOTIONS)))
         await session.send(LossEvent(start_ms=0, lost_samples=8000, reason="overrun"))
