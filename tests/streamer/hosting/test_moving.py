@@ -8,11 +8,15 @@ from typing import Any
 
 import pytest
 
+from streamer.hosting.handed_over import handed_over
 from streamer.hosting.options import ServerOptions
 from streamer.hosting.stored_session import StoredSession
 from streamer.protocol.errors import ProtocolError
 from streamer.protocol.replica_names import replica_of
 from streamer.server.connection import Connection
+from streamer.session.report import Report
+from streamer.transcript.events import SegmentClosed, WordsUpdate
+from streamer.transcript.ledger import Segment
 from tests.fakes import silence, tone
 from tests.sockets import FakeSocket
 from tests.streamer.hosting.bench import START, STOP, Bench, frame, newest_seq, resume, send, until
@@ -155,3 +159,21 @@ async def test_followers_are_let_go(pair: Pair) -> None:
     pair.move(pair.first.connections[-1])
     await until(lambda: follower.closed)
     assert follower.of("bye")[0]["reason"] == "replaced"
+
+
+async def test_labels_of_voices_go_along(pair: Pair) -> None:
+    """Where somebody else began to speak, the words behind are of the next segment."""
+    socket, _ = await pair.first.opened(START)
+    send(socket, frame(0, 0, tone(2.0)))
+    await pair.first.idle()
+    (hosted,) = (one._hosted for one in pair.first.connections)
+    assert hosted is not None
+    updates = [one.event for one in hosted.log.kept() if isinstance(one.event, WordsUpdate)]
+    said, *_ = [word for update in updates for word in update.committed]
+    ended = Segment(0, 0, said.end_sample, (said.as_final(),), final=True, speaker=1)
+    hosted.log.add(Report(SegmentClosed(ended, "speaker"), 0.0, 0))
+    stored = handed_over(hosted)
+    assert stored is not None
+    ends = [(end.segment_id, end.speaker, end.cause) for end in stored.ends]
+    assert ends == [(0, 1, "speaker"), (1, None, "length")]
+    assert [word.segment_id for _, word in stored.words] == [0, 1, 1]
