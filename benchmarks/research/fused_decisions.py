@@ -82,7 +82,7 @@ class _RecordingFusion(AudioAwareFusion):
 
     def __init__(self, scorer: LlmScorer, weights: FusionWeights, said: _Said) -> None:
         super().__init__(scorer, weights, said.opening, AudioInputs())
-        self._said = said
+        self._recorded = said
         self._weight = weights.llm
         self._heard = {"audio": _NOTHING, "emotion": _NOTHING}
 
@@ -91,7 +91,7 @@ class _RecordingFusion(AudioAwareFusion):
 
     def terms(self, candidates: Sequence[Candidate]) -> list[Terms]:
         terms = super().terms(candidates)
-        said = self._said
+        said = self._recorded
         before = normalize(said.committed)
         words = [[*before, *normalize(candidate.text)] for candidate in candidates]
         errors = errors_of(said.reference, words, whole=False)
@@ -109,10 +109,10 @@ class _RecordingFusion(AudioAwareFusion):
     def append(self, text: str) -> None:
         super().append(text)
         if text:
-            self._said.committed += f" {text}"
+            self._recorded.committed += f" {text}"
 
     def set_emotion(self, label: str) -> None:
-        self._said.label = label
+        self._recorded.label = label
 
 
 class DecisionRecorder:
