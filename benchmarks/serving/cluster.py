@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,8 +23,12 @@ from websockets.asyncio.client import connect
 
 from benchmarks.common import Setup, figure, percentiles, run_speech, style
 from benchmarks.serving.load import carried, climb
+from benchmarks.serving.local_cluster import local_cluster
 from benchmarks.serving.server_process import server_process
 from streamer.client.address import websocket_url
+from streamer.cluster.options import ClusterOptions
+from streamer.hosting.options import ServerOptions
+from streamer.recognition.engine import EngineOptions
 
 _EVERY_S: Final = 0.1
 _MAX_SESSIONS: Final = 64
@@ -50,38 +53,16 @@ class ServedCluster:
 @contextmanager
 def served_cluster(n_replicas: int, llm: bool) -> Iterator[ServedCluster]:
     """Raises ImportError: there is no Ray."""
-    import ray
-    from ray import serve
-
-    from streamer.cluster.options import ClusterOptions
-    from streamer.cluster.replica import APPLICATION, build
-    from streamer.hosting.options import ServerOptions
-    from streamer.recognition.engine import EngineOptions
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
     options = ClusterOptions(
-        server=ServerOptions(port=port, max_sessions=_MAX_SESSIONS),
+        server=ServerOptions(max_sessions=_MAX_SESSIONS),
         engine=EngineOptions(threads=1, llm=llm),
         min_replicas=n_replicas,
         max_replicas=n_replicas,
         cpus=1.0,
         move_within_s=0.0,
     )
-    ray.init(
-        address="local",
-        num_cpus=n_replicas,
-        include_dashboard=False,
-        object_store_memory=80 * 2**20,
-        log_to_driver=False,
-    )
-    try:
-        serve.start(http_options={"host": "127.0.0.1", "port": port}, proxy_location="HeadOnly")
-        serve.run(build(options), name=APPLICATION)
-        yield ServedCluster(f"http://127.0.0.1:{port}/", tuple(_processes()))
-        serve.shutdown()
-    finally:
-        ray.shutdown()
+    with local_cluster(options) as cluster:
+        yield ServedCluster(cluster.url, tuple(_processes()))
 
 
 def _processes() -> Iterator[psutil.Process]:

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from streamer.hosting.resumable_session import ResumableSession
 from streamer.hosting.session_store import token_hash
-from streamer.hosting.stored_session import StoredEnd, StoredSession
+from streamer.hosting.stored_session import StoredEnd, StoredSession, ends_of_unclosed
 from streamer.transcript.events import SegmentClosed, WordsUpdate
-from streamer.transcript.ledger import Segment, Word
+from streamer.transcript.ledger import Word
 
 
 def handed_over(hosted: ResumableSession) -> StoredSession | None:
@@ -19,7 +19,7 @@ def handed_over(hosted: ResumableSession) -> StoredSession | None:
         return None
     words: dict[int, list[tuple[int, Word]]] = {}
     channels: dict[int, int] = {}
-    ends: dict[int, StoredEnd] = {}
+    ends: list[StoredEnd] = []
     for report in log.kept():
         event = report.event
         if isinstance(event, WordsUpdate):
@@ -38,17 +38,11 @@ def handed_over(hosted: ResumableSession) -> StoredSession | None:
                     channels[segment.id + 1] = event.channel
             if [word.id for _, word in said] == [word.id for word in segment.words]:
                 words[segment.id] = said
-                ends[segment.id] = _end(segment, event.cause, report.seq)
+                ends.append(StoredEnd.of(event, report.seq))
     if not words and log.pruned:
         return None
-    seq = log.seq
-    for segment_id in sorted(words.keys() - ends.keys()):
-        seq += 1
-        spoken = [word for _, word in words[segment_id]]
-        first_sample, last_sample = spoken[0].start_sample, spoken[-1].end_sample
-        ends[segment_id] = StoredEnd(
-            segment_id, first_sample, last_sample, "length", seq, channels[segment_id]
-        )
+    told = sorted((one for some in words.values() for one in some), key=lambda one: one[1].id)
+    ends += ends_of_unclosed((word for _, word in told), channels, ends, log.seq + 1)
     return StoredSession(
         hosted.id,
         token_hash(hosted.resume_token),
@@ -56,19 +50,7 @@ def handed_over(hosted: ResumableSession) -> StoredSession | None:
         hosted.start.model_copy(update={"share_secret": None}),
         journal.positions,
         journal.lost_samples,
-        seq,
-        tuple(sorted((one for some in words.values() for one in some), key=lambda one: one[1].id)),
-        tuple(ends[segment_id] for segment_id in sorted(ends)),
-    )
-
-
-def _end(segment: Segment, cause: str, seq: int) -> StoredEnd:
-    return StoredEnd(
-        segment.id,
-        segment.start_sample,
-        segment.end_sample,
-        cause,
-        seq,
-        segment.channel,
-        segment.speaker,
+        max([log.seq, *(end.seq for end in ends)]),
+        tuple(told),
+        tuple(sorted(ends, key=lambda end: end.segment_id)),
     )

@@ -91,15 +91,7 @@ class Journal:
         elif isinstance(event, SegmentClosed):
             self._in_speech.discard(event.channel)
             segment = event.segment
-            end = StoredEnd(
-                segment.id,
-                segment.start_sample,
-                segment.end_sample,
-                event.cause,
-                report.seq,
-                event.channel,
-                segment.speaker,
-            )
+            end = StoredEnd.of(event, report.seq)
             reached = {event.channel: segment.end_sample}
             if segment.words:
                 await self._advance(reached, end=end, next_word_id=segment.words[-1].id + 1)

@@ -21,7 +21,7 @@ from streamer.hosting.session_store import SessionStore, token_hash
 from streamer.hosting.stored_session import StoredSession
 from streamer.protocol.errors import ProtocolError, session_expired
 from streamer.protocol.messages import Encoding, ErrorCode, ResumeMessage, StartMessage
-from streamer.protocol.replica_names import placed, replica_of
+from streamer.protocol.replica_names import name_of, placed, replica_of
 from streamer.recognition.contract import (
     BEGINNING,
     Decoder,
@@ -183,8 +183,7 @@ class SessionRegistry:
             ProtocolError: no room.
         """
         self._runner.places.check(session.start.channels + self._adopted.places)
-        name = session.id.rpartition(".")[2]
-        adopted = replace(session, id=placed(self._options.replica, name))
+        adopted = replace(session, id=placed(self._options.replica, name_of(session.id)))
         self._adopted.add(adopted)
         return adopted.id
 

@@ -22,7 +22,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from streamer.hosting.stored_session import StoredEnd, StoredSession
+from streamer.hosting.stored_session import StoredEnd, StoredSession, ends_of_unclosed
 from streamer.protocol.messages import StartMessage
 from streamer.transcript.ledger import Word, WordState
 
@@ -249,12 +249,8 @@ class SessionStore:
         ]
         # What was told since is not known; no number must come twice.
         seq += _UNTOLD_EVENTS
-        unclosed = channels.keys() - {end.segment_id for end in ends}
-        for number, segment in enumerate(sorted(unclosed), seq):
-            said = [word for _, word in words if word.segment_id == segment]
-            first, last = said[0].start_sample, said[-1].end_sample
-            seq = number
-            closing = StoredEnd(segment, first, last, "length", seq, channels[segment])
+        for closing in ends_of_unclosed((word for _, word in words), channels, ends, seq):
+            seq = closing.seq
             _insert_end(database, session_id, closing)
             ends.append(closing)
         database.execute("UPDATE sessions SET seq = ? WHERE id = ?", (seq, session_id))

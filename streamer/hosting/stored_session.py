@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import groupby
 
@@ -27,6 +28,45 @@ class StoredEnd:
     channel: int = 0
     speaker: int | None = None
     """A number that tells voices apart, and nothing of them."""
+
+    @classmethod
+    def of(cls, closed: SegmentClosed, seq: int) -> StoredEnd:
+        segment = closed.segment
+        return cls(
+            segment.id,
+            segment.start_sample,
+            segment.end_sample,
+            closed.cause,
+            seq,
+            closed.channel,
+            segment.speaker,
+        )
+
+
+def ends_of_unclosed(
+    words: Iterable[Word], channels: Mapping[int, int], closed: Iterable[StoredEnd], first_seq: int
+) -> list[StoredEnd]:
+    """Ends, behind their last committed words, of the segments that have none.
+
+    Args:
+        channels: of the segments that have words.
+        first_seq: number of the first of these ends.
+    """
+    said: dict[int, list[Word]] = {}
+    for word in words:
+        said.setdefault(word.segment_id, []).append(word)
+    unclosed = sorted(said.keys() - {end.segment_id for end in closed})
+    return [
+        StoredEnd(
+            segment_id,
+            said[segment_id][0].start_sample,
+            said[segment_id][-1].end_sample,
+            "length",
+            seq,
+            channels[segment_id],
+        )
+        for seq, segment_id in enumerate(unclosed, first_seq)
+    ]
 
 
 @dataclass(frozen=True, slots=True)

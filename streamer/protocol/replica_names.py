@@ -25,6 +25,11 @@ def placed(replica: str | None, name: str) -> str:
     return name if replica is None else f"{replica}{_SEPARATOR}{name}"
 
 
+def name_of(placed_id: str) -> str:
+    """What it is called on whatever replica."""
+    return placed_id.rpartition(_SEPARATOR)[2]
+
+
 def replica_of(placed_id: str) -> str | None:
     """The replica that an id names, which may be gone, or never have been; None: it names none."""
     replica, separator, _ = placed_id.partition(_SEPARATOR)

@@ -206,10 +206,7 @@ class Recognizer:
         for one in told:
             if isinstance(one, tuple):
                 self._processed = end
-                update = self._update(words, one)
-                if self.turns is not None:
-                    yield from self.turns.heard(update)
-                yield update
+                yield from self._told(self._update(words, one))
             else:
                 if isinstance(one, LanguageChanged):
                     self._writer.hear(one.language)
@@ -266,10 +263,13 @@ class Recognizer:
         """Commit what waited for a number to go on."""
         waited = self._writer.end_segment()
         if waited:
-            update = WordsUpdate(self._segment_id(), self._commit(waited), ())
-            if self.turns is not None:
-                yield from self.turns.heard(update)
-            yield update
+            yield from self._told(WordsUpdate(self._segment_id(), self._commit(waited), ()))
+
+    def _told(self, update: WordsUpdate) -> Iterator[SessionEvent]:
+        """The update, behind what it means for turns."""
+        if self.turns is not None:
+            yield from self.turns.heard(update)
+        yield update
 
     def _split_segment(self, words: SegmentWords) -> Iterator[SessionEvent]:
         """Close the ledger's segment behind its last committed word; hearing goes on."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import hashlib
 import logging
 from typing import Final
 
+from streamer.hosting.follow_ids import session_key
 from streamer.hosting.options import ServerOptions
 from streamer.hosting.resumable_session import Following, ResumableSession, SlowFollowerError
 from streamer.protocol.errors import CLOSE_CODES, ProtocolError, broken
@@ -98,7 +97,7 @@ class Follower:
         await self._sender.send(
             FollowingEvent(
                 follow_id=hosted.follow_id,
-                session_key=_session_key(hosted.id),
+                session_key=session_key(hosted.id),
                 decoder=decoder,
                 first_word_id=following.first_word_id,
                 channels=hosted.start.channels,
@@ -118,10 +117,3 @@ class Follower:
         bye = hosted.bye("replaced")
         await self._sender.send(bye)
         await self._sender.close(1000, bye.reason)
-
-
-def _session_key(session_id: str) -> str:
-    """Tells sessions apart, also behind a restart of the server, and not their ids: those belong
-    to who speaks."""
-    digest = hashlib.sha256(b"streamer session key\0" + session_id.encode()).digest()
-    return base64.urlsafe_b64encode(digest[:9]).decode()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from enum import StrEnum
@@ -78,23 +79,53 @@ def caption_text(
     return writer.head + "".join(writer.add(segment) for segment in segments) + writer.end()
 
 
-class _Srt:
-    """SubRip: numbered cues. The format knows no escapes; an arrow in the text is replaced, and
-    loud words are bold, which players take."""
+class _OfCues(ABC):
+    """A file of cues."""
 
-    head = ""
-
-    def __init__(self, shown: EmotionShown, names: Sequence[str]) -> None:
-        self._cues = CuesInTurn(tagged=shown is not EmotionShown.OFF)
-        self._naming = Naming(names)
-        self._loud = "<b>{}</b>" if shown is EmotionShown.VOICE else "{}"
-        self._number = 0
+    def __init__(self, *, tagged: bool) -> None:
+        """`tagged`: see `CueTrack`."""
+        self._cues = CuesInTurn(tagged=tagged)
 
     def add(self, segment: Segment, open_from: int | None = None) -> str:
         return "".join(map(self._written, self._cues.add(segment, open_from)))
 
     def end(self) -> str:
         return "".join(map(self._written, self._cues.end()))
+
+    @abstractmethod
+    def _written(self, cue: Cue) -> str: ...
+
+
+class _OfSegments(ABC):
+    """A file of whole segments."""
+
+    head = ""
+
+    def __init__(self) -> None:
+        self._segments: InTurn[Segment] = InTurn()
+
+    def add(self, segment: Segment, open_from: int | None = None) -> str:
+        given = self._segments.add([(segment.start_sample, segment)], open_from)
+        return "".join(map(self._written, given))
+
+    def end(self) -> str:
+        return "".join(map(self._written, self._segments.end()))
+
+    @abstractmethod
+    def _written(self, segment: Segment) -> str: ...
+
+
+class _Srt(_OfCues):
+    """SubRip: numbered cues. The format knows no escapes; an arrow in the text is replaced, and
+    loud words are bold, which players take."""
+
+    head = ""
+
+    def __init__(self, shown: EmotionShown, names: Sequence[str]) -> None:
+        super().__init__(tagged=shown is not EmotionShown.OFF)
+        self._naming = Naming(names)
+        self._loud = "<b>{}</b>" if shown is EmotionShown.VOICE else "{}"
+        self._number = 0
 
     def _written(self, cue: Cue) -> str:
         self._number += 1
@@ -109,21 +140,15 @@ class _Srt:
         return self._loud.format(text) if volume(piece.loudness_db) == "loud" else text
 
 
-class _Vtt:
+class _Vtt(_OfCues):
     """WebVTT, as `vtt_cue` has it."""
 
     head = "WEBVTT\n\n"
 
     def __init__(self, shown: EmotionShown, names: Sequence[str]) -> None:
-        self._cues = CuesInTurn(tagged=shown in (EmotionShown.SUBTLE, EmotionShown.VOICE))
+        super().__init__(tagged=shown in (EmotionShown.SUBTLE, EmotionShown.VOICE))
         self._shown = shown
         self._names = names
-
-    def add(self, segment: Segment, open_from: int | None = None) -> str:
-        return "".join(map(self._written, self._cues.add(segment, open_from)))
-
-    def end(self) -> str:
-        return "".join(map(self._written, self._cues.end()))
 
     def _written(self, cue: Cue) -> str:
         return vtt_cue(cue, self._shown, self._names)
@@ -143,42 +168,24 @@ def _in_class(name: str, text: str) -> str:
     return f"<c.{css_class}>{text}</c>" if css_class else text
 
 
-class _Jsonl:
+class _Jsonl(_OfSegments):
     """One JSON object a segment and line, with its words; times in seconds."""
 
-    head = ""
-
     def __init__(self, names: Sequence[str]) -> None:
-        self._segments: InTurn[Segment] = InTurn()
+        super().__init__()
         self._names = names
-
-    def add(self, segment: Segment, open_from: int | None = None) -> str:
-        given = self._segments.add([(segment.start_sample, segment)], open_from)
-        return "".join(map(self._written, given))
-
-    def end(self) -> str:
-        return "".join(map(self._written, self._segments.end()))
 
     def _written(self, segment: Segment) -> str:
         words = [word_dict(word) for word in segment.words]
         return json.dumps(segment_dict(segment, self._names) | {"words": words}) + "\n"
 
 
-class _Txt:
+class _Txt(_OfSegments):
     """One line of text a segment."""
 
-    head = ""
-
     def __init__(self, names: Sequence[str]) -> None:
-        self._segments: InTurn[Segment] = InTurn()
+        super().__init__()
         self._naming = Naming(names)
-
-    def add(self, segment: Segment, open_from: int | None = None) -> str:
-        given = self._segments.add([(segment.start_sample, segment)], open_from)
-        return "".join(map(self._written, given))
-
-    def end(self) -> str:
-        return "".join(map(self._written, self._segments.end()))
 
     def _written(self, segment: Segment) -> str:
         return f"{self._naming.prefix(segment.channel, segment.speaker)}{_one_line(segment.text)}\n"

@@ -1,6 +1,8 @@
 // @ts-check
 /** A file, played audibly and heard at its own speed, as if it were spoken into a microphone. */
 
+import { mono } from "./mono.js";
+
 /** @typedef {import("./capture.js").CaptureHandlers} CaptureHandlers */
 
 const CHUNK_MS = 50;
@@ -68,18 +70,4 @@ export class FileCapture {
       });
     }
   }
-}
-
-/**
- * @param {AudioBuffer} buffer
- * @returns {Float32Array} the mean of its channels
- */
-function mono(buffer) {
-  const { numberOfChannels, length } = buffer;
-  const mixed = new Float32Array(length);
-  for (let channel = 0; channel < numberOfChannels; channel += 1) {
-    const samples = buffer.getChannelData(channel);
-    for (let i = 0; i < length; i += 1) mixed[i] += samples[i] / numberOfChannels;
-  }
-  return mixed;
 }

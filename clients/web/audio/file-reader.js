@@ -2,6 +2,7 @@
 /** A file, heard as fast as the server hears, without playing it. */
 
 import { CaptureError } from "./capture.js";
+import { mono } from "./mono.js";
 
 /** @typedef {import("./capture.js").CaptureHandlers} CaptureHandlers */
 
@@ -79,26 +80,11 @@ export async function readFile(file, handlers) {
   try {
     const decoder = new OfflineAudioContext(1, 1, SAMPLE_RATE);
     const sound = await decoder.decodeAudioData(await file.arrayBuffer());
-    return new FileReading(mono(sound), handlers);
+    return new FileReading(mono(sound, sound.getChannelData(0)), handlers);
   } catch {
     throw new CaptureError(
       `“${file.name}” cannot be read as audio. Choose a WAV, MP3, FLAC, OGG or M4A file; one of many ` +
         "hours may be too large for the browser: streamer transcribe reads those.",
     );
   }
-}
-
-/**
- * @param {AudioBuffer} sound
- * @returns {Float32Array} its first channel, with the others mixed into it: it may be large
- */
-function mono(sound) {
-  const mixed = sound.getChannelData(0);
-  const others = Array.from({ length: sound.numberOfChannels - 1 }, (_, i) => sound.getChannelData(i + 1));
-  if (others.length === 0) return mixed;
-  for (let i = 0; i < mixed.length; i += 1) {
-    for (const other of others) mixed[i] += other[i];
-    mixed[i] /= sound.numberOfChannels;
-  }
-  return mixed;
 }

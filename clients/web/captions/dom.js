@@ -1,5 +1,5 @@
 // @ts-check
-/** The few things that every view does with the page. */
+/** The few things that every view does with the page, and with what the browser keeps for it. */
 
 /**
  * @template {HTMLElement} T
@@ -26,6 +26,19 @@ export function element(name, className, text = "") {
 }
 
 /**
+ * @param {string} label
+ * @param {() => void} run
+ */
+export function quietButton(label, run) {
+  const node = document.createElement("button");
+  node.type = "button";
+  node.className = "quiet";
+  node.textContent = label;
+  node.addEventListener("click", run);
+  return node;
+}
+
+/**
  * @param {number} ms
  * @returns {string} as on a clock: m:ss, or h:mm:ss
  */
@@ -44,6 +57,38 @@ export function timeOfDay(epochMs) {
   const date = new Date(epochMs);
   const parts = [date.getHours(), date.getMinutes(), date.getSeconds()];
   return parts.map((part) => String(part).padStart(2, "0")).join(":");
+}
+
+/** @returns {string} the time of day as people here write it, without seconds */
+export function timeNow() {
+  return new Date().toLocaleTimeString([], { timeStyle: "short" });
+}
+
+/**
+ * @param {string} key
+ * @returns {Record<string, any>} what `store` kept under it; nothing if storage is forbidden, or
+ *   holds something else
+ */
+export function stored(key) {
+  try {
+    return JSON.parse(localStorage.getItem(key) ?? "{}") ?? {};
+  } catch {
+    return {};
+  }
+}
+
+/**
+ * If storage is forbidden it holds for this visit only.
+ *
+ * @param {string} key
+ * @param {object} value
+ */
+export function store(key, value) {
+  try {
+    localStorage.setItem(key, JSON.stringify(value));
+  } catch {
+    // See above.
+  }
 }
 
 /** @param {number} ms */

@@ -1,6 +1,8 @@
 // @ts-check
 /** What of the history the person wants, kept in the browser. */
 
+import { store, stored } from "../captions/dom.js";
+
 const STORAGE_KEY = "streamer.history";
 
 /** What is kept of the sound, of all sessions together; what is older goes. */
@@ -18,22 +20,14 @@ export class HistorySettings {
 
   /** Another tab may have changed them. */
   reload() {
-    try {
-      const { keep, soundMinutes, clockTimes } = JSON.parse(localStorage.getItem(STORAGE_KEY) ?? "{}");
-      this.keep = keep ?? this.keep;
-      this.soundMinutes = SOUND_MINUTES.includes(soundMinutes) ? soundMinutes : this.soundMinutes;
-      this.clockTimes = clockTimes ?? this.clockTimes;
-    } catch {
-      // Storage may be forbidden, or hold something else.
-    }
+    const { keep, soundMinutes, clockTimes } = stored(STORAGE_KEY);
+    this.keep = keep ?? this.keep;
+    this.soundMinutes = SOUND_MINUTES.includes(soundMinutes) ? soundMinutes : this.soundMinutes;
+    this.clockTimes = clockTimes ?? this.clockTimes;
   }
 
   save() {
     const { keep, soundMinutes, clockTimes } = this;
-    try {
-      localStorage.setItem(STORAGE_KEY, JSON.stringify({ keep, soundMinutes, clockTimes }));
-    } catch {
-      // Storage may be forbidden: then the choice holds for this visit only.
-    }
+    store(STORAGE_KEY, { keep, soundMinutes, clockTimes });
   }
 }

@@ -1,7 +1,7 @@
 // @ts-check
 /** What can be done with a word: buttons at it, and a field to write what was said instead. */
 
-import { element } from "../captions/dom.js";
+import { element, quietButton } from "../captions/dom.js";
 
 /** @typedef {{label: string, run: () => void}} WordAction */
 
@@ -96,10 +96,5 @@ export class WordActions {
 
 /** @param {WordAction} action */
 function button({ label, run }) {
-  const node = document.createElement("button");
-  node.type = "button";
-  node.className = "quiet";
-  node.textContent = label;
-  node.addEventListener("click", run);
-  return node;
+  return quietButton(label, run);
 }

@@ -5,7 +5,7 @@
  */
 
 import { CaptionView } from "../captions/captions.js";
-import { byId } from "../captions/dom.js";
+import { byId, timeNow } from "../captions/dom.js";
 import { FollowedCaptions } from "../captions/followed.js";
 import { dress, putMarkBehindWords } from "./looks.js";
 import { readOptions } from "./options.js";
@@ -99,7 +99,7 @@ function explanation(state, said) {
     case "waiting":
       return "Nobody speaks under this address now. If somebody does, it is an old one: copy it again.";
     case "ended":
-      return `Ended at ${new Date().toLocaleTimeString([], { timeStyle: "short" })}.`;
+      return `Ended at ${timeNow()}.`;
     case "cut":
       return "The connection is cut; it is tried again.";
     case "refused":

@@ -1,6 +1,8 @@
 // @ts-check
 /** Messages above the controls: what went wrong, and what to do about it. */
 
+import { quietButton } from "../captions/dom.js";
+
 /** @typedef {"error" | "warning" | "info"} Severity */
 
 export class Notices {
@@ -30,9 +32,9 @@ export class Notices {
     text.textContent = message;
     notice.append(text);
     if (action !== null) {
-      notice.append(button(action.label, () => (this.dismiss(key), action.run())));
+      notice.append(quietButton(action.label, () => (this.dismiss(key), action.run())));
     }
-    const close = button("×", () => this.dismiss(key));
+    const close = quietButton("×", () => this.dismiss(key));
     close.setAttribute("aria-label", "Dismiss");
     notice.append(close);
     this.#shown.set(key, notice);
@@ -48,17 +50,4 @@ export class Notices {
   dismissAll() {
     for (const key of [...this.#shown.keys()]) this.dismiss(key);
   }
-}
-
-/**
- * @param {string} label
- * @param {() => void} run
- */
-function button(label, run) {
-  const node = document.createElement("button");
-  node.type = "button";
-  node.className = "quiet";
-  node.textContent = label;
-  node.addEventListener("click", run);
-  return node;
 }

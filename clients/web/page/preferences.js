@@ -1,6 +1,7 @@
 // @ts-check
 /** What the person chose, kept in the browser: how captions look, settings. */
 
+import { store, stored } from "../captions/dom.js";
 import { READING } from "./reading/reading.js";
 
 const STORAGE_KEY = "streamer.preferences";
@@ -34,12 +35,7 @@ const DEFAULTS = {
 
 /** @returns {Preferences} */
 export function loadPreferences() {
-  const usual = { ...DEFAULTS, shareSecret: newSecret() };
-  try {
-    return { ...usual, ...JSON.parse(localStorage.getItem(STORAGE_KEY) ?? "{}") };
-  } catch {
-    return usual; // Storage may be forbidden, or hold something else.
-  }
+  return { ...DEFAULTS, shareSecret: newSecret(), ...stored(STORAGE_KEY) };
 }
 
 /** @returns {string} that nobody can guess: the follow id of the sessions is made of it */
@@ -51,11 +47,7 @@ export function newSecret() {
 
 /** @param {Preferences} preferences */
 export function savePreferences(preferences) {
-  try {
-    localStorage.setItem(STORAGE_KEY, JSON.stringify(preferences));
-  } catch {
-    // Storage may be forbidden: then the choice holds for this visit only.
-  }
+  store(STORAGE_KEY, preferences);
 }
 
 /**

@@ -2,7 +2,7 @@
 /** The page for those who read along: `/read?session=FOLLOW_ID`, and `&emotion=off` as an overlay. */
 
 import { CaptionView } from "../captions/captions.js";
-import { byId, element } from "../captions/dom.js";
+import { byId, element, timeNow } from "../captions/dom.js";
 import { isEmotionShown } from "../captions/emotion-shown.js";
 import { FollowedCaptions } from "../captions/followed.js";
 import { bindReaderSettings } from "./settings.js";
@@ -40,7 +40,7 @@ class Reader {
     const followed = new FollowedCaptions(captions, {
       onState: (state, said) => this.#show(state, said),
       onSession: (isFirst) => {
-        if (!isFirst) this.#divide(`A new session, ${timeOfDay()}`);
+        if (!isFirst) this.#divide(`A new session, ${timeNow()}`);
       },
       onGap: () => this.#divide("What was said before is not told any more."),
       onEvent: () => {},
@@ -83,17 +83,13 @@ class Reader {
           ? "Nobody speaks under this address now. Captions appear here as soon as somebody does; if somebody does already, ask for the address again."
           : `Nobody speaks now. ${STAYS}`;
       case "ended":
-        return `Ended at ${timeOfDay()}. ${STAYS}`;
+        return `Ended at ${timeNow()}. ${STAYS}`;
       case "cut":
         return "No connection; it is tried again.";
       case "refused":
         return said;
     }
   }
-}
-
-function timeOfDay() {
-  return new Date().toLocaleTimeString([], { timeStyle: "short" });
 }
 
 bindReaderSettings();

@@ -2,7 +2,7 @@
 /** How the reader likes it, kept in the browser: apart from the speaker's settings, who may use the
  *  same one. */
 
-import { byId } from "../captions/dom.js";
+import { byId, store, stored } from "../captions/dom.js";
 import { READING, TEXT_SIZES_REM, applyReading } from "../page/reading/reading.js";
 
 /** @typedef {import("../page/reading/reading.js").Reading} Reading */
@@ -14,7 +14,8 @@ const DEFAULTS = { ...READING, textSize: 2 };
 
 /** Shows them, puts them into effect, and keeps what the reader changes. */
 export function bindReaderSettings() {
-  const reading = load();
+  /** @type {Reading} */
+  const reading = { ...DEFAULTS, ...stored(STORAGE_KEY) };
   const size = byId("reader-size", HTMLInputElement);
   const spacing = byId("reader-spacing", HTMLSelectElement);
   const font = byId("reader-font", HTMLSelectElement);
@@ -31,26 +32,8 @@ export function bindReaderSettings() {
       reading.font = font.value;
       reading.theme = theme.value;
       applyReading(reading, document.documentElement);
-      save(reading);
+      store(STORAGE_KEY, reading);
     });
   }
   applyReading(reading, document.documentElement);
-}
-
-/** @returns {Reading} */
-function load() {
-  try {
-    return { ...DEFAULTS, ...JSON.parse(localStorage.getItem(STORAGE_KEY) ?? "{}") };
-  } catch {
-    return { ...DEFAULTS }; // Storage may be forbidden, or hold something else.
-  }
-}
-
-/** @param {Reading} reading */
-function save(reading) {
-  try {
-    localStorage.setItem(STORAGE_KEY, JSON.stringify(reading));
-  } catch {
-    // Storage may be forbidden: then the choice holds for this visit only.
-  }
 }

@@ -43,10 +43,14 @@ class FluxSettings:
     model: str
     sample_rate: int
     sample_format: SampleFormat
-    turns: TurnOptions
     session: SessionOptions
+    """With turns."""
     warnings: tuple[str, ...] = ()
     """What was asked for in vain."""
+
+    @property
+    def turns(self) -> TurnOptions:
+        return self.session.turns or TurnOptions()
 
     @property
     def thresholds(self) -> dict[str, float | None]:
@@ -55,8 +59,7 @@ class FluxSettings:
 
     def changed(self, change: SessionChange) -> FluxSettings:
         """The settings after a change."""
-        turns = change.turns or self.turns
-        return replace(self, turns=turns, session=self.session.changed(change))
+        return replace(self, session=self.session.changed(change))
 
 
 def read_flux_settings(query: QueryParams, offer: Offer) -> FluxSettings:
@@ -82,7 +85,7 @@ def read_flux_settings(query: QueryParams, offer: Offer) -> FluxSettings:
         emotion=emotion_for("emotion", offer, asked=flag(query, "emotion")),
         turns=turns,
     )
-    return FluxSettings(model, read_rate(query), sample_format, turns, session, warnings)
+    return FluxSettings(model, read_rate(query), sample_format, session, warnings)
 
 
 def read_change(settings: FluxSettings, message: Mapping[str, Any]) -> SessionChange:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,9 @@ import soundfile
 from typer.testing import CliRunner, Result
 
 from streamer.cli import build_app
+from tests.fake_audio import FakeAudio
 from tests.fakes import FakeEngine, silence, tone
+from tests.serving import ServerThread
 
 Run = Callable[..., Result]
 
@@ -34,6 +36,20 @@ def fake_engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     for command in ("serve", "transcribe"):
         monkeypatch.setattr(f"streamer.cli.{command}.load_engine", lambda *args, **kwargs: engine)
     return engine
+
+
+@pytest.fixture
+def audio(monkeypatch: pytest.MonkeyPatch) -> FakeAudio:
+    """Stands in for the sound library."""
+    fake = FakeAudio()
+    monkeypatch.setattr("streamer.client.microphone.audio_system", lambda: fake)
+    return fake
+
+
+@pytest.fixture
+def server() -> Iterator[ServerThread]:
+    with ServerThread() as running:
+        yield running
 
 
 @pytest.fixture

@@ -30,19 +30,6 @@ from tests.streamer.cli.output.live.meeting import meeting
 from tests.streamer.cli.output.live.playlists import read_playlist
 
 
-@pytest.fixture
-def audio(monkeypatch: pytest.MonkeyPatch) -> FakeAudio:
-    fake = FakeAudio()
-    monkeypatch.setattr("streamer.client.microphone.audio_system", lambda: fake)
-    return fake
-
-
-@pytest.fixture
-def server() -> Iterator[ServerThread]:
-    with ServerThread() as running:
-        yield running
-
-
 @contextmanager
 def once_heard(server: ServerThread, act: Any, steps: int = 2) -> Iterator[None]:
     """Do something when the server has heard a second of the microphone, or more steps."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from benchmarks.serving.local_cluster import local_cluster
+from streamer.client.address import websocket_url
 from streamer.cluster.options import ClusterOptions
 from streamer.hosting.options import ServerOptions
 from streamer.recognition.engine import EngineOptions
@@ -77,43 +78,17 @@ class Cluster:
 @contextmanager
 def running_cluster() -> Iterator[Cluster]:
     """Raises ImportError: there is no Ray."""
-    import ray
-    from ray import serve
-
-    from streamer.cluster.replica import APPLICATION, build
-
-    port = _free_port()
     options = ClusterOptions(
-        server=ServerOptions(
-            port=port, emotion="off", max_sessions=14, max_parked=14, heartbeat_s=0.5
-        ),
+        server=ServerOptions(emotion="off", max_sessions=14, max_parked=14, heartbeat_s=0.5),
         engine=EngineOptions(llm=False, emotion_model=None, threads=1, latency="low"),
         min_replicas=N_REPLICAS,
         max_replicas=N_REPLICAS,
         cpus=0.5,
         move_within_s=6.0,
     )
-    ray.init(
-        address="local",
-        num_cpus=N_REPLICAS,
-        include_dashboard=False,
-        object_store_memory=80 * 2**20,
-        log_to_driver=False,
-    )
-    try:
-        serve.start(http_options={"host": "127.0.0.1", "port": port}, proxy_location="HeadOnly")
-        handle = serve.run(build(options), name=APPLICATION)
-        address = ray.get_runtime_context().gcs_address
-        yield Cluster(f"ws://127.0.0.1:{port}/v1/stream", handle, options, address)
-        serve.shutdown()
-    finally:
-        ray.shutdown()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+    with local_cluster(options) as running:
+        url = websocket_url(running.url)
+        yield Cluster(url, running.handle, running.options, running.ray_address)
 
 
 async def until(condition: Callable[[], object], within_s: float = 30.0) -> None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pytest
 import soundfile
 
 from tests.fake_audio import FakeAudio
@@ -15,19 +13,6 @@ from tests.fakes import FakeEngine, silence, tone
 from tests.serving import ServerThread
 from tests.streamer.cli.conftest import Run
 from tests.streamer.cli.test_mic import once_heard, press_ctrl_c
-
-
-@pytest.fixture
-def audio(monkeypatch: pytest.MonkeyPatch) -> FakeAudio:
-    fake = FakeAudio()
-    monkeypatch.setattr("streamer.client.microphone.audio_system", lambda: fake)
-    return fake
-
-
-@pytest.fixture
-def server() -> Iterator[ServerThread]:
-    with ServerThread() as running:
-        yield running
 
 
 def test_two_devices_are_two_sides(

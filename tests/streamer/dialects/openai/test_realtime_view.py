@@ -12,6 +12,16 @@ from tests.streamer.dialects.views import PromptContext, report
 DELTA = "conversation.item.input_audio_transcription.delta"
 FAILED = "conversation.item.input_audio_transcription.failed"
 COMPLETED = "conversation.item.input_audio_transcription.completed"
+OF_A_TURN = [
+    "input_audio_buffer.speech_started",
+    DELTA,
+    DELTA,
+    "input_audio_buffer.speech_stopped",
+    "input_audio_buffer.committed",
+    "conversation.item.added",
+    "conversation.item.done",
+    COMPLETED,
+]
 
 
 def told(by: RealtimeView, *reports: Report) -> list[dict[str, Any]]:
@@ -35,16 +45,7 @@ def test_a_turn() -> None:
         speaker.words("world."),
         speaker.close(),
     )
-    assert [message["type"] for message in messages] == [
-        "input_audio_buffer.speech_started",
-        DELTA,
-        DELTA,
-        "input_audio_buffer.speech_stopped",
-        "input_audio_buffer.committed",
-        "conversation.item.added",
-        "conversation.item.done",
-        COMPLETED,
-    ]
+    assert [message["type"] for message in messages] == OF_A_TURN
     assert texts(messages) == ["Hello,", " world.", "Hello, world."]
     assert [message.get("lag_ms") for message in messages if "delta" in message] == [5.0, 5.0]
     assert messages[0]["audio_start_ms"] == 0
@@ -218,16 +219,7 @@ def test_with_semantic_vad_turns_end_items_and_segments_do_not() -> None:
         turn(speaker, "end", "confidence"),
         speaker.close(),
     )
-    assert [message["type"] for message in messages] == [
-        "input_audio_buffer.speech_started",
-        DELTA,
-        DELTA,
-        "input_audio_buffer.speech_stopped",
-        "input_audio_buffer.committed",
-        "conversation.item.added",
-        "conversation.item.done",
-        COMPLETED,
-    ]
+    assert [message["type"] for message in messages] == OF_A_TURN
     assert texts(messages) == ["Well,", " yes.", "Well, yes."]
     assert messages[-1]["emotion"]["label"] == "sad"
     assert len({m["item_id"] for m in messages if "item_id" in m}) == 1

@@ -1,0 +1,55 @@
+"""A cluster of replicas on this machine alone, on a Ray of its own."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from streamer.cluster.options import ClusterOptions
+
+_OBJECT_STORE_BYTES: Final = 80 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class LocalCluster:
+    url: str
+    handle: Any
+    """Of the deployment."""
+    options: ClusterOptions
+    """With its port."""
+    ray_address: str
+
+
+@contextmanager
+def local_cluster(options: ClusterOptions) -> Iterator[LocalCluster]:
+    """On a free port, with a core for each of the least replicas.
+
+    Raises:
+        ImportError: there is no Ray.
+    """
+    import ray
+    from ray import serve
+
+    from streamer.cluster.replica import APPLICATION, build
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    options = options.model_copy(update={"server": replace(options.server, port=port)})
+    ray.init(
+        address="local",
+        num_cpus=options.min_replicas,
+        include_dashboard=False,
+        object_store_memory=_OBJECT_STORE_BYTES,
+        log_to_driver=False,
+    )
+    try:
+        serve.start(http_options={"host": "127.0.0.1", "port": port}, proxy_location="HeadOnly")
+        handle = serve.run(build(options), name=APPLICATION)
+        address = ray.get_runtime_context().gcs_address
+        yield LocalCluster(f"http://127.0.0.1:{port}/", handle, options, address)
+        serve.shutdown()
+    finally:
+        ray.shutdown()
