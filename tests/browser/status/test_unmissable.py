@@ -69,9 +69,9 @@ async def test_a_server_that_does_not_answer_looks_dead(page: Page, server: Serv
         assert "does not answer" in await page.evaluate(ALERT)
         assert await page.evaluate("document.title") == "⚠ No answer · streamer"
         assert await page.evaluate(ICON) != icon
-        # Sound still comes from the microphone, and moves nothing.
+        # Sound still comes from the microphone, and moves nothing, from its next piece on.
+        await page.wait_for(f"{LEVEL}.classList.contains('dead')")
         assert await page.evaluate(f"{LEVEL}.style.getPropertyValue('--level')") == "0.00"
-        assert await page.evaluate(f"{LEVEL}.classList.contains('dead')")
         dot = "getComputedStyle(document.querySelector('.dot')).backgroundColor"
         assert await page.evaluate(dot) == "rgb(179, 38, 30)"
         pattern = r"(\d+) s without answer · last caption (\d+) s ago"

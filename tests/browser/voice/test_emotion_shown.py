@@ -98,6 +98,7 @@ LOOKS = {
 
 
 async def test_the_stops_show_more_and_more_and_at_once(page: Page) -> None:
+    await page.emulate_media(prefers_reduced_motion="reduce")  # else a tint fades
     async with scripted(script) as server:
         await start(page, server)
         await heard(page)
