@@ -137,7 +137,7 @@ def running(
                 time.sleep(0.05)
             yield proxy
         finally:
-            process.terminate()
+            process.kill()  # asked to end, it would wait for connections that nobody uses
             process.wait(START_TIMEOUT_S)
 
 

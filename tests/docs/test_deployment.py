@@ -165,8 +165,11 @@ async def _cut_speech(url: str) -> list[str]:
             for i in range(60):
                 await client.send_audio(tone(0.1))
                 if i in (10, 30, 50):
+                    before = cuts.connections
                     cuts.cut()
-                    await asyncio.sleep(0.1)
+                    async with asyncio.timeout(20):
+                        while cuts.connections == before:
+                            await asyncio.sleep(0.01)
             await client.stop()
             assert cuts.connections > 3
             return client.transcript.text.split()

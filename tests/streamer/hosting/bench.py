@@ -67,11 +67,14 @@ class Bench:
         return socket
 
     async def idle(self) -> None:
-        """Wait until all audio has been heard and all events have been sent."""
-        await until(
-            lambda: all(len(r._audio) < 8_000 and not r.busy for r in self.engine.recognizers)
-        )
-        await asyncio.sleep(0.01)
+        """Wait until all audio has been heard and all events have been sent: until nothing has
+        been done for a while, as what is on its way to a recognizer is nobody's work yet."""
+        n_idle = 0
+        async with asyncio.timeout(20):
+            while n_idle < 30:
+                heard = (len(r._audio) < 8_000 and not r.busy for r in self.engine.recognizers)
+                n_idle = n_idle + 1 if all(heard) else 0
+                await asyncio.sleep(0.001)
 
     def value(self, name: str) -> float:
         return self.metrics.registry.get_sample_value(f"streamer_{name}") or 0.0
