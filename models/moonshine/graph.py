@@ -23,7 +23,9 @@ from typing import Final
 
 import numpy as np
 from onnx import TensorProto, helper
+from safetensors.numpy import load_file
 
+from streamer.models.moonshine.decoder_weights import DecoderWeights, bias, gain, matrix
 from streamer.models.moonshine.tokenizer import (
     ALIGNMENT_HEADS,
     ENCODE_FILE,
@@ -36,7 +38,6 @@ from streamer.models.moonshine.tokenizer import (
 )
 from streamer.models.onnx.graph_builder import (
     MICROSOFT,
-    Array,
     GraphBuilder,
     Products,
     QuantizedWeight,
@@ -53,27 +54,6 @@ ROTARY_BASE: Final = 10_000.0
 MAX_POSITIONS: Final = 2_048
 
 _SCALE: Final = HEAD_DIM**-0.5
-
-
-def _matrix(shipped: ShippedGraph, output: str) -> QuantizedWeight:
-    """The 8-bit weights of the product that gives `output`, as signed codes."""
-    node = shipped.node(output, "DynamicQuantizeMatMul", "MatMulIntegerToFloat")
-    at = (1, 2, 3) if node.op_type == "DynamicQuantizeMatMul" else (1, 3, 5)
-    codes, scale, zero = (shipped.weight(node.inputs[i]) for i in at)
-    return QuantizedWeight(
-        (codes.astype(np.int16) - 128).astype(np.int8),
-        np.atleast_1d(scale),
-        np.atleast_1d((zero.astype(np.int16) - 128).astype(np.int8)),
-    )
-
-
-def _gain(shipped: ShippedGraph, output: str, index: int = 1) -> Array:
-    node = shipped.node(output, "LayerNormalization", "SkipLayerNormalization")
-    return shipped.weight(node.inputs[index])
-
-
-def _bias(shipped: ShippedGraph, output: str) -> Array:
-    return shipped.weight(shipped.node(output, "DynamicQuantizeMatMul").inputs[4])
 
 
 def _rotary_tables(build: GraphBuilder) -> None:
@@ -157,26 +137,26 @@ def _features(build: GraphBuilder, encoder: ShippedGraph) -> str:
 
 def _encoder_layer(build: GraphBuilder, encoder: ShippedGraph, layer: int, x: str) -> str:
     at = f"/layers.{layer}"
-    gain = _gain(encoder, f"{at}/input_layernorm/LayerNormalization_output_0")
-    normed = build.layer_norm(x, gain, f"{layer}/normed")
-    weights = [_matrix(encoder, f"{at}/self_attn/{p}_proj/MatMul_output_0") for p in "qkv"]
+    scale = gain(encoder, f"{at}/input_layernorm/LayerNormalization_output_0")
+    normed = build.layer_norm(x, scale, f"{layer}/normed")
+    weights = [matrix(encoder, f"{at}/self_attn/{p}_proj/MatMul_output_0") for p in "qkv"]
     mixed = _self_attention(build, normed, weights, layer, None)
     out = build.linear(
-        mixed, _matrix(encoder, f"{at}/self_attn/o_proj/MatMul_output_0"), f"{layer}/self/out"
+        mixed, matrix(encoder, f"{at}/self_attn/o_proj/MatMul_output_0"), f"{layer}/self/out"
     )
     x = build.add("Add", [x, out], f"{layer}/after_self")
-    gain = _gain(encoder, f"{at}/post_attention_layernorm/LayerNormalization_output_0")
-    normed = build.layer_norm(x, gain, f"{layer}/mlp/normed")
+    scale = gain(encoder, f"{at}/post_attention_layernorm/LayerNormalization_output_0")
+    normed = build.layer_norm(x, scale, f"{layer}/mlp/normed")
     wide, narrow = (f"{at}/mlp/{name}/Add_output_0" for name in ("fc1", "fc2"))
-    hidden = build.linear(normed, _matrix(encoder, wide), f"{layer}/mlp/wide", _bias(encoder, wide))
+    hidden = build.linear(normed, matrix(encoder, wide), f"{layer}/mlp/wide", bias(encoder, wide))
     hidden = build.add("Gelu", [hidden], f"{layer}/mlp/gelu", MICROSOFT)
-    out = build.linear(hidden, _matrix(encoder, narrow), f"{layer}/mlp/out", _bias(encoder, narrow))
+    out = build.linear(hidden, matrix(encoder, narrow), f"{layer}/mlp/out", bias(encoder, narrow))
     return build.add("Add", [x, out], f"{layer}/out")
 
 
 def build_encode(
     encoder: ShippedGraph,
-    decoder: ShippedGraph,
+    decoder: DecoderWeights,
     target: Path,
     products: Products = "pass",
 ) -> None:
@@ -191,11 +171,10 @@ def build_encode(
     x = _features(build, encoder)
     for layer in range(N_LAYERS):
         x = _encoder_layer(build, encoder, layer, x)
-    gain = _gain(encoder, "last_hidden_state", 2)
-    states = build.layer_norm(x, gain, "states")
+    scale = gain(encoder, "last_hidden_state", 2)
+    states = build.layer_norm(x, scale, "states")
     for layer in range(N_LAYERS):
-        at = f"/model/decoder/layers.{layer}/encoder_attn"
-        weights = [_matrix(decoder, f"{at}/{part}_proj/MatMul_output_0") for part in "kv"]
+        weights = [decoder.products[f"{layer}.cross.{part}"].weight for part in "kv"]
         flat = build.linear(states, beside(weights), f"{layer}/cross")
         heads = build.heads(flat, 2 * N_HEADS, HEAD_DIM, f"{layer}/cross/heads")
         names = [f"cross.{layer}.{part}" for part in ("key", "value")]
@@ -214,41 +193,35 @@ def build_encode(
 
 
 def _decoder_layer(
-    build: GraphBuilder, decoder: ShippedGraph, layer: int, x: str
+    build: GraphBuilder, decoder: DecoderWeights, layer: int, x: str
 ) -> tuple[str, str]:
     """One decoder layer; gives its output and its cross-attention weights [B, H, T, S]."""
-    at = f"/model/decoder/layers.{layer}"
-    gain = _gain(decoder, f"{at}/input_layernorm/LayerNormalization_output_0")
-    normed = build.layer_norm(x, gain, f"{layer}/normed")
-    weights = [_matrix(decoder, f"{at}/self_attn/{p}_proj/MatMul_output_0") for p in "qkv"]
+
+    def product(value: str, name: str, output: str) -> str:
+        part = decoder.products[f"{layer}.{name}"]
+        return build.linear(value, part.weight, f"{layer}/{output}", part.bias)
+
+    normed = build.layer_norm(x, decoder.gains[f"{layer}.self"], f"{layer}/normed")
+    weights = [decoder.products[f"{layer}.self.{part}"].weight for part in "qkv"]
     mixed = _self_attention(build, normed, weights, layer, "self_mask")
-    out = build.linear(
-        mixed, _matrix(decoder, f"{at}/self_attn/o_proj/MatMul_output_0"), f"{layer}/self/out"
-    )
+    out = product(mixed, "self.o", "self/out")
     x = build.add("Add", [x, out], f"{layer}/after_self")
 
-    gain = _gain(decoder, f"{at}/post_attention_layernorm/LayerNormalization_output_0")
-    normed = build.layer_norm(x, gain, f"{layer}/cross/normed")
-    query = build.linear(
-        normed, _matrix(decoder, f"{at}/encoder_attn/q_proj/MatMul_output_0"), f"{layer}/cross/q"
-    )
+    normed = build.layer_norm(x, decoder.gains[f"{layer}.cross"], f"{layer}/cross/normed")
+    query = product(normed, "cross.q", "cross/q")
     query = build.heads(query, N_HEADS, HEAD_DIM, f"{layer}/cross/q/heads")
     keys, values = (f"cross.{layer}.{part}" for part in ("key", "value"))
     mixed, attention = build.attend(query, keys, values, "cross_mask", _SCALE, f"{layer}/cross")
-    out = build.linear(
-        mixed, _matrix(decoder, f"{at}/encoder_attn/o_proj/MatMul_output_0"), f"{layer}/cross/out"
-    )
+    out = product(mixed, "cross.o", "cross/out")
     x = build.add("Add", [x, out], f"{layer}/after_cross")
 
-    gain = _gain(decoder, f"{at}/final_layernorm/LayerNormalization_output_0")
-    normed = build.layer_norm(x, gain, f"{layer}/mlp/normed")
-    wide, narrow = (f"{at}/mlp/{name}/Add_output_0" for name in ("fc1", "fc2"))
-    flat = build.linear(normed, _matrix(decoder, wide), f"{layer}/mlp/wide", _bias(decoder, wide))
+    normed = build.layer_norm(x, decoder.gains[f"{layer}.mlp"], f"{layer}/mlp/normed")
+    flat = product(normed, "mlp.wide", "mlp/wide")
     hidden, gate = f"{layer}/mlp/hidden", f"{layer}/mlp/gate"
     build.split(flat, [hidden, gate], [D_MLP, D_MLP])
     gate = build.add("QuickGelu", [gate], f"{layer}/mlp/silu", MICROSOFT, alpha=1.0)
     hidden = build.add("Mul", [gate, hidden], f"{layer}/mlp/gated")
-    out = build.linear(hidden, _matrix(decoder, narrow), f"{layer}/mlp/out", _bias(decoder, narrow))
+    out = product(hidden, "mlp.narrow", "mlp/out")
     return build.add("Add", [x, out], f"{layer}/out"), attention
 
 
@@ -259,7 +232,7 @@ def _last_tokens(build: GraphBuilder, value: str, output: str) -> str:
     return build.add("Slice", [value, "first_scored", end, axis], output)
 
 
-def build_step(decoder: ShippedGraph, target: Path, products: Products = "rows") -> None:
+def build_step(decoder: DecoderWeights, target: Path, products: Products = "rows") -> None:
     """Write the graph of one decoder pass over one or more tokens.
 
     Inputs: `tokens`, `positions [B, T]` int64, `past.<layer>.{key,value} [B, H, P, D]`,
@@ -271,13 +244,11 @@ def build_step(decoder: ShippedGraph, target: Path, products: Products = "rows")
     """
     build = GraphBuilder(products)
     _rotary_tables(build)
-    gather = decoder.node("/model/decoder/embed_tokens/Gather_output_0_quantized", "Gather")
-    dequantize = decoder.node("/model/decoder/embed_tokens/Gather_output_0", "DequantizeLinear")
-    table = build.constant("embedding", decoder.weight(gather.inputs[0]))
+    table = build.constant("embedding", decoder.embedding.codes)
     rows = build.add("Gather", [table, "tokens"], "embedded/codes", axis=0)
     scale = [
-        build.constant(f"embedding/{part}", decoder.weight(name))
-        for part, name in zip(("scale", "zero"), dequantize.inputs[1:], strict=True)
+        build.constant("embedding/scale", decoder.embedding.scale),
+        build.constant("embedding/zero", decoder.embedding.zero),
     ]
     x = build.add("DequantizeLinear", [rows, *scale], "embedded")
 
@@ -290,9 +261,8 @@ def build_step(decoder: ShippedGraph, target: Path, products: Products = "rows")
             picked.append(build.add("Gather", [attention, index], f"{layer}/picked", axis=1))
     build.add("Neg", ["n_scored"], "first_scored")
     x = _last_tokens(build, x, "scored")
-    gain = _gain(decoder, "/model/decoder/norm/LayerNormalization_output_0")
-    normed = build.layer_norm(x, gain, "normed")
-    logits = build.linear(normed, _matrix(decoder, "logits"), "logits")
+    normed = build.layer_norm(x, decoder.gains["last"], "normed")
+    logits = build.linear(normed, decoder.products["logits"].weight, "logits")
     logprobs = build.add("LogSoftmax", [logits], "logprobs", axis=-1)
     build.nodes.append(
         helper.make_node("TopK", [logprobs, "n_best"], ["logprobs_best", "tokens_best"], axis=-1)
@@ -319,16 +289,28 @@ def build_step(decoder: ShippedGraph, target: Path, products: Products = "rows")
     build.save(target, inputs, outputs | dict.fromkeys(floats, TensorProto.FLOAT))
 
 
-def build_graphs(encoder: Path, decoder: Path, folder: Path, *, integer: bool = True) -> None:
+def build_graphs(
+    encoder: Path,
+    decoder: Path,
+    folder: Path,
+    *,
+    updates: Path | None = None,
+    integer: bool = True,
+) -> None:
     """Derive the graphs from the shipped files into `folder` (seconds).
 
     Args:
+        updates: safetensors file with low-rank updates of the decoder, see `DecoderWeights.tuned`.
         integer: 8-bit matrix products, for CPUs; otherwise float32 ones with the same weights.
 
     Raises:
         GraphFormatError: the files are not the expected ones.
+        LoraMismatchError: the updates are another decoder's.
     """
-    shipped_encoder, shipped_decoder = ShippedGraph(encoder), ShippedGraph(decoder)
+    shipped_encoder = ShippedGraph(encoder)
+    shipped_decoder = DecoderWeights.read(ShippedGraph(decoder))
+    if updates is not None:
+        shipped_decoder = shipped_decoder.tuned(load_file(updates))
     build_stem(shipped_encoder, folder / STEM_FILE)
     # The encoder sees one session at a time; the decoder must not mix those it sees together.
     build_encode(

@@ -1,0 +1,114 @@
+"""The weights of Moonshine's decoder, by name, out of the shipped file.
+
+Products are `<layer>.self.{q,k,v,o}`, `<layer>.cross.{q,k,v,o}`, `<layer>.mlp.{wide,narrow}` and
+`logits`; gains `<layer>.{self,cross,mlp}` and `last`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from streamer.audio.arrays import Floats
+from streamer.models.llm.lora import updated
+from streamer.models.moonshine.tokenizer import N_LAYERS
+from streamer.models.onnx.graph_builder import Array, QuantizedWeight
+from streamer.models.onnx.ort_file import ShippedGraph
+
+_GAINS: Final = {
+    "self": "input_layernorm",
+    "cross": "post_attention_layernorm",
+    "mlp": "final_layernorm",
+}
+_ATTENTIONS: Final = {"self": "self_attn", "cross": "encoder_attn"}
+_FEED_FORWARD: Final = {"wide": "fc1", "narrow": "fc2"}
+
+
+@dataclass(frozen=True, eq=False)
+class Product:
+    """`x @ weight + bias`."""
+
+    weight: QuantizedWeight
+    bias: Array | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class DecoderWeights:
+    """`embedding`: as codes of any kind, a scale and a zero point."""
+
+    products: Mapping[str, Product]
+    gains: Mapping[str, Array]
+    embedding: QuantizedWeight
+
+    @classmethod
+    def read(cls, shipped: ShippedGraph) -> DecoderWeights:
+        """Raises GraphFormatError: the file is not the expected one."""
+        products, gains = {}, {}
+        for layer in range(N_LAYERS):
+            at = f"/model/decoder/layers.{layer}"
+            for kind, theirs in _ATTENTIONS.items():
+                for part in "qkvo":
+                    output = f"{at}/{theirs}/{part}_proj/MatMul_output_0"
+                    products[f"{layer}.{kind}.{part}"] = Product(matrix(shipped, output))
+            for kind, theirs in _FEED_FORWARD.items():
+                output = f"{at}/mlp/{theirs}/Add_output_0"
+                made = Product(matrix(shipped, output), bias(shipped, output))
+                products[f"{layer}.mlp.{kind}"] = made
+            for kind, theirs in _GAINS.items():
+                gains[f"{layer}.{kind}"] = gain(
+                    shipped, f"{at}/{theirs}/LayerNormalization_output_0"
+                )
+        products["logits"] = Product(matrix(shipped, "logits"))
+        gains["last"] = gain(shipped, "/model/decoder/norm/LayerNormalization_output_0")
+        gather = shipped.node("/model/decoder/embed_tokens/Gather_output_0_quantized", "Gather")
+        widened = shipped.node("/model/decoder/embed_tokens/Gather_output_0", "DequantizeLinear")
+        names = (gather.inputs[0], *widened.inputs[1:])
+        return cls(products, gains, QuantizedWeight(*(shipped.weight(name) for name in names)))
+
+    def tuned(self, updates: Mapping[str, Floats]) -> DecoderWeights:
+        """With low-rank updates, see `streamer.models.llm.lora`; in 8 bits again, with a scale for
+        each column.
+
+        Raises:
+            LoraMismatchError: they were trained for another decoder.
+        """
+        wide = {name: product.weight.values().T for name, product in self.products.items()}
+        products = dict(self.products)
+        for name, weight in updated(wide, updates).items():
+            products[name] = replace(products[name], weight=quantized(weight.T))
+        return replace(self, products=products)
+
+
+def quantized(weight: Floats) -> QuantizedWeight:
+    """`weight [K, N]` in 8 bits, each column with a scale and zero point of its own."""
+    low, high = np.minimum(weight.min(axis=0), 0), np.maximum(weight.max(axis=0), 0)
+    scale = np.maximum((high - low) / 255, np.finfo(np.float32).tiny).astype(np.float32)
+    zero = np.clip(np.rint(-128 - low / scale), -128, 127)
+    codes = np.clip(np.rint(weight / scale + zero), -128, 127)
+    return QuantizedWeight(codes.astype(np.int8), scale, zero.astype(np.int8))
+
+
+def matrix(shipped: ShippedGraph, output: str) -> QuantizedWeight:
+    """The 8-bit weights of the product that gives `output`, as signed codes."""
+    node = shipped.node(output, "DynamicQuantizeMatMul", "MatMulIntegerToFloat")
+    at = (1, 2, 3) if node.op_type == "DynamicQuantizeMatMul" else (1, 3, 5)
+    codes, scale, zero = (shipped.weight(node.inputs[i]) for i in at)
+    return QuantizedWeight(
+        (codes.astype(np.int16) - 128).astype(np.int8),
+        np.atleast_1d(scale),
+        np.atleast_1d((zero.astype(np.int16) - 128).astype(np.int8)),
+    )
+
+
+def gain(shipped: ShippedGraph, output: str, index: int = 1) -> Array:
+    """Of a layer norm."""
+    node = shipped.node(output, "LayerNormalization", "SkipLayerNormalization")
+    return shipped.weight(node.inputs[index])
+
+
+def bias(shipped: ShippedGraph, output: str) -> Array:
+    """Of a product."""
+    return shipped.weight(shipped.node(output, "DynamicQuantizeMatMul").inputs[4])
