@@ -23,7 +23,7 @@ demo: $(VENV)/installed  ## Caption bundled speech live, in this terminal
 	@$(BIN)/streamer demo --overwrite
 
 test: $(VENV)/installed-test system-packages typescript proxies lint types  ## Style, types, tests, coverage
-	$(BIN)/pytest --cov --cov-report=term:skip-covered --durations=10
+	$(BIN)/pytest -n 3 --dist loadfile --cov --cov-report=term:skip-covered --durations=10
 
 test-fast: $(VENV)/installed-test  ## Style, types, and what runs in two minutes: before a commit
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
