@@ -12,7 +12,7 @@ from streamer.models.errors import ModelCorruptError, ModelError, ModelMissingEr
 from streamer.models.fusion.audio_aware import AudioInputs
 from streamer.models.fusion.score import FusionWeights
 from streamer.models.fusion.soft_tokens import LAYER_FILE, SoftTokenLayer
-from streamer.models.llm.lora import LORA_FILE
+from streamer.models.onnx.lora import LORA_FILE
 from streamer.models.store.catalog import MOONSHINE
 
 SETTINGS_FILE: Final = "fusion.json"

@@ -12,8 +12,8 @@ from tokenizers import Tokenizer
 from streamer.models.errors import ModelMissingError, require_torch
 from streamer.models.llm.contract import LanguageModel
 from streamer.models.llm.gemma import BODY_FILE, GRAPH_VERSION, Gemma
-from streamer.models.llm.lora import LoraMismatchError, merge_lora
 from streamer.models.llm.scorer import LlmScorer
+from streamer.models.onnx.lora import LoraMismatchError, merge_lora
 from streamer.models.onnx.runtime import calm_openmp
 from streamer.models.store.catalog import GEMMA
 from streamer.models.store.checksum import sha256_of

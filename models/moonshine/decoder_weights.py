@@ -13,9 +13,9 @@ from typing import Final
 import numpy as np
 
 from streamer.audio.arrays import Floats
-from streamer.models.llm.lora import updated
 from streamer.models.moonshine.tokenizer import N_LAYERS
 from streamer.models.onnx.graph_builder import Array, QuantizedWeight
+from streamer.models.onnx.lora import updated
 from streamer.models.onnx.ort_file import ShippedGraph
 
 _GAINS: Final = {
@@ -69,7 +69,7 @@ class DecoderWeights:
         return cls(products, gains, QuantizedWeight(*(shipped.weight(name) for name in names)))
 
     def tuned(self, updates: Mapping[str, Floats]) -> DecoderWeights:
-        """With low-rank updates, see `streamer.models.llm.lora`; in 8 bits again, with a scale for
+        """With low-rank updates, see `streamer.models.onnx.lora`; in 8 bits again, with a scale for
         each column.
 
         Raises:

@@ -2,7 +2,7 @@
 
 * `fusion.onnx`        the fusion layer: each modality's `NAME [T, d]` and `NAME.mask [T]` to
                        `tokens [S, D]`, `mask [S]`, `weights [S, M]`
-* `lora.safetensors`   the LLM's updates, for `streamer.models.llm.lora.merge_lora`
+* `lora.safetensors`   the LLM's updates, for `streamer.models.onnx.lora.merge_lora`
 * `fusion.json`        weights of the decision, and how the tokens stand in the LLM's input
 """
 
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from streamer.models.fusion.soft_tokens import LAYER_FILE
 from streamer.models.fusion.trained import SETTINGS_FILE
-from streamer.models.llm.lora import LORA_FILE
+from streamer.models.onnx.lora import LORA_FILE
 from streamer.models.train.fusion.layer import FusionLayer
 from streamer.models.train.fusion.modalities import Features
 from streamer.models.train.fusion.score import ASKING_TOKENS, FusedScorer, Inputs

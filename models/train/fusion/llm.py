@@ -24,8 +24,8 @@ from torch.nn import functional
 from transformers import AutoModelForCausalLM
 
 from streamer.models.llm.gemma_graph import shortlist
-from streamer.models.llm.lora import DOWN, UP
 from streamer.models.llm.transformers_folder import convert
+from streamer.models.onnx.lora import DOWN, UP
 from streamer.models.store.catalog import GEMMA
 from streamer.models.store.zoo import Zoo
 from streamer.models.train.fusion.modalities import SoftTokens
@@ -192,7 +192,7 @@ class TunedGemma(nn.Module):
         return self._answers(trees, hidden)
 
     def lora_state(self) -> dict[str, Tensor]:
-        """The updates as `streamer.models.llm.lora` reads them."""
+        """The updates as `streamer.models.onnx.lora` reads them."""
         found = {}
         for name, layer in self._lora.items():
             found[name + DOWN] = layer.down.detach().half().contiguous()

@@ -16,7 +16,7 @@ from streamer.models.fusion.soft_tokens import LAYER_FILE
 from streamer.models.fusion.trained import SETTINGS_FILE, read_fusion
 from streamer.models.llm.gemma_graph import build_graphs
 from streamer.models.llm.loading import open_llm
-from streamer.models.llm.lora import merge_lora
+from streamer.models.onnx.lora import merge_lora
 from streamer.models.store.catalog import MOONSHINE
 from streamer.models.train.fusion.ablation import load_trained
 from streamer.models.train.fusion.export import export_fusion

@@ -18,7 +18,7 @@ from streamer.models.fusion.score import FusionWeights
 from streamer.models.fusion.trained import SETTINGS_FILE
 from streamer.models.llm.contract import LlmRequest
 from streamer.models.llm.gemma_source import GemmaShape, GemmaSource
-from streamer.models.llm.lora import LORA_FILE, LoraMismatchError
+from streamer.models.onnx.lora import LORA_FILE, LoraMismatchError
 from streamer.models.onnx.runtime import DeviceUnavailableError
 from streamer.models.store.progress import Reached
 from streamer.models.store.zoo import Zoo

@@ -9,7 +9,7 @@ from safetensors.numpy import save_file as save_numpy
 from safetensors.torch import save_file
 from transformers import AutoModelForCausalLM
 
-from streamer.models.llm.lora import LoraMismatchError, merge_lora, updated
+from streamer.models.onnx.lora import LoraMismatchError, merge_lora, updated
 from streamer.models.train.fusion.llm import LoraConfig, TunedGemma, tree_of
 from streamer.models.train.fusion.modalities import SoftTokens
 from tests.models.tiny_gemma import BOS, tiny_source, write_tiny_gemma
