@@ -27,7 +27,8 @@ import { Spoken } from "./spoken.js";
  * @property {(event: ServerEvent) => void} onEvent behind its effect on the captions
  */
 
-const FOLLOW_ID = /^[\w-]{24}$/;
+/** Of one server among several it names that, too: `REPLICA.NAME`. */
+const FOLLOW_ID = /^(?:[\w-]{1,24}\.)?[\w-]{24}$/;
 
 /** Connections come and go: a session that is followed again goes on where it was. */
 export class FollowedCaptions {

@@ -148,6 +148,8 @@ async def test_no_word_moves_when_others_come(page: Page, server: ServerThread) 
         ("", "This address is not whole"),
         ("?session=abc", "This address is not whole"),
         (f"?session={'x' * 24}", "Nobody speaks under this address now"),
+        (f"?session=replica-1.{'x' * 24}", "Nobody speaks under this address now"),
+        (f"?session=.{'x' * 24}", "This address is not whole"),
         (
             "?session=abc&size=huge&lines=0",
             "“size” goes from 8 to 400, not huge. “lines” goes from",

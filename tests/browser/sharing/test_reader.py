@@ -129,6 +129,8 @@ async def test_who_comes_late_is_told_that_words_are_missing(
         ("", "This address is not whole"),
         ("?session=abc", "This address is not whole"),
         (f"?session={'x' * 24}", "Nobody speaks under this address now"),
+        (f"?session=replica-1.{'x' * 24}", "Nobody speaks under this address now"),
+        (f"?session=.{'x' * 24}", "This address is not whole"),
     ],
 )
 async def test_an_address_that_is_wrong_says_so(
