@@ -30,7 +30,9 @@ class Renumbering:
     segments: int = 0
     lost_samples: int = 0
     speakers: int = 0
-    """Voices that were known are not known to a new session."""
+    """Voices that were told apart are not known to a new session."""
+    known_voices: int = 0
+    """Those that every session is told of, which keep their labels."""
 
     def apply(self, event: ServerEvent) -> ServerEvent:
         """The event with continuing ids and times."""
@@ -73,4 +75,6 @@ class Renumbering:
         )
 
     def _speaker(self, speaker: int | None) -> int | None:
-        return None if speaker is None else speaker + self.speakers
+        if speaker is None or speaker < self.known_voices:
+            return speaker
+        return speaker + self.speakers

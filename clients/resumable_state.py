@@ -271,7 +271,8 @@ class ResumableState:
             words=self.transcript.next_word_id,
             segments=self.transcript.next_segment_id,
             lost_samples=self.lost_samples,
-            speakers=self.transcript.n_speakers,
+            speakers=max(0, self.transcript.n_speakers - len(self.start.known_voices)),
+            known_voices=len(self.start.known_voices),
         )
         return events
 

@@ -38,7 +38,8 @@ from streamer.server.connection_guard import ConnectionGuard, room_for
 from streamer.server.guard import GuardedConfig
 from streamer.server.host_gate import HostGate
 from streamer.server.http_protocol import allow_long_lines
-from streamer.server.qr_code import QrCodes
+from streamer.server.requests.qr_code import QrCodes
+from streamer.server.requests.voice_print import VoicePrints
 from streamer.server.stream_server import StreamServer
 
 __all__ = ["ServerOptions", "check_ports", "create_app", "run_server", "serve"]
@@ -126,6 +127,7 @@ def create_app(
             Route("/overlay", overlay),
             Route("/read", reader),
             Route("/v1/qr", QrCodes(server).make, methods=["POST"]),
+            Route("/v1/voice", VoicePrints(server).make, methods=["POST"]),
             Route("/history", history),
             WebSocketRoute("/v1/stream", server.stream),
             WebSocketRoute(_FOLLOW, server.follow),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from streamer.audio.arrays import Floats
 from streamer.recognition.contract import (
     BEGINNING,
     Decoder,
@@ -46,6 +47,9 @@ class BorrowedEngine:
         self, options: SessionOptions, trace: SpanSink, start: StartPoint = BEGINNING, /
     ) -> SpeechRecognizer:
         return self._engine.recognizer(options, trace, start)
+
+    def voice_print(self, samples: Floats, /) -> Floats:
+        return self._engine.voice_print(samples)
 
     def close(self) -> None:
         """Left to the owner."""

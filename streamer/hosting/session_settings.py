@@ -5,6 +5,7 @@ from __future__ import annotations
 from streamer.protocol.errors import ProtocolError
 from streamer.protocol.messages import ConfigureMessage, ErrorCode, StartMessage
 from streamer.protocol.turns import TurnSettings
+from streamer.protocol.voice_prints import voice_numbers
 from streamer.recognition.contract import USUAL_SPEAKERS, Decoder, SessionChange, SessionOptions
 from streamer.recognition.turns.options import TurnOptions
 from streamer.transcript.written.options import WritingOptions
@@ -25,6 +26,11 @@ def session_options(
             ErrorCode.BAD_CONFIG,
             "speakers: voices are told apart in one channel; leave it out, or ask for one",
         )
+    if start.known_voices and not start.speakers:
+        raise ProtocolError(
+            ErrorCode.BAD_CONFIG,
+            "known_voices: nobody is told apart; send speakers, too, or leave it out",
+        )
     return SessionOptions(
         decoder=decoder,
         context=start.context,
@@ -34,6 +40,7 @@ def session_options(
         language=language,
         task=start.task,
         speakers=_most_speakers(start),
+        known_voices=tuple(map(voice_numbers, start.known_voices)),
         writing=WritingOptions(start.numbers, start.profanity_filter, frozenset(start.redact)),
         turns=turn_options(start.turns),
         keep_echo=start.keep_echo,

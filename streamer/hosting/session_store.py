@@ -24,6 +24,7 @@ from pydantic import ValidationError
 
 from streamer.hosting.stored_session import StoredEnd, StoredSession, ends_of_unclosed
 from streamer.protocol.messages import StartMessage
+from streamer.protocol.voice_prints import FORGOTTEN_VOICE
 from streamer.transcript.ledger import Word, WordState
 
 logger = logging.getLogger(__name__)
@@ -106,7 +107,10 @@ class SessionStore:
 
     def begin(self, session_id: str, token: str, follow_id: str, start: StartMessage) -> None:
         """Write down that there is a session. Returns at once."""
-        settings = start.model_copy(update={"share_secret": None}).model_dump_json()
+        # Labels go on to be theirs, though nobody is known by them any more.
+        voices = (FORGOTTEN_VOICE,) * len(start.known_voices)
+        kept = start.model_copy(update={"share_secret": None, "known_voices": voices})
+        settings = kept.model_dump_json()
         positions = json.dumps([0] * start.channels)
         row = (session_id, token_hash(token), follow_id, settings, positions, 0, 0, self._now_s())
         self._submit(

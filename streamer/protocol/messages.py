@@ -14,7 +14,7 @@ from pydantic import Field, StrictBool, TypeAdapter
 from streamer.audio.clock import SAMPLE_RATE
 from streamer.protocol.moves import MoveEvent
 from streamer.protocol.numbers import NO_BOOLEAN, Whole
-from streamer.protocol.speakers import MAX_SPEAKERS, Speaker, SpeakersEvent
+from streamer.protocol.speakers import MAX_SPEAKERS, KnownVoices, Speaker, SpeakersEvent
 from streamer.protocol.turns import TurnEvent, TurnSettings
 from streamer.protocol.wire import FromClient, Numbered, OfChannel, Wire
 from streamer.protocol.words import WireEmotion, WireWord
@@ -106,6 +106,8 @@ class StartMessage(FromClient):
     redact: tuple[Literal["numbers", "pci", "ssn"], ...] = Field((), max_length=3)
     speakers: StrictBool | Annotated[int, Field(ge=2, le=MAX_SPEAKERS), NO_BOOLEAN] = False
     """Whether to tell who speaks; a number: of so many people at most."""
+    known_voices: KnownVoices = ()
+    """Of people who may speak: their labels are 0, 1, 2 …, those of others follow."""
     share_secret: str | None = Field(None, min_length=16, max_length=128)
     """The same secret gives the same `follow_id` in every session."""
     turns: TurnSettings | None = None

@@ -6,12 +6,15 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
+from streamer.protocol.voice_prints import VoicePrint
 from streamer.protocol.wire import Numbered
 
 MAX_SPEAKERS: Final = 8
 
 Speaker = Annotated[int | None, Field(exclude_if=lambda speaker: speaker is None)]
 """A label; left out where it is not told."""
+
+KnownVoices = Annotated[tuple[VoicePrint, ...], Field(max_length=MAX_SPEAKERS)]
 
 
 class SpeakersEvent(Numbered):

@@ -57,6 +57,9 @@ class SessionOptions:
     """`translate`: into English. What is said in English is transcribed."""
     speakers: int = 0
     """How many people are told apart, at most; 0: none are."""
+    known_voices: tuple[npt.NDArray[np.float32], ...] = field(default=(), compare=False)
+    """Of people who may come, as `RecognizerFactory.voice_print` gives them; they have the labels
+    0, 1, 2 …"""
     writing: WritingOptions = field(default_factory=WritingOptions)
     """How words are written."""
     turns: TurnOptions | None = None
@@ -170,6 +173,13 @@ class RecognizerFactory(Protocol):
 
         Raises:
             streamer.recognition.languages.UnknownLanguageError: the language is not to be had.
+        """
+
+    def voice_print(self, samples: npt.NDArray[np.float32], /) -> npt.NDArray[np.float32]:
+        """What a person of whom this is a recording (16 kHz) is known by later. Blocks.
+
+        Raises:
+            streamer.recognition.speakers.enrolment.NoVoiceError: in which little is said.
         """
 
     def close(self) -> None:

@@ -41,8 +41,10 @@ from streamer.recognition.languages import ENGLISH, NAMES, check_language
 from streamer.recognition.latency import Latency, commit_rule
 from streamer.recognition.options import RecognizerOptions
 from streamer.recognition.recognizer import Recognizer
+from streamer.recognition.speakers.enrolment import NoVoiceError, voice_print
 from streamer.recognition.speakers.monitor import SpeakerMonitor
 from streamer.recognition.speakers.options import SpeakerOptions
+from streamer.recognition.speakers.voices import Voices
 from streamer.recognition.stage_times import StageTimes
 from streamer.recognition.turns.detector import TurnDetector
 from streamer.recognition.voice.meter import VoiceMeter, VoiceOptions
@@ -308,14 +310,22 @@ class Engine:
     ) -> SpeakerMonitor | None:
         if self._voices is None or not options.speakers:
             return None
-        return SpeakerMonitor(
-            self._voices,
-            self._voice_lane,
-            self._options.speakers,
-            stages,
+        settings = self._options.speakers
+        voices = Voices(
             options.speakers,
+            settings.memory,
             start.speakers,
+            options.known_voices,
+            settings.known_windows,
         )
+        return SpeakerMonitor(self._voices, self._voice_lane, settings, stages, voices)
+
+    def voice_print(self, samples: Floats) -> Floats:
+        if self._voices is None:
+            raise NoVoiceError("voices are not told apart here")
+        vad = self._source.session(lambda: PromptContext("", (), "")).vad
+        encoder, settings = self._voices, self._options.speakers
+        return self._voice_lane.run(lambda: voice_print(samples, vad, encoder, settings))
 
     def close(self) -> None:
         """Finish running steps and stop all threads."""

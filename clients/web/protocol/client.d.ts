@@ -72,6 +72,9 @@ export interface StartOptions extends Configuration {
   redact?: ("numbers" | "pci" | "ssn")[];
   /** Whether to be told who speaks; a number, 2 to 8: of so many people at most. */
   speakers?: boolean | number;
+  /** Voice prints, as `POST /v1/voice` gives them, of people who may speak: their labels are 0, 1, 2 …
+   *  Those of others follow. With `speakers` alone. */
+  knownVoices?: string[];
   /** The same secret gives the same `follow_id` every time; at least 16 characters. */
   shareSecret?: string;
 }

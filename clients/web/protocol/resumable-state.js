@@ -129,7 +129,7 @@ export class ResumableState {
     }
     const { sampleRate, context = "", hotWords, decoder, emotion, live, silenceMs, shareSecret } =
       this.options;
-    const { language, task, numbers, profanityFilter, redact, speakers, turns } =
+    const { language, task, numbers, profanityFilter, redact, speakers, knownVoices, turns } =
       this.options;
     // JSON leaves out what is undefined, and the server then does as usual.
     return {
@@ -147,6 +147,7 @@ export class ResumableState {
       profanity_filter: profanityFilter,
       redact,
       speakers,
+      known_voices: knownVoices,
       decoder,
       emotion,
       live,
@@ -232,7 +233,7 @@ export class ResumableState {
       ms: startMs,
       words: this.#nextWordId,
       segments: this.#nextSegmentId,
-      speakers: this.#nSpeakers,
+      speakers: Math.max(0, this.#nSpeakers - this.#nKnown),
     };
     const lostMsByChannel = ends.map((end) => Math.max(0, this.durationMs(this.#baseOffset - end)));
     return { startMs, lostMs: Math.max(...lostMsByChannel), lostMsByChannel };
@@ -268,20 +269,32 @@ export class ResumableState {
     }
     if (event.type === "speakers") {
       event.first_word_id += words;
-      event.speakers = event.speakers.map((label) => (label === null ? null : label + speakers));
+      event.speakers = event.speakers.map((label) => this.#renumbered(label, speakers));
       for (const label of event.speakers) this.#noteSpeaker(label);
     }
   }
 
   /**
-   * Voices that were known are not known to a new session.
-   *
    * @param {{speaker?: number | null}} said
    * @param {number} before
    */
   #renumberSpeaker(said, before) {
-    if (typeof said.speaker === "number") said.speaker += before;
+    if (said.speaker !== undefined) said.speaker = this.#renumbered(said.speaker, before);
     this.#noteSpeaker(said.speaker);
+  }
+
+  /**
+   * Voices that were told apart are not known to a new session; those that it is told of are.
+   *
+   * @param {number | null} label
+   * @param {number} before
+   */
+  #renumbered(label, before) {
+    return label === null || label < this.#nKnown ? label : label + before;
+  }
+
+  get #nKnown() {
+    return this.options.knownVoices?.length ?? 0;
   }
 
   /** @param {number | null | undefined} label */

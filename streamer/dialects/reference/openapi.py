@@ -76,6 +76,7 @@ def openapi_document(version: str, offer: Offer) -> Spec:
                 "get": _plain("What live clients ask first", "config", "application/json")
             },
             "/v1/qr": {"post": _qr_code()},
+            "/v1/voice": {"post": _voice()},
         },
         "components": {
             "schemas": answer_schemas(),
@@ -192,6 +193,27 @@ def _qr_code() -> Spec:
         "operationId": "makeQrCode",
         "requestBody": {"required": True, "content": text},
         "responses": {"200": {"description": "The picture.", "content": svg}}
+        | dict.fromkeys(("400", "401", "408", "413", "503"), refused),
+    }
+
+
+def _voice() -> Spec:
+    sound = {"schema": {"type": "string", "format": "binary"}}
+    schema = {"type": "object", "properties": {"voice": _TEXT}, "required": ["voice"]}
+    refused = {
+        "description": "Refused; the text tells what to do.",
+        "content": {"text/plain": {"schema": _TEXT}},
+    }
+    return {
+        "summary": "What whoever speaks in a recording is known by: for `known_voices`",
+        "operationId": "makeVoicePrint",
+        "requestBody": {"required": True, "content": {"audio/*": sound}},
+        "responses": {
+            "200": {
+                "description": "The voice print.",
+                "content": {"application/json": {"schema": schema}},
+            }
+        }
         | dict.fromkeys(("400", "401", "408", "413", "503"), refused),
     }
 

@@ -73,21 +73,16 @@ class SpeakerMonitor:
         lane: VoiceLane,
         options: SpeakerOptions,
         spans: SpanSink,
-        most: int,
-        first_label: int = 0,
+        voices: Voices,
     ) -> None:
-        """
-        Args:
-            most: voices that are told apart.
-            first_label: labels below were given to voices that are not known any more.
-        """
+        """`voices`: those that are known; others are added as they are heard."""
         self._encoder = encoder
         self._lane = lane
         self._options = options
         self._spans = spans
         self._window = samples_from_ms(options.window_ms)
         self._hop = samples_from_ms(options.hop_ms)
-        self._voices = Voices(most, options.memory, first_label)
+        self._voices = voices
         self._windows: list[Window] = []
         self._next = 0
         """Start of the next window."""

@@ -74,15 +74,17 @@ def timeline(
     vectors = np.stack([window.vector for window in windows])
     is_speech = np.array(speech) >= SPEECH
     weights = _weights(windows, first_cell, len(speech))
-    new = _new_voices(vectors, voices, options)
+    here, new = _who_may_speak(vectors, voices, options)
     while True:
-        centres = [*unit(voices.means), *(unit(found.sum(axis=0)) for found in new)]
+        centres = [*unit(voices.means)[here], *(unit(found.sum(axis=0)) for found in new)]
         path = _path(weights @ (vectors @ np.stack(centres).T), is_speech, options)
-        cells = np.bincount(path, is_speech, len(centres))[len(voices) :]
+        cells = np.bincount(path, is_speech, len(centres))[len(here) :]
         spoken_s = cells * seconds_from_samples(CELL_SAMPLES)
         # A voice that hardly speaks is none; but somebody does speak.
         if len(centres) == 1 or not new or spoken_s.min() >= options.new_ms / 1000:
-            return _in_order(Timeline(first_cell, tuple(path), tuple(new)), len(voices))
+            indices = [*here, *range(len(voices), len(voices) + len(new))]
+            spoken = tuple(indices[at] for at in path)
+            return _in_order(Timeline(first_cell, spoken, tuple(new)), len(voices))
         new.pop(int(spoken_s.argmin()))
 
 
@@ -101,15 +103,24 @@ def learn(voices: Voices, windows: Sequence[Window], found: Timeline) -> None:
         voices.learn(index, np.stack(alone[index]) if index in alone else group)
 
 
-def _new_voices(vectors: Floats, voices: Voices, options: SpeakerOptions) -> list[Floats]:
-    """Groups of vectors that are like no voice heard before, the largest first, as far as there
-    is room."""
-    found = [vectors[rows] for rows in groups(vectors, options.same)]
-    if len(voices):
-        means = voices.means
-        found = [group for group in found if (means @ group.mean(axis=0)).max() < options.same]
-    found.sort(key=len, reverse=True)
-    return found[: voices.room]
+def _who_may_speak(
+    vectors: Floats, voices: Voices, options: SpeakerOptions
+) -> tuple[list[int], list[Floats]]:
+    """Indices of the voices that were heard before or are known and heard now, and groups of
+    vectors that are like none of them, the largest first, as far as there is room."""
+    here = set(voices.heard)
+    least = np.array([options.same if at in here else options.known for at in range(len(voices))])
+    new: list[Floats] = []
+    for rows in groups(vectors, options.same):
+        group = vectors[rows]
+        alike = voices.means @ group.mean(axis=0) if len(voices) else np.zeros(0, np.float32)
+        found = np.flatnonzero(alike >= least)
+        if len(found):
+            here.add(int(found[alike[found].argmax()]))
+        else:
+            new.append(group)
+    new.sort(key=len, reverse=True)
+    return sorted(here), new[: voices.room]
 
 
 def _weights(windows: Sequence[Window], first_cell: int, n_cells: int) -> Floats:

@@ -1,6 +1,9 @@
-"""The voices of a session: one mean vector for each, however long it lasts."""
+"""The voices of a session: one mean vector for each, however long it lasts. Some may be known
+before anybody speaks."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -8,27 +11,45 @@ from streamer.audio.arrays import Floats
 
 
 class Voices:
-    """At most so many; their labels count up in the order in which they were added."""
+    """At most so many that nobody knew; their labels count up in the order in which they were
+    added, behind those of known ones."""
 
-    def __init__(self, most: int, memory: float, first_label: int = 0) -> None:
+    def __init__(
+        self,
+        most: int,
+        memory: float,
+        first_label: int = 0,
+        known: Sequence[Floats] = (),
+        known_weight: float = 1,
+    ) -> None:
         """
         Args:
+            most: voices that may be heard.
             memory: vectors that a mean holds; then older ones fade.
-            first_label: of the first voice.
+            first_label: of the first voice that is not known.
+            known: means [D] of voices that may come, with the labels 0, 1, 2 …
+            known_weight: vectors that each of them stands for.
         """
         self._most = most
         self._memory = memory
-        self._first_label = first_label
-        self._sums: list[Floats] = []
-        self._weights: list[float] = []
+        self._first_label = max(first_label, len(known))
+        self._n_known = len(known)
+        self._sums: list[Floats] = [mean * np.float32(known_weight) for mean in known]
+        self._weights: list[float] = [known_weight] * len(known)
+        self._heard: set[int] = set()
 
     def __len__(self) -> int:
         return len(self._sums)
 
     @property
     def room(self) -> int:
-        """How many more there may be."""
-        return self._most - len(self._sums)
+        """How many more there may be. Who is known and has not come takes none."""
+        return self._most - len(self._heard)
+
+    @property
+    def heard(self) -> frozenset[int]:
+        """Indices of those that have spoken."""
+        return frozenset(self._heard)
 
     @property
     def means(self) -> Floats:
@@ -41,7 +62,7 @@ class Voices:
 
     def label(self, index: int) -> int:
         """Of the voice that is, or will be, at `index`."""
-        return self._first_label + index
+        return index if index < self._n_known else self._first_label + index - self._n_known
 
     def learn(self, index: int, vectors: Floats) -> None:
         """Vectors of that voice; the next index adds one.
@@ -52,6 +73,7 @@ class Voices:
         if index == len(self._sums):
             self._sums.append(np.zeros(vectors.shape[1], np.float32))
             self._weights.append(0.0)
+        self._heard.add(index)
         before = self._weights[index]
         kept = min(before, max(0.0, self._memory - len(vectors)))
         faded = np.float32(kept / max(before, 1.0))

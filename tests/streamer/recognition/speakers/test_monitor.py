@@ -14,6 +14,7 @@ from streamer.recognition.contract import SessionOptions, StartPoint
 from streamer.recognition.engine import Engine
 from streamer.recognition.speakers.monitor import SpeakerMonitor
 from streamer.recognition.speakers.options import SpeakerOptions
+from streamer.recognition.speakers.voices import Voices
 from streamer.recognition.words.contract import Sound
 from streamer.runtime.tracing import NullSpans
 from streamer.server.native_view import wire_event
@@ -116,7 +117,7 @@ class Alike:
 
 def test_an_hour_without_a_word_is_not_kept() -> None:
     lane = Lane()
-    monitor = SpeakerMonitor(Alike(), lane, SpeakerOptions(), NullSpans(), 4)
+    monitor = SpeakerMonitor(Alike(), lane, SpeakerOptions(), NullSpans(), Voices(4, 60))
     sound = Sound(
         lambda start, end: np.ones(end - start, np.float32),
         lambda start, end: [1.0] * (min(end - start, 40 * SECOND) // 512),

@@ -11,10 +11,10 @@ import asyncio
 import io
 from typing import Final
 
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.requests import Request
+from starlette.responses import Response
 
-from streamer.protocol.messages import ErrorCode
+from streamer.server.requests.small_body import RefusedRequestError, check_access, small_body
 from streamer.server.stream_server import StreamServer
 
 _MAX_BYTES: Final = 500
@@ -30,20 +30,14 @@ class QrCodes:
         self._server = server
 
     async def make(self, request: Request) -> Response:
-        refusal = self._server.access_refusal(request.headers, request.query_params, ())
-        if refusal is not None:
-            status = 401 if refusal.code is ErrorCode.UNAUTHORIZED else 503
-            return _refused(refusal.message, status)
-        length = request.headers.get("content-length", "")
-        if not length.isdecimal() or not 0 < int(length) <= _MAX_BYTES:
-            return _refused(f"send a text of 1 to {_MAX_BYTES} bytes", 413)
         try:
-            async with asyncio.timeout(self._server.options.body_timeout_s):
-                text = (await request.body()).decode()
-        except TimeoutError:
-            return _refused("the text did not come in time", 408)
-        except (UnicodeDecodeError, ClientDisconnect):
-            return _refused("the text is no UTF-8, or was cut short", 400)
+            check_access(self._server, request)
+            body = await small_body(self._server, request, _MAX_BYTES, "a text")
+            text = body.decode()
+        except RefusedRequestError as error:
+            return error.answer
+        except UnicodeDecodeError:
+            return RefusedRequestError("the text is no UTF-8", 400).answer
         svg = await asyncio.to_thread(_svg, text)
         return Response(svg, media_type="image/svg+xml", headers={"cache-control": "no-store"})
 
@@ -56,7 +50,3 @@ def _svg(text: str) -> bytes:
     code = segno.make_qr(text, error="m")
     code.save(picture, kind="svg", border=_QUIET_MODULES, light="#fff", omitsize=True)
     return picture.getvalue()
-
-
-def _refused(why: str, status: int) -> Response:
-    return PlainTextResponse(f"{why}\n", status_code=status)

@@ -1,0 +1,52 @@
+"""What is kept of a voice so that it is known again: the mean vector of a few seconds of speech."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from streamer.audio.arrays import Floats
+from streamer.audio.clock import samples_from_ms
+from streamer.models.silero import FRAME_SAMPLES, VadModel
+from streamer.recognition.speakers.monitor import Encoder
+from streamer.recognition.speakers.options import SpeakerOptions
+from streamer.recognition.speakers.timeline import SPEECH
+from streamer.recognition.speech_detector import SpeechDetector
+
+LONGEST_MS: Final = 30_000
+"""Of a recording; the rest is not heard."""
+_HOP: Final = samples_from_ms(400)
+
+
+class NoVoiceError(ValueError):
+    """Nobody can be known by that; the message says why."""
+
+
+def voice_print(
+    samples: Floats, vad: VadModel, encoder: Encoder, options: SpeakerOptions
+) -> Floats:
+    """
+    Args:
+        samples: [N] at 16 kHz, of one person.
+
+    Returns:
+        [D]: a mean of vectors of length 1, shorter than 1 itself.
+
+    Raises:
+        NoVoiceError: less than one window of speech.
+    """
+    whole = samples[: samples_from_ms(LONGEST_MS) // FRAME_SAMPLES * FRAME_SAMPLES]
+    frames = whole[: len(whole) // FRAME_SAMPLES * FRAME_SAMPLES].reshape(-1, FRAME_SAMPLES)
+    probabilities = SpeechDetector(vad, 0).probabilities(frames.reshape(-1))
+    # Without its pauses: a window that is half silence tells half as much.
+    speech = frames[probabilities >= SPEECH].reshape(-1)
+    window = samples_from_ms(options.window_ms)
+    if len(speech) < window:
+        raise NoVoiceError(
+            f"there is too little speech in it to know a voice by: {options.window_ms / 1000:g} s "
+            "are the least, and five are better"
+        )
+    starts = range(0, len(speech) - window + 1, _HOP)
+    vectors = encoder.embed([speech[start : start + window] for start in starts])
+    return np.asarray(vectors.mean(axis=0), np.float32)

@@ -1,0 +1,1 @@
+"""Small questions over HTTP beside a session, for those who may speak."""
