@@ -61,6 +61,24 @@ export class Recording {
     this.#trim();
   }
 
+  /**
+   * @param {{startMs: number, endMs: number}[]} spans on the time line of the captions
+   * @returns {Blob} what is kept of them, as a WAV file
+   */
+  cut(spans) {
+    const { startMs, sampleRate, parts } = this.#sound;
+    const samplesAt = (/** @type {number} */ ms) => Math.round(((ms - startMs) * sampleRate) / 1000);
+    const cut = spans.flatMap((span) => {
+      let at = 0;
+      return parts.map((part) => {
+        const [from, to] = [samplesAt(span.startMs) - at, samplesAt(span.endMs) - at];
+        at += part.length;
+        return part.subarray(Math.max(0, from), Math.max(0, to));
+      });
+    });
+    return toWav({ startMs, sampleRate, parts: cut.filter(({ length }) => length > 0) });
+  }
+
   /** @returns {Blob} a WAV file, 16 bit, mono */
   toWav() {
     return toWav(this.#sound);

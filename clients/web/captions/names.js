@@ -16,6 +16,9 @@ const MAX_LOOKS = 8;
 /** The names of one page's sessions. */
 export class Names {
   #isTwoSided = false;
+  /** What those are called whose voices the server was told of, by their labels.
+   *  @type {string[]} */
+  known = [];
   /** @type {Map<string, string>} */
   #given = new Map();
 
@@ -75,7 +78,8 @@ export class Names {
 
   /** @param {Voice} voice */
   #usualName({ kind, number }) {
-    return kind === "side" ? this.sides[number] : `Speaker ${number + 1}`;
+    if (kind === "side") return this.sides[number];
+    return this.known[number] ?? `Speaker ${number + 1}`;
   }
 }
 

@@ -32,6 +32,7 @@ import { HistoryStore } from "./store.js";
  *
  * @typedef {{transcript: Transcript, captions: CaptionView, names: Names, wordDetail: WordDetail,
  *   recording: Recording, history: HistorySettings, token: {location: ServerLocation},
+ *   voice: {name: string, claim: (captions: Caption[]) => Promise<string>},
  *   shown: () => void,
  *   hotWords: {list: () => string[], add: (words: string[]) => void},
  *   notices: {show: (key: string, severity: "error" | "warning" | "info", message: string, action?: Action | null) => void}
@@ -66,7 +67,12 @@ export class Keeping {
       expect: (words) => this.expected.expect(words),
       offer: (words) => this.expected.offer(words),
     });
-    new Renaming(page.captions, page.names, (captions) => void this.#keepNames(captions));
+    new Renaming(page.captions, page.names, (captions) => void this.#keepNames(captions), {
+      get name() {
+        return page.voice.name;
+      },
+      claim: (captions) => void this.#claim(captions),
+    });
     this.#bindSettings();
     if (page.history.keep) void this.#recover();
     window.addEventListener("beforeunload", (event) => {
@@ -175,6 +181,11 @@ export class Keeping {
       const { session, index } = this.#recovered.get(caption) ?? { session: 0, index: 0 };
       if (session > 0) await (await this.#store)?.save(session, {}, [{ session, index, caption: moved(caption, 0) }], []);
     }
+  }
+
+  /** @param {Caption[]} captions that the person has said */
+  async #claim(captions) {
+    this.page.notices.show("voice", "info", await this.page.voice.claim(captions));
   }
 
   /** @param {Trouble} trouble */

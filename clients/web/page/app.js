@@ -6,7 +6,7 @@ import { CaptionView } from "../captions/captions.js";
 import { CaptureError } from "../audio/capture.js";
 import { StreamClient, streamAddress } from "../protocol/client.js";
 import { Controls } from "./controls.js";
-import { byId, duration } from "../captions/dom.js";
+import { byId } from "../captions/dom.js";
 import { EmotionSetting } from "./emotion-setting.js";
 import { MICROPHONE_GONE, SIDE_GONE, explainEnding } from "./status/ending.js";
 import { FileProgress } from "../history/file-progress.js";
@@ -16,6 +16,7 @@ import { Insight } from "./details/insight.js";
 import { Keeping, usualTitle } from "../history/keeping.js";
 import { Names } from "../captions/names.js";
 import { LevelMeter } from "../audio/level.js";
+import { MyVoice } from "./my-voice.js";
 import { Notices } from "./notices.js";
 import { hotWordsOf, loadPreferences, startOptions } from "./preferences.js";
 import { Recording } from "../audio/recording.js";
@@ -48,13 +49,6 @@ import { WordDetail } from "../captions/word-detail.js";
 
 /** The server leaves those from whom it hears nothing for a minute. */
 const PAUSE_BEAT_MS = 20_000;
-
-/** @type {Record<string, string>} */
-const LOSS_CAUSES = {
-  overrun: "the server could not keep up",
-  gap: "it never reached the server",
-  bad_samples: "it held broken samples",
-};
 
 const UNAUTHORIZED = 4401;
 
@@ -119,6 +113,7 @@ class CaptionPage {
       this.strip.redraw();
     });
     this.save = new SaveMenu(this);
+    this.voice = new MyVoice(this.preferences, this.token, this.recording);
     const [hotWords, shown] = [hotWordsOf(this.preferences), () => this.#showEmptiness()];
     this.keeping = new Keeping({ ...this, hotWords, shown });
     new Appearance(this.preferences, () => {
@@ -162,6 +157,7 @@ class CaptionPage {
     this.#sampleRate = this.#capture.sampleRate;
     const isRead = source === "recording";
     const wanted = startOptions(this.preferences, this.#sampleRate, source);
+    this.names.known = wanted.knownVoices === undefined ? [] : [this.voice.name];
     this.captions.expectNames(wanted.channels === 2 || wanted.speakers !== undefined);
     const client = new StreamClient(streamAddress(this.token.location), wanted);
     client.addEventListener("event", ({ detail }) => this.#handle(detail));
@@ -275,12 +271,9 @@ class CaptionPage {
         if (this.#capture instanceof FileReading) this.#advance(this.#capture, event.processed_ms);
         else this.summary.showBehind(Math.max(event.lag_ms, this.delay.typicalMs));
         break;
-      case "loss": {
-        const cause = LOSS_CAUSES[event.reason] ?? event.reason;
-        const total = duration(this.insight.lostMs);
-        this.notices.show("loss", "warning", `${total} of sound will not be captioned: ${cause}.`);
+      case "loss":
+        this.notices.showLoss(this.insight.lostMs, event.reason);
         break;
-      }
       case "error":
         if (event.fatal) this.#ending = event.message;
         else this.notices.show(`server-${event.code}`, "warning", event.message);

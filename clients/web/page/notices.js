@@ -1,9 +1,16 @@
 // @ts-check
 /** Messages above the controls: what went wrong, and what to do about it. */
 
-import { quietButton } from "../captions/dom.js";
+import { duration, quietButton } from "../captions/dom.js";
 
 /** @typedef {"error" | "warning" | "info"} Severity */
+
+/** @type {Record<string, string>} */
+const LOSS_CAUSES = {
+  overrun: "the server could not keep up",
+  gap: "it never reached the server",
+  bad_samples: "it held broken samples",
+};
 
 export class Notices {
   /** @type {Map<string, HTMLElement>} */
@@ -39,6 +46,15 @@ export class Notices {
     notice.append(close);
     this.#shown.set(key, notice);
     this.container.append(notice);
+  }
+
+  /**
+   * @param {number} lostMs in all
+   * @param {string} reason of the newest loss
+   */
+  showLoss(lostMs, reason) {
+    const cause = LOSS_CAUSES[reason] ?? reason;
+    this.show("loss", "warning", `${duration(lostMs)} of sound will not be captioned: ${cause}.`);
   }
 
   /** @param {string} key */

@@ -9,7 +9,8 @@ const STORAGE_KEY = "streamer.preferences";
 /** @typedef {import("./reading/reading.js").Reading} Reading */
 /** @typedef {Reading & {details: boolean, vibrate: boolean, deviceId: string, echoCancellation: boolean,
  *   noiseSuppression: boolean, autoGainControl: boolean, hotWords: string, context: string,
- *   language: string, translate: boolean, numbers: boolean, speakers: boolean, people: number, shareSecret: string, followId: string,
+ *   language: string, translate: boolean, numbers: boolean, speakers: boolean, people: number,
+ *   voice: string, voiceName: string, shareSecret: string, followId: string,
  *   emotionShown: string}} Preferences */
 
 /** @type {Preferences} */
@@ -28,6 +29,8 @@ const DEFAULTS = {
   numbers: false,
   speakers: false,
   people: 0, // as many as the server expects
+  voice: "", // the print of the person's own
+  voiceName: "Me",
   shareSecret: "",
   followId: "",
   emotionShown: "", // nothing was chosen: the server's own
@@ -58,7 +61,9 @@ export function savePreferences(preferences) {
  */
 export function startOptions(preferences, sampleRate, source) {
   const { context, hotWords, language, translate, numbers, shareSecret, emotionShown } = preferences;
-  const { speakers, people } = preferences;
+  const { people, voice } = preferences;
+  // Of two sides the server tells no more.
+  const speakers = preferences.speakers && source !== "sides";
   return {
     sampleRate,
     channels: source === "sides" ? 2 : undefined,
@@ -68,8 +73,8 @@ export function startOptions(preferences, sampleRate, source) {
     language: language === "" ? undefined : language,
     task: translate ? "translate" : undefined,
     numbers: numbers || undefined,
-    // Of two sides the server tells no more.
-    speakers: speakers && source !== "sides" ? people || true : undefined,
+    speakers: speakers ? people || true : undefined,
+    knownVoices: speakers && voice !== "" ? [voice] : undefined,
     shareSecret,
     emotion: emotionShown === "" ? undefined : emotionShown !== "off",
   };
