@@ -58,6 +58,12 @@ def test_a_voice_of_the_new_session_is_none_of_the_old_one() -> None:
     assert transcript.n_speakers == 3
 
 
+def test_a_voice_that_every_session_is_told_of_keeps_its_label() -> None:
+    after = Renumbering(speakers=2, known_voices=1)
+    event = SpeakersEvent(segment_id=0, first_word_id=0, speakers=(0, 1, None))
+    assert after.apply(event) == event.model_copy(update={"speakers": (0, 3, None)})
+
+
 def test_turns_go_on_behind_those_of_the_sessions_before() -> None:
     turn = TurnEvent(
         event="start", turn_id=1, start_ms=10, end_ms=20, text="hi", confidence=0.5, lag_ms=7

@@ -115,3 +115,35 @@ def test_two_who_speak_at_once_have_cues_that_overlap() -> None:
     times = [part.split("\n")[1] for part in srt.strip().split("\n\n")]
     assert [time.split(" --> ")[0] for time in times] == ["00:00:00,000", "00:00:00,600"]
     assert times[0].split(" --> ")[1] > "00:00:02"
+
+
+def test_a_known_voice_keeps_its_label_and_name_over_a_lost_session() -> None:
+    words_of = '{type: "words", segment_id: 0, words: WORDS, lag_ms: 0}'
+    said = json.dumps(words("Hello there.", 0, 0, None))
+    labels, names = run(
+        f"""
+const state = new ResumableState({{sampleRate: 16000, speakers: true, knownVoices: ["v"]}});
+const names = new Names();
+names.known = ["Ada"];
+const labels = [state.handshake().known_voices];
+for (const session of ["a", "b"]) {{
+  state.onReady({{session_id: session}});
+  state.onEvent({words_of.replace("WORDS", said)});
+  const event = {{type: "speakers", segment_id: 0, first_word_id: 0, speakers: [0, 1]}};
+  state.onEvent(event);
+  labels.push(event.speakers);
+}}
+const told = [0, 1, 2].map((speaker) => {{
+  const caption = {{sessionId: "b", words: [{{speaker}}]}};
+  names.tell(caption);
+  return caption.speaker;
+}});
+console.log(JSON.stringify([labels, told]));
+""",
+        {
+            "captions/names.js": "Names",
+            "protocol/resumable-state.js": "ResumableState",
+        },
+    )
+    assert labels == [["v"], [0, 1], [0, 2]]
+    assert names == ["Ada", "Speaker 2", "Speaker 3"]

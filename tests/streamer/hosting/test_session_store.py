@@ -7,16 +7,25 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from streamer.hosting.session_store import SessionStore, StoreError, token_hash
 from streamer.hosting.stored_session import StoredEnd, StoredSession
 from streamer.protocol.messages import StartMessage
+from streamer.protocol.voice_prints import FORGOTTEN_VOICE, VOICE_NUMBERS, voice_text
 from streamer.session.report import Report
 from streamer.transcript.events import SegmentClosed, WordsUpdate
 from streamer.transcript.ledger import Word, WordState
 
-START = StartMessage(hot_words=("Ada",), share_secret="s" * 16, sample_rate=48_000)
+VOICE = voice_text(np.full(VOICE_NUMBERS, 0.05, np.float32))
+START = StartMessage(
+    hot_words=("Ada",),
+    share_secret="s" * 16,
+    sample_rate=48_000,
+    speakers=2,
+    known_voices=(VOICE,),
+)
 
 
 class Clock:
@@ -65,7 +74,9 @@ async def filled(path: Path) -> SessionStore:
 async def test_what_was_written_comes_back(path: Path) -> None:
     store = reopened(await filled(path), path)
     session = found(store)
-    assert session.start == START.model_copy(update={"share_secret": None})
+    # Of a voice nothing is kept but that there was one.
+    kept = {"share_secret": None, "known_voices": (FORGOTTEN_VOICE,)}
+    assert session.start == START.model_copy(update=kept)
     assert (session.follow_id, session.token_hash) == ("follow", token_hash("token"))
     assert session.text == "word0 word1 word2"
     (point,) = session.start_points
@@ -159,7 +170,7 @@ async def test_a_deleted_session_is_overwritten(path: Path) -> None:
 
 async def test_nothing_is_kept_but_what_a_client_needs(path: Path) -> None:
     store = await filled(path)
-    secrets = (b"token", START.share_secret.encode() if START.share_secret else b"")
+    secrets = (b"token", (START.share_secret or "").encode(), VOICE.encode())
     assert not [
         secret for secret in secrets if secret in contents(path).replace(b"token_hash", b"")
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -96,6 +97,24 @@ def test_only_who_asks_runs_the_encoder(engine: Engine, talk: Floats) -> None:
 def test_who_was_known_to_a_server_that_died_gets_a_new_label(engine: Engine, talk: Floats) -> None:
     told = segments(list(heard(engine, talk[:70_000], 4, start=StartPoint(speakers=3))))
     assert {s.speaker for s in told} == {3}
+
+
+def test_who_is_known_is_told_from_the_first_segment_on(engine: Engine, talk: Floats) -> None:
+    first, other = (engine.voice_print(talk[at : at + 60_000]) for at in (8_000, 80_000))
+    options = SessionOptions(decoder="draft", emotion=False, speakers=4)
+    for known, expected in (
+        ((other, first), [1, 0, 1]),
+        ((other,), [1, 0, 1]),
+        ((first,), [0, 1, 0]),
+    ):
+        recognizer = engine.recognizer(replace(options, known_voices=known), NullSpans())
+        recognizer.accept(talk)
+        told = segments(list(recognizer.finalize()))
+        recognizer.close()
+        runs = [
+            s.speaker for at, s in enumerate(told) if at == 0 or told[at - 1].speaker != s.speaker
+        ]
+        assert runs == expected
 
 
 class Lane:

@@ -96,6 +96,25 @@ def test_every_word_has_a_label_and_memory_is_bounded(who: list[int], most: int)
     assert set(order) <= set(range(most))
 
 
+def test_who_is_known_beforehand_has_the_first_labels_and_takes_no_place_before_coming() -> None:
+    voices = Voices(2, 60, known=(VOICES[7], VOICES[5]), known_weight=4)
+    # A stranger is none of them, even for want of others.
+    stranger = told(heard(3, 3, 3), voices)
+    assert {voices.label(at) for at in stranger.voices} == {2}
+    assert set(told(heard(5, 5, 5, start=10 * SECOND), voices).voices) == {1}
+    assert voices.heard == {1, 2}
+    # The house is full: whoever comes now is taken for one of those, unless known.
+    assert set(told(heard(9, 9, 9, start=20 * SECOND), voices).voices) <= {1, 2}
+    assert set(told(heard(7, 7, 7, start=30 * SECOND), voices).voices) == {0}
+
+
+def test_labels_go_on_behind_those_that_were_given_or_are_known() -> None:
+    known = (VOICES[0], VOICES[1])
+    for first, expected in ((0, 2), (1, 2), (5, 5)):
+        voices = Voices(4, 60, first, known)
+        assert [voices.label(index) for index in range(3)] == [0, 1, expected]
+
+
 @given(st.lists(st.integers(0, 15), max_size=20))
 def test_groups_are_of_one_voice_each(who: list[int]) -> None:
     vectors = VOICES[who] if who else np.zeros((0, 16), np.float32)
