@@ -103,13 +103,18 @@ class Judged:
         }
 
 
-def mixtures(data: Path, part: Part, count: int, seconds: float, seed: int) -> list[Conversation]:
-    """As many of each kind: two to four readers, two actors."""
+def pools(data: Path, part: Part) -> list[tuple[str, dict[str, list[Recording]], int]]:
+    """The kinds of conversations, the recordings of each speaker, and how many take part: two to
+    four readers, two actors."""
     readers = _by_speaker(load_clips(_LIBRISPEECH[part], data))
     actors = _by_speaker(load_clips("emotion/crema_d", data))
     chosen = sorted(actors)[:_DEV_ACTORS] if part == "dev" else sorted(actors)[_DEV_ACTORS:]
     kinds = [(f"{n} readers", readers, n) for n in (2, 3, 4)]
-    kinds.append(("2 actors", {name: actors[name] for name in chosen}, 2))
+    return [*kinds, ("2 actors", {name: actors[name] for name in chosen}, 2)]
+
+
+def mixtures(data: Path, part: Part, count: int, seconds: float, seed: int) -> list[Conversation]:
+    """As many of each kind."""
     return [
         conversation(
             kind,
@@ -117,7 +122,7 @@ def mixtures(data: Path, part: Part, count: int, seconds: float, seed: int) -> l
             seconds,
             key,
         )
-        for kind, pool, n in kinds
+        for kind, pool, n in pools(data, part)
         for key in (f"{seed} {part} {kind} {at}" for at in range(count))
     ]
 
@@ -150,9 +155,8 @@ def judge(engine: Engine, one: Conversation, judged: Judged) -> None:
         said[str(segment.speaker)] += normalize(segment.text)
         for word in segment.words:
             middle = seconds_from_samples(word.start_sample + word.end_sample) / 2
-            turn = min(one.turns, key=lambda t: max(t.start_s - middle, middle - t.end_s))
             judged.heard += 1
-            judged.misplaced += found.names.get(str(segment.speaker)) != turn.speaker
+            judged.misplaced += found.names.get(str(segment.speaker)) != one.speaker_at(middle)
     truth = {name: " ".join(normalize(text)) for name, text in one.texts.items()}
     judged.conversations += 1
     judged.audio_s += seconds

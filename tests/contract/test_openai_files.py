@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import re
 from pathlib import Path
@@ -18,6 +19,15 @@ from streamer.transcript.wer import normalize, word_errors
 from tests.contract.conftest import TOKEN, Speech
 from tests.serving import ServerThread
 from tests.streamer.recognition.speakers.two_readers import two_readers
+
+
+def data_url(samples: np.ndarray) -> str:
+    wav = io.BytesIO()
+    soundfile.write(wav, samples, 16_000, format="WAV")
+    return f"data:audio/wav;base64,{base64.b64encode(wav.getvalue()).decode()}"
+
+
+SILENCE = data_url(np.zeros(48_000))
 
 
 def client(server: ServerThread, key: str = "any") -> OpenAI:
@@ -99,6 +109,20 @@ def test_who_speaks(server: ServerThread) -> None:
     assert events[-1].type == "transcript.text.done"
     assert events[-1].text == whole.text
 
+    reference = two_readers()[80_000:130_000]
+    known: Any = {"known_speaker_names": ["Bob"], "known_speaker_references": [data_url(reference)]}
+    named = create(file=("talk.wav", wav.getvalue()), **asked, **known)
+    assert isinstance(named, TranscriptionDiarized)
+    assert [s.speaker for s in named.segments] == [{"A": "A", "B": "Bob"}[s] for s in speakers]
+
+
+def knowing(names: list[str], *references: str) -> dict[str, Any]:
+    return {
+        "response_format": "diarized_json",
+        "known_speaker_names": names,
+        "known_speaker_references": list(references),
+    }
+
 
 @pytest.mark.parametrize(
     ("given", "advice", "param"),
@@ -108,7 +132,22 @@ def test_who_speaks(server: ServerThread) -> None:
         ({"model": "streamer-best"}, "use one of streamer, streamer-draft", "model"),
         ({"language": "tlh"}, "use auto, or one of de, en", "language"),
         ({"response_format": "ass"}, "use one of json, text, srt", "response_format"),
-        ({"known_speaker_names": ["Ada"]}, "voices are not known", "known_speaker_names"),
+        ({"known_speaker_names": ["Ada"]}, "send as many as", "known_speaker_names"),
+        (
+            knowing(["Ada"], SILENCE) | {"response_format": "json"},
+            "needs response_format=diarized_json",
+            "known_speaker_names",
+        ),
+        (knowing(["Ada", "Ada"], SILENCE, SILENCE), "each once", "known_speaker_names"),
+        (knowing([*"abcdefghi"], *[SILENCE] * 9), "send 8 at most", "known_speaker_names"),
+        (knowing(["Ada"], "https://ada.example"), "data URL", "known_speaker_references"),
+        (knowing(["Ada"], SILENCE), "too little is said", "known_speaker_references"),
+        (
+            knowing(["Ada"], "data:audio/wav;base64,bm8="),
+            "that of Ada: is not audio",
+            "known_speaker_references",
+        ),
+        (knowing(["Ada"], "data:a/b;base64," + "A" * 2**22), "cannot be read", "file"),
         ({"timestamp_granularities": ["word"]}, "needs response_format", "timestamp_granularities"),
         ({"prompt": "x" * 4_001}, "longer than 4000 characters", "prompt"),
         ({"stream": True, "response_format": "srt"}, "streams text alone", "stream"),

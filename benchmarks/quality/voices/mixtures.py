@@ -44,6 +44,11 @@ class Conversation:
     texts: Mapping[str, str]
     """All that each one says."""
 
+    def speaker_at(self, seconds: float) -> str:
+        """Whose turn it is, or was nearest."""
+        turn = min(self.turns, key=lambda t: max(t.start_s - seconds, seconds - t.end_s))
+        return turn.speaker
+
 
 def conversation(
     name: str, clips: Mapping[str, Sequence[Recording]], seconds: float, seed: str

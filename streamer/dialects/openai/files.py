@@ -23,6 +23,12 @@ from streamer.dialects.common.settings import (
     without_empty,
 )
 from streamer.dialects.openai.errors import error_dict
+from streamer.dialects.openai.known_speakers import (
+    KNOWN_NAMES,
+    KNOWN_REFERENCES,
+    KnownSpeaker,
+    read_known_speakers,
+)
 from streamer.models.whisper.contract import Task
 from streamer.protocol.errors import ProtocolError
 from streamer.protocol.joining import joined
@@ -46,6 +52,8 @@ class FileSettings:
     segments: bool
     stream: bool
     logprobs: bool
+    known_speakers: Sequence[KnownSpeaker]
+    """Whose voices the session has to be told of; their labels are 0, 1, 2 …"""
     session: SessionOptions
     warnings: tuple[str, ...]
     """What was asked for in vain."""
@@ -89,12 +97,9 @@ def read_form(
     stream = last("stream", "false").lower() in ("true", "1")
     if stream and response_format not in ("json", "text", "diarized_json"):
         raise SettingError("stream", "streams text alone; leave response_format out")
-    if listed("known_speaker_names") or listed("known_speaker_references"):
-        raise SettingError(
-            "known_speaker_names",
-            "voices are not known beforehand; leave it out, and name the "
-            "speakers that are told apart",
-        )
+    known_speakers = read_known_speakers(listed(KNOWN_NAMES), listed(KNOWN_REFERENCES))
+    if known_speakers and response_format != "diarized_json":
+        raise SettingError(KNOWN_NAMES, "needs response_format=diarized_json")
     languages, warnings = without_empty("language", [*listed("language"), *listed("languages")])
     hot_words, more = without_empty("keywords", listed("keywords"))
     warnings += more
@@ -114,6 +119,7 @@ def read_form(
         stream=stream,
         logprobs="logprobs" in include and response_format == "json",
         warnings=warnings,
+        known_speakers=known_speakers,
         session=SessionOptions(
             decoder=decoder_for("model", last("model", "") or BEST, offer),
             language=language_for("language", languages, offer),
@@ -144,7 +150,7 @@ def answer(
         case "verbose_json":
             return json.dumps(_verbose(settings, segments, n_samples, language)), "application/json"
         case "diarized_json":
-            return json.dumps(_diarized(segments, n_samples)), "application/json"
+            return json.dumps(_diarized(settings, segments, n_samples)), "application/json"
         case _:
             return json.dumps(_whole(settings, segments, n_samples)), "application/json"
 
@@ -154,9 +160,9 @@ def delta_event(settings: FileSettings, text: str, words: Sequence[Word]) -> str
     return _event({"type": "transcript.text.delta", "delta": text} | _logprobs(settings, words))
 
 
-def segment_event(segment: Segment, number: int) -> str:
+def segment_event(settings: FileSettings, segment: Segment, number: int) -> str:
     """The same for what one person said."""
-    return _event(_by_speaker(segment, number))
+    return _event(_by_speaker(settings, segment, number))
 
 
 def done_event(settings: FileSettings, segments: Sequence[Segment], n_samples: int) -> str:
@@ -224,25 +230,30 @@ def _verbose(
     return body
 
 
-def _diarized(segments: Sequence[Segment], n_samples: int) -> dict[str, Any]:
+def _diarized(
+    settings: FileSettings, segments: Sequence[Segment], n_samples: int
+) -> dict[str, Any]:
     return {
         "task": "transcribe",
         "duration": seconds(n_samples),
         "text": full_text(segments),
-        "segments": [_by_speaker(segment, number) for number, segment in enumerate(segments)],
+        "segments": [_by_speaker(settings, one, number) for number, one in enumerate(segments)],
         "usage": _usage(n_samples),
     }
 
 
-def _by_speaker(segment: Segment, number: int) -> dict[str, Any]:
-    """Speakers are letters; who said too little to be told apart is one of them, too."""
+def _by_speaker(settings: FileSettings, segment: Segment, number: int) -> dict[str, Any]:
+    """Speakers whom nobody knows are letters; who said too little to be told apart is one of them,
+    too."""
+    names = [*(one.name for one in settings.known_speakers), *string.ascii_uppercase]
+    unknown = len(settings.known_speakers)
     return {
         "type": "transcript.text.segment",
         "id": f"seg_{number}",
         "start": seconds(segment.start_sample),
         "end": seconds(segment.end_sample),
         "text": segment.text,
-        "speaker": string.ascii_uppercase[segment.speaker or 0],
+        "speaker": names[unknown if segment.speaker is None else segment.speaker],
     }
 
 

@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Final
@@ -32,6 +33,7 @@ from streamer.dialects.openai.files import (
     read_form,
     segment_event,
 )
+from streamer.dialects.openai.known_speakers import known_voices
 from streamer.models.whisper.contract import Task
 from streamer.protocol.errors import ProtocolError
 from streamer.protocol.joining import gap
@@ -47,7 +49,10 @@ from streamer.transcript.ledger import Segment
 
 _MAX_FIELDS: Final = 256
 """A hundred keywords, and all other fields."""
-_MAX_FIELD_BYTES: Final = 65_536
+_MAX_FIELD_BYTES: Final = 3 * 2**20
+"""Ten seconds of a known speaker: two channels at 48 kHz in base64."""
+_MAX_FIELDS_BYTES: Final = 4 * _MAX_FIELD_BYTES
+"""Of all fields of a form together, which are in memory."""
 _CHARSETS: Final = frozenset({b"utf-8", b"utf8", b"us-ascii", b"iso-8859-1"})
 """A client that names another may choose any of Python's codecs, and some of them yield text that
 cannot be written out again."""
@@ -109,7 +114,7 @@ class Uploads:
         if parameters.get(b"charset", b"utf-8").lower() not in _CHARSETS:
             raise SettingError("file", "the form is not in UTF-8; send it so, and name no charset")
         body = limited_body(request, options.max_upload_bytes, options.body_timeout_s)
-        parser = MultiPartParser(
+        parser = _FormParser(
             request.headers,
             body,
             max_files=1,
@@ -131,8 +136,25 @@ class Uploads:
         fields = {name: [v for v in form.getlist(name) if isinstance(v, str)] for name in form}
         offer = Offer.of(self._server.engine, self._server.options)
         settings = read_form(fields, offer, task)
+        if settings.known_speakers:
+            engine, known = self._server.engine, settings.known_speakers
+            session = await asyncio.to_thread(known_voices, engine, settings.session, known)
+            settings = replace(settings, session=session)
         name = upload.filename or "upload"
         return await asyncio.to_thread(_Recording, upload.file, name), settings
+
+
+class _FormParser(MultiPartParser):
+    """Bounds what all fields take together."""
+
+    _n_field_bytes = 0
+
+    def on_part_data(self, data: bytes, start: int, end: int) -> None:
+        if self._current_part.file is None:
+            self._n_field_bytes += end - start
+            if self._n_field_bytes > _MAX_FIELDS_BYTES:
+                raise MultiPartException(f"its fields take more than {_MAX_FIELDS_BYTES} bytes")
+        super().on_part_data(data, start, end)
 
 
 class _Recording:
@@ -234,7 +256,8 @@ class _Transcription:
             self._segments.append(event.segment)
             if self._settings.stream and self._settings.session.speakers:
                 await self._deltas.room()
-                self._deltas.put(segment_event(event.segment, len(self._segments) - 1))
+                n = len(self._segments) - 1
+                self._deltas.put(segment_event(self._settings, event.segment, n))
         elif isinstance(event, WordsUpdate) and event.committed and self._settings.stream:
             await self._deltas.room()
             text = text_of(event.committed)

@@ -106,6 +106,9 @@ def _upload(summary: str, operation: str, models: Sequence[str], offer: Offer) -
             "items": {"enum": ["logprobs"]},
             "description": "Of json: the log probability of each word.",
         },
+        "known_speaker_names[]": _TEXTS | {"description": "Of diarized_json: who may speak."},
+        "known_speaker_references[]": _TEXTS
+        | {"description": "A few seconds of each, as data URLs."},
         "stream": _FLAG | {"description": "Words as they are found, as server-sent events."},
     }
     schema = {"type": "object", "properties": form, "required": ["file"]}

@@ -51,13 +51,18 @@ def segments(events: list[SessionEvent]) -> list[Segment]:
     return [e.segment for e in events if isinstance(e, SegmentClosed) and e.segment.words]
 
 
+def runs(told: list[Segment]) -> list[Segment]:
+    """The first of each row of segments of one voice."""
+    return [s for at, s in enumerate(told) if at == 0 or told[at - 1].speaker != s.speaker]
+
+
 def test_a_segment_of_several_is_split_where_they_change(engine: Engine, talk: Floats) -> None:
     events = list(heard(engine, talk, 4))
     told = segments(events)
     assert list(dict.fromkeys(s.speaker for s in told)) == [0, 1]
-    runs = [s for at, s in enumerate(told) if at == 0 or told[at - 1].speaker != s.speaker]
-    assert [s.speaker for s in runs] == [0, 1, 0]
-    changes = [s.start_sample for s in runs[1:]]
+    turns = runs(told)
+    assert [s.speaker for s in turns] == [0, 1, 0]
+    changes = [s.start_sample for s in turns[1:]]
     assert all(abs(a - b) < SECOND for a, b in zip(changes, CHANGES, strict=True))
     causes = {e.cause for e in events if isinstance(e, SegmentClosed)}
     assert "speaker" in causes
@@ -102,19 +107,13 @@ def test_who_was_known_to_a_server_that_died_gets_a_new_label(engine: Engine, ta
 def test_who_is_known_is_told_from_the_first_segment_on(engine: Engine, talk: Floats) -> None:
     first, other = (engine.voice_print(talk[at : at + 60_000]) for at in (8_000, 80_000))
     options = SessionOptions(decoder="draft", emotion=False, speakers=4)
-    for known, expected in (
-        ((other, first), [1, 0, 1]),
-        ((other,), [1, 0, 1]),
-        ((first,), [0, 1, 0]),
-    ):
+    both, one = (other, first), (first,)
+    for known, expected in ((both, [1, 0, 1]), ((other,), [1, 0, 1]), (one, [0, 1, 0])):
         recognizer = engine.recognizer(replace(options, known_voices=known), NullSpans())
         recognizer.accept(talk)
         told = segments(list(recognizer.finalize()))
         recognizer.close()
-        runs = [
-            s.speaker for at, s in enumerate(told) if at == 0 or told[at - 1].speaker != s.speaker
-        ]
-        assert runs == expected
+        assert [s.speaker for s in runs(told)] == expected
 
 
 class Lane:
