@@ -25,7 +25,7 @@ from streamer.client import files
 from streamer.client.address import DEFAULT_ADDRESS
 from streamer.client.backoff import ReconnectOptions
 from streamer.client.client import Client
-from streamer.client.resumable_state import Gap
+from streamer.client.resuming.resumable_state import Gap
 from streamer.client.transcript import Transcript
 from streamer.protocol.messages import (
     ByeEvent,

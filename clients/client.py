@@ -28,8 +28,8 @@ from streamer.client.address import DEFAULT_ADDRESS, resume_url, websocket_url
 from streamer.client.backoff import ReconnectOptions, backoff_delays_s
 from streamer.client.connection import Connection
 from streamer.client.event_queue import EventQueue
-from streamer.client.resend_buffer import Chunk, Command
-from streamer.client.resumable_state import Gap, ResumableState
+from streamer.client.resuming.resend_buffer import Chunk, Command
+from streamer.client.resuming.resumable_state import Gap, ResumableState
 from streamer.client.transcript import (
     ClientError,
     ConnectionLostError,

@@ -10,8 +10,8 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
 from streamer.client.backoff import ReconnectOptions
-from streamer.client.resend_buffer import Command
-from streamer.client.resumable_state import ResumableState
+from streamer.client.resuming.resend_buffer import Command
+from streamer.client.resuming.resumable_state import ResumableState
 from streamer.client.transport import read_event
 from streamer.protocol.messages import ReadyEvent, ServerEvent
 

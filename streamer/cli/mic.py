@@ -18,6 +18,7 @@ from streamer.cli.options import (
     HlsMinutesOption,
     HotWordOption,
     KeepEchoOption,
+    KnownOption,
     LlmOption,
     NameOption,
     NumbersOption,
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from streamer.client.microphone import AudioSystem, InputDevice, Microphone
     from streamer.protocol.messages import StartMessage
     from streamer.transcript.caption_files import CaptionFiles
+    from streamer.transcript.sides import Names
 
 _DEFAULT_NAMES: Final = ("You", "Others")
 
@@ -110,6 +112,7 @@ def mic(
     profanity_filter: ProfanityFilterOption = False,
     redact: RedactOption = None,
     speakers: SpeakersOption = 0,
+    known: KnownOption = None,
     save: SaveOption = None,
     to: ToOption = None,
     hls_minutes: HlsMinutesOption = 60,
@@ -124,16 +127,23 @@ def mic(
     --threads, --llm and --emotion-model are for the server that is started here; they don't change
     one at --url. --save names its files after the time.
     """
+    from streamer.cli.input.known_voices import known_people
     from streamer.cli.local_server import LocalServerError, local_server
     from streamer.cli.output.live.outputs import live_outputs
     from streamer.client.address import websocket_url
     from streamer.client.microphone import MicrophoneError, audio_system, choose_device
     from streamer.client.transcript import ClientError
+    from streamer.client.voices import voice_print
+    from streamer.transcript.sides import Names
 
     _check_sides(name, second_device, speakers)
-    names = () if second_device is None else side_names(name, _DEFAULT_NAMES)
+    people = known_people(known, speakers)
+    names = Names(
+        sides=() if second_device is None else side_names(name, _DEFAULT_NAMES),
+        people=tuple(one.name for one in people),
+    )
     start = _settings(
-        channels=max(1, len(names)),
+        channels=max(1, len(names.sides)),
         keep_echo=keep_echo,
         decoder=decoder.value if decoder is not None else None,
         context=context,
@@ -171,6 +181,8 @@ def mic(
                 )
             else:
                 address = websocket_url(url)
+            voices = tuple(voice_print(one.path.read_bytes(), address, token) for one in people)
+            start = start.model_copy(update={"known_voices": voices})
             problem = asyncio.run(
                 _caption(system, chosen, address, token, start, files, outputs, show_emotion, names)
             )
@@ -220,7 +232,7 @@ def _print_devices(system: AudioSystem) -> None:
         typer.echo("no microphone was found")
 
 
-def _caption_files(folder: Path, shown: EmotionShown, names: tuple[str, ...]) -> CaptionFiles:
+def _caption_files(folder: Path, shown: EmotionShown, names: Names) -> CaptionFiles:
     from streamer.transcript.caption_files import CaptionFiles
 
     try:
@@ -238,7 +250,7 @@ async def _caption(
     files: CaptionFiles | None,
     outputs: LiveOutputs,
     show_emotion: EmotionShown,
-    names: tuple[str, ...],
+    names: Names,
 ) -> OSError | None:
     """Gives what kept captions from being saved.
 

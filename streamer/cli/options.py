@@ -237,6 +237,15 @@ SpeakersOption = Annotated[
         callback=_several,
     ),
 ]
+KnownOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        envvar="STREAMER_KNOWN",
+        help="With --speakers: somebody who may speak, and a few seconds of that voice. May be "
+        "repeated.",
+        metavar="NAME=FILE",
+    ),
+]
 SaveOption = Annotated[
     Path | None,
     typer.Option(

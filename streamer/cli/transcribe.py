@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -22,6 +23,7 @@ from streamer.cli.options import (
     HotWordOption,
     JsonOption,
     KeepEchoOption,
+    KnownOption,
     LanguageOption,
     LatencyChoice,
     LatencyOption,
@@ -48,6 +50,7 @@ from streamer.models.store.catalog import EMOTION, GEMMA, MOONSHINE, WHISPER_BAS
 from streamer.recognition.languages import AUTO, ENGLISH
 from streamer.transcript.emotion_shown import EmotionShown
 from streamer.transcript.formats import CaptionFormat
+from streamer.transcript.sides import Names
 
 if TYPE_CHECKING:
     from streamer.cli.input.hearing import Wanted
@@ -104,6 +107,7 @@ def transcribe(
     profanity_filter: ProfanityFilterOption = False,
     redact: RedactOption = None,
     speakers: SpeakersOption = 0,
+    known: KnownOption = None,
     save: SaveOption = None,
     to: ToOption = None,
     hls_minutes: HlsMinutesOption = 0,
@@ -163,6 +167,7 @@ def transcribe(
     others are still done; the exit code tells.
     """
     from streamer.cli.input.hearing import Wanted, hear
+    from streamer.cli.input.known_voices import known_people, known_voices
     from streamer.cli.input.recordings import inputs
     from streamer.cli.output.live.outputs import live_outputs
     from streamer.recognition.contract import SessionOptions
@@ -184,9 +189,8 @@ def transcribe(
     )
     if speakers and apart:
         fail("--speakers is of channels that are mixed; leave out --apart", EXIT_USAGE)
-    names = side_names(name, DEFAULT_NAMES) if apart else ()
-    if name and not apart:
-        fail("--name is of channels that are kept apart: --apart", EXIT_USAGE)
+    people = known_people(known, speakers)
+    names = Names(_side_names(name, apart=apart), tuple(one.name for one in people))
     options = SessionOptions(
         decoder=decoder.value,
         context=context,
@@ -228,6 +232,7 @@ def transcribe(
             tell=sys.stderr.isatty(),
         )
         stack.callback(engine.close)
+        options = replace(options, known_voices=known_voices(engine, people))
         wanted = Wanted(options, speed, save, show_emotion, names)
         failed = 0
         try:
@@ -247,6 +252,12 @@ def transcribe(
         complain(told)
     if failed or live.problems:
         raise typer.Exit(1)
+
+
+def _side_names(name: list[str] | None, *, apart: bool) -> tuple[str, ...]:
+    if name and not apart:
+        fail("--name is of channels that are kept apart: --apart", EXIT_USAGE)
+    return side_names(name, DEFAULT_NAMES) if apart else ()
 
 
 def _check_usage(

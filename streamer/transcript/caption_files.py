@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
@@ -11,6 +10,7 @@ from typing import Final, TextIO
 from streamer.transcript.emotion_shown import EmotionShown
 from streamer.transcript.formats import CaptionFormat, CaptionWriter, caption_writer
 from streamer.transcript.ledger import Segment
+from streamer.transcript.sides import NOBODY, Names
 
 _BUFFER_BYTES: Final = 1 << 20
 """More than a segment: each reaches its file in one write, so a crash leaves whole segments."""
@@ -29,13 +29,13 @@ class CaptionFiles:
         folder: Path,
         name: str,
         shown: EmotionShown = EmotionShown.SUBTLE,
-        names: Sequence[str] = (),
+        names: Names = NOBODY,
     ) -> None:
         """Makes the folder if need be; files of that name are begun anew.
 
         Args:
             shown: of the voice, in subtitles.
-            names: of the channels, where there are several.
+            names: of those who speak.
 
         Raises:
             OSError: they cannot be written.

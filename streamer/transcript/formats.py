@@ -16,7 +16,7 @@ from streamer.protocol.joining import gap
 from streamer.transcript.cues import Cue, Piece
 from streamer.transcript.emotion_shown import EmotionShown, volume
 from streamer.transcript.ledger import Emotion, Segment, Word
-from streamer.transcript.sides import CuesInTurn, InTurn, Naming
+from streamer.transcript.sides import NOBODY, CuesInTurn, InTurn, Names, Naming
 
 
 class CaptionFormat(StrEnum):
@@ -50,13 +50,13 @@ class CaptionWriter(Protocol):
 def caption_writer(
     wanted: CaptionFormat,
     shown: EmotionShown = EmotionShown.SUBTLE,
-    names: Sequence[str] = (),
+    names: Names = NOBODY,
 ) -> CaptionWriter:
     """A writer for a new file.
 
     Args:
         shown: of the voice, in subtitles; text has none of it, JSON lines all there is.
-        names: of the channels, where there are several.
+        names: of those who speak.
     """
     match wanted:
         case CaptionFormat.SRT:
@@ -121,7 +121,7 @@ class _Srt(_OfCues):
 
     head = ""
 
-    def __init__(self, shown: EmotionShown, names: Sequence[str]) -> None:
+    def __init__(self, shown: EmotionShown, names: Names) -> None:
         super().__init__(tagged=shown is not EmotionShown.OFF)
         self._naming = Naming(names)
         self._loud = "<b>{}</b>" if shown is EmotionShown.VOICE else "{}"
@@ -145,7 +145,7 @@ class _Vtt(_OfCues):
 
     head = "WEBVTT\n\n"
 
-    def __init__(self, shown: EmotionShown, names: Sequence[str]) -> None:
+    def __init__(self, shown: EmotionShown, names: Names) -> None:
         super().__init__(tagged=shown in (EmotionShown.SUBTLE, EmotionShown.VOICE))
         self._shown = shown
         self._names = names
@@ -171,7 +171,7 @@ def _in_class(name: str, text: str) -> str:
 class _Jsonl(_OfSegments):
     """One JSON object a segment and line, with its words; times in seconds."""
 
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(self, names: Names) -> None:
         super().__init__()
         self._names = names
 
@@ -183,7 +183,7 @@ class _Jsonl(_OfSegments):
 class _Txt(_OfSegments):
     """One line of text a segment."""
 
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(self, names: Names) -> None:
         super().__init__()
         self._naming = Naming(names)
 
@@ -191,7 +191,7 @@ class _Txt(_OfSegments):
         return f"{self._naming.prefix(segment.channel, segment.speaker)}{_one_line(segment.text)}\n"
 
 
-def vtt_cue(cue: Cue, shown: EmotionShown, names: Sequence[str] = ()) -> str:
+def vtt_cue(cue: Cue, shown: EmotionShown, names: Names = NOBODY) -> str:
     """A cue and the empty line behind it, with classes of spans that a page can style: the emotion
     (`<c.happy>`) of all of it, or the volume (`<c.loud>`, `<c.soft>`) of words; and who says it
     (`<v Ada>`), where that is known."""
@@ -204,7 +204,7 @@ def vtt_cue(cue: Cue, shown: EmotionShown, names: Sequence[str] = ()) -> str:
     lines = "\n".join(_joined(line, written) for line in cue.pieces)
     if shown is EmotionShown.FULL:
         lines = _in_class(cue.emotion or "", lines)
-    name = Naming(names).of(cue.channel, cue.speaker)
+    name = names.of(cue.channel, cue.speaker)
     if name is not None:
         lines = f"<v {_vtt_escape(name)}>{lines}"
     return f"{_vtt_time(cue.start_ms)} --> {_vtt_time(cue.end_ms)}\n{lines}\n\n"
@@ -227,14 +227,16 @@ def word_dict(word: Word) -> dict[str, Any]:
     }
 
 
-def segment_dict(segment: Segment, names: Sequence[str] = ()) -> dict[str, Any]:
-    """A segment without its words; without `emotion` and `speaker` where none was to be told. Where
-    the channels have names, it tells its own."""
+def segment_dict(segment: Segment, names: Names = NOBODY) -> dict[str, Any]:
+    """A segment without its words; without `emotion` and `speaker` where none was to be told. It
+    tells the name of whoever has one."""
     emotion = segment.emotion
     told: dict[str, Any] = {} if emotion is None else {"emotion": emotion_dict(emotion)}
     if segment.speaker is not None:
         told["speaker"] = segment.speaker
-    named = {"channel": segment.channel, "name": names[segment.channel]} if names else {}
+    named: dict[str, Any] = {"channel": segment.channel} if names.sides else {}
+    if names != NOBODY and (name := names.of(segment.channel, segment.speaker)) is not None:
+        named["name"] = name
     return (
         named
         | {

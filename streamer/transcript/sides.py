@@ -4,8 +4,9 @@ those who speak."""
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Sequence
-from typing import Generic, TypeVar
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
 
 from streamer.audio.clock import ms_from_samples
 from streamer.transcript.cues import Cue, CueTrack
@@ -83,23 +84,41 @@ class CuesInTurn:
         return self._turn.end()
 
 
+@dataclass(frozen=True)
+class Names:
+    """What those who speak are called."""
+
+    sides: tuple[str, ...] = ()
+    """Of the channels, where they are kept apart."""
+    people: tuple[str, ...] = ()
+    """Whose voices are known, by their labels; others are "Speaker 1" and so on."""
+
+    def of(self, channel: int, speaker: int | None) -> str | None:
+        """None: it is not known."""
+        if self.sides:
+            return self.sides[channel]
+        if speaker is None:
+            return None
+        return self.people[speaker] if speaker < len(self.people) else f"Speaker {speaker + 1}"
+
+
+NOBODY: Final = Names()
+
+
 class Naming:
     """Says who speaks, where that changes."""
 
-    def __init__(self, names: Sequence[str] = ()) -> None:
-        """`names`: of the channels; none names the voices that are told apart, "Speaker 1"."""
+    def __init__(self, names: Names) -> None:
         self._names = names
         self._newest: str | None = None
 
     def of(self, channel: int, speaker: int | None) -> str | None:
         """None: it is not known."""
-        if self._names:
-            return self._names[channel]
-        return None if speaker is None else f"Speaker {speaker + 1}"
+        return self._names.of(channel, speaker)
 
     def prefix(self, channel: int, speaker: int | None) -> str:
         """In front of what is said next."""
-        name = self.of(channel, speaker)
+        name = self._names.of(channel, speaker)
         if name is None or name == self._newest:
             return ""
         self._newest = name

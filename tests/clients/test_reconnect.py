@@ -12,7 +12,7 @@ import pytest
 from streamer.app import ServerOptions
 from streamer.client.backoff import ReconnectOptions
 from streamer.client.client import Client, connect
-from streamer.client.resumable_state import Gap
+from streamer.client.resuming.resumable_state import Gap
 from streamer.client.transcript import ConnectionLostError, ServerRefusedError
 from streamer.protocol.messages import LossEvent, StartMessage
 from tests.fakes import silence, tone

@@ -26,7 +26,7 @@ from streamer.recognition.transcribe import Pacing, listen
 from streamer.runtime.tracing import SpanSink
 from streamer.transcript.emotion_shown import EmotionShown
 from streamer.transcript.events import SegmentClosed, SessionEvent, StepDone
-from streamer.transcript.sides import OpenSegments
+from streamer.transcript.sides import NOBODY, Names, OpenSegments
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class Wanted:
     save: Path | None
     """Folder of caption files."""
     shown: EmotionShown
-    names: tuple[str, ...] = ()
-    """Of the channels, which are heard apart; none: they are mixed."""
+    names: Names = NOBODY
+    """Of those who speak. Channels that have names are heard apart, others mixed."""
 
 
 def hear(
@@ -58,7 +58,7 @@ def hear(
             recording = stack.enter_context(open_recording(heard.source))
             if heard.may_be_endless:
                 stack.enter_context(ended_by_ctrl_c(recording.stop))
-            blocks = _blocks(heard, recording, wanted.names)
+            blocks = _blocks(heard, recording, wanted.names.sides)
             first = next(blocks)
         except AudioFileError as error:
             complain(str(error))
@@ -113,7 +113,7 @@ def _blocks(heard: Heard, recording: Recording, names: tuple[str, ...]) -> Itera
 
 
 def _recognizer(engine: Engine, wanted: Wanted, spans: SpanSink) -> SpeechRecognizer:
-    channels = [engine.recognizer(wanted.options, spans) for _ in wanted.names or [""]]
+    channels = [engine.recognizer(wanted.options, spans) for _ in wanted.names.sides or [""]]
     if len(channels) == 1:
         return channels[0]
     starts = [BEGINNING] * len(channels)

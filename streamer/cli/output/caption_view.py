@@ -31,7 +31,7 @@ from streamer.protocol.messages import (
 )
 from streamer.protocol.words import WireEmotion, WireWord
 from streamer.transcript.emotion_shown import EmotionShown, is_sure, volume
-from streamer.transcript.sides import Naming
+from streamer.transcript.sides import NOBODY, Names, Naming
 
 EMOTION_STYLES: Final = {
     "neutral": "default",
@@ -62,12 +62,12 @@ class CaptionView:
         transcript: Transcript,
         title: str,
         emotion: EmotionShown,
-        names: Sequence[str] = (),
+        names: Names = NOBODY,
     ) -> None:
         """
         Args:
             emotion: how much of it is shown.
-            names: of the channels, where there are several.
+            names: of those who speak.
         """
         self.title = title
         self._naming = Naming(names)

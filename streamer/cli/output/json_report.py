@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any, Final
 
@@ -13,16 +13,17 @@ from streamer.protocol.joining import gap
 from streamer.recognition.transcribe import Hearing
 from streamer.transcript.formats import segment_dict, word_dict
 from streamer.transcript.ledger import Segment
+from streamer.transcript.sides import NOBODY, Names
 
 _PIECE_CHARS: Final = 1 << 16
 
 
 @contextmanager
-def json_report(file: str, names: Sequence[str] = ()) -> Iterator[JsonReport]:
+def json_report(file: str, names: Names = NOBODY) -> Iterator[JsonReport]:
     """A report on the recording of that name.
 
     Args:
-        names: of its channels, where they are kept apart.
+        names: of those who speak.
 
     Raises:
         OSError: there is no room for temporary files.
@@ -41,7 +42,7 @@ class JsonReport:
     def __init__(
         self,
         file: str,
-        names: Sequence[str],
+        names: Names,
         text: IO[str],
         words: IO[str],
         segments: IO[str],
@@ -59,7 +60,7 @@ class JsonReport:
             self._segments.write(", ")
         self._last = segment.text
         self._text.write(_json(segment.text)[1:-1])
-        of_channel = {"channel": segment.channel} if self._names else {}
+        of_channel = {"channel": segment.channel} if self._names.sides else {}
         words = [word_dict(word) | of_channel for word in segment.words]
         self._words.write(_json(words)[1:-1])
         self._segments.write(_json(segment_dict(segment, self._names)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
@@ -17,7 +17,7 @@ from streamer.transcript.caption_files import CaptionFiles
 from streamer.transcript.emotion_shown import EmotionShown, is_sure, volume
 from streamer.transcript.formats import CaptionFormat, caption_writer
 from streamer.transcript.ledger import Segment
-from streamer.transcript.sides import Naming
+from streamer.transcript.sides import Names, Naming
 
 
 class Output(Protocol):
@@ -36,9 +36,7 @@ class Lines:
     """For people: a line a segment, with its time and what its voice tells. Where the voice is to
     be shown, loud words stand between asterisks."""
 
-    def __init__(
-        self, name: str, shown: EmotionShown, names: Sequence[str], *, several: bool
-    ) -> None:
+    def __init__(self, name: str, shown: EmotionShown, names: Names, *, several: bool) -> None:
         self.head = f"{name}:\n" if several else ""
         self._shown = shown
         self._naming = Naming(names)
@@ -71,7 +69,7 @@ class Lines:
 class Captions:
     """As the file of that format."""
 
-    def __init__(self, wanted: CaptionFormat, shown: EmotionShown, names: Sequence[str]) -> None:
+    def __init__(self, wanted: CaptionFormat, shown: EmotionShown, names: Names) -> None:
         self._writer = caption_writer(wanted, shown, names)
         self.head = self._writer.head
 
@@ -103,14 +101,14 @@ class Saved:
     transcription goes on. Use as context manager."""
 
     def __init__(
-        self, folder: Path, name: str, stem: str, shown: EmotionShown, names: Sequence[str]
+        self, folder: Path, name: str, stem: str, shown: EmotionShown, names: Names
     ) -> None:
         """
         Args:
             name: of the recording, for messages.
             stem: of the files, without their endings.
             shown: of the voice, in subtitles.
-            names: of the channels, where they are kept apart.
+            names: of those who speak.
         """
         self.failed = False
         self._folder, self._name = folder, name

@@ -11,9 +11,9 @@ from streamer.transcript.emotion_shown import EmotionShown
 from streamer.transcript.events import SegmentClosed, SpeechBegan, WordsUpdate
 from streamer.transcript.formats import CaptionFormat, caption_writer
 from streamer.transcript.ledger import Segment, Word, WordState
-from streamer.transcript.sides import InTurn, OpenSegments
+from streamer.transcript.sides import InTurn, Names, OpenSegments
 
-NAMES = ("You", "R&D")
+NAMES = Names(sides=("You", "R&D"))
 
 
 def segment(channel: int, start_ms: int, *texts: str) -> Segment:

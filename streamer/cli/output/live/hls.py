@@ -7,7 +7,7 @@ it. It is written when nothing can be said any more that belongs into it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +18,7 @@ from streamer.transcript.cues import Cue, CueTrack
 from streamer.transcript.emotion_shown import EmotionShown
 from streamer.transcript.formats import vtt_cue
 from streamer.transcript.ledger import Segment
+from streamer.transcript.sides import NOBODY, Names
 
 SEGMENT_S: Final = 6
 _LONGEST_WAIT_MS: Final = 12_000
@@ -33,7 +34,7 @@ class HlsCaptions:
         self,
         folder: Path,
         shown: EmotionShown,
-        names: Sequence[str] = (),
+        names: Names = NOBODY,
         now_s: Callable[[], float] = time.time,
         *,
         window: int | None = None,
@@ -41,7 +42,7 @@ class HlsCaptions:
         """
         Args:
             shown: of the voice.
-            names: of the channels, where there are several.
+            names: of those who speak.
             now_s: the wall clock; the session begins now.
             window: the newest segments that stay in the playlist; None: all.
 
@@ -54,7 +55,7 @@ class HlsCaptions:
         self._shown = shown
         tagged = shown in (EmotionShown.SUBTLE, EmotionShown.VOICE)
         self._names = names
-        self._tracks = [CueTrack(tagged=tagged) for _ in range(max(1, len(names)))]
+        self._tracks = [CueTrack(tagged=tagged) for _ in range(max(1, len(names.sides)))]
         self._cues: list[Cue] = []
         """Those that a segment to come may show."""
         self._playlist = Playlist(folder, SEGMENT_S, window)

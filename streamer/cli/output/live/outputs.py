@@ -15,6 +15,7 @@ from streamer.cli.output.live.zoom import ZoomCaptions
 from streamer.transcript.emotion_shown import EmotionShown
 from streamer.transcript.events import SessionEvent
 from streamer.transcript.ledger import Segment
+from streamer.transcript.sides import NOBODY, Names
 
 
 class LiveOutput(Protocol):
@@ -28,7 +29,7 @@ def live_outputs(
     places: Iterable[str],
     language: str,
     shown: EmotionShown,
-    names: Sequence[str] = (),
+    names: Names = NOBODY,
     *,
     hls_minutes: int,
 ) -> LiveOutputs:
@@ -37,7 +38,7 @@ def live_outputs(
     Args:
         language: of the captions: a code.
         shown: of the voice, in streams.
-        names: of the channels, where there are several.
+        names: of those who speak.
         hls_minutes: of a stream that are kept; 0: all.
     """
     window = 60 * hls_minutes // SEGMENT_S or None
@@ -58,7 +59,7 @@ def live_outputs(
     except OSError as error:
         fail(f"--to: the captions cannot be written: {error.strerror}")
     zooms = [ZoomCaptions(url, language, names) for url in zoom]
-    return LiveOutputs(folders, zooms, max(1, len(names)))
+    return LiveOutputs(folders, zooms, max(1, len(names.sides)))
 
 
 class LiveOutputs:

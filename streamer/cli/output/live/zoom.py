@@ -10,12 +10,11 @@ import http.client
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
 from typing import Final
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from streamer.transcript.ledger import Segment
-from streamer.transcript.sides import Naming
+from streamer.transcript.sides import NOBODY, Names, Naming
 
 _TIMEOUT_S: Final = 5.0
 _FIRST_WAIT_S: Final = 0.5
@@ -38,7 +37,7 @@ class ZoomCaptions:
         self,
         url: str,
         language: str,
-        names: Sequence[str] = (),
+        names: Names = NOBODY,
         *,
         first_wait_s: float = _FIRST_WAIT_S,
     ) -> None:
@@ -46,7 +45,7 @@ class ZoomCaptions:
         Args:
             url: as Zoom gives it. Whoever knows it may write, so it is told to nobody.
             language: a code.
-            names: of the channels, where there are several.
+            names: of those who speak.
             first_wait_s: after a post that failed; later waits are longer.
         """
         self._parts = urlsplit(url)

@@ -8,6 +8,7 @@ import pytest
 from streamer.cli.output.live.hls import HlsCaptions
 from streamer.cli.output.live.playlist import PLAYLIST
 from streamer.transcript.emotion_shown import EmotionShown
+from streamer.transcript.sides import NOBODY
 from tests.streamer.cli.output.live.captioned import HAPPY, piece
 from tests.streamer.cli.output.live.playlists import read_playlist
 
@@ -16,7 +17,7 @@ BEGUN_S = 1_800_000_000.0
 
 @pytest.fixture
 def hls(tmp_path: Path) -> HlsCaptions:
-    return HlsCaptions(tmp_path / "live", EmotionShown.FULL, (), lambda: BEGUN_S)
+    return HlsCaptions(tmp_path / "live", EmotionShown.FULL, NOBODY, lambda: BEGUN_S)
 
 
 def test_there_is_a_playlist_from_the_beginning(tmp_path: Path, hls: HlsCaptions) -> None:
@@ -82,7 +83,7 @@ def test_who_never_pauses_is_not_waited_for(tmp_path: Path, hls: HlsCaptions) ->
 def test_a_new_run_leaves_the_segments_of_the_one_before(tmp_path: Path, hls: HlsCaptions) -> None:
     hls.end(3_000)
     (before,) = read_playlist(tmp_path / "live" / PLAYLIST).segments
-    HlsCaptions(tmp_path / "live", EmotionShown.FULL, (), lambda: BEGUN_S + 60)
+    HlsCaptions(tmp_path / "live", EmotionShown.FULL, NOBODY, lambda: BEGUN_S + 60)
     assert read_playlist(tmp_path / "live" / PLAYLIST).segments == []
     assert (tmp_path / "live" / before.name).exists()
 

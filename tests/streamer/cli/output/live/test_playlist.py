@@ -16,6 +16,7 @@ from streamer.cli.output.live.hls import SEGMENT_S, HlsCaptions
 from streamer.cli.output.live.outputs import live_outputs
 from streamer.cli.output.live.playlist import PLAYLIST
 from streamer.transcript.emotion_shown import EmotionShown
+from streamer.transcript.sides import NOBODY
 from tests.streamer.cli.output.live.captioned import piece, update
 from tests.streamer.cli.output.live.playlists import read_playlist
 
@@ -25,7 +26,7 @@ BEGUN_S = 1_800_000_000.0
 
 @pytest.fixture
 def hls(tmp_path: Path) -> HlsCaptions:
-    return HlsCaptions(tmp_path, EmotionShown.OFF, (), lambda: BEGUN_S, window=WINDOW)
+    return HlsCaptions(tmp_path, EmotionShown.OFF, NOBODY, lambda: BEGUN_S, window=WINDOW)
 
 
 def files(folder: Path) -> set[str]:

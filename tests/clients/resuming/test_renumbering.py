@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streamer.client.renumbering import Renumbering
+from streamer.client.resuming.renumbering import Renumbering
 from streamer.client.transcript import Transcript
 from streamer.protocol.messages import SegmentEvent, WordsEvent
 from streamer.protocol.speakers import SpeakersEvent

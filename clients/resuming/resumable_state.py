@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from streamer.audio.clock import SAMPLE_RATE
 from streamer.audio.samples import Sound, channel_samples, mono_samples
-from streamer.client.renumbering import Renumbering
-from streamer.client.resend_buffer import Chunk, Command, ResendBuffer
+from streamer.client.resuming.renumbering import Renumbering
+from streamer.client.resuming.resend_buffer import Chunk, Command, ResendBuffer
 from streamer.client.transcript import Transcript
 from streamer.protocol.frames import HEADER, encode_container_frame, encode_frame
 from streamer.protocol.messages import (

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.client.resend_buffer import Chunk, Command, ResendBuffer
+from streamer.client.resuming.resend_buffer import Chunk, Command, ResendBuffer
 from streamer.protocol.messages import FinalizeMessage
 
 
