@@ -6,6 +6,7 @@ second of silence, or `finalize`, closes the segment. With `auto` whatever is sp
 
 from __future__ import annotations
 
+import io
 import threading
 import time
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import soundfile
 
 from streamer.audio.clock import SAMPLE_RATE
 from streamer.protocol.voice_prints import VOICE_NUMBERS
@@ -52,6 +54,12 @@ def tone(seconds: float, rate: int = SAMPLE_RATE) -> npt.NDArray[np.float32]:
 
 def silence(seconds: float, rate: int = SAMPLE_RATE) -> npt.NDArray[np.float32]:
     return np.zeros(round(seconds * rate), np.float32)
+
+
+def wav_bytes(samples: npt.NDArray[np.float32], rate: int = SAMPLE_RATE) -> bytes:
+    file = io.BytesIO()
+    soundfile.write(file, samples, rate, format="WAV")
+    return file.getvalue()
 
 
 @dataclass(frozen=True)

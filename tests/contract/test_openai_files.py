@@ -17,17 +17,16 @@ from openai.types.audio import TranscriptionDiarized
 
 from streamer.transcript.wer import normalize, word_errors
 from tests.contract.conftest import TOKEN, Speech
+from tests.fakes import wav_bytes
 from tests.serving import ServerThread
 from tests.streamer.recognition.speakers.two_readers import two_readers
 
 
 def data_url(samples: np.ndarray) -> str:
-    wav = io.BytesIO()
-    soundfile.write(wav, samples, 16_000, format="WAV")
-    return f"data:audio/wav;base64,{base64.b64encode(wav.getvalue()).decode()}"
+    return f"data:audio/wav;base64,{base64.b64encode(wav_bytes(samples)).decode()}"
 
 
-SILENCE = data_url(np.zeros(48_000))
+SILENCE = data_url(np.zeros(48_000, np.float32))
 
 
 def client(server: ServerThread, key: str = "any") -> OpenAI:

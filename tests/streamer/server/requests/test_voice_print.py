@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 
 import httpx
@@ -13,6 +12,7 @@ from streamer.hosting.options import ServerOptions
 from streamer.protocol.voice_prints import voice_numbers
 from streamer.recognition.engine import Engine
 from tests.borrowed_engine import BorrowedEngine
+from tests.fakes import wav_bytes
 from tests.serving import ServerThread
 
 pytestmark = pytest.mark.slow
@@ -32,18 +32,12 @@ def asked(server: ServerThread, sound: bytes, token: str = TOKEN) -> httpx.Respo
     return httpx.post(f"{server.http_url}v1/voice", content=sound, headers=headers, timeout=30)
 
 
-def wav(samples: np.ndarray, rate: int = 16_000) -> bytes:
-    file = io.BytesIO()
-    soundfile.write(file, samples, rate, format="WAV")
-    return file.getvalue()
-
-
 def read_speech() -> list[bytes]:
     """Of two people, the first one twice."""
     first, other = [clip.path for clip in bundled_speech() if clip.label is None][:4:3]
     samples, rate = soundfile.read(first)
     halves = np.array_split(samples, 2)
-    return [*(wav(half, rate) for half in halves), other.read_bytes()]
+    return [*(wav_bytes(half, rate) for half in halves), other.read_bytes()]
 
 
 def test_the_same_voice_has_a_print_like_its_own(server: ServerThread) -> None:
@@ -59,7 +53,7 @@ def test_the_same_voice_has_a_print_like_its_own(server: ServerThread) -> None:
     [
         (b"", 413, "send a recording"),
         (b"no sound", 400, "the recording"),
-        (wav(np.zeros(80_000)), 400, "too little speech"),
+        (wav_bytes(np.zeros(80_000, np.float32)), 400, "too little speech"),
     ],
 )
 def test_what_is_no_voice_is_refused(
