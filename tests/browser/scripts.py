@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streamer.protocol.messages import LatencyEvent, Percentiles, SegmentEvent, WordsEvent
+from streamer.protocol.messages import Cause, LatencyEvent, Percentiles, SegmentEvent, WordsEvent
 from streamer.protocol.words import WireEmotion, WireWord
 from tests.browser.scripted_server import ScriptedSession
 
@@ -43,6 +43,11 @@ def final(text: str, first_id: int = 0, segment_id: int = 0) -> SegmentEvent:
         emotion=HAPPY if said else None,
         lag_ms=100,
     )
+
+
+def said_by(speaker: int, segment: SegmentEvent, cause: Cause) -> SegmentEvent:
+    labelled = tuple(word.model_copy(update={"speaker": speaker}) for word in segment.words)
+    return segment.model_copy(update={"speaker": speaker, "words": labelled, "cause": cause})
 
 
 def heartbeat(lag_ms: float) -> LatencyEvent:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from streamer.client.bundled import bundled_speech
-from streamer.protocol.messages import SegmentEvent, WordsEvent
+from streamer.protocol.messages import WordsEvent
 from streamer.protocol.speakers import SpeakersEvent
 from streamer.recognition.engine import Engine
 from streamer.transcript.wer import word_errors
@@ -19,7 +19,7 @@ from tests.browser.chromium import BrowserOptions, Page, open_page
 from tests.browser.conftest import TONE_HZ
 from tests.browser.page_state import IDLE, LIVE, NOTICES, rename, saved, stop, violations
 from tests.browser.scripted_server import ScriptedSession, scripted
-from tests.browser.scripts import final, update
+from tests.browser.scripts import final, said_by, update
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -119,19 +119,14 @@ async def test_two_sides_have_names_and_the_order_in_which_they_begin(
 async def test_lines_are_parted_where_somebody_else_speaks(page: Page) -> None:
     heard = asyncio.Event()
 
-    def who(number: int, speaker: int, *, cause: str, text: str, first_id: int) -> SegmentEvent:
-        said = final(text, first_id=first_id, segment_id=number)
-        labelled = tuple(word.model_copy(update={"speaker": speaker}) for word in said.words)
-        return said.model_copy(update={"speaker": speaker, "words": labelled, "cause": cause})
-
     async def script(session: ScriptedSession) -> None:
         await session.ready()
         await session.send(update("Are you there I am", "not"))
         told = (1, 1, 1, None, None)
         await session.send(SpeakersEvent(segment_id=0, first_word_id=0, speakers=told))
         await heard.wait()
-        await session.send(who(0, 0, cause="speaker", text="Are you there", first_id=0))
-        await session.send(who(1, 1, cause="silence", text="I am", first_id=3))
+        await session.send(said_by(0, final("Are you there"), "speaker"))
+        await session.send(said_by(1, final("I am", first_id=3, segment_id=1), "silence"))
         await session.bye()
 
     async with scripted(script) as server:

@@ -19,6 +19,8 @@ export function markCorrections(line, caption) {
     const [first, ...others] = [...spans].slice(at, at + words.length);
     at += words.length;
     const isStruck = isCorrected && text === "";
+    // It may have been one of several, before another speaker's line took it.
+    first.hidden = false;
     first.textContent = isCorrected && !isStruck ? text : words[0].text;
     for (const [i, span] of others.entries()) {
       span.hidden = isCorrected && !isStruck;

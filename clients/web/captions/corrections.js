@@ -81,6 +81,31 @@ export function correctionOf(type, caption, chosen, newText = "") {
 }
 
 /**
+ * Gives what was corrected to the captions that have its words: where somebody else begins to speak
+ * they become another's. Of words that were corrected as one, the first ones have the new text.
+ *
+ * @param {Correction[]} events in order
+ * @param {Caption[]} captions
+ */
+export function assign(events, captions) {
+  for (const event of events) {
+    let isFirst = true;
+    for (const caption of captions) {
+      const words = caption.words.filter(({ id }) => event.word_ids.includes(id));
+      if (words.length === 0) continue;
+      const part = { ...event, segment_id: caption.segmentId };
+      if (words.length < event.word_ids.length) {
+        part.word_ids = words.map(({ id }) => id);
+        part.old_text = joinWords(words);
+        if (event.type === "correction" && !isFirst) part.new_text = "";
+      }
+      (caption.corrections ??= []).push(part);
+      isFirst = false;
+    }
+  }
+}
+
+/**
  * @param {Correction} correction
  * @returns {string[]} the words that it brought and that are worth expecting, without marks around
  */

@@ -1,6 +1,8 @@
 // @ts-check
 /** What the server says of words becomes captions, with names, and lines of them. */
 
+import { assign } from "./corrections.js";
+
 /** @typedef {import("../protocol/client.js").ServerEvent} ServerEvent */
 /** @typedef {import("../protocol/transcript.js").Transcript} Transcript */
 /** @typedef {import("./captions.js").CaptionView} CaptionView */
@@ -47,6 +49,12 @@ export class Spoken {
     // Where somebody else goes on, there are words behind.
     const next = this.transcript.openIn(event.channel ?? 0);
     if (next !== null) this.names.tell(next);
+    const { corrections } = caption;
+    if (next !== null && corrections !== undefined) {
+      delete caption.corrections;
+      assign(corrections, [caption, next]);
+    }
     this.view.closeSegment(caption, added, next);
+    for (const each of [caption, next]) if (each?.corrections !== undefined) this.view.showCorrections(each);
   }
 }

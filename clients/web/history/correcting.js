@@ -18,7 +18,9 @@ import { WordActions } from "./word-actions.js";
  *   expect?: (words: string[]) => void, offer?: (words: string[]) => void}} CorrectingHooks
  */
 
-/** @typedef {{caption: Caption, node: HTMLElement, first: number, last: number}} Chosen units of a caption */
+/** Words by their ids, for they may become another line's meanwhile; `node` shows one of them.
+ *
+ * @typedef {{node: HTMLElement, ids: Set<number>}} Chosen */
 
 export class Correcting {
   /** @type {Chosen | null} */
@@ -51,7 +53,7 @@ export class Correcting {
   #click({ target, shiftKey }) {
     if (!(target instanceof HTMLElement) || this.view.wordAt(target) === undefined) {
       this.actions.close();
-    } else if (shiftKey && this.#chosen !== null && this.view.captionAt(target) === this.#chosen.caption) {
+    } else if (shiftKey && this.#caption !== undefined && this.view.captionAt(target) === this.#caption) {
       this.#widenTo(target);
     } else {
       this.#choose(target);
@@ -60,35 +62,44 @@ export class Correcting {
 
   /** @param {HTMLElement} node of a word */
   #choose(node) {
-    const caption = this.view.captionAt(node);
-    const at = caption === undefined ? -1 : this.#unitAt(caption, node);
-    if (caption === undefined || at < 0) return;
-    this.#chosen = { caption, node, first: at, last: at };
+    const id = this.view.wordAt(node)?.id;
+    if (id === undefined) return;
+    this.#chosen = { node, ids: new Set([id]) };
     this.#offer();
   }
 
   /** @param {HTMLElement} node in the same line */
   #widenTo(node) {
-    if (this.#chosen === null) return;
-    const at = this.#unitAt(this.#chosen.caption, node);
-    this.#chosen.first = Math.min(this.#chosen.first, at);
-    this.#chosen.last = Math.max(this.#chosen.last, at);
+    const id = this.view.wordAt(node)?.id;
+    if (id === undefined) return;
+    this.#chosen?.ids.add(id);
+    // All between them, too.
+    this.#add(this.#units);
     this.#offer();
   }
 
-  /**
-   * @param {Caption} caption
-   * @param {HTMLElement} node
-   */
-  #unitAt(caption, node) {
-    const id = this.view.wordAt(node)?.id;
-    return units(caption).findIndex((unit) => unit.words.some((word) => word.id === id));
+  /** @param {Unit[]} more that follow what is chosen, or one another */
+  #add(more) {
+    for (const { words } of more) for (const { id } of words) this.#chosen?.ids.add(id);
   }
 
-  /** @returns {Unit[]} */
+  /** @returns {Caption | undefined} that has the chosen words now */
+  get #caption() {
+    return this.#chosen === null ? undefined : this.view.captionAt(this.#chosen.node);
+  }
+
+  /** @returns {Unit[]} from the first chosen one to the last */
   get #units() {
-    if (this.#chosen === null) return [];
-    return units(this.#chosen.caption).slice(this.#chosen.first, this.#chosen.last + 1);
+    const { all, first, last } = this.#span;
+    return first < 0 ? [] : all.slice(first, last + 1);
+  }
+
+  /** @returns {{all: Unit[], first: number, last: number}} the caption's units, and which are chosen */
+  get #span() {
+    const { ids } = this.#chosen ?? { ids: new Set() };
+    const all = this.#caption === undefined ? [] : units(this.#caption);
+    const isChosen = (/** @type {Unit} */ unit) => unit.words.some((word) => ids.has(word.id));
+    return { all, first: all.findIndex(isChosen), last: all.findLastIndex(isChosen) };
   }
 
   #offer() {
@@ -106,17 +117,11 @@ export class Correcting {
   }
 
   #edit() {
-    const chosen = this.#chosen;
-    if (chosen === null) return;
-    const count = units(chosen.caption).length;
-    const widen = (/** @type {number} */ before, /** @type {number} */ after) => () => {
-      chosen.first -= before;
-      chosen.last += after;
-      this.#edit();
-    };
+    const { all, first, last } = this.#span;
+    const widen = (/** @type {number} */ at) => () => (this.#add([all[at]]), this.#edit());
     const wider = [
-      ...(chosen.first > 0 ? [{ label: "← Word before", run: widen(1, 0) }] : []),
-      ...(chosen.last < count - 1 ? [{ label: "Word after →", run: widen(0, 1) }] : []),
+      ...(first > 0 ? [{ label: "← Word before", run: widen(first - 1) }] : []),
+      ...(last < all.length - 1 ? [{ label: "Word after →", run: widen(last + 1) }] : []),
     ];
     this.actions.edit(textOf(this.#units), wider, (text) => this.#settle("correction", text));
   }
@@ -126,14 +131,14 @@ export class Correcting {
    * @param {string} text
    */
   #settle(type, text) {
-    const chosen = this.#chosen;
+    const [caption, chosen] = [this.#caption, this.#units];
     this.actions.close();
-    if (chosen === null) return;
-    const event = correctionOf(type, chosen.caption, this.#units, text);
+    if (caption === undefined || chosen.length === 0) return;
+    const event = correctionOf(type, caption, chosen, text);
     if (type === "correction" && event.new_text === event.old_text) return;
-    (chosen.caption.corrections ??= []).push(event);
-    this.view.showCorrections(chosen.caption);
-    this.hooks.note(chosen.caption, event);
+    (caption.corrections ??= []).push(event);
+    this.view.showCorrections(caption);
+    this.hooks.note(caption, event);
     if (type === "correction") this.hooks.offer?.(newWords(event));
   }
 }

@@ -1,6 +1,7 @@
 // @ts-check
 /** The history on this device, in IndexedDB: sessions, their captions, corrections and sound. */
 
+import { assign } from "../captions/corrections.js";
 import { answered, completed } from "./database.js";
 
 /** @typedef {import("../protocol/transcript.js").Caption} Caption */
@@ -119,10 +120,7 @@ export class HistoryStore {
     /** @type {CaptionRow[]} */
     const rows = await answered(this.#read(CAPTIONS).getAll(under([id])));
     const events = await answered(this.#read(CORRECTIONS).getAll(under([id])));
-    for (const { index, event } of events) {
-      const caption = rows.find((row) => row.index === index)?.caption;
-      if (caption !== undefined) (caption.corrections ??= []).push(event);
-    }
+    assign(events.map(({ event }) => event), rows.map(({ caption }) => caption));
     return rows;
   }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -9,8 +10,8 @@ import pytest
 
 from tests.browser.chromium import Page
 from tests.browser.page_state import COMMITTED, NOTICES, TENTATIVE, saved, start, stop, violations
-from tests.browser.scripted_server import ScriptedServer, scripted
-from tests.browser.scripts import captions_of_two_segments
+from tests.browser.scripted_server import ScriptedServer, ScriptedSession, scripted
+from tests.browser.scripts import captions_of_two_segments, final, said_by, update
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -128,6 +129,57 @@ async def test_the_keyboard_corrects_and_corrects_back(page: Page, axe: str) -> 
         assert await page.evaluate("document.querySelector('.word-actions').hidden")
         await stop(page)
     await page.emulate_media(prefers_reduced_motion="no-preference")
+
+
+async def test_corrections_follow_their_words_to_another_speakers_line(page: Page) -> None:
+    is_corrected = asyncio.Event()
+
+    async def script(session: ScriptedSession) -> None:
+        await session.ready()
+        await session.send(update("Are you their I am nut", "here"))
+        await is_corrected.wait()
+        await session.send(said_by(0, final("Are you their"), "speaker"))
+        await session.send(said_by(1, final("I am nut", first_id=3, segment_id=1), "silence"))
+        await session.bye()
+
+    texts = "[...document.querySelectorAll('.line .text')].map(node => node.innerText.trim())"
+    async with scripted(script) as server:
+        await start(page, server)
+        await page.wait_for(f"{TENTATIVE} === 'here'")
+        await page.click(WORD.format(5))
+        await press(page, "Report")
+        # Of two people, in one.
+        await page.click(WORD.format(3))
+        await press(page, "Correct")
+        await press(page, "Word after →")
+        await write(page, "there? I,")
+        # And while somebody writes.
+        await page.click(WORD.format(6))
+        await press(page, "Correct")
+        is_corrected.set()
+        await page.wait_for("document.querySelectorAll('.line:not(.open)').length === 2")
+        await write(page, "not")
+        shown = ["Are you there? I,", "I am not"]
+        assert await page.evaluate(texts) == shown
+        assert await page.evaluate("document.querySelector('.struck').textContent") == "I"
+        assert await page.evaluate("document.querySelector('.reported').textContent") == "am"
+        kept = [
+            ["Are you their", [["correction", [2], "their", "there? I,"]]],
+            [
+                "I am nut",
+                [
+                    ["report", [4], "am", None],
+                    ["correction", [3], "I", ""],
+                    ["correction", [5], "nut", "not"],
+                ],
+            ],
+        ]
+        await page.wait_for(f"{KEPT}.then(kept => kept[1]?.[1].length === 3)")
+        assert await page.evaluate(KEPT) == kept
+        await stop(page)
+        await page.goto(f"{server.url}/history#1")
+        await page.wait_for("document.querySelectorAll('.line').length === 2")
+        assert await page.evaluate(texts) == shown
 
 
 async def test_new_words_are_expected_from_then_on(page: Page) -> None:
