@@ -21,6 +21,7 @@ from streamer.client.bundled import SpeechClip, page_folder
 from streamer.recognition.engine import Engine
 from tests.borrowed_engine import BorrowedEngine
 from tests.browser.chromium import Page
+from tests.browser.firefox import FirefoxPage
 
 MICROPHONE_RATE: Final = 48_000
 LEAD_IN_S: Final = 0.5
@@ -42,7 +43,7 @@ _SHARE: Final = """(async () => {
     source.start(at);
     at += source.buffer.duration + PAUSE;
   }
-  navigator.mediaDevices.getDisplayMedia = async () => out.stream;
+  navigator.mediaDevices.ASKED = async () => out.stream;
 })()"""
 
 
@@ -65,11 +66,14 @@ async def serve_page(engine: Engine, options: ServerOptions | None = None) -> As
         await serving
 
 
-async def share_clips(page: Page, clips: Sequence[SpeechClip]) -> None:
+async def share_clips(
+    page: Page | FirefoxPage, clips: Sequence[SpeechClip], asked: str = "getDisplayMedia"
+) -> None:
     """Let what the page asks to be shared be clips with pauses between them, from the moment that
-    `sharing.resume()` is called on the page."""
+    `sharing.resume()` is called on the page. `asked`: how the page asks."""
     encoded = [base64.b64encode(clip.path.read_bytes()).decode() for clip in clips]
-    await page.evaluate(_SHARE.replace("CLIPS", json.dumps(encoded)).replace("PAUSE", str(PAUSE_S)))
+    script = _SHARE.replace("CLIPS", json.dumps(encoded)).replace("PAUSE", str(PAUSE_S))
+    await page.evaluate(script.replace("ASKED", asked))
 
 
 def microphone_file(clips: Sequence[SpeechClip], path: Path) -> Path:

@@ -131,7 +131,7 @@ class Page:
             found = await self.call("Target.getTargetInfo", targetId=opened["targetId"])
             return bool(found["targetInfo"]["title"] == title)
 
-        await _until(is_titled, f"{url} has the title {title!r}", timeout_s)
+        await until(is_titled, f"{url} has the title {title!r}", timeout_s)
 
     async def evaluate(self, expression: str) -> Any:
         """Value of a JavaScript expression, which may be a promise, as if a person had caused it.
@@ -157,7 +157,7 @@ class Page:
         Raises:
             TimeoutError: it did not.
         """
-        return await _until(lambda: self.evaluate(expression), expression, timeout_s)
+        return await until(lambda: self.evaluate(expression), expression, timeout_s)
 
     async def click(self, selector: str) -> None:
         """Click the middle of an element with the mouse, in sight or scrolled into it."""
@@ -270,7 +270,7 @@ async def open_page(options: BrowserOptions | None = None) -> AsyncIterator[Page
             await process.wait()
 
 
-async def _until(ask: Callable[[], Awaitable[Any]], what: str, timeout_s: float) -> Any:
+async def until(ask: Callable[[], Awaitable[Any]], what: str, timeout_s: float) -> Any:
     """The first answer that is true."""
     deadline = time.monotonic() + timeout_s
     while True:

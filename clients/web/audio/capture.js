@@ -16,6 +16,7 @@
  *  @typedef {{readonly sampleRate: number, pause: () => Promise<void>, resume: () => Promise<void>,
  *   stop: () => Promise<void>}} RunningSource */
 
+const START_MS = 8_000;
 const CHUNK_MS = 50;
 const RENDER_QUANTUM = 128;
 const MAX_SAMPLE_RATE = 48_000;
@@ -123,8 +124,14 @@ export async function openContext() {
     await context.close();
     context = new AudioContext({ sampleRate: MAX_SAMPLE_RATE });
   }
-  await context.resume();
-  return context;
+  // Firefox waits for a loudspeaker, for ever if there is none.
+  const running = context.resume().then(() => true);
+  const isRunning = await Promise.race([running, new Promise((resolve) => setTimeout(resolve, START_MS))]);
+  if (isRunning) return context;
+  void context.close();
+  throw new CaptureError(
+    "The browser's sound does not start. Connect a loudspeaker or headphones, then press Start.",
+  );
 }
 
 /** A running audio graph that can gather chunks; only secure pages have such. */

@@ -21,7 +21,7 @@ class SpeakerOptions:
     same: float = 0.6
     """Windows whose vectors are as similar (cosine, the mean of all pairs) are of one voice: those
     of a segment, and those of a voice that was heard before."""
-    known: float = 0.6
+    known: float = 0.64
     """As `same`, for a voice that was known before and has not been heard yet in the session."""
     known_windows: float = 4
     """Windows that what is known of such a voice counts as."""
