@@ -10,7 +10,12 @@ TARGETED = "2 readers"
 
 
 def tables() -> Tables:
-    return {"speakers": _speakers, "speaker targets": _targets}
+    return {
+        "speakers": _speakers,
+        "speaker targets": _targets,
+        "known voices": _known,
+        "speakers live": _live,
+    }
 
 
 def reached() -> tuple[str, str]:
@@ -48,6 +53,49 @@ def _row(kind: str, row: dict[str, Any]) -> tuple[str, ...]:
         f"{fixed(row['cpwer_percent'], 1)} %",
         f"{fixed(row['cpu_ms_a_second'], 0)} / {fixed(row['cpu_ms_a_second_without'], 0)}",
     )
+
+
+def _known() -> str:
+    head = (
+        "conversations",
+        "a known voice takes part: its words that are named",
+        "named from the first words on",
+        "others' words that get its name",
+        "a stranger's voice is known: words that get its name",
+        "conversations with such words",
+    )
+    rows = (
+        (
+            f"{row['conversations']} × {kind}",
+            f"**{fixed(row['own_named_percent'], 1)} %** of {row['own_words']}",
+            f"{row['known_from_the_first']} of {row['conversations']}",
+            f"{fixed(row['others_named_percent'], 1)} % of {row['others_words']}",
+            f"{fixed(row['strangers_named_percent'], 1)} % of {row['strangers_words']}",
+            f"{row['with_a_stranger_named']} of {row['conversations']}",
+        )
+        for kind, row in results("known_voices").items()
+    )
+    return table(head, rows)
+
+
+def _live() -> str:
+    head = ("speakers", "CPU ms a second", "by round", "lag p50 / p95", "commit p50 / p95", "lost")
+    rows = (
+        (
+            kind,
+            fixed(row["cpu_ms_a_second"], 0),
+            ", ".join(fixed(one, 0) for one in row["cpu_ms_a_second_by_round"]),
+            _pair(row["lag_ms"]),
+            _pair(row["commit_ms"]),
+            str(row["lost_samples"]),
+        )
+        for kind, row in results("speakers_live").items()
+    )
+    return table(head, rows)
+
+
+def _pair(times_ms: dict[str, float]) -> str:
+    return " / ".join(f"{fixed(one, 0)} ms" for one in times_ms.values())
 
 
 def _targets() -> str:

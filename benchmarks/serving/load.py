@@ -42,13 +42,15 @@ STAGGER_S: Final = 0.13
 PAUSE_S: Final = 0.5
 
 
-async def sessions_at_once(url: str, streams: Sequence[Floats]) -> list[LiveSession | None]:
+async def sessions_at_once(
+    url: str, streams: Sequence[Floats], start: StartMessage | None = None
+) -> list[LiveSession | None]:
     """All streams in real time side by side; None for a session that failed."""
 
     async def one(index: int, samples: Floats) -> LiveSession | None:
         await asyncio.sleep(index * STAGGER_S)
         try:
-            return await live_session(url, samples, StartMessage())
+            return await live_session(url, samples, start or StartMessage())
         except (ClientError, TimeoutError):
             return None
 

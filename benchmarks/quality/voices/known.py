@@ -177,7 +177,8 @@ def main(
     results = {kind: named.summary() for kind, named in sums.items()}
     parameters = {"part": part, "count": count, "seconds": seconds, "seed": seed}
     parameters["known"] = settings.known
-    write_result("quality.voices.known", out, parameters, results, draw(results))
+    picture = draw(results)
+    write_result("quality.voices.known", out, parameters, results, picture, "known_voices")
     Console(width=140).print(table(results))
 
 
