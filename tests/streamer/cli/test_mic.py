@@ -22,7 +22,7 @@ from streamer.hosting.options import ServerOptions
 from streamer.models.store.catalog import EMOTION
 from streamer.transcript.written.options import WritingOptions
 from tests.fake_audio import FakeAudio
-from tests.fakes import eventually, silence, tone
+from tests.fakes import eventually, silence, tone, wav_bytes
 from tests.serving import ServerThread
 from tests.sockets import cutting_proxy
 from tests.streamer.cli.conftest import Run
@@ -313,3 +313,20 @@ def test_the_real_machine_lists_what_it_has(run: Run) -> None:
     expected = microphones or ["no microphone was found"]
     listed = zip(expected, result.stdout.splitlines(), strict=True)
     assert all(name in line for name, line in listed), result.stdout
+
+
+def test_who_is_known_has_a_name(
+    run: Run, audio: FakeAudio, server: ServerThread, tmp_path: Path
+) -> None:
+    recording = tmp_path / "ada.wav"
+    recording.write_bytes(wav_bytes(tone(2.0)))
+    with once_heard(server, press_ctrl_c):
+        known = ("--speakers", "2", "--known", f"Ada={recording}")
+        result = run("mic", "--url", server.http_url, *known)
+    assert result.exit_code == 0, result.output
+    options = server.engine.recognizers[0].options
+    assert (options.speakers, len(options.known_voices)) == (2, 1)
+    recording.write_bytes(wav_bytes(silence(2.0)))
+    refused = run("mic", "--url", server.http_url, *known)
+    assert refused.exit_code == 1
+    assert "too little is said" in refused.stderr
