@@ -89,14 +89,14 @@ class Judged:
             "speakers": self.speakers,
             "labels": self.labels,
             "der_percent": round(self.alone.error_percent, 1),
-            "missed_percent": _share(self.alone.missed_s, self.alone.spoken_s),
-            "false_alarm_percent": _share(self.alone.false_alarm_s, self.alone.spoken_s),
-            "confused_percent": _share(self.alone.confused_s, self.alone.spoken_s),
+            "missed_percent": share(self.alone.missed_s, self.alone.spoken_s),
+            "false_alarm_percent": share(self.alone.false_alarm_s, self.alone.spoken_s),
+            "confused_percent": share(self.alone.confused_s, self.alone.spoken_s),
             "overlap_s": round(self.overlap.spoken_s, 1),
             "overlap_der_percent": round(self.overlap.error_percent, 1),
             "words": self.words,
-            "cpwer_percent": _share(self.wrong, self.words),
-            "wrong_speaker_percent": _share(self.misplaced, self.heard),
+            "cpwer_percent": share(self.wrong, self.words),
+            "wrong_speaker_percent": share(self.misplaced, self.heard),
             "cpu_ms_a_second": _a_second(self.cpu_s, self.audio_s),
             "cpu_ms_a_second_without": _a_second(self.cpu_without_s, self.audio_s),
             "same_words_without": self.same_text,
@@ -173,9 +173,14 @@ def judge(engine: Engine, one: Conversation, judged: Judged) -> None:
 
 def table(results: Mapping[str, Any]) -> Table:
     """The summary for people."""
-    shown = Table(title="Who speaks")
     names = ("minutes", "speakers", "labels", "der_percent", "confused_percent", "cpwer_percent")
     names += ("wrong_speaker_percent", "cpu_ms_a_second", "cpu_ms_a_second_without")
+    return table_by_kind("Who speaks", results, names)
+
+
+def table_by_kind(title: str, results: Mapping[str, Any], names: Sequence[str]) -> Table:
+    """Figures of those names, a row for each kind of conversation."""
+    shown = Table(title=title)
     for column in ("conversations", *names):
         shown.add_column(column.replace("_", " "))
     for kind, found in results.items():
@@ -260,7 +265,8 @@ def _texts(segments: Sequence[Segment]) -> list[str]:
     return [word.text for segment in segments for word in segment.words]
 
 
-def _share(part: float, whole: float) -> float:
+def share(part: float, whole: float) -> float:
+    """In percent."""
     return round(100 * part / max(whole, 1e-9), 1)
 
 

@@ -19,7 +19,6 @@ import typer
 from matplotlib.figure import Figure
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 
 from benchmarks.common import (
     COLOURS,
@@ -34,7 +33,7 @@ from benchmarks.common import (
     style,
     write_result,
 )
-from benchmarks.quality.speakers import Part, pools
+from benchmarks.quality.speakers import Part, pools, share, table_by_kind
 from benchmarks.quality.voices.mixtures import Conversation, conversation
 from streamer.audio.arrays import Floats
 from streamer.audio.clock import SAMPLE_RATE, seconds_from_samples
@@ -81,12 +80,12 @@ class Named:
         return {
             "conversations": self.conversations,
             "own_words": self.own,
-            "own_named_percent": _percent(self.own_named, self.own),
+            "own_named_percent": share(self.own_named, self.own),
             "known_from_the_first": self.known_from_the_first,
             "others_words": self.others,
-            "others_named_percent": _percent(self.others_named, self.others),
+            "others_named_percent": share(self.others_named, self.others),
             "strangers_words": self.strangers,
-            "strangers_named_percent": _percent(self.strangers_named, self.strangers),
+            "strangers_named_percent": share(self.strangers_named, self.strangers),
             "with_a_stranger_named": self.with_a_stranger_named,
         }
 
@@ -121,17 +120,6 @@ def judge(engine: Engine, case: Case, named: Named) -> None:
     named.strangers += len(strangers)
     named.strangers_named += sum(strangers)
     named.with_a_stranger_named += any(strangers)
-
-
-def table(results: Mapping[str, Any]) -> Table:
-    """The summary for people."""
-    shown = Table(title="Known voices")
-    names = [name for name in next(iter(results.values())) if name != "conversations"]
-    for column in ("conversations", *names):
-        shown.add_column(column.replace("_", " "))
-    for kind, found in results.items():
-        shown.add_row(f"{found['conversations']} × {kind}", *(str(found[key]) for key in names))
-    return shown
 
 
 def draw(results: Mapping[str, Any]) -> Figure:
@@ -179,7 +167,8 @@ def main(
     parameters["known"] = settings.known
     picture = draw(results)
     write_result("quality.voices.known", out, parameters, results, picture, "known_voices")
-    Console(width=140).print(table(results))
+    names = [name for name in next(iter(results.values())) if name != "conversations"]
+    Console(width=140).print(table_by_kind("Known voices", results, names))
 
 
 def _sound(clips: Sequence[Recording]) -> Floats:
@@ -208,10 +197,6 @@ def _heard(engine: Engine, one: Conversation, known: Floats) -> list[tuple[str, 
         for segment in segments
         for word in segment.words
     ]
-
-
-def _percent(part: int, whole: int) -> float:
-    return round(100 * part / max(whole, 1), 1)
 
 
 app = run(main)
