@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 VOICE_NUMBERS: Final = 256
 _TYPE: Final = np.dtype("<f2")
@@ -40,7 +40,7 @@ def _checked(text: str) -> str:
     return text
 
 
-VoicePrint = Annotated[str, AfterValidator(_checked)]
-
 FORGOTTEN_VOICE: Final = base64.b64encode(bytes(VOICE_NUMBERS * _TYPE.itemsize)).decode()
 """Nobody's; keeps the place of one that must not be kept."""
+
+VoicePrint = Annotated[str, Field(max_length=len(FORGOTTEN_VOICE)), AfterValidator(_checked)]

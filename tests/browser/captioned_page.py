@@ -21,7 +21,7 @@ from streamer.client.bundled import SpeechClip, page_folder
 from streamer.recognition.engine import Engine
 from tests.borrowed_engine import BorrowedEngine
 from tests.browser.chromium import Page
-from tests.browser.firefox import FirefoxPage
+from tests.browser.gecko.firefox import FirefoxPage
 
 MICROPHONE_RATE: Final = 48_000
 LEAD_IN_S: Final = 0.5

@@ -12,7 +12,7 @@ from streamer.client.bundled import bundled_speech
 from streamer.recognition.engine import Engine
 from streamer.transcript.wer import word_errors
 from tests.browser.captioned_page import serve_page, share_clips
-from tests.browser.firefox import FirefoxPage, find_firefox, open_firefox
+from tests.browser.gecko.firefox import FirefoxPage, find_firefox, open_firefox
 from tests.browser.page_state import COMMITTED, IDLE, LIVE
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
