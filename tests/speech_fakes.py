@@ -17,8 +17,9 @@ import numpy as np
 from streamer.audio.arrays import Floats
 from streamer.decoding.speech import SpeechModels
 from streamer.models.fusion.score import Candidate, Terms
-from streamer.models.moonshine.decoder import AudioBatch, RowOutput
-from streamer.models.moonshine.encoder import MIN_SAMPLES, Audio, EncoderStream
+from streamer.models.moonshine.contract import RowOutput
+from streamer.models.moonshine.decoder import ArrayCache, AudioBatch, together
+from streamer.models.moonshine.encoder import MIN_SAMPLES, EncodedAudio, EncoderStream
 from streamer.models.moonshine.tokenizer import BOS, EOS, FRAME_SAMPLES
 from streamer.models.whisper.contract import Hearing, Hypothesis, ListenRequest
 
@@ -84,12 +85,12 @@ class ToneEncoder:
 
     def audio(
         self, stream: EncoderStream, n_samples: int, *, n_silent: int = 0, afresh: bool
-    ) -> Audio | None:
+    ) -> EncodedAudio | None:
         self.longest = max(self.longest, len(stream.waiting))
         sound = np.append(stream.waiting[:n_samples], silence(n_silent))
         if n_samples < MIN_SAMPLES:
             return None
-        return Audio(sound[::FRAME_SAMPLES, None], sound[None, None, :, None])
+        return EncodedAudio(sound[::FRAME_SAMPLES, None], sound[None, None, :, None])
 
 
 @dataclass
@@ -115,11 +116,17 @@ class ToneDecoder:
             found.append((word, (start + end) // 2 // FRAME_SAMPLES))
         return found
 
+    def together(self, audios: Sequence[EncodedAudio]) -> AudioBatch:
+        return together(audios)
+
+    def alone(self, audio: EncodedAudio) -> AudioBatch:
+        return together([audio])
+
     def run(
         self,
         audio: AudioBatch,
         tokens: Sequence[Sequence[int]],
-        caches: Sequence[Floats],
+        caches: Sequence[ArrayCache],
         *,
         n_scored: int = 1,
         n_best: int = 1,
@@ -138,20 +145,21 @@ class ToneDecoder:
         self,
         present: list[tuple[int, int]],
         tokens: Sequence[int],
-        cache: Floats,
+        cache: ArrayCache,
         n_scored: int,
         n_best: int,
         asked: Sequence[int] | None,
     ) -> RowOutput:
-        n_past = cache.shape[2]
-        fed = np.zeros((*cache.shape[:2], len(tokens), cache.shape[3]), np.float32)
+        n_past = cache.n_tokens
+        old = cache.values
+        fed = np.zeros((*old.shape[:2], len(tokens), old.shape[3]), np.float32)
         fed += np.array(tokens, np.float32)[:, None]
-        grown = np.concatenate([cache, fed], axis=2)
+        grown = np.concatenate([old, fed], axis=2)
         said = [int(token) for token in grown[0, 0, :, 0] if token != BOS]
         n_frames = max((frame for _, frame in present), default=0) + 1
         logits = np.zeros((len(tokens), VOCABULARY), np.float32)
         logits[:, EOS] = -20.0
-        alignment = np.zeros((len(tokens), n_frames), np.float32)
+        frames = np.zeros(len(tokens), np.int64)
         for i in range(len(tokens)):
             position = n_past + i
             word, frame = present[position] if position < len(present) else (EOS, n_frames - 1)
@@ -161,7 +169,7 @@ class ToneDecoder:
             logits[i, word] = 10.0
             for rival, logit in self.rivals.get(word, {}).items():
                 logits[i, rival] = logit
-            alignment[i, frame] = 1.0
+            frames[i] = frame
         logprobs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
         best = np.argsort(-logprobs, axis=1, kind="stable")[:, :n_best]
         if asked is not None:
@@ -170,8 +178,8 @@ class ToneDecoder:
         return RowOutput(
             best[-n_scored:],
             np.take_along_axis(logprobs, best, axis=1)[-n_scored:],
-            alignment[-n_scored:],
-            grown,
+            frames[-n_scored:],
+            ArrayCache(grown),
         )
 
 

@@ -13,7 +13,7 @@ from streamer.client.bundled import bundled_speech
 from streamer.decoding.speech import SpeechModels
 from streamer.models.moonshine import tokenizer as moonshine
 from streamer.models.moonshine.decoder import NO_CACHE, DraftDecoder, together
-from streamer.models.moonshine.encoder import AsrEncoder, Audio, EncoderStream
+from streamer.models.moonshine.encoder import AsrEncoder, EncodedAudio, EncoderStream
 from streamer.models.moonshine.graph import build_graphs
 from streamer.models.moonshine.tokenizer import BOS, EOS, Tokenizer
 from streamer.models.silero import VadModel
@@ -68,7 +68,7 @@ def clips() -> list[Clip]:
     return sorted(loaded, key=lambda clip: len(clip.samples))
 
 
-def attend(models: SpeechModels, samples: Floats) -> Audio:
+def attend(models: SpeechModels, samples: Floats) -> EncodedAudio:
     """The whole of the samples, encoded at once."""
     stream = EncoderStream()
     models.encoder.listen(stream, samples)
@@ -77,7 +77,7 @@ def attend(models: SpeechModels, samples: Floats) -> Audio:
     return audio
 
 
-def greedy(models: SpeechModels, audio: Audio, max_tokens: int = 80) -> list[int]:
+def greedy(models: SpeechModels, audio: EncodedAudio, max_tokens: int = 80) -> list[int]:
     """Token by token from nothing; the end token is left out."""
     found: list[int] = []
     fed, cache = BOS, NO_CACHE

@@ -11,7 +11,8 @@ from streamer.decoding.draft import DraftRequest, Prefix
 from streamer.decoding.options import DecoderOptions
 from streamer.decoding.speech import SpeechModels
 from streamer.models.fusion.score import Candidate, LlmFusion
-from streamer.models.moonshine.encoder import MIN_SAMPLES, Audio
+from streamer.models.moonshine.contract import Audio
+from streamer.models.moonshine.encoder import MIN_SAMPLES
 from streamer.recognition.engine import Engine
 
 _DECODER = DecoderOptions()

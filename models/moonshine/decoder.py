@@ -15,18 +15,32 @@ import numpy as np
 import numpy.typing as npt
 
 from streamer.audio.arrays import Floats
-from streamer.models.moonshine.encoder import Audio
+from streamer.models.moonshine.contract import Audio, AudioRows, RowOutput, TokenCache
+from streamer.models.moonshine.encoder import EncodedAudio
 from streamer.models.moonshine.tokenizer import HEAD_DIM, N_HEADS, N_LAYERS, STEP_FILE, cache_names
 from streamer.models.onnx.runtime import open_session
-
-Ints = npt.NDArray[np.int64]
 
 MASKED: Final = -1e9
 """Added to the scores of what must not be attended to; finite, so that rows of nothing but
 padding stay numbers."""
 
-NO_CACHE: Final = np.zeros((2 * N_LAYERS, N_HEADS, 0, HEAD_DIM), np.float32)
-"""The cache of no tokens. Caches are `[2 * layers, H, P, D]`."""
+
+@dataclass(frozen=True)
+class ArrayCache:
+    """A `TokenCache`: keys and values of P tokens, `[2 * layers, H, P, D]`. Never written on."""
+
+    values: Floats
+
+    @property
+    def n_tokens(self) -> int:
+        return int(self.values.shape[2])
+
+    def first(self, n_tokens: int) -> ArrayCache:
+        return ArrayCache(self.values[:, :, :n_tokens].copy())
+
+
+NO_CACHE: Final = ArrayCache(np.zeros((2 * N_LAYERS, N_HEADS, 0, HEAD_DIM), np.float32))
+"""That of no tokens."""
 
 
 @dataclass(frozen=True)
@@ -44,22 +58,7 @@ class AudioBatch:
         return AudioBatch(self.cross_kv[:, indices], self.mask[indices])
 
 
-@dataclass(frozen=True)
-class RowOutput:
-    """What a pass says about the last L tokens of a row.
-
-    `tokens`, `logprobs [L, K]`: the K most likely tokens to follow each, best first (nats), or the
-    one that was asked for;
-    `alignment [L, S]`: its attention to the audio; `cache` that of all T tokens, behind the old.
-    """
-
-    tokens: Ints
-    logprobs: Floats
-    alignment: Floats
-    cache: Floats
-
-
-def together(audios: Sequence[Audio]) -> AudioBatch:
+def together(audios: Sequence[EncodedAudio]) -> AudioBatch:
     """One row for each."""
     n_frames = [audio.cross_kv.shape[2] for audio in audios]
     mask = np.zeros((len(audios), 1, 1, max(n_frames)), np.float32)
@@ -74,7 +73,8 @@ def together(audios: Sequence[Audio]) -> AudioBatch:
 
 
 class DraftDecoder:
-    """Stateless, safe to share between threads."""
+    """See `streamer.models.moonshine.contract.TokenDecoder`. Stateless, safe to share between
+    threads."""
 
     def __init__(self, folder: Path, *, threads: int = 1, device: str = "cpu") -> None:
         """`folder` holds the graphs of `streamer.models.moonshine.graph`."""
@@ -82,26 +82,26 @@ class DraftDecoder:
         self._past, self._cross = cache_names("past"), cache_names("cross")
         self._outputs = ["alignment", *cache_names("new")]
 
+    def together(self, audios: Sequence[Audio]) -> AudioBatch:
+        return together([_encoded(audio) for audio in audios])
+
+    def alone(self, audio: Audio) -> AudioBatch:
+        return self.together([audio])
+
     def run(
         self,
-        audio: AudioBatch,
+        audio: AudioRows,
         tokens: Sequence[Sequence[int]],
-        caches: Sequence[Floats],
+        caches: Sequence[TokenCache],
         *,
         n_scored: int = 1,
         n_best: int = 1,
         targets: Sequence[Sequence[int]] | None = None,
     ) -> list[RowOutput]:
-        """Feed each row's tokens (at least one) behind its cache.
-
-        Args:
-            n_scored: L, how many of the last tokens to score; rows with fewer have padding first.
-            n_best: K.
-            targets: for each row, what is to follow its last tokens, up to L of them: to be
-                scored in place of the best.
-        """
+        assert isinstance(audio, AudioBatch)
+        known = [_values(cache) for cache in caches]
         n_new = [len(row) for row in tokens]
-        n_past = [cache.shape[2] for cache in caches]
+        n_past = [values.shape[2] for values in known]
         width, depth = max(n_new), max(n_past)
         fed = np.zeros((len(tokens), width), np.int64)
         positions = np.zeros((len(tokens), width), np.int64)
@@ -111,7 +111,7 @@ class DraftDecoder:
         for row, (new, old) in enumerate(zip(n_new, n_past, strict=True)):
             fed[row, width - new :] = tokens[row]
             positions[row, width - new :] = np.arange(old, old + new)
-            past[:, row, :, :old] = caches[row]
+            past[:, row, :, :old] = known[row]
             mask[row, 0, :, :old] = 0.0
             mask[row, 0, :, depth:] = later
             mask[row, 0, :, depth : depth + width - new] = MASKED
@@ -139,8 +139,20 @@ class DraftDecoder:
             RowOutput(
                 best[row],
                 logprobs[row],
-                alignment[row],
-                np.concatenate([caches[row], made[:, row, :, width - n_new[row] :]], axis=2),
+                alignment[row].argmax(axis=-1),
+                ArrayCache(
+                    np.concatenate([known[row], made[:, row, :, width - n_new[row] :]], axis=2)
+                ),
             )
             for row in range(len(tokens))
         ]
+
+
+def _encoded(audio: Audio) -> EncodedAudio:
+    assert isinstance(audio, EncodedAudio)
+    return audio
+
+
+def _values(cache: TokenCache) -> Floats:
+    assert isinstance(cache, ArrayCache)
+    return cache.values

@@ -47,8 +47,8 @@ MIN_SAMPLES: Final = BAND_REACH_SAMPLES + (FRAME_REACH_BANDS - 1) * BAND_SAMPLES
 
 
 @dataclass(frozen=True)
-class Audio:
-    """Encoded sound, ready to be attended to.
+class EncodedAudio:
+    """A `streamer.models.moonshine.contract.Audio` in arrays.
 
     `states [S, 288]`: the encoder's output; `cross_kv [2 * layers, H, S, D]`: the keys and
     values that the decoder's layers make of it, in turn.
@@ -61,12 +61,12 @@ class Audio:
     def n_frames(self) -> int:
         return len(self.states)
 
-    def part(self, start: int, end: int) -> Audio:
+    def part(self, start: int, end: int) -> EncodedAudio:
         """The frames `start … end`."""
-        return Audio(self.states[start:end], self.cross_kv[:, :, start:end])
+        return EncodedAudio(self.states[start:end], self.cross_kv[:, :, start:end])
 
-    def followed_by(self, more: Audio) -> Audio:
-        return Audio(
+    def followed_by(self, more: EncodedAudio) -> EncodedAudio:
+        return EncodedAudio(
             np.concatenate([self.states, more.states]),
             np.concatenate([self.cross_kv, more.cross_kv], axis=2),
         )
@@ -88,7 +88,7 @@ class EncoderStream:
         """Position of the first kept frame, as the keys of the settled frames know it."""
         self.settled = _no_frames()
         """Own keys and values of the settled frames."""
-        self.output = Audio(np.zeros((0, N_CHANNELS), np.float32), _no_frames())
+        self.output = EncodedAudio(np.zeros((0, N_CHANNELS), np.float32), _no_frames())
         """What the settled frames gave."""
 
 
@@ -129,7 +129,7 @@ class AsrEncoder:
         *,
         n_silent: int = 0,
         afresh: bool = False,
-    ) -> Audio | None:
+    ) -> EncodedAudio | None:
         """Encode what the stream has heard since its first kept frame; None if that is less than
         a frame.
 
@@ -175,7 +175,7 @@ class AsrEncoder:
         stream.n_settled = max(0, stream.n_settled - n_frames)
         stream.first_position += n_frames
 
-    def encode(self, samples: Floats) -> Audio:
+    def encode(self, samples: Floats) -> EncodedAudio:
         """A whole recording at once.
 
         Raises:
@@ -203,7 +203,7 @@ class AsrEncoder:
 
     def _run(
         self, stream: EncoderStream, bands: Floats, sums: Doubles, n_frames: int
-    ) -> tuple[Floats, Audio]:
+    ) -> tuple[Floats, EncodedAudio]:
         """Own keys and values, and the output, of the frames `n_settled … n_frames`."""
         kept = stream.n_settled
         n_bands = BANDS_PER_FRAME * (n_frames - 1) + FRAME_REACH_BANDS
@@ -221,4 +221,4 @@ class AsrEncoder:
         states, *found = self._encode.run(self._outputs, feed)
         half = len(found) // 2
         cross_kv = np.concatenate(found[half:])
-        return np.concatenate(found[:half]), Audio(states[0], cross_kv)
+        return np.concatenate(found[:half]), EncodedAudio(states[0], cross_kv)

@@ -15,7 +15,7 @@ import torch
 
 from streamer.audio.arrays import Floats
 from streamer.audio.clock import SAMPLE_RATE
-from streamer.models.moonshine.encoder import Audio
+from streamer.models.moonshine.encoder import EncodedAudio
 from streamer.models.moonshine.tokenizer import Tokenizer
 
 MIN_SAMPLES: Final = 1_600
@@ -58,7 +58,7 @@ def plain(text: str) -> str:
 
 
 @dataclass(frozen=True)
-class WindowAudio(Audio):
+class WindowAudio(EncodedAudio):
     """A whole window, encoded at once; `cross_kv` is empty."""
 
     n_samples: int

@@ -14,8 +14,7 @@ from typing import Final
 
 from streamer.decoding.draft import Prefix, Token
 from streamer.decoding.loop_guard import loop_start
-from streamer.models.moonshine.decoder import DraftDecoder, together
-from streamer.models.moonshine.encoder import Audio
+from streamer.models.moonshine.contract import Audio, TokenDecoder
 from streamer.models.moonshine.tokenizer import EOS, Tokenizer
 
 SLACK_NATS: Final = 2.0
@@ -63,14 +62,14 @@ class _Living:
 
 
 def beam_search(
-    decoder: DraftDecoder, tokenizer: Tokenizer, request: BeamRequest
+    decoder: TokenDecoder, tokenizer: Tokenizer, request: BeamRequest
 ) -> list[BeamHypothesis]:
     """The most likely continuations of the prefix, best first by mean log-probability.
 
     Hypotheses that begin to loop are dropped; those that run out of budget do not finish. The
     list is empty if none finished.
     """
-    audio, width, prefix = together([request.audio]), request.width, request.prefix
+    audio, width, prefix = decoder.alone(request.audio), request.width, request.prefix
     n_best = 2 * width
     out = decoder.run(audio, [prefix.waiting], [prefix.cache], n_best=n_best)
     living = [_Living(0, (), 0.0, b"", ())]
@@ -85,7 +84,7 @@ def beam_search(
         grown = [
             _grown(hypothesis, row, Token(token, frame, logprob), tokenizer)
             for row, hypothesis in enumerate(living)
-            for frame in [int(out[row].alignment[-1].argmax())]
+            for frame in [int(out[row].frames[-1])]
             for token, logprob in zip(
                 out[row].tokens[-1].tolist(), out[row].logprobs[-1].tolist(), strict=True
             )
@@ -146,13 +145,13 @@ def _finish(hypothesis: _Living, finished: dict[bytes, BeamHypothesis]) -> None:
         finished[hypothesis.letters] = ended
 
 
-def score_proposals(decoder: DraftDecoder, request: ScoreRequest) -> list[BeamHypothesis]:
+def score_proposals(decoder: TokenDecoder, request: ScoreRequest) -> list[BeamHypothesis]:
     """What the decoder thinks of each proposal, in one pass."""
     if not request.proposals:
         return []
     prefix = request.prefix
     outputs = decoder.run(
-        together([request.audio]),
+        decoder.alone(request.audio),
         [[*prefix.waiting, *proposal] for proposal in request.proposals],
         [prefix.cache] * len(request.proposals),
         n_scored=max(map(len, request.proposals)) + 1,
@@ -162,7 +161,7 @@ def score_proposals(decoder: DraftDecoder, request: ScoreRequest) -> list[BeamHy
     for proposal, out in zip(request.proposals, outputs, strict=True):
         first = len(out.tokens) - len(proposal) - 1
         logprobs = out.logprobs[first:, 0].tolist()
-        frames = out.alignment[first:].argmax(axis=1).tolist()
+        frames = out.frames[first:].tolist()
         tokens = tuple(map(Token, proposal, frames, logprobs))
         hypotheses.append(BeamHypothesis(tokens, sum(logprobs)))
     return hypotheses

@@ -13,9 +13,8 @@ from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from typing import Final
 
-from streamer.audio.arrays import Floats
-from streamer.models.moonshine.decoder import NO_CACHE, DraftDecoder, RowOutput, together
-from streamer.models.moonshine.encoder import Audio
+from streamer.models.moonshine.contract import Audio, RowOutput, TokenCache, TokenDecoder
+from streamer.models.moonshine.decoder import NO_CACHE
 from streamer.models.moonshine.tokenizer import BOS, EOS
 
 CLOSING_FRAMES: Final = 12
@@ -40,22 +39,22 @@ class Prefix:
     """
 
     ids: tuple[int, ...] = (BOS,)
-    cache: Floats = field(default_factory=lambda: NO_CACHE)
+    cache: TokenCache = field(default_factory=lambda: NO_CACHE)
 
     @property
     def waiting(self) -> tuple[int, ...]:
         """Those not in the cache."""
-        return self.ids[self.cache.shape[2] :]
+        return self.ids[self.cache.n_tokens :]
 
     def followed_by(self, tokens: Sequence[int], seen: Seen) -> Prefix:
         """With more tokens; what `seen` knows of them goes into the cache."""
         ids = (*self.ids, *tokens)
         pairs = zip(ids, seen.ids, strict=False)
         shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
-        known = min(shared, len(ids) - 1, seen.cache.shape[2])
-        if known <= self.cache.shape[2]:
+        known = min(shared, len(ids) - 1, seen.cache.n_tokens)
+        if known <= self.cache.n_tokens:
             return Prefix(ids, self.cache)
-        return Prefix(ids, seen.cache[:, :, :known].copy())
+        return Prefix(ids, seen.cache.first(known))
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +62,7 @@ class Seen:
     """Tokens that went through the decoder and their cache."""
 
     ids: tuple[int, ...]
-    cache: Floats
+    cache: TokenCache
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,13 +116,13 @@ class _Row:
         for at in range(len(out.tokens) - n_scored, len(out.tokens)):
             if len(self.kept) < len(self.request.held):
                 held = self.request.held[len(self.kept)]
-                self.kept.append(replace(held, frame=int(out.alignment[at].argmax())))
+                self.kept.append(replace(held, frame=int(out.frames[at])))
                 continue
             token = int(out.tokens[at, 0])
             if token == EOS or len(self.kept) >= self.request.max_tokens:
                 self.ended = token == EOS
                 return
-            frame = int(out.alignment[at].argmax())
+            frame = int(out.frames[at])
             self.kept.append(Token(token, frame, float(out.logprobs[at, 0])))
             if len(self.kept) > len(self.guess) or self.guess[len(self.kept) - 1] != token:
                 behind = self.request.audio.n_frames - frame
@@ -132,7 +131,7 @@ class _Row:
                     return
                 break
         n_valid = len(self.request.prefix.ids) + len(self.kept) - 1
-        self.cache = self.cache[:, :, :n_valid]
+        self.cache = self.cache.first(n_valid)
         self.guess = ()
         self.fed = [self.kept[-1].id]
 
@@ -141,10 +140,10 @@ class _Row:
         return Draft(tuple(self.kept), bool(self.ended), Seen(ids, self.cache))
 
 
-def draft_together(decoder: DraftDecoder, requests: Sequence[DraftRequest]) -> list[Draft]:
+def draft_together(decoder: TokenDecoder, requests: Sequence[DraftRequest]) -> list[Draft]:
     """Decode what follows each prefix, trusting as much of the guess as still holds."""
     rows = [_Row(request) for request in requests]
-    audio = together([row.request.audio for row in rows])
+    audio = decoder.together([row.request.audio for row in rows])
     living = rows
     while living:
         outputs = decoder.run(

@@ -17,8 +17,8 @@ import numpy as np
 from streamer.decoding.beam import BeamHypothesis, BeamRequest, ScoreRequest
 from streamer.decoding.draft import Draft, DraftRequest, Prefix, Seen, Token
 from streamer.decoding.speech import EncodeRequest, PromptContext
+from streamer.models.moonshine.contract import Audio
 from streamer.models.moonshine.decoder import NO_CACHE
-from streamer.models.moonshine.encoder import Audio
 from streamer.models.moonshine.tokenizer import FRAME_SAMPLES, Tokenizer
 from streamer.models.silero import VadModel
 from streamer.models.transformers_speech.contract import (

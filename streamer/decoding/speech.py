@@ -15,8 +15,9 @@ from streamer.decoding.beam import (
     score_proposals,
 )
 from streamer.decoding.draft import Draft, DraftRequest, draft_together
+from streamer.models.moonshine.contract import Audio
 from streamer.models.moonshine.decoder import DraftDecoder
-from streamer.models.moonshine.encoder import AsrEncoder, Audio, EncoderStream
+from streamer.models.moonshine.encoder import AsrEncoder, EncoderStream
 from streamer.models.moonshine.tokenizer import Tokenizer
 from streamer.models.silero import VadModel
 from streamer.models.store.catalog import MOONSHINE

@@ -31,7 +31,7 @@ from streamer.decoding.speech import SpeechDecoder
 from streamer.decoding.speech_evidence import Probabilities, SpeechEvidence
 from streamer.decoding.words import RecognizedWord, cut_behind, token_ids
 from streamer.models.fusion.score import Fusion
-from streamer.models.moonshine.encoder import Audio
+from streamer.models.moonshine.contract import Audio
 from streamer.models.moonshine.tokenizer import BOS, FRAME_SAMPLES
 
 

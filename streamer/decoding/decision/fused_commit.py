@@ -31,7 +31,7 @@ from streamer.decoding.draft import Prefix, Token
 from streamer.decoding.speech import SpeechDecoder
 from streamer.decoding.words import RecognizedWord, timed_words
 from streamer.models.fusion.score import Fusion
-from streamer.models.moonshine.encoder import Audio
+from streamer.models.moonshine.contract import Audio
 from streamer.models.moonshine.tokenizer import Tokenizer
 
 

@@ -24,7 +24,7 @@ from streamer.models.emotion.classifier import (
 )
 from streamer.models.emotion.track import TrackOptions
 from streamer.models.fusion.audio_aware import AudioAwareFusion, AudioInputs
-from streamer.models.moonshine.encoder import Audio
+from streamer.models.moonshine.contract import Audio
 from streamer.models.moonshine.tokenizer import FRAME_SAMPLES
 from streamer.recognition.emotion_monitor import (
     Classifier,

@@ -12,7 +12,7 @@ from streamer.decoding.speech import Speech
 from streamer.decoding.streaming_decoder import StreamingDecoder
 from streamer.decoding.words import RecognizedWord
 from streamer.models.fusion.score import Fusion
-from streamer.models.moonshine.encoder import Audio
+from streamer.models.moonshine.contract import Audio
 from streamer.recognition.decoder_choice import Backlogs, DecoderChoice
 from streamer.recognition.options import RecognizerOptions
 from streamer.recognition.words.contract import Read, Sound, Told

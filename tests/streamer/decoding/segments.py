@@ -14,7 +14,7 @@ from streamer.decoding.speech import SpeechModels
 from streamer.decoding.speech_evidence import Probabilities
 from streamer.decoding.streaming_decoder import StreamingDecoder
 from streamer.decoding.words import RecognizedWord
-from streamer.models.moonshine.encoder import Audio
+from streamer.models.moonshine.contract import Audio
 from tests.speech_fakes import PreferringFusion, silence, spoken
 from tests.speech_models import attend
 

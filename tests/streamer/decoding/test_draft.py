@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from streamer.decoding.draft import Draft, DraftRequest, Prefix, Token, draft_together
 from streamer.decoding.speech import SpeechModels
-from streamer.models.moonshine.encoder import Audio
+from streamer.models.moonshine.contract import Audio
 from streamer.models.moonshine.tokenizer import BOS
 from streamer.transcript.wer import WordErrors, word_errors
 from tests.speech_fakes import FIRST_GUESS, FIRST_WORD, ToneDecoder, silence, spoken, tone_models
