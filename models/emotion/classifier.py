@@ -126,6 +126,13 @@ class EmotionModel(ABC):
             return self._named(np.ones(len(self.labels), np.float32))
         return self.predict(samples)
 
+    batched = False
+    """Whether many windows at once cost hardly more than one, as on a card."""
+
+    def probabilities_together(self, windows: Sequence[Samples]) -> list[Samples]:
+        """`[C]` of each window `[N]`, in the order of `labels`."""
+        return [self._probabilities(window) for window in windows]
+
     @abstractmethod
     def _probabilities(self, samples: Samples) -> Samples:
         """One window [N] -> [C], in the order of `labels`."""
@@ -174,8 +181,6 @@ class EmotionClassifier(EmotionModel):
         super().__init__(LABELS, options)
         if threads < 1:
             raise ValueError(f"threads must be at least 1, not {threads}")
-        if device not in ("cpu", "cuda"):
-            raise ValueError(f"device must be 'cpu' or 'cuda', not {device!r}")
         if not Path(model_path).is_file():
             raise ModelMissingError(f"there is no emotion model at {model_path}")
         try:

@@ -42,6 +42,8 @@ FIRST_OVERLAP: Final = 4
 N_BAND_CHANNELS: Final = 576
 N_CHANNELS: Final = 288
 NORM_EPSILON: Final = 1e-5
+SETTLED_MS: Final = 2_000
+"""A frame with this much sound behind it is settled."""
 MIN_SAMPLES: Final = BAND_REACH_SAMPLES + (FRAME_REACH_BANDS - 1) * BAND_SAMPLES
 """Less sound does not make a frame."""
 
@@ -92,6 +94,18 @@ class EncoderStream:
         """What the settled frames gave."""
 
 
+@dataclass(frozen=True, eq=False)
+class EncodeRequest:
+    """Old frames to forget, new samples to take, and what to encode then; see `AsrEncoder`."""
+
+    stream: EncoderStream
+    n_forgotten: int
+    samples: Floats
+    n_samples: int
+    n_silent: int
+    afresh: bool
+
+
 def _no_frames() -> Floats:
     return np.zeros((2 * N_LAYERS, N_HEADS, 0, HEAD_DIM), np.float32)
 
@@ -101,7 +115,7 @@ class AsrEncoder:
     stream is not."""
 
     def __init__(
-        self, folder: Path, *, settled_ms: float = 2_000, threads: int = 1, device: str = "cpu"
+        self, folder: Path, *, settled_ms: float = SETTLED_MS, threads: int = 1, device: str = "cpu"
     ) -> None:
         """
         Args:

@@ -9,10 +9,26 @@ from typing import Final
 import onnxruntime as ort
 
 _NO_CUDA: Final = "no CUDA device was found; use --device cpu"
+_OLDEST: Final = (7, 0)
+"""Compute capability of cards that PyTorch still has kernels for: Volta."""
 
 
 class DeviceUnavailableError(RuntimeError):
     """The wanted device is not usable here; the message says what to do."""
+
+
+def cuda_index(device: str) -> int | None:
+    """The number of the card that `cuda` or `cuda:1` names; None for `cpu`.
+
+    Raises:
+        ValueError: it is no device.
+    """
+    kind, colon, number = device.partition(":")
+    if device == "cpu":
+        return None
+    if kind != "cuda" or (colon and not number.isdecimal()):
+        raise ValueError(f"{device!r} is no device; choose cpu, cuda, or cuda:1")
+    return int(number or 0)
 
 
 def open_session(path: Path, *, threads: int, device: str = "cpu") -> ort.InferenceSession:
@@ -21,7 +37,7 @@ def open_session(path: Path, *, threads: int, device: str = "cpu") -> ort.Infere
     Args:
         threads: threads one call may use; they wait without spinning, so that idle sessions
             cost nothing and the pools of several models do not fight.
-        device: `cpu` or `cuda`.
+        device: `cpu`, `cuda` or `cuda:1`.
 
     Raises:
         DeviceUnavailableError: `cuda` was asked for and this machine has no usable GPU.
@@ -31,13 +47,14 @@ def open_session(path: Path, *, threads: int, device: str = "cpu") -> ort.Infere
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
-    providers = ["CPUExecutionProvider"]
-    if device == "cuda":
+    card = cuda_index(device)
+    providers: list[str | tuple[str, dict[str, int]]] = ["CPUExecutionProvider"]
+    if card is not None:
         if "CUDAExecutionProvider" not in ort.get_available_providers():
             raise DeviceUnavailableError(_NO_CUDA)
-        providers.insert(0, "CUDAExecutionProvider")
+        providers.insert(0, ("CUDAExecutionProvider", {"device_id": card}))
     session = ort.InferenceSession(str(path), options, providers=providers)
-    if device == "cuda" and session.get_providers()[0] != "CUDAExecutionProvider":
+    if card is not None and session.get_providers()[0] != "CUDAExecutionProvider":
         raise DeviceUnavailableError("CUDA could not be started; use --device cpu")
     return session
 
@@ -51,10 +68,32 @@ def calm_openmp() -> None:
 def require_torch_device(device: str) -> None:
     """
     Raises:
-        DeviceUnavailableError: `cuda` was asked for and PyTorch has no usable GPU.
+        DeviceUnavailableError: PyTorch cannot use that card; the message says why.
     """
+    index = cuda_index(device)
+    if index is None:
+        return
     # Seconds of imports, only for those who use such models.
     import torch
 
-    if device == "cuda" and not torch.cuda.is_available():
-        raise DeviceUnavailableError(_NO_CUDA)
+    if torch.version.cuda is None:
+        raise DeviceUnavailableError(
+            "this PyTorch was built without CUDA; install one with it, or use --device cpu"
+        )
+    try:
+        torch.cuda.init()  # type: ignore[no-untyped-call]
+    except (RuntimeError, AssertionError) as error:
+        # No driver, one that is too old for this PyTorch, no card: it says which.
+        reason = str(error).splitlines()[0]
+        raise DeviceUnavailableError(f"{_NO_CUDA} ({reason})") from error
+    n_cards = torch.cuda.device_count()
+    if index >= n_cards:
+        raise DeviceUnavailableError(
+            f"there is no {device}: this machine has {n_cards} cards, numbered from 0"
+        )
+    found = torch.cuda.get_device_capability(index)
+    if found < _OLDEST:
+        raise DeviceUnavailableError(
+            f"the card {torch.cuda.get_device_name(index)} is too old (compute capability "
+            f"{found[0]}.{found[1]}; {_OLDEST[0]}.{_OLDEST[1]} is needed); use --device cpu"
+        )

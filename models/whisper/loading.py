@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from streamer.models.errors import ModelCorruptError, ModelMissingError
-from streamer.models.onnx.runtime import DeviceUnavailableError, calm_openmp
+from streamer.models.onnx.runtime import DeviceUnavailableError, calm_openmp, cuda_index
 from streamer.models.store.hub import Weights
 from streamer.models.store.progress import Reached
 from streamer.models.store.zoo import Zoo
@@ -21,7 +21,6 @@ from streamer.models.whisper.tokens import WhisperTokens
 
 _FILES: Final = (CONFIG_FILE, WEIGHTS_FILE, "tokenizer.json")
 _JUDGE_FILE: Final = "judge.onnx"
-_COMPUTE_TYPES: Final = {"cpu": "int8", "cuda": "float16"}
 _FOLDER_VERSION: Final = "2"
 
 
@@ -41,7 +40,7 @@ def load_listener(
             `hub:owner/repository@commit` for the same.
         zoo: where the project's own are found.
         threads: CPU threads that one pass may use.
-        device: "cpu" or "cuda".
+        device: "cpu", "cuda" or "cuda:1".
         options: windows and limits; else the shipped ones.
 
     Raises:
@@ -57,19 +56,21 @@ def load_listener(
     calm_openmp()
     import ctranslate2
 
-    if device == "cuda" and ctranslate2.get_cuda_device_count() == 0:
-        raise DeviceUnavailableError("no CUDA device was found; use --device cpu")
+    card = cuda_index(device)
+    if card is not None and ctranslate2.get_cuda_device_count() <= card:
+        raise DeviceUnavailableError(f"no CUDA device was found ({device}); use --device cpu")
     try:
         model = ctranslate2.models.Whisper(
             str(folder),
-            device=device,
-            compute_type=_COMPUTE_TYPES[device],
+            device="cpu" if card is None else "cuda",
+            device_index=card or 0,
+            compute_type="int8" if card is None else "float16",
             inter_threads=1,
             intra_threads=threads,
         )
         judge = _judge(folder, threads=threads, device=device)
         listener = WhisperListener(model, judge, tokens, options)
-        if device == "cuda":
+        if card is not None:
             # Its libraries are opened by the first pass.
             listener.language(np.zeros(0, np.float32))
     except (RuntimeError, ValueError) as error:

@@ -18,7 +18,15 @@ from streamer.models.store.zoo import Zoo
 VAD_FILE: Final = "silero_vad_16k_sequence.onnx"
 
 
-def load_speech(name: str, zoo: Zoo, *, threads: int, device: str = "cpu") -> LoadedSpeech:
+def load_speech(
+    name: str,
+    zoo: Zoo,
+    *,
+    threads: int,
+    device: str = "cpu",
+    batched: bool = False,
+    n_sessions: int = 1,
+) -> LoadedSpeech:
     """Opens speech models.
 
     Args:
@@ -26,7 +34,9 @@ def load_speech(name: str, zoo: Zoo, *, threads: int, device: str = "cpu") -> Lo
             `hub:owner/repository@commit`, with a speech model of the transformers library.
         zoo: where the project's own are found.
         threads: CPU threads that one pass of the latter may use.
-        device: "cpu" or "cuda".
+        device: "cpu", "cuda" or "cuda:1".
+        batched: run the project's own in PyTorch, batched over sessions, as on a card.
+        n_sessions: that such a card has memory for.
 
     Raises:
         ModelError: it is missing, cannot be fetched, or is not a fitting model.
@@ -38,18 +48,37 @@ def load_speech(name: str, zoo: Zoo, *, threads: int, device: str = "cpu") -> Lo
         require_torch(name)
         # Those two take seconds to import: only for those who use them.
         calm_openmp()
-        from streamer.decoding.hub_speech import HubSpeech
+        from streamer.decoding.sources.hub_speech import HubSpeech
         from streamer.models.transformers_speech.loading import load_speech_model
 
         model = load_speech_model(folder, name=name, threads=threads, device=device)
         return HubSpeech(model, vad)
+    tokenizer = Tokenizer.read(zoo.path(name, "tokenizer.bin"))
+    if batched:
+        return _card_speech(zoo, tokenizer, device, n_sessions)
     graphs = speech_graphs(zoo, device)
     return SpeechModels(
         encoder=AsrEncoder(graphs, device=device),
         decoder=DraftDecoder(graphs, device=device),
-        tokenizer=Tokenizer.read(zoo.path(name, "tokenizer.bin")),
+        tokenizer=tokenizer,
         vad=vad,
     )
+
+
+def _card_speech(zoo: Zoo, tokenizer: Tokenizer, device: str, n_sessions: int) -> LoadedSpeech:
+    calm_openmp()
+    from streamer.decoding.sources.card_speech import CardSpeech
+    from streamer.models.card.device import Card
+    from streamer.models.card.loading import load_card_models
+
+    models = load_card_models(
+        zoo.path(MOONSHINE.name, "encoder_model.ort"),
+        zoo.path(MOONSHINE.name, "decoder_model_merged.ort"),
+        zoo.path(SILERO.name, VAD_FILE),
+        Card(device),
+        n_sessions=n_sessions,
+    )
+    return CardSpeech(models.encoder, models.decoder, tokenizer, models.vad)
 
 
 def speech_graphs(zoo: Zoo, device: str = "cpu") -> Path:

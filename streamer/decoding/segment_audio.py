@@ -7,8 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from streamer.audio.arrays import Floats
-from streamer.decoding.speech import EncodeRequest
-from streamer.models.moonshine.encoder import EncoderStream
+from streamer.models.moonshine.encoder import EncodeRequest, EncoderStream
 from streamer.models.moonshine.tokenizer import FRAME_SAMPLES
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from streamer.audio.arrays import Floats
 from streamer.decoding.beam import (
     BeamHypothesis,
     BeamRequest,
@@ -17,23 +16,11 @@ from streamer.decoding.beam import (
 from streamer.decoding.draft import Draft, DraftRequest, draft_together
 from streamer.models.moonshine.contract import Audio
 from streamer.models.moonshine.decoder import DraftDecoder
-from streamer.models.moonshine.encoder import AsrEncoder, EncoderStream
+from streamer.models.moonshine.encoder import AsrEncoder, EncodeRequest
 from streamer.models.moonshine.tokenizer import Tokenizer
-from streamer.models.silero import VadModel
+from streamer.models.silero import Vad, VadModel
 from streamer.models.store.catalog import MOONSHINE
 from streamer.runtime.batcher import Batcher, Lane
-
-
-@dataclass(frozen=True, eq=False)
-class EncodeRequest:
-    """Old frames to forget, new samples to take, and what to encode then; see `AsrEncoder`."""
-
-    stream: EncoderStream
-    n_forgotten: int
-    samples: Floats
-    n_samples: int
-    n_silent: int
-    afresh: bool
 
 
 class SpeechDecoder(Protocol):
@@ -53,7 +40,7 @@ class Speech(SpeechDecoder, Protocol):
     """What a session asks of the models."""
 
     @property
-    def vad(self) -> VadModel: ...
+    def vad(self) -> Vad: ...
 
     def encode(self, request: EncodeRequest) -> Audio | None: ...
 

@@ -7,6 +7,7 @@ encoder and emotion classifier of one session run side by side.
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,8 +17,7 @@ from streamer.decoding.decision.second_listener import ListenerLane
 from streamer.decoding.llm_lane import LlmLane
 from streamer.decoding.loading import load_speech
 from streamer.decoding.speech import LoadedSpeech, PromptContext
-from streamer.models.emotion.classifier import EmotionModel, EmotionScores
-from streamer.models.emotion.loading import load_emotion_model
+from streamer.models.emotion.classifier import EmotionModel
 from streamer.models.fusion.audio_aware import AudioInputs
 from streamer.models.fusion.score import FusionWeights
 from streamer.models.fusion.trained import read_fusion
@@ -48,7 +48,7 @@ from streamer.recognition.speakers.voices import Voices
 from streamer.recognition.stage_times import StageTimes
 from streamer.recognition.turns.detector import TurnDetector
 from streamer.recognition.voice.meter import VoiceMeter, VoiceOptions
-from streamer.recognition.words.audio_aware import emotion_monitor
+from streamer.recognition.voice.shared_emotion import EmotionService, load_emotion
 from streamer.recognition.words.expectation import Expectation
 from streamer.recognition.words.making import WordsMaker
 from streamer.recognition.writing import session_writer
@@ -61,12 +61,20 @@ ASR_MODEL = MOONSHINE.name
 LLM_MODEL = GEMMA.name
 LLM_FILE = GEMMA_FILE
 VAD_MODEL = SILERO.name
+CARD_THREADS = 8
+CARD_STEPS = 256
+"""Steps that may be on their way at once on a card."""
 
 
 @dataclass(frozen=True)
 class EngineOptions:
     device: str = "cpu"
-    """`cpu` or `cuda`."""
+    """`cpu`, `cuda` or `cuda:1`."""
+    batched: bool | None = None
+    """Run the project's own small models in PyTorch, batched over sessions. None: on a card, if
+    PyTorch is installed."""
+    max_sessions: int = 8
+    """That a card has memory for."""
     threads: int = 2
     """Threads that run models, and threads one LLM pass uses."""
     steps_in_flight: int = 16
@@ -129,14 +137,15 @@ class Engine:
         decoder = options.recognizer.decoder
         decoder = replace(decoder, fused=commit_rule(decoder.fused, options.latency))
         self._recognizer_options = replace(options.recognizer, decoder=decoder)
-        self._batcher = Batcher(options.threads, "model")
+        batched = runs_batched(options)
+        # There they hardly compute, but each waits for a queue of the card.
+        threads = max(options.threads, CARD_THREADS) if batched else options.threads
+        self._batcher = Batcher(threads, "model")
         self._listener_lane: ListenerLane | None = None
         if listener is not None:
             self._listener_lane = ListenerLane(listener, self._batcher)
         self._source = speech.serve(self._batcher, max_batch=options.max_batch)
-        self._emotion_lane: Lane[Callable[[], EmotionScores], EmotionScores] = self._batcher.lane(
-            call_each
-        )
+        self._emotions = EmotionService(emotion, self._batcher, options.emotion, audio_inputs)
         self._voice_lane: Lane[Callable[[], Floats], Floats] = self._batcher.lane(call_each)
         self._words = WordsMaker(
             options.weights,
@@ -146,7 +155,8 @@ class Engine:
             self._listener_lane,
             audio_inputs,
         )
-        self.executor = DeadlineExecutor(options.steps_in_flight, "step")
+        most = min(options.max_sessions, CARD_STEPS) if batched else 0
+        self.executor = DeadlineExecutor(max(options.steps_in_flight, most), "step")
 
     @classmethod
     def load(
@@ -167,12 +177,19 @@ class Engine:
         say = progress or (lambda _: None)
         say("loading speech recognition")
         speech = load_speech(
-            options.speech_model, zoo, threads=options.threads, device=options.device
+            options.speech_model,
+            zoo,
+            threads=options.threads,
+            device=options.device,
+            batched=runs_batched(options),
+            n_sessions=options.max_sessions,
         )
         emotion = None
         if options.emotion_model is not None:
             say("loading the emotion classifier")
-            emotion = load_emotion_model(options.emotion_model, zoo, device=options.device)
+            # A trained fusion wants states that only the other classifier gives.
+            batched = runs_batched(options) and options.fusion is None
+            emotion = load_emotion(options.emotion_model, zoo, options.device, batched=batched)
         llm, lora, audio_inputs = None, None, None
         if options.llm:
             if options.fusion is not None:
@@ -272,10 +289,7 @@ class Engine:
         language = options.language or self._options.language
         check_language(language, self.languages)
         stages = StageTimes(spans)
-        emotion = None
-        if options.emotion and self._emotion is not None:
-            lane, watched = self._emotion_lane, self._options.emotion
-            emotion = emotion_monitor(self._emotion, lane, watched, stages, self._audio_inputs)
+        emotion = self._emotions.monitor(stages) if options.emotion else None
         recognizer_options = self._recognizer_options.closing_after(options.silence_ms)
         expectation = Expectation(options.context, options.hot_words)
 
@@ -332,7 +346,15 @@ class Engine:
         self.executor.close()
         if self._listener_lane is not None:
             self._listener_lane.close()
+        self._emotions.close()
         self._batcher.close()
+
+
+def runs_batched(options: EngineOptions) -> bool:
+    """Whether the project's own small models run in PyTorch, batched over sessions."""
+    if options.batched is not None:
+        return options.batched
+    return options.device != "cpu" and importlib.util.find_spec("torch") is not None
 
 
 def _languages(options: EngineOptions, listener: SecondListener | None) -> frozenset[str]:

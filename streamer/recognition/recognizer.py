@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from streamer.audio.arrays import Floats
 from streamer.audio.clock import samples_from_ms
-from streamer.models.silero import FRAME_SAMPLES, VadModel
+from streamer.models.silero import FRAME_SAMPLES, Vad
 from streamer.recognition.audio_buffer import AudioBuffer
 from streamer.recognition.contract import BEGINNING, SessionChange, StartPoint
 from streamer.recognition.emotion_monitor import EmotionMonitor
@@ -47,7 +47,7 @@ class Recognizer:
 
     def __init__(
         self,
-        vad: VadModel,
+        vad: Vad,
         options: RecognizerOptions,
         words: SessionWords,
         *,

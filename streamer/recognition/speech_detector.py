@@ -16,7 +16,7 @@ import numpy as np
 
 from streamer.audio.arrays import Floats
 from streamer.audio.clock import samples_from_ms
-from streamer.models.silero import FRAME_SAMPLES, VadModel, VadStream
+from streamer.models.silero import FRAME_SAMPLES, Vad, VadStream
 
 GAIN: Final = np.float32(16)
 """24 dB. Where it would clip, the sound is loud enough as it is."""
@@ -32,7 +32,7 @@ _KEPT_FRAMES: Final = samples_from_ms(40_000) // FRAME_SAMPLES
 class SpeechDetector:
     """One session's detector, and what it said of the newest sound."""
 
-    def __init__(self, model: VadModel, start_sample: int) -> None:
+    def __init__(self, model: Vad, start_sample: int) -> None:
         """
         Args:
             start_sample: of the first frame, on the session clock.

@@ -1,14 +1,16 @@
 """Threads that run models for all sessions; what waits for the same model runs together.
 
-A session hands over one request and waits for its answer. Nobody waits for a batch to fill:
-a free thread takes the oldest request and whatever else waits in its lane by then. So an idle
-machine answers at once, and a busy one gets batches.
+A session hands over one request and waits for its answer. A free thread takes the oldest request
+and whatever else waits in its lane by then. So an idle machine answers at once, and a busy one gets
+batches. Only where a batch costs hardly more than a single request, on a graphics card, the oldest
+waits a few milliseconds for company.
 """
 
 from __future__ import annotations
 
 import itertools
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -24,6 +26,8 @@ Answer = TypeVar("Answer")
 @dataclass(frozen=True)
 class _Waiting:
     order: int
+    due: float
+    """When it has waited enough, on `time.monotonic`."""
     request: Any
     future: Future[Any]
 
@@ -37,7 +41,9 @@ class Lane(Generic[Request, Answer]):
         serve: Callable[[Sequence[Request]], Sequence[Answer]],
         max_batch: int,
         exclusive: bool,
+        wait_ms: float,
     ) -> None:
+        self.wait_ms = wait_ms
         self.serve = serve
         self.max_batch = max_batch
         self.exclusive = exclusive
@@ -79,14 +85,16 @@ class Batcher:
         *,
         max_batch: int = 1,
         exclusive: bool = False,
+        wait_ms: float = 0.0,
     ) -> Lane[Request, Answer]:
         """Open a lane.
 
         Args:
             serve: answers up to `max_batch` requests, in their order.
             exclusive: never serve this lane on two threads at once.
+            wait_ms: so long the oldest request waits for others, unless the batch is full.
         """
-        lane = Lane(self._submit, serve, max_batch, exclusive)
+        lane = Lane(self._submit, serve, max_batch, exclusive, wait_ms)
         with self._ready:
             self._lanes.append(lane)
         return lane
@@ -104,24 +112,37 @@ class Batcher:
         with self._ready:
             if self._closed:
                 raise EngineClosedError("the engine is shut down")
-            lane.waiting.append(_Waiting(next(self._order), request, future))
+            due = time.monotonic() + lane.wait_ms / 1_000
+            lane.waiting.append(_Waiting(next(self._order), due, request, future))
             self._ready.notify()
         return future
 
-    def _next(self) -> Lane[Any, Any] | None:
-        """The servable lane whose request is the oldest."""
+    def _next(self) -> tuple[Lane[Any, Any] | None, float | None]:
+        """The servable lane whose request is the oldest; if there is none, in how many seconds one
+        may be, as far as that is known."""
+        now = time.monotonic()
         open_lanes = [
             lane for lane in self._lanes if lane.waiting and not (lane.exclusive and lane.busy)
         ]
-        return min(open_lanes, key=lambda lane: lane.waiting[0].order, default=None)
+        due = [
+            lane
+            for lane in open_lanes
+            if self._closed or len(lane.waiting) >= lane.max_batch or lane.waiting[0].due <= now
+        ]
+        if due:
+            return min(due, key=lambda lane: lane.waiting[0].order), None
+        return None, min((lane.waiting[0].due - now for lane in open_lanes), default=None)
 
     def _work(self) -> None:
         while True:
             with self._ready:
-                while (lane := self._next()) is None:
+                while True:
+                    lane, wait_s = self._next()
+                    if lane is not None:
+                        break
                     if self._closed and not any(lane.waiting for lane in self._lanes):
                         return
-                    self._ready.wait()
+                    self._ready.wait(wait_s)
                 batch = [
                     lane.waiting.popleft() for _ in range(min(lane.max_batch, len(lane.waiting)))
                 ]

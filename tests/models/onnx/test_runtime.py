@@ -3,17 +3,23 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import onnxruntime as ort
 import pytest
 
-from streamer.models.onnx.runtime import DeviceUnavailableError, open_session
+from streamer.models.onnx.runtime import (
+    DeviceUnavailableError,
+    cuda_index,
+    open_session,
+    require_torch_device,
+)
 from tests.conftest import ROOT
 from tests.speech_models import MoonshineFiles
 
 
 class FakeSession:
-    def __init__(self, path: str, options: ort.SessionOptions, providers: list[str]) -> None:
+    def __init__(self, path: str, options: ort.SessionOptions, providers: list[Any]) -> None:
         self.wanted = providers
 
     def get_providers(self) -> list[str]:
@@ -42,12 +48,66 @@ def test_a_gpu_that_is_not_usable_is_named(
 def test_the_gpu_comes_first_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     class OnGpu(FakeSession):
         def get_providers(self) -> list[str]:
-            return self.wanted
+            return [name for name, *_ in self.wanted[:1]]
 
     monkeypatch.setattr(ort, "get_available_providers", lambda: ["CUDAExecutionProvider"])
     monkeypatch.setattr(ort, "InferenceSession", OnGpu)
-    session = open_session(Path("model.onnx"), threads=1, device="cuda")
-    assert session.get_providers() == ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    session = open_session(Path("model.onnx"), threads=1, device="cuda:1")
+    assert session.wanted == [("CUDAExecutionProvider", {"device_id": 1}), "CPUExecutionProvider"]
+
+
+def test_cards_have_numbers() -> None:
+    assert [cuda_index(device) for device in ("cpu", "cuda", "cuda:0", "cuda:3")] == [None, 0, 0, 3]
+    for device in ("tpu", "cuda:", "cuda:x", "cuda:-1", "CPU"):
+        with pytest.raises(ValueError, match="choose cpu, cuda, or cuda:1"):
+            cuda_index(device)
+
+
+class FakeCuda:
+    """What PyTorch tells of the cards of other machines."""
+
+    def __init__(self, error: str = "", capability: tuple[int, int] = (9, 0)) -> None:
+        self._error, self._capability = error, capability
+
+    def init(self) -> None:
+        if self._error:
+            raise RuntimeError(self._error)
+
+    def device_count(self) -> int:
+        return 1
+
+    def get_device_capability(self, index: int) -> tuple[int, int]:
+        return self._capability
+
+    def get_device_name(self, index: int) -> str:
+        return "Tesla K80"
+
+
+@pytest.mark.parametrize(
+    ("cuda", "device", "told"),
+    [
+        (FakeCuda("Found no NVIDIA driver on your system."), "cuda", "Found no NVIDIA driver"),
+        (FakeCuda("The NVIDIA driver on your system is too old"), "cuda", "driver .* is too old"),
+        (FakeCuda(), "cuda:1", "there is no cuda:1: this machine has 1 cards"),
+        (FakeCuda(capability=(3, 7)), "cuda", "Tesla K80 is too old .*use --device cpu"),
+    ],
+)
+def test_why_a_card_cannot_be_used(
+    cuda: FakeCuda, device: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(torch, "cuda", cuda)
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    with pytest.raises(DeviceUnavailableError, match=told):
+        require_torch_device(device)
+
+
+def test_without_a_driver_pytorch_itself_says_so() -> None:
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(DeviceUnavailableError, match=r"use --device cpu|without CUDA"):
+        require_torch_device("cuda")
 
 
 def test_nobody_is_told_that_onnx_runtime_is_used(tmp_path: Path) -> None:

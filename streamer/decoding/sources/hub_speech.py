@@ -16,11 +16,12 @@ import numpy as np
 
 from streamer.decoding.beam import BeamHypothesis, BeamRequest, ScoreRequest
 from streamer.decoding.draft import Draft, DraftRequest, Prefix, Seen, Token
-from streamer.decoding.speech import EncodeRequest, PromptContext
+from streamer.decoding.speech import PromptContext
 from streamer.models.moonshine.contract import Audio
 from streamer.models.moonshine.decoder import NO_CACHE
+from streamer.models.moonshine.encoder import EncodeRequest
 from streamer.models.moonshine.tokenizer import FRAME_SAMPLES, Tokenizer
-from streamer.models.silero import VadModel
+from streamer.models.silero import Vad
 from streamer.models.transformers_speech.contract import (
     MIN_SAMPLES,
     Continuation,
@@ -40,7 +41,7 @@ class HubSpeech:
     """The model, and what detects where speech is."""
 
     model: SpeechModel
-    vad: VadModel
+    vad: Vad
 
     @property
     def name(self) -> str:
@@ -85,7 +86,7 @@ class HubSession:
         return self._model.tokenizer
 
     @property
-    def vad(self) -> VadModel:
+    def vad(self) -> Vad:
         return self._vad
 
     def encode(self, request: EncodeRequest) -> Audio | None:

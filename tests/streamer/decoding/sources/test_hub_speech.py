@@ -12,9 +12,9 @@ import pytest
 
 from streamer.audio.arrays import Floats
 from streamer.decoding.decision.fused_commit import FusedOptions
-from streamer.decoding.hub_speech import HubSpeech
 from streamer.decoding.loading import VAD_FILE
 from streamer.decoding.options import DecoderOptions
+from streamer.decoding.sources.hub_speech import HubSpeech
 from streamer.decoding.speech import LoadedSpeech, SpeechModels
 from streamer.decoding.speech_evidence import EvidenceOptions
 from streamer.models.emotion.classifier import LABELS, ClipOptions, EmotionModel

@@ -1,0 +1,75 @@
+"""Opens the project's own models on a card."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import torch
+
+from streamer.models.card.decoder import CardDecoder
+from streamer.models.card.device import Card
+from streamer.models.card.encoder import CardEncoder
+from streamer.models.card.moonshine import read_decoder, read_encoder
+from streamer.models.card.slots import Pools, slot_bytes
+from streamer.models.card.vad import CardVad
+from streamer.models.onnx.runtime import DeviceUnavailableError
+
+_SPARE_BYTES: Final = 1 << 30
+"""For what passes need on their way, and for their graphs."""
+
+
+@dataclass(frozen=True)
+class CardModels:
+    encoder: CardEncoder
+    decoder: CardDecoder
+    vad: CardVad
+    pools: Pools
+
+
+def load_card_models(
+    encoder: Path, decoder: Path, vad: Path, card: Card, *, n_sessions: int
+) -> CardModels:
+    """
+    Args:
+        encoder, decoder: Moonshine's shipped files.
+        vad: `silero_vad_16k_sequence.onnx`.
+        n_sessions: that memory is set aside for; a few more, for segments that end while others
+            begin.
+
+    Raises:
+        DeviceUnavailableError: they do not fit; the message says how many do.
+    """
+    speech, detector = card.queue(), card.queue()
+    weights = read_encoder(encoder, decoder, card), read_decoder(decoder, card)
+    n_slots = n_sessions + n_sessions // 8 + 1
+    check_memory(card, n_sessions, n_slots)
+    pools = Pools(card, n_slots)
+    loaded = CardModels(
+        CardEncoder(weights[0], pools, speech),
+        CardDecoder(weights[1], pools, speech),
+        CardVad(vad, card, detector),
+        pools,
+    )
+    if card.is_cuda:
+        # The queues' streams do not wait for the one that all this was copied on.
+        torch.cuda.synchronize(card.device)
+    return loaded
+
+
+def check_memory(card: Card, n_sessions: int, n_slots: int) -> None:
+    """
+    Raises:
+        DeviceUnavailableError: so many slots do not fit into what is free.
+    """
+    free = card.free_bytes()
+    if free is None:
+        return
+    fitting = max(0, free - _SPARE_BYTES) // slot_bytes(card.dtype)
+    if fitting < n_slots:
+        raise DeviceUnavailableError(
+            f"{n_sessions} sessions do not fit into the free memory of {card.device} "
+            f"({free / 2**30:.1f} GB): it has room for {max(0, fitting * 8 // 9 - 1)}; allow fewer "
+            "(--max-sessions)"
+        )

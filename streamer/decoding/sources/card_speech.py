@@ -1,0 +1,111 @@
+"""The project's own speech models on a graphics card: steps of hundreds of sessions, batched.
+
+Encodings, drafts and the detector's frames of all sessions that wait at the same time go through
+the models together, and the oldest waits a little for company. What a session remembers lies on
+the card; only samples go there, and only tokens come back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from streamer.audio.arrays import Floats
+from streamer.decoding.beam import (
+    BeamHypothesis,
+    BeamRequest,
+    ScoreRequest,
+    beam_search,
+    score_proposals,
+)
+from streamer.decoding.draft import Draft, DraftRequest, draft_together
+from streamer.decoding.speech import PromptContext, Speech
+from streamer.models.card.decoder import CardDecoder
+from streamer.models.card.encoder import CardEncoder, SlotAudio
+from streamer.models.card.vad import CardVad, VadAnswer, VadRequest
+from streamer.models.moonshine.contract import Audio
+from streamer.models.moonshine.encoder import EncodeRequest
+from streamer.models.moonshine.tokenizer import Tokenizer
+from streamer.models.silero import Vad
+from streamer.models.store.catalog import MOONSHINE
+from streamer.runtime.batcher import Batcher, Lane
+
+WAIT_MS: Final = 2.0
+"""For company; a step asks three or four times."""
+MAX_BATCH: Final = 256
+
+
+@dataclass(frozen=True)
+class CardSpeech:
+    """A `streamer.decoding.speech.LoadedSpeech`."""
+
+    encoder: CardEncoder
+    decoder: CardDecoder
+    tokenizer: Tokenizer
+    vad: CardVad
+    name: str = MOONSHINE.name
+
+    def serve(self, batcher: Batcher, *, max_batch: int) -> SharedCardSpeech:
+        """See `LoadedSpeech`; `max_batch` is for CPUs."""
+        return SharedCardSpeech(self, batcher)
+
+
+class SharedCardSpeech:
+    """The models behind lanes; see `streamer.decoding.speech.SharedSpeech`."""
+
+    def __init__(self, models: CardSpeech, batcher: Batcher) -> None:
+        self.tokenizer = models.tokenizer
+        self.vad: Vad = SharedVad(models.vad, batcher)
+        decoder = models.decoder
+        self._encodings: Lane[EncodeRequest, SlotAudio | None] = batcher.lane(
+            models.encoder.encode, max_batch=MAX_BATCH, exclusive=True, wait_ms=WAIT_MS
+        )
+        self._drafts: Lane[DraftRequest, Draft] = batcher.lane(
+            lambda requests: draft_together(decoder, requests),
+            max_batch=MAX_BATCH,
+            exclusive=True,
+            wait_ms=WAIT_MS,
+        )
+
+        def search(request: BeamRequest) -> list[BeamHypothesis]:
+            with decoder.hypotheses():
+                return beam_search(decoder, models.tokenizer, request)
+
+        def score(request: ScoreRequest) -> list[BeamHypothesis]:
+            with decoder.hypotheses():
+                return score_proposals(decoder, request)
+
+        self._beams: Lane[BeamRequest, list[BeamHypothesis]] = batcher.lane(
+            lambda requests: [search(request) for request in requests], exclusive=True
+        )
+        self._scores: Lane[ScoreRequest, list[BeamHypothesis]] = batcher.lane(
+            lambda requests: [score(request) for request in requests], exclusive=True
+        )
+
+    def session(self, prompt_context: Callable[[], PromptContext]) -> Speech:
+        return self
+
+    def encode(self, request: EncodeRequest) -> Audio | None:
+        return self._encodings.run(request)
+
+    def draft(self, request: DraftRequest) -> Draft:
+        return self._drafts.run(request)
+
+    def beam_search(self, request: BeamRequest) -> list[BeamHypothesis]:
+        return self._beams.run(request)
+
+    def score(self, request: ScoreRequest) -> list[BeamHypothesis]:
+        return self._scores.run(request)
+
+
+class SharedVad:
+    """The detector behind a lane: see `streamer.models.silero.Vad`."""
+
+    def __init__(self, model: CardVad, batcher: Batcher) -> None:
+        self._lane: Lane[VadRequest, VadAnswer] = batcher.lane(
+            model.run_together, max_batch=MAX_BATCH, exclusive=True, wait_ms=WAIT_MS
+        )
+
+    def run(self, frames: Floats, h: Floats, c: Floats) -> VadAnswer:
+        return self._lane.run(VadRequest(frames, h, c))

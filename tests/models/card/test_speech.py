@@ -1,0 +1,216 @@
+"""Encoder and decoder on a card say what ONNX Runtime's say, of the same weights."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from streamer.audio.arrays import Floats
+from streamer.decoding.beam import BeamRequest, ScoreRequest, beam_search, score_proposals
+from streamer.decoding.draft import Draft, DraftRequest, Prefix, draft_together
+from streamer.models.card.encoder import SlotAudio
+from streamer.models.card.loading import CardModels
+from streamer.models.card.slots import NoSlotError
+from streamer.models.moonshine.contract import Audio
+from streamer.models.moonshine.decoder import DraftDecoder
+from streamer.models.moonshine.encoder import AsrEncoder, EncodedAudio, EncodeRequest, EncoderStream
+from streamer.models.moonshine.graph import build_graphs
+from streamer.models.moonshine.tokenizer import Tokenizer
+from tests.speech_models import Clip, MoonshineFiles
+
+HOP = 4_096
+SILENCE = 2_560
+
+
+@dataclass(frozen=True)
+class Exact:
+    """ONNX Runtime in float32."""
+
+    encoder: AsrEncoder
+    decoder: DraftDecoder
+
+
+@pytest.fixture(scope="module")
+def exact(moonshine_files: MoonshineFiles, tmp_path_factory: pytest.TempPathFactory) -> Exact:
+    folder = tmp_path_factory.mktemp("float")
+    build_graphs(moonshine_files.encoder, moonshine_files.decoder, folder, integer=False)
+    return Exact(AsrEncoder(folder), DraftDecoder(folder))
+
+
+@dataclass
+class Walk:
+    """A recording on its way into both, and the decoders' memory of it."""
+
+    samples: Floats
+    ours: EncoderStream = field(default_factory=EncoderStream)
+    theirs: EncoderStream = field(default_factory=EncoderStream)
+    start: int = 0
+    prefix: Prefix = field(default_factory=Prefix)
+    card_prefix: Prefix = field(default_factory=Prefix)
+
+    def request(self, end: int, forgotten: int = 0, *, afresh: bool = False) -> EncodeRequest:
+        self.start += 384 * forgotten
+        new = self.samples[max(0, end - HOP) : end]
+        return EncodeRequest(self.theirs, forgotten, new, end - self.start, SILENCE, afresh)
+
+    def expected(self, exact: Exact, request: EncodeRequest) -> EncodedAudio:
+        if request.n_forgotten:
+            exact.encoder.forget(self.ours, request.n_forgotten)
+        exact.encoder.listen(self.ours, request.samples)
+        audio = exact.encoder.audio(
+            self.ours, request.n_samples, n_silent=request.n_silent, afresh=request.afresh
+        )
+        assert audio is not None
+        return audio
+
+
+def same(found: Audio | None, expected: EncodedAudio) -> None:
+    assert isinstance(found, SlotAudio)
+    assert found.n_frames == expected.n_frames
+    np.testing.assert_allclose(found.states, expected.states, atol=2e-4)
+
+
+def tokens(draft: Draft) -> list[tuple[int, int]]:
+    return [(token.id, token.frame) for token in draft.tokens]
+
+
+def drafts(exact: Exact, models: CardModels, walks: Sequence[Walk], ends: Sequence[int]) -> None:
+    """A step of all walks together on the card, and one by one."""
+    requests = [walk.request(end) for walk, end in zip(walks, ends, strict=True)]
+    heard = models.encoder.encode(requests)
+    audios = [walk.expected(exact, request) for walk, request in zip(walks, requests, strict=True)]
+    for found, audio in zip(heard, audios, strict=True):
+        same(found, audio)
+    found = draft_together(
+        models.decoder,
+        [DraftRequest(a, w.card_prefix, (), 60) for a, w in zip(heard, walks, strict=True) if a],
+    )
+    for walk, audio, draft in zip(walks, audios, found, strict=True):
+        (expected,) = draft_together(exact.decoder, [DraftRequest(audio, walk.prefix, (), 60)])
+        assert tokens(draft) == tokens(expected)
+        np.testing.assert_allclose(
+            [t.logprob for t in draft.tokens], [t.logprob for t in expected.tokens], atol=1e-3
+        )
+        # The first half is committed: it stays in the caches.
+        committed = [token.id for token in expected.tokens[: len(expected.tokens) // 2]]
+        walk.prefix = walk.prefix.followed_by(committed, expected.seen)
+        walk.card_prefix = walk.card_prefix.followed_by(committed, draft.seen)
+        assert walk.card_prefix.cache.n_tokens == walk.prefix.cache.n_tokens
+
+
+@pytest.mark.slow
+def test_steps_of_several_sessions_are_those_of_each(
+    exact: Exact, on_card: CardModels, clips: list[Clip]
+) -> None:
+    walks = [Walk(clip.samples) for clip in clips[-3:]]
+    # They do not begin together, nor do they go on at one speed.
+    for step in range(1, 4):
+        taken = walks[: min(step, 3)]
+        ends = [HOP * (step - at) for at in range(len(taken))]
+        drafts(exact, on_card, taken, ends)
+
+
+@pytest.mark.slow
+def test_a_window_that_is_cut_goes_on_from_what_is_left(
+    exact: Exact, on_card: CardModels, clips: list[Clip]
+) -> None:
+    walk = Walk(clips[-1].samples)
+    for step in range(1, 13):
+        forgotten = 70 if step == 10 else 0
+        request = walk.request(HOP * step, forgotten, afresh=step == 6)
+        (found,) = on_card.encoder.encode([request])
+        same(found, walk.expected(exact, request))
+
+
+@pytest.mark.slow
+def test_a_pause_leaves_out_what_was_heard_behind_it(
+    exact: Exact, on_card: CardModels, clips: list[Clip]
+) -> None:
+    walk = Walk(clips[-1].samples)
+    for step in (1, 2, 3, 4):
+        request = walk.request(HOP * step)
+        on_card.encoder.encode([request])
+        walk.expected(exact, request)
+    shorter = EncodeRequest(walk.theirs, 0, np.zeros(0, np.float32), 3 * HOP, 0, afresh=True)
+    (found,) = on_card.encoder.encode([shorter])
+    same(found, walk.expected(exact, shorter))
+
+
+def test_too_little_sound_gives_nothing(on_card: CardModels) -> None:
+    few = EncodeRequest(EncoderStream(), 0, np.zeros(500, np.float32), 500, 0, afresh=False)
+    assert on_card.encoder.encode([few]) == [None]
+
+
+@pytest.mark.slow
+def test_beams_and_proposals_are_scored_alike(
+    exact: Exact, on_card: CardModels, moonshine_files: MoonshineFiles, clips: list[Clip]
+) -> None:
+    tokenizer = Tokenizer.read(moonshine_files.tokenizer)
+    samples = clips[0].samples
+    request = EncodeRequest(EncoderStream(), 0, samples, len(samples), 0, afresh=True)
+    (found,) = on_card.encoder.encode([request])
+    assert found is not None
+    audio = exact.encoder.encode(samples)
+    expected = beam_search(exact.decoder, tokenizer, BeamRequest(audio, Prefix(), 4, 6.0, 40))
+    beams = beam_search(on_card.decoder, tokenizer, BeamRequest(found, Prefix(), 4, 6.0, 40))
+    assert [beam.tokens[-1].id for beam in beams] == [beam.tokens[-1].id for beam in expected]
+    likely = [[token.id for token in beam.tokens] for beam in expected]
+    assert [[token.id for token in beam.tokens] for beam in beams] == likely
+    scored = score_proposals(on_card.decoder, ScoreRequest(found, Prefix(), likely))
+    np.testing.assert_allclose(
+        [each.logprob for each in scored], [each.logprob for each in expected], atol=2e-3
+    )
+
+
+def test_a_segment_that_ends_gives_its_slot_back(on_card: CardModels) -> None:
+    gc.collect()
+    pools = on_card.pools
+    free = pools.n_free
+    streams = [EncoderStream() for _ in range(free)]
+    sound = np.zeros(HOP, np.float32)
+    requests = [EncodeRequest(stream, 0, sound, HOP, 0, afresh=False) for stream in streams]
+    on_card.encoder.encode(requests)
+    assert pools.n_free == 0
+    more = EncodeRequest(EncoderStream(), 0, sound, HOP, 0, afresh=False)
+    with pytest.raises(NoSlotError, match="allow more sessions"):
+        on_card.encoder.encode([more])
+    requests.pop()
+    streams.pop()
+    assert pools.n_free == 1
+    assert on_card.encoder.encode([more]) != [None]
+
+
+@pytest.mark.slow
+def test_where_memory_is_short_a_batch_is_halved(
+    exact: Exact, on_card: CardModels, clips: list[Clip], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The card's own exception, from a pass that is larger than its memory."""
+    whole = type(on_card.encoder)._pass
+
+    def short(self: object, words: torch.Tensor, n_rows: int, *sizes: int) -> torch.Tensor:
+        if n_rows > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return whole(on_card.encoder, words, n_rows, *sizes)
+
+    monkeypatch.setattr(type(on_card.encoder), "_pass", short)
+    walks = [Walk(clip.samples) for clip in clips[-2:]]
+    requests = [walk.request(2 * HOP) for walk in walks]
+    for walk, request, found in zip(walks, requests, on_card.encoder.encode(requests), strict=True):
+        same(found, walk.expected(exact, request))
+
+
+def test_a_file_of_another_model_is_refused(
+    vad_file: Path, moonshine_files: MoonshineFiles
+) -> None:
+    from streamer.models.card.device import Card
+    from streamer.models.card.moonshine import read_decoder
+    from streamer.models.onnx.ort_file import GraphFormatError
+
+    with pytest.raises(GraphFormatError, match=r"encoder_model.ort has no"):
+        read_decoder(moonshine_files.encoder, Card("cpu"))
