@@ -20,18 +20,20 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from streamer.models.card.device import ROWS, Queue, bucket, in_parts
-from streamer.models.card.encoder import FRAMES, SlotAudio
+from streamer.models.card.device import ROWS, Queue, Words, bucket, in_parts
+from streamer.models.card.encoder import KNOWN_FRAMES, SlotAudio
 from streamer.models.card.layers import attend, layer_norm, rotated, turns
 from streamer.models.card.moonshine import DecoderTensors
 from streamer.models.card.slots import MAX_HYPOTHESES, MAX_TOKENS, Pools
 from streamer.models.moonshine.contract import Audio, AudioRows, RowOutput, TokenCache
 from streamer.models.moonshine.tokenizer import ALIGNMENT_HEADS
 
-FED: Final = (1, 8, 16, 32, 64, 128, MAX_TOKENS)
+FED: Final = (1, 16, 64, MAX_TOKENS)
 """Buckets of tokens fed, and of those scored."""
-KNOWN: Final = (64, 128, MAX_TOKENS)
+KNOWN: Final = (128, MAX_TOKENS)
 """Buckets of tokens in a slot."""
+_USUAL: Final = ((1, 1), (16, 16), (64, 16), (64, 64))
+"""Tokens that a step feeds and scores: one by one, a draft, one behind committed words."""
 N_BEST: Final = (1, 16, 64)
 _N_INTS: Final = 6
 
@@ -119,7 +121,7 @@ class CardDecoder:
         sizes = (
             bucket(N_BEST, n_best),
             bucket(KNOWN, max(row.n_past + len(row.tokens) for row in rows)),
-            bucket(FRAMES, max(row.audio.n_frames for row in rows)),
+            bucket(KNOWN_FRAMES, max(row.audio.n_frames for row in rows)),
             int(audio.alone),
         )
         by_length: dict[int, list[int]] = defaultdict(list)
@@ -136,6 +138,15 @@ class CardDecoder:
                     best[-n_scored:], cache, sizes[0], None if targets is not None else n_best
                 )
         return [outputs[at] for at in range(len(rows))]
+
+    def warm_up(self) -> None:
+        """Capture the usual passes of drafts."""
+        for n_rows in ROWS:
+            for n_fed, n_scored in _USUAL:
+                for n_frames in KNOWN_FRAMES[:2]:
+                    words = self._blank(n_rows, n_fed + n_scored).reshape(-1)
+                    sizes = (n_rows, n_fed, n_scored, N_BEST[0], KNOWN[0], n_frames, 0)
+                    self._queue.warm_up(self._pass, words, *sizes)
 
     def _rows(
         self,
@@ -176,9 +187,7 @@ class CardDecoder:
         """Of each row `[L, 2 K + 2]`: tokens, log-probabilities, the target's, the frame."""
         n_fed, n_scored = sizes[:2]
         n_rows = bucket(ROWS, len(rows))
-        nobody = self._pools.nobody
-        words = np.zeros((n_rows, _N_INTS + n_fed + n_scored), np.int32)
-        words[:, :_N_INTS] = (nobody, nobody, nobody, 0, 1, 1)
+        words = self._blank(n_rows, n_fed + n_scored)
         for at, row in enumerate(rows):
             words[at, :_N_INTS] = row.ints
             words[at, _N_INTS : _N_INTS + len(row.tokens)] = row.tokens
@@ -186,6 +195,13 @@ class CardDecoder:
             if n_following:
                 words[at, -n_following:] = row.following[-n_following:]
         return list(self._queue.read(self._pass, words.reshape(-1), n_rows, *sizes)[: len(rows)])
+
+    def _blank(self, n_rows: int, n_tokens: int) -> Words:
+        """Rows of nobody."""
+        nobody = self._pools.nobody
+        words = np.zeros((n_rows, _N_INTS + n_tokens), np.int32)
+        words[:, :_N_INTS] = (nobody, nobody, nobody, 0, 1, 1)
+        return words
 
     def _pass(
         self,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -29,9 +30,9 @@ Words = npt.NDArray[np.int32]
 Sizes = tuple[int, ...]
 Pass = Callable[..., Tensor]
 
-ROWS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+ROWS: Final = (1, 4, 16, 32, 64, 128, 256)
 """Buckets of sessions that share a pass."""
-_EAGER_RUNS: Final = 2
+EAGER_RUNS: Final = 2
 """A pass is captured when it has run so often: rare sizes are not worth the memory of a graph, and
 the first run loads kernels, which cannot be captured."""
 _MAX_GRAPHS: Final = 256
@@ -114,17 +115,53 @@ class Card:
         """Of the card's memory; None elsewhere."""
         return torch.cuda.mem_get_info(self.device)[0] if self.is_cuda else None
 
-    def queue(self) -> Queue:
+    def queue(self, name: str = "") -> Queue:
         """A stream of its own."""
-        return Queue(self)
+        return Queue(self, name)
+
+
+class Timeline:
+    """When passes run on the card, by its own clock; where there is none, by the machine's."""
+
+    def __init__(self, card: Card) -> None:
+        self._card = card
+        self._spans: list[tuple[str, str, Any, Any]] = []
+        if card.is_cuda:
+            torch.cuda.synchronize(card.device)
+        self._origin = self.stamp()
+
+    def stamp(self) -> Any:
+        """A moment in the queue that is being filled."""
+        if not self._card.is_cuda:
+            return time.perf_counter()
+        event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+        event.record()
+        return event
+
+    def add(self, queue: str, name: str, start: Any, end: Any) -> None:
+        self._spans.append((queue, name, start, end))
+
+    def spans(self) -> list[tuple[str, str, float, float]]:
+        """Queue, pass, start and end in milliseconds, of all passes so far. Waits for the card."""
+        if self._card.is_cuda:
+            torch.cuda.synchronize(self._card.device)
+        return [(q, name, self._ms(start), self._ms(end)) for q, name, start, end in self._spans]
+
+    def _ms(self, stamp: Any) -> float:
+        if self._card.is_cuda:
+            return float(self._origin.elapsed_time(stamp))
+        return 1e3 * float(stamp - self._origin)
 
 
 class Queue:
     """Passes that run one after the other, beside those of other queues. Calls from several threads
     wait for each other."""
 
-    def __init__(self, card: Card) -> None:
+    def __init__(self, card: Card, name: str = "") -> None:
         self.card = card
+        self.name = name
+        self.timeline: Timeline | None = None
+        """Where passes are written down; None: nowhere."""
         self._lock = threading.RLock()
         self._stream = _stream(card) if card.is_cuda else None
         self._graphs: dict[tuple[Pass, Sizes], _Graph] = {}
@@ -145,9 +182,20 @@ class Queue:
         """`function(words, *sizes)` on the card. Does not wait for it; what it gives is valid until
         the next pass of these sizes."""
         with self.turn():
+            timeline = self.timeline
+            start = None if timeline is None else timeline.stamp()
             if self._stream is None:
-                return function(torch.from_numpy(words), *sizes)
-            return self._run_on_cuda(function, words, sizes)
+                found = function(torch.from_numpy(words), *sizes)
+            else:
+                found = self._run_on_cuda(function, words, sizes)
+            if timeline is not None:
+                timeline.add(self.name, function.__qualname__, start, timeline.stamp())
+            return found
+
+    def warm_up(self, function: Pass, words: Words, *sizes: int) -> None:
+        """Capture a pass before anybody waits for it; `words` name nobody."""
+        for _ in range(EAGER_RUNS + 1):
+            self.run(function, words, *sizes)
 
     def read(self, function: Pass, words: Words, *sizes: int) -> npt.NDArray[Any]:
         """As `run`, and wait for what it gives."""
@@ -161,7 +209,7 @@ class Queue:
         if graph is not None:
             return graph.replay(words)
         runs = self._runs[key] = self._runs.get(key, 0) + 1
-        if runs > _EAGER_RUNS and len(self._graphs) < _MAX_GRAPHS:
+        if runs > EAGER_RUNS and len(self._graphs) < _MAX_GRAPHS:
             graph = self._graphs[key] = _Graph(function, words, sizes, self.card, self._memory)
             return graph.replay(words)
         return function(torch.from_numpy(words).to(self.card.device), *sizes)
@@ -181,13 +229,12 @@ class _Graph:
         self._graph = torch.cuda.CUDAGraph()
         # What this captures must be valid: it is run on whatever the input holds.
         self._input.copy_(torch.from_numpy(words))
-        with torch.cuda.graph(
-            self._graph,
-            pool=memory,
-            stream=torch.cuda.current_stream(),
-            capture_error_mode="thread_local",
-        ):
+        # Not by `torch.cuda.graph`: that waits for all other queues, which may be capturing too.
+        self._graph.capture_begin(pool=memory, capture_error_mode="thread_local")
+        try:
             self._output = function(self._input, *sizes)
+        finally:
+            self._graph.capture_end()
 
     def replay(self, words: Words) -> Tensor:
         # The copy of the last call may still be on its way.

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from streamer.audio.arrays import Floats
-from streamer.models.card.device import ROWS, Queue, bucket, in_parts
+from streamer.models.card.device import ROWS, Queue, Words, bucket, in_parts
 from streamer.models.card.layers import attend, layer_norm, rotated, turns
 from streamer.models.card.moonshine import EncoderTensors
 from streamer.models.card.slots import MAX_BANDS, MAX_FRAMES, Pools, Slot
@@ -38,7 +38,11 @@ from streamer.models.moonshine.encoder import (
 from streamer.models.moonshine.tokenizer import FRAME_SAMPLES
 
 FRAMES: Final = (128, 256, 512, MAX_FRAMES)
-"""Buckets of frames."""
+"""Buckets of new frames."""
+KNOWN_FRAMES: Final = (256, 512, MAX_FRAMES)
+"""Buckets of the frames of a window."""
+_USUAL: Final = ((8_192, 128, 256), (8_192, 256, 256), (8_192, 128, 512), (8_192, 512, 512))
+"""Sizes of the steps of a window that grows to ten seconds, encoded afresh or not."""
 SAMPLES: Final = (8_192, 16_384, 65_536, 192_000, BAND_SAMPLES * MAX_BANDS + BAND_REACH_SAMPLES)
 """Buckets of samples: a step's, and whole windows."""
 _N_INTS: Final = 6
@@ -52,12 +56,15 @@ class SlotAudio:
     slot: Slot
     n_frames: int
     pools: Pools
+    queue: Queue
 
     @property
     def states(self) -> Floats:
-        """A copy."""
-        found: Floats = self.pools.states[self.slot.index, : self.n_frames].float().cpu().numpy()
-        return found
+        """A copy. Waits for the card."""
+        with self.queue.turn():
+            kept = self.pools.states[self.slot.index, : self.n_frames]
+            found: Floats = kept.float().cpu().numpy()
+            return found
 
 
 @dataclass
@@ -127,14 +134,21 @@ class CardEncoder:
                     passes[
                         bucket(SAMPLES, len(row.samples)),
                         bucket(FRAMES, n_frames) if n_frames > 0 else 0,
-                        bucket(FRAMES, row.end),
+                        bucket(KNOWN_FRAMES, row.end),
                     ].append(row)
                 kept.n_settled = max(kept.n_settled, row.end - self._unsettled_frames)
-                audio = SlotAudio(kept.slot, row.end, self._pools) if row.end > 0 else None
-                answers.append(audio)
+                audio = SlotAudio(kept.slot, row.end, self._pools, self._queue)
+                answers.append(audio if row.end > 0 else None)
             for sizes, rows in passes.items():
                 in_parts(partial(self._run, sizes), rows, ROWS[-1])
         return answers
+
+    def warm_up(self) -> None:
+        """Capture the usual passes."""
+        for n_rows in ROWS:
+            for sizes in _USUAL:
+                words = self._blank(n_rows, sizes[0]).reshape(-1)
+                self._queue.warm_up(self._pass, words, n_rows, *sizes)
 
     def _take(self, request: EncodeRequest) -> _Row:
         kept = self._kept.get(request.stream)
@@ -181,14 +195,19 @@ class CardEncoder:
 
     def _run(self, sizes: tuple[int, int, int], rows: Sequence[_Row]) -> list[None]:
         n_rows, n_samples = bucket(ROWS, len(rows)), sizes[0]
-        words = np.zeros((n_rows, _N_INTS + n_samples), np.int32)
-        words[:, :_N_INTS] = (self._pools.nobody, 0, 1, 0, 0, 0)
+        words = self._blank(n_rows, n_samples)
         floats = words[:, _N_INTS:].view(np.float32)
         for at, row in enumerate(rows):
             words[at, :_N_INTS] = row.ints if row.end > 0 else (*row.ints[:2], 1, 0, 0, 0)
             floats[at, : len(row.samples)] = row.samples
         self._queue.run(self._pass, words.reshape(-1), n_rows, *sizes)
         return [None] * len(rows)
+
+    def _blank(self, n_rows: int, n_samples: int) -> Words:
+        """Rows of nobody."""
+        words = np.zeros((n_rows, _N_INTS + n_samples), np.int32)
+        words[:, :_N_INTS] = (self._pools.nobody, 0, 1, 0, 0, 0)
+        return words
 
     def _pass(
         self, words: Tensor, n_rows: int, n_samples: int, n_new: int, n_frames: int

@@ -9,7 +9,7 @@ from typing import Final
 import torch
 
 from streamer.models.card.decoder import CardDecoder
-from streamer.models.card.device import Card
+from streamer.models.card.device import Card, Queue
 from streamer.models.card.encoder import CardEncoder
 from streamer.models.card.moonshine import read_decoder, read_encoder
 from streamer.models.card.slots import Pools, slot_bytes
@@ -26,6 +26,8 @@ class CardModels:
     decoder: CardDecoder
     vad: CardVad
     pools: Pools
+    speech_queue: Queue
+    """Of encoder and decoder."""
 
 
 def load_card_models(
@@ -41,7 +43,7 @@ def load_card_models(
     Raises:
         DeviceUnavailableError: they do not fit; the message says how many do.
     """
-    speech, detector = card.queue(), card.queue()
+    speech, detector = card.queue("speech"), card.queue("vad")
     weights = read_encoder(encoder, decoder, card), read_decoder(decoder, card)
     n_slots = n_sessions + n_sessions // 8 + 1
     check_memory(card, n_sessions, n_slots)
@@ -51,10 +53,13 @@ def load_card_models(
         CardDecoder(weights[1], pools, speech),
         CardVad(vad, card, detector),
         pools,
+        speech,
     )
     if card.is_cuda:
         # The queues' streams do not wait for the one that all this was copied on.
         torch.cuda.synchronize(card.device)
+        loaded.encoder.warm_up()
+        loaded.decoder.warm_up()
     return loaded
 
 

@@ -8,6 +8,8 @@ from typing import Final
 
 import onnxruntime as ort
 
+from streamer.models.devices import cuda_index
+
 _NO_CUDA: Final = "no CUDA device was found; use --device cpu"
 _OLDEST: Final = (7, 0)
 """Compute capability of cards that PyTorch still has kernels for: Volta."""
@@ -15,20 +17,6 @@ _OLDEST: Final = (7, 0)
 
 class DeviceUnavailableError(RuntimeError):
     """The wanted device is not usable here; the message says what to do."""
-
-
-def cuda_index(device: str) -> int | None:
-    """The number of the card that `cuda` or `cuda:1` names; None for `cpu`.
-
-    Raises:
-        ValueError: it is no device.
-    """
-    kind, colon, number = device.partition(":")
-    if device == "cpu":
-        return None
-    if kind != "cuda" or (colon and not number.isdecimal()):
-        raise ValueError(f"{device!r} is no device; choose cpu, cuda, or cuda:1")
-    return int(number or 0)
 
 
 def open_session(path: Path, *, threads: int, device: str = "cpu") -> ort.InferenceSession:

@@ -8,8 +8,9 @@ from typing import Final
 
 import numpy as np
 
+from streamer.models.devices import cuda_index
 from streamer.models.errors import ModelCorruptError, ModelMissingError
-from streamer.models.onnx.runtime import DeviceUnavailableError, calm_openmp, cuda_index
+from streamer.models.onnx.runtime import DeviceUnavailableError, calm_openmp
 from streamer.models.store.hub import Weights
 from streamer.models.store.progress import Reached
 from streamer.models.store.zoo import Zoo

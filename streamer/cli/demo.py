@@ -10,7 +10,6 @@ import typer
 
 from streamer.cli.failures import EXIT_INTERRUPTED, fail
 from streamer.cli.options import (
-    Device,
     DeviceOption,
     EmotionModelOption,
     LlmOption,
@@ -33,7 +32,7 @@ def demo(
         typer.Option(envvar="STREAMER_OUTPUT", help="Folder for the captions.", file_okay=False),
     ] = Path("captions"),
     overwrite: OverwriteOption = False,
-    device: DeviceOption = Device.CPU,
+    device: DeviceOption = "cpu",
     threads: ThreadsOption = 2,
     llm: LlmOption = True,
     emotion_model: EmotionModelOption = EMOTION.name,
@@ -53,7 +52,7 @@ def demo(
     console = Console()
     if not console.is_terminal:
         console = Console(width=_PLAIN_WIDTH)
-    options = ["--device", device.value, *server_options(threads, emotion_model, llm=llm)]
+    options = ["--device", device, *server_options(threads, emotion_model, llm=llm)]
     try:
         show = programme(bundled_speech()[:_MAX_CLIPS])
         with local_server(options, lambda line: console.print(line, style="dim")) as url:

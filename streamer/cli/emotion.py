@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from streamer.cli.failures import complain, fail
-from streamer.cli.options import Device, DeviceOption, EmotionModelOption, JsonOption
+from streamer.cli.options import DeviceOption, EmotionModelOption, JsonOption
 from streamer.models.errors import ModelError
 from streamer.models.store.catalog import EMOTION
 
@@ -22,7 +22,7 @@ def emotion(
         ),
     ],
     as_json: JsonOption = False,
-    device: DeviceOption = Device.CPU,
+    device: DeviceOption = "cpu",
     emotion_model: EmotionModelOption = EMOTION.name,
 ) -> None:
     """Tell the emotion in which each recording was said, as a whole; `unknown` when unsure.
@@ -38,7 +38,7 @@ def emotion(
 
     recordings = inputs(files)
     try:
-        classifier = load_emotion_model(emotion_model, Zoo(), device=device.value)
+        classifier = load_emotion_model(emotion_model, Zoo(), device=device)
     except (ModelError, DeviceUnavailableError) as error:
         fail(str(error))
     options = TrackOptions(shown_from_of=classifier.shown_from)

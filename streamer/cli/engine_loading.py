@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from streamer.cli.failures import fail
-from streamer.cli.options import Device, LatencyChoice
+from streamer.cli.options import LatencyChoice
 from streamer.models.errors import ModelError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def load_engine(
-    device: Device,
+    device: str,
     threads: int,
     *,
     llm: bool,
@@ -30,11 +30,13 @@ def load_engine(
     languages: bool,
     language: str,
     tell: bool,
+    max_sessions: int = 1,
 ) -> Engine:
     """Takes seconds; the very first time models are converted too, of which stderr tells.
 
     Args:
         emotion_model: None loads none.
+        max_sessions: that a card sets memory aside for.
         tell: say there too what other time is spent on.
     """
     # The transformers library reads this when it is imported, which takes a second: most do not
@@ -48,7 +50,8 @@ def load_engine(
     try:
         return Engine.load(
             EngineOptions(
-                device=device.value,
+                device=device,
+                max_sessions=max_sessions,
                 threads=threads,
                 llm=llm,
                 speech_model=speech_model,

@@ -9,7 +9,7 @@ import typer
 
 from streamer.cli.engine_loading import say
 from streamer.cli.failures import complain, fail
-from streamer.cli.options import Device, DeviceOption, JsonOption
+from streamer.cli.options import DeviceOption, JsonOption
 from streamer.models.errors import ModelError
 from streamer.models.store.catalog import WHISPER_BASE
 from streamer.models.store.zoo import FileState, FileStatus, Zoo
@@ -86,7 +86,7 @@ def path(name: Annotated[str, typer.Argument(help="A model's name.")]) -> None:
         fail(str(error))
 
 
-def prepare(device: DeviceOption = Device.CPU) -> None:
+def prepare(device: DeviceOption = "cpu") -> None:
     """Convert the default models into the cache now, so that the first start is as quick as any
     other."""
     from streamer.decoding.loading import speech_graphs
@@ -97,7 +97,7 @@ def prepare(device: DeviceOption = Device.CPU) -> None:
     try:
         gemma_graphs(zoo)
         listener_folder(WHISPER_BASE.name, zoo)
-        speech_graphs(zoo, device.value)
+        speech_graphs(zoo, device)
     except ModelError as error:
         fail(str(error))
 

@@ -9,14 +9,10 @@ from typing import Annotated
 import typer
 
 from streamer.cli.failures import EXIT_USAGE, fail
+from streamer.models.devices import cuda_index
 from streamer.protocol.speakers import MAX_SPEAKERS
 from streamer.recognition.languages import AUTO, ENGLISH, NAMES, language_code
 from streamer.transcript.emotion_shown import EmotionShown
-
-
-class Device(StrEnum):
-    CPU = "cpu"
-    CUDA = "cuda"
 
 
 class LatencyChoice(StrEnum):
@@ -45,6 +41,14 @@ class RedactChoice(StrEnum):
 class DecoderChoice(StrEnum):
     DRAFT = "draft"
     FUSED = "fused"
+
+
+def _checked_device(device: str) -> str:
+    try:
+        cuda_index(device)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    return device
 
 
 HostOption = Annotated[
@@ -98,7 +102,13 @@ LanguagesOption = Annotated[
     ),
 ]
 DeviceOption = Annotated[
-    Device, typer.Option(envvar="STREAMER_DEVICE", help="Where the models run.")
+    str,
+    typer.Option(
+        envvar="STREAMER_DEVICE",
+        metavar="cpu|cuda|cuda:N",
+        help="Where the models run; cuda:1 is the second card.",
+        callback=_checked_device,
+    ),
 ]
 ThreadsOption = Annotated[
     int,

@@ -20,7 +20,6 @@ from streamer.cli.links import Links, is_open_to_others
 from streamer.cli.options import (
     AllowHostOption,
     AllowOriginOption,
-    Device,
     DeviceOption,
     EmotionChoice,
     EmotionModelOption,
@@ -100,7 +99,7 @@ def serve(
             dir_okay=False,
         ),
     ] = None,
-    device: DeviceOption = Device.CPU,
+    device: DeviceOption = "cpu",
     threads: ThreadsOption = 2,
     llm: LlmOption = True,
     speech_model: SpeechModelOption = MOONSHINE.name,
@@ -185,6 +184,7 @@ def serve(
         languages=languages,
         language=spoken,
         tell=True,
+        max_sessions=max_sessions,
     )
     try:
         app = create_app(engine, options, page_folder())

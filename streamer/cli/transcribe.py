@@ -15,7 +15,6 @@ from streamer.cli.engine_loading import load_engine
 from streamer.cli.failures import EXIT_INTERRUPTED, EXIT_USAGE, complain, fail
 from streamer.cli.options import (
     DecoderChoice,
-    Device,
     DeviceOption,
     EmotionModelOption,
     FusionOption,
@@ -112,7 +111,7 @@ def transcribe(
     to: ToOption = None,
     hls_minutes: HlsMinutesOption = 0,
     overwrite: OverwriteOption = False,
-    device: DeviceOption = Device.CPU,
+    device: DeviceOption = "cpu",
     threads: ThreadsOption = 2,
     speech_model: SpeechModelOption = MOONSHINE.name,
     llm_model: LlmModelOption = GEMMA.name,

@@ -12,7 +12,6 @@ from streamer.cli.failures import EXIT_USAGE, fail
 from streamer.cli.options import (
     AllowHostOption,
     AllowOriginOption,
-    Device,
     DeviceOption,
     EmotionChoice,
     EmotionModelOption,
@@ -110,7 +109,7 @@ def start(
             help="Where other machines join, if Ray does not run here yet.",
         ),
     ] = _RAY_PORT,
-    device: DeviceOption = Device.CPU,
+    device: DeviceOption = "cpu",
     threads: ThreadsOption = 2,
     llm: LlmOption = True,
     speech_model: SpeechModelOption = MOONSHINE.name,
@@ -145,7 +144,8 @@ def start(
                     emotion=emotion.value,
                 ),
                 engine=EngineOptions(
-                    device=device.value,
+                    device=device,
+                    max_sessions=max_sessions,
                     threads=threads,
                     llm=llm,
                     speech_model=speech_model,

@@ -38,7 +38,7 @@ def load_emotion(name: str, zoo: Zoo, device: str, *, batched: bool) -> EmotionM
     from streamer.models.card.emotion import CardEmotion
 
     card = Card(device)
-    return CardEmotion(zoo.path(EMOTION.name, "emotion.onnx"), card, card.queue())
+    return CardEmotion(zoo.path(EMOTION.name, "emotion.onnx"), card, card.queue("emotion"))
 
 
 class EmotionService:

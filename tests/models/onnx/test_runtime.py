@@ -10,7 +10,6 @@ import pytest
 
 from streamer.models.onnx.runtime import (
     DeviceUnavailableError,
-    cuda_index,
     open_session,
     require_torch_device,
 )
@@ -54,13 +53,6 @@ def test_the_gpu_comes_first_where_there_is_one(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(ort, "InferenceSession", OnGpu)
     session = open_session(Path("model.onnx"), threads=1, device="cuda:1")
     assert session.wanted == [("CUDAExecutionProvider", {"device_id": 1}), "CPUExecutionProvider"]
-
-
-def test_cards_have_numbers() -> None:
-    assert [cuda_index(device) for device in ("cpu", "cuda", "cuda:0", "cuda:3")] == [None, 0, 0, 3]
-    for device in ("tpu", "cuda:", "cuda:x", "cuda:-1", "CPU"):
-        with pytest.raises(ValueError, match="choose cpu, cuda, or cuda:1"):
-            cuda_index(device)
 
 
 class FakeCuda:
