@@ -106,7 +106,7 @@ DeviceOption = Annotated[
     typer.Option(
         envvar="STREAMER_DEVICE",
         metavar="cpu|cuda|cuda:N",
-        help="Where the models run; cuda:1 is the second card.",
+        help="Where the models run: cpu, cuda, or cuda:1 on the second card.",
         callback=_checked_device,
     ),
 ]

@@ -52,14 +52,13 @@ class SpeechDetector:
         Raises:
             ValueError: the samples are not whole frames.
         """
-        probabilities = self._plain.probabilities(samples)
-        for at, frame in enumerate(samples.reshape(-1, FRAME_SAMPLES)):
-            amplified = self._amplified_probability(GAIN * frame)
-            probabilities[at] = max(probabilities[at], amplified)
-            if self._hushed:
-                number = self._end // FRAME_SAMPLES + at
-                if number in self._hushed:
-                    self._hushed.remove(number)
+        frames = samples.reshape(-1, FRAME_SAMPLES)
+        probabilities = np.maximum(self._plain.probabilities(samples), self._amplified_too(frames))
+        if self._hushed:
+            first = self._end // FRAME_SAMPLES
+            for at in range(len(frames)):
+                if first + at in self._hushed:
+                    self._hushed.remove(first + at)
                     probabilities[at] = 0.0
         self._kept.extend(probabilities.tolist())
         self._end += len(samples)
@@ -69,17 +68,30 @@ class SpeechDetector:
         """In the frame that begins at this sample, which is yet to come, nobody speaks."""
         self._hushed.add(start // FRAME_SAMPLES)
 
-    def _amplified_probability(self, frame: Floats) -> float:
-        """Of a frame of the amplified sound; 0 where it does not count."""
-        if np.abs(frame).max() > 1:
-            self._quiet_frames = 0
-            self._amplified = VadStream(self._model)
-            return 0.0
-        self._quiet_frames += 1
-        if self._quiet_frames <= _QUIET_FRAMES - _WARM_UP_FRAMES:
-            return 0.0
-        (probability,) = self._amplified.probabilities(frame)
-        return float(probability) if self._quiet_frames >= _QUIET_FRAMES else 0.0
+    def _amplified_too(self, frames: Floats) -> Floats:
+        """Of frames of the amplified sound; 0 where it does not count."""
+        found = np.zeros(len(frames), np.float32)
+        amplified = GAIN * frames
+        waiting = 0
+        """Frames before the one that is looked at, that are to be heard together."""
+        for at, clips in enumerate(np.abs(amplified).max(axis=1) > 1):
+            if clips:
+                self._hear_amplified(amplified, found, at - waiting, at)
+                waiting = self._quiet_frames = 0
+                self._amplified = VadStream(self._model)
+                continue
+            self._quiet_frames += 1
+            waiting += self._quiet_frames > _QUIET_FRAMES - _WARM_UP_FRAMES
+        self._hear_amplified(amplified, found, len(frames) - waiting, len(frames))
+        return found
+
+    def _hear_amplified(self, amplified: Floats, found: Floats, start: int, end: int) -> None:
+        if end == start:
+            return
+        heard = self._amplified.probabilities(amplified[start:end].reshape(-1))
+        n_counted = min(end - start, self._quiet_frames - _QUIET_FRAMES + 1)
+        if n_counted > 0:
+            found[end - n_counted : end] = heard[-n_counted:]
 
     def between(self, start: int, end: int) -> list[float]:
         """What was said of the frames that overlap the samples `start … end`, as far as kept."""
