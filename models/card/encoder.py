@@ -116,7 +116,7 @@ class CardEncoder:
         self._unsettled_frames = int(settled_ms * 16) // FRAME_SAMPLES
         self._kept: weakref.WeakKeyDictionary[EncoderStream, _Kept] = weakref.WeakKeyDictionary()
 
-    def encode(self, requests: Sequence[EncodeRequest]) -> list[SlotAudio | None]:
+    def encode(self, requests: Sequence[EncodeRequest]) -> Sequence[SlotAudio | None]:
         """Forget, listen and encode, as `AsrEncoder` does for one. Does not wait for the card.
 
         Raises:

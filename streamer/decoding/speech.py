@@ -85,7 +85,23 @@ class SpeechModels:
     name: str = MOONSHINE.name
 
     def serve(self, batcher: Batcher, *, max_batch: int) -> SharedSpeech:
-        return SharedSpeech(self, batcher, max_batch=max_batch)
+        """Drafts of several sessions are decoded together.
+
+        Encodings are not: each fills the CPU's units alone, and eight at once take as long as one
+        after the other. Nor are beams, which are batches already.
+        """
+        return SharedSpeech(
+            self.tokenizer,
+            self.vad,
+            encodings=batcher.lane(lambda requests: [self.encode(request) for request in requests]),
+            drafts=batcher.lane(
+                lambda requests: draft_together(self.decoder, requests), max_batch=max_batch
+            ),
+            beams=batcher.lane(
+                lambda requests: [self.beam_search(request) for request in requests]
+            ),
+            scores=batcher.lane(lambda requests: [self.score(request) for request in requests]),
+        )
 
     def encode(self, request: EncodeRequest) -> Audio | None:
         if request.n_forgotten:
@@ -106,28 +122,22 @@ class SpeechModels:
 
 
 class SharedSpeech:
-    """The models behind lanes, the same for all sessions, for they take no prompt; drafts of
-    several sessions are decoded together.
+    """Models behind lanes, the same for all sessions, for they take no prompt."""
 
-    Encodings are not: each fills the CPU's units alone, and eight at once take as long as one
-    after the other. Nor are beams, which are batches already.
-    """
-
-    def __init__(self, models: SpeechModels, batcher: Batcher, *, max_batch: int) -> None:
-        self.tokenizer = models.tokenizer
-        self.vad = models.vad
-        self._encodings: Lane[EncodeRequest, Audio | None] = batcher.lane(
-            lambda requests: [models.encode(request) for request in requests]
-        )
-        self._beams: Lane[BeamRequest, list[BeamHypothesis]] = batcher.lane(
-            lambda requests: [models.beam_search(request) for request in requests]
-        )
-        self._scores: Lane[ScoreRequest, list[BeamHypothesis]] = batcher.lane(
-            lambda requests: [models.score(request) for request in requests]
-        )
-        self._drafts: Lane[DraftRequest, Draft] = batcher.lane(
-            lambda requests: draft_together(models.decoder, requests), max_batch=max_batch
-        )
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        vad: Vad,
+        *,
+        encodings: Lane[EncodeRequest, Audio | None],
+        drafts: Lane[DraftRequest, Draft],
+        beams: Lane[BeamRequest, list[BeamHypothesis]],
+        scores: Lane[ScoreRequest, list[BeamHypothesis]],
+    ) -> None:
+        self.tokenizer = tokenizer
+        self.vad = vad
+        self._encodings, self._drafts = encodings, drafts
+        self._beams, self._scores = beams, scores
 
     def session(self, prompt_context: Callable[[], PromptContext]) -> Speech:
         return self

@@ -7,7 +7,6 @@ the card; only samples go there, and only tokens come back.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,15 +18,12 @@ from streamer.decoding.beam import (
     beam_search,
     score_proposals,
 )
-from streamer.decoding.draft import Draft, DraftRequest, draft_together
-from streamer.decoding.speech import PromptContext, Speech
+from streamer.decoding.draft import draft_together
+from streamer.decoding.speech import SharedSpeech
 from streamer.models.card.decoder import CardDecoder
-from streamer.models.card.encoder import CardEncoder, SlotAudio
+from streamer.models.card.encoder import CardEncoder
 from streamer.models.card.vad import CardVad, VadAnswer, VadRequest
-from streamer.models.moonshine.contract import Audio
-from streamer.models.moonshine.encoder import EncodeRequest
 from streamer.models.moonshine.tokenizer import Tokenizer
-from streamer.models.silero import Vad
 from streamer.models.store.catalog import MOONSHINE
 from streamer.runtime.batcher import Batcher, Lane
 
@@ -46,57 +42,37 @@ class CardSpeech:
     vad: CardVad
     name: str = MOONSHINE.name
 
-    def serve(self, batcher: Batcher, *, max_batch: int) -> SharedCardSpeech:
+    def serve(self, batcher: Batcher, *, max_batch: int) -> SharedSpeech:
         """See `LoadedSpeech`; `max_batch` is for CPUs."""
-        return SharedCardSpeech(self, batcher)
-
-
-class SharedCardSpeech:
-    """The models behind lanes; see `streamer.decoding.speech.SharedSpeech`."""
-
-    def __init__(self, models: CardSpeech, batcher: Batcher) -> None:
-        self.tokenizer = models.tokenizer
-        self.vad: Vad = SharedVad(models.vad, batcher)
-        decoder = models.decoder
-        self._encodings: Lane[EncodeRequest, SlotAudio | None] = batcher.lane(
-            models.encoder.encode, max_batch=MAX_BATCH, exclusive=True, wait_ms=WAIT_MS
-        )
-        self._drafts: Lane[DraftRequest, Draft] = batcher.lane(
-            lambda requests: draft_together(decoder, requests),
-            max_batch=MAX_BATCH,
-            exclusive=True,
-            wait_ms=WAIT_MS,
-        )
+        decoder = self.decoder
 
         def search(request: BeamRequest) -> list[BeamHypothesis]:
             with decoder.hypotheses():
-                return beam_search(decoder, models.tokenizer, request)
+                return beam_search(decoder, self.tokenizer, request)
 
         def score(request: ScoreRequest) -> list[BeamHypothesis]:
             with decoder.hypotheses():
                 return score_proposals(decoder, request)
 
-        self._beams: Lane[BeamRequest, list[BeamHypothesis]] = batcher.lane(
-            lambda requests: [search(request) for request in requests], exclusive=True
+        return SharedSpeech(
+            self.tokenizer,
+            SharedVad(self.vad, batcher),
+            encodings=batcher.lane(
+                self.encoder.encode, max_batch=MAX_BATCH, exclusive=True, wait_ms=WAIT_MS
+            ),
+            drafts=batcher.lane(
+                lambda requests: draft_together(decoder, requests),
+                max_batch=MAX_BATCH,
+                exclusive=True,
+                wait_ms=WAIT_MS,
+            ),
+            beams=batcher.lane(
+                lambda requests: [search(request) for request in requests], exclusive=True
+            ),
+            scores=batcher.lane(
+                lambda requests: [score(request) for request in requests], exclusive=True
+            ),
         )
-        self._scores: Lane[ScoreRequest, list[BeamHypothesis]] = batcher.lane(
-            lambda requests: [score(request) for request in requests], exclusive=True
-        )
-
-    def session(self, prompt_context: Callable[[], PromptContext]) -> Speech:
-        return self
-
-    def encode(self, request: EncodeRequest) -> Audio | None:
-        return self._encodings.run(request)
-
-    def draft(self, request: DraftRequest) -> Draft:
-        return self._drafts.run(request)
-
-    def beam_search(self, request: BeamRequest) -> list[BeamHypothesis]:
-        return self._beams.run(request)
-
-    def score(self, request: ScoreRequest) -> list[BeamHypothesis]:
-        return self._scores.run(request)
 
 
 class SharedVad:

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
-from streamer.models.card.device import Card, bucket, in_parts
+from streamer.models.card.device import EAGER_RUNS, Card, Timeline, bucket, in_parts
 from streamer.models.card.loading import check_memory
 from streamer.models.card.slots import Pools, slot_bytes
 from streamer.models.onnx.runtime import DeviceUnavailableError
@@ -70,3 +71,18 @@ def test_halves_of_halves() -> None:
 
     with pytest.raises(torch.OutOfMemoryError):
         in_parts(never, [1, 2], 4)
+
+
+def test_when_passes_ran_is_written_down(card: Card) -> None:
+    def double(words: torch.Tensor, times: int) -> torch.Tensor:
+        return words * 2 * times
+
+    queue = card.queue("small")
+    assert queue.read(double, np.arange(3, dtype=np.int32), 1).tolist() == [0, 2, 4]
+    queue.timeline = timeline = Timeline(card)
+    assert queue.read(double, np.arange(3, dtype=np.int32), 2).tolist() == [0, 4, 8]
+    queue.warm_up(double, np.zeros(1, np.int32), 1)
+    spans = timeline.spans()
+    assert len(spans) == 1 + EAGER_RUNS + 1
+    assert all(name == "small" and what.endswith("double") for name, what, _, _ in spans)
+    assert all(0 <= start <= end for _, _, start, end in spans)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,14 +13,19 @@ import torch
 from streamer.audio.arrays import Floats
 from streamer.decoding.beam import BeamRequest, ScoreRequest, beam_search, score_proposals
 from streamer.decoding.draft import Draft, DraftRequest, Prefix, draft_together
+from streamer.models.card import decoder as decoder_module
+from streamer.models.card import encoder as encoder_module
+from streamer.models.card.device import Card
 from streamer.models.card.encoder import SlotAudio
 from streamer.models.card.loading import CardModels
+from streamer.models.card.moonshine import read_decoder
 from streamer.models.card.slots import NoSlotError
 from streamer.models.moonshine.contract import Audio
 from streamer.models.moonshine.decoder import DraftDecoder
 from streamer.models.moonshine.encoder import AsrEncoder, EncodedAudio, EncodeRequest, EncoderStream
 from streamer.models.moonshine.graph import build_graphs
 from streamer.models.moonshine.tokenizer import Tokenizer
+from streamer.models.onnx.ort_file import GraphFormatError
 from tests.speech_models import Clip, MoonshineFiles
 
 HOP = 4_096
@@ -205,12 +209,25 @@ def test_where_memory_is_short_a_batch_is_halved(
         same(found, walk.expected(exact, request))
 
 
-def test_a_file_of_another_model_is_refused(
-    vad_file: Path, moonshine_files: MoonshineFiles
-) -> None:
-    from streamer.models.card.device import Card
-    from streamer.models.card.moonshine import read_decoder
-    from streamer.models.onnx.ort_file import GraphFormatError
-
+def test_a_file_of_another_model_is_refused(moonshine_files: MoonshineFiles, card: Card) -> None:
     with pytest.raises(GraphFormatError, match=r"encoder_model.ort has no"):
-        read_decoder(moonshine_files.encoder, Card("cpu"))
+        read_decoder(moonshine_files.encoder, card)
+
+
+@pytest.mark.slow
+def test_getting_warm_disturbs_nobody(
+    on_card: CardModels, clips: list[Clip], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (encoder_module, decoder_module):
+        monkeypatch.setattr(module, "ROWS", (1,))
+    monkeypatch.setattr(encoder_module, "_USUAL", encoder_module._USUAL[:1])
+    monkeypatch.setattr(decoder_module, "_USUAL", decoder_module._USUAL[:2])
+    walk = Walk(clips[0].samples)
+    (found,) = on_card.encoder.encode([walk.request(HOP)])
+    assert found is not None
+    before = found.states
+    free = on_card.pools.n_free
+    on_card.encoder.warm_up()
+    on_card.decoder.warm_up()
+    assert on_card.pools.n_free == free
+    np.testing.assert_array_equal(found.states, before)

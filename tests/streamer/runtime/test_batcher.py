@@ -101,3 +101,26 @@ def test_closing_answers_what_waits_and_refuses_more() -> None:
     assert [future.result(0) for future in futures] == [0, 10, 20, 30, 40]
     with pytest.raises(EngineClosedError):
         lane.submit(6)
+
+
+def test_the_oldest_waits_for_company_until_the_batch_is_full(batcher: Batcher) -> None:
+    gate = Gate()
+    gate.open.set()
+    lane = batcher.lane(gate.serve, max_batch=3, wait_ms=3_600_000)
+    others = batcher.lane(gate.serve)
+    first = [lane.submit(1), lane.submit(2)]
+    assert others.run(9) == 90  # nobody else is held up
+    assert gate.batches == [[9]]
+    assert lane.run(3) == 30
+    assert [future.result(10) for future in first] == [10, 20]
+    assert gate.batches == [[9], [1, 2, 3]]
+
+
+def test_who_waits_for_company_in_vain_is_served_all_the_same() -> None:
+    batcher = Batcher(1, "model")
+    gate = Gate()
+    gate.open.set()
+    assert batcher.lane(gate.serve, max_batch=3, wait_ms=1).run(1) == 10
+    late = batcher.lane(gate.serve, max_batch=3, wait_ms=3_600_000).submit(2)
+    batcher.close()
+    assert late.result(0) == 20
