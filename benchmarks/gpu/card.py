@@ -25,6 +25,7 @@ from benchmarks.gpu import large, load
 from benchmarks.gpu.picture import draw
 from benchmarks.gpu.sessions import Models, load_models
 from streamer.models.card.device import Card
+from streamer.models.card.slots import slot_bytes
 
 RESULTS: Final = Path(__file__).resolve().parents[1] / "results"
 NAME: Final = "gpu"
@@ -112,32 +113,35 @@ def main(
     def load_small() -> dict[str, float]:
         began = time.perf_counter()
         n_places = max(max_sessions, len(bundle.codes))
+        free = card.free_bytes()
+        if free is not None:
+            n_places = min(n_places, int(0.8 * free / slot_bytes(card.dtype)))
         loaded.append(load_models(pack, device, n_sessions=n_places))
-        return {"seconds": round(time.perf_counter() - began, 2)}
+        return {"seconds": round(time.perf_counter() - began, 2), "places": n_places}
 
     results.section("loading", load_small)
     if loaded:
-        _small(results, loaded.pop(), bundle, max_sessions, dry_run=dry_run, ceiling=ceiling)
+        _small(results, loaded.pop(), bundle, dry_run=dry_run, ceiling=ceiling)
     if card.is_cuda:
         torch.cuda.empty_cache()
     # What was last asked for comes last: it is the first to be left out.
     results.section("transducer", lambda: large.transducer(card.device, half, scale), 25)
     results.section("llm", lambda: large.llm(card.device, half, scale), 15)
     results.section("whisper", lambda: large.whisper(card.device, half, scale), 20)
-    draw(results.found, out / f"{NAME}.png")
+    results.section("picture", lambda: draw(results.found, out / f"{NAME}.png"), -60)
 
 
 def _small(
     results: Results,
     models: Models,
     bundle: load.Bundle,
-    max_sessions: int,
     *,
     dry_run: bool,
     ceiling: Any,
 ) -> None:
     """The sections of the models whose weights are there."""
-    counts = (1, 2) if dry_run else (1, 16, 64, 256, 1_024)
+    places = models.speech.pools.n_slots
+    counts = (1, 2) if dry_run else [n for n in (1, 16, 64, 256, 1_024) if n <= places]
     together, rounds, steps, seconds = (2, 1, 1, 0.6) if dry_run else (64, 20, 24, 6.0)
     # So many steps until a window is cut.
     warm = 1 if dry_run else 44
@@ -153,7 +157,7 @@ def _small(
         "step_times", lambda: load.step_times(models, bundle, counts, steps, warm, left_s)
     )
     results.section("share_of_the_roof", lambda: _share(seen, ceiling))
-    climb = [2] if dry_run else load.growing(max_sessions)
+    climb = [2] if dry_run else load.growing(min(2_048, places))
     rows = results.section(
         "real_time", lambda: load.real_time(models, bundle, climb, seconds, left_s)
     )

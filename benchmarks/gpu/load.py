@@ -204,7 +204,7 @@ def _real_time(models: Models, bundle: Bundle, count: int, seconds: float) -> di
     took_ms = 1e3 * (time.perf_counter() - warm)
     spans = timeline.spans()
     batcher.close()
-    p50, p95 = np.percentile(lags or [float("inf")], (50, 95))
+    p50, p95 = np.percentile(lags or [1e6], (50, 95))
     return {
         "sessions": count,
         "lag_ms": {"p50": round(float(p50), 1), "p95": round(float(p95), 1)},

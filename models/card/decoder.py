@@ -35,6 +35,8 @@ KNOWN: Final = (128, MAX_TOKENS)
 _USUAL: Final = ((1, 1), (16, 16), (64, 16), (64, 64))
 """Tokens that a step feeds and scores: one by one, a draft, one behind committed words."""
 N_BEST: Final = (1, 16, 64)
+_MOST_SCORED: Final = 4_096
+"""Tokens that a pass scores, at most: each has a probability for all 32,768."""
 _N_INTS: Final = 6
 
 Found = npt.NDArray[np.int32]
@@ -131,7 +133,7 @@ class CardDecoder:
         for n_fed, places in by_length.items():
             length = min(n_fed, bucket(FED, n_scored))
             run = partial(self._run, (n_fed, length, *sizes))
-            found = in_parts(run, [rows[at] for at in places], ROWS[-1])
+            found = in_parts(run, [rows[at] for at in places], _most_rows(length))
             for at, best in zip(places, found, strict=True):
                 cache = SlotCache(rows[at].target, rows[at].n_past + len(rows[at].tokens))
                 outputs[at] = _output(
@@ -143,6 +145,8 @@ class CardDecoder:
         """Capture the usual passes of drafts."""
         for n_rows in ROWS:
             for n_fed, n_scored in _USUAL:
+                if n_rows > _most_rows(n_scored):
+                    continue
                 for n_frames in KNOWN_FRAMES[:2]:
                     words = self._blank(n_rows, n_fed + n_scored).reshape(-1)
                     sizes = (n_rows, n_fed, n_scored, N_BEST[0], KNOWN[0], n_frames, 0)
@@ -263,6 +267,10 @@ class CardDecoder:
             ),
             dim=-1,
         )
+
+
+def _most_rows(n_scored: int) -> int:
+    return max((rows for rows in ROWS if rows * n_scored <= _MOST_SCORED), default=1)
 
 
 def _output(

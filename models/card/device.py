@@ -115,6 +115,11 @@ class Card:
         """Of the card's memory; None elsewhere."""
         return torch.cuda.mem_get_info(self.device)[0] if self.is_cuda else None
 
+    def wait(self) -> None:
+        """For what was copied to the card: queues do not wait for that."""
+        if self.is_cuda:
+            torch.cuda.synchronize(self.device)
+
     def queue(self, name: str = "") -> Queue:
         """A stream of its own."""
         return Queue(self, name)
@@ -193,9 +198,13 @@ class Queue:
             return found
 
     def warm_up(self, function: Pass, words: Words, *sizes: int) -> None:
-        """Capture a pass before anybody waits for it; `words` name nobody."""
-        for _ in range(EAGER_RUNS + 1):
-            self.run(function, words, *sizes)
+        """Capture a pass before anybody waits for it; `words` name nobody. One that the card has no
+        memory for is left out."""
+        try:
+            for _ in range(EAGER_RUNS + 1):
+                self.run(function, words, *sizes)
+        except torch.OutOfMemoryError:
+            logger.info("the card has no memory for %d rows of %s", sizes[0], sizes[1:])
 
     def read(self, function: Pass, words: Words, *sizes: int) -> npt.NDArray[Any]:
         """As `run`, and wait for what it gives."""
@@ -229,6 +238,8 @@ class _Graph:
         self._graph = torch.cuda.CUDAGraph()
         # What this captures must be valid: it is run on whatever the input holds.
         self._input.copy_(torch.from_numpy(words))
+        # What a thread needs to compute at all cannot be made while it captures.
+        function(self._input, *sizes)
         # Not by `torch.cuda.graph`: that waits for all other queues, which may be capturing too.
         self._graph.capture_begin(pool=memory, capture_error_mode="thread_local")
         try:

@@ -100,6 +100,7 @@ class CardEmotion(EmotionModel):
             self._read(file)
         except KeyError as error:
             raise ModelCorruptError(f"{path} has no weight {error}") from error
+        card.wait()
 
     def _read(self, file: _File) -> None:
         dtype = self._dtype

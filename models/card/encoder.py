@@ -45,6 +45,8 @@ _USUAL: Final = ((8_192, 128, 256), (8_192, 256, 256), (8_192, 128, 512), (8_192
 """Sizes of the steps of a window that grows to ten seconds, encoded afresh or not."""
 SAMPLES: Final = (8_192, 16_384, 65_536, 192_000, BAND_SAMPLES * MAX_BANDS + BAND_REACH_SAMPLES)
 """Buckets of samples: a step's, and whole windows."""
+_MOST_VALUES: Final = 1 << 24
+"""New frames times known ones of a pass, at most: what its attention takes memory for."""
 _N_INTS: Final = 6
 
 
@@ -140,13 +142,15 @@ class CardEncoder:
                 audio = SlotAudio(kept.slot, row.end, self._pools, self._queue)
                 answers.append(audio if row.end > 0 else None)
             for sizes, rows in passes.items():
-                in_parts(partial(self._run, sizes), rows, ROWS[-1])
+                in_parts(partial(self._run, sizes), rows, _most_rows(sizes))
         return answers
 
     def warm_up(self) -> None:
         """Capture the usual passes."""
         for n_rows in ROWS:
             for sizes in _USUAL:
+                if n_rows > _most_rows(sizes):
+                    continue
                 words = self._blank(n_rows, sizes[0]).reshape(-1)
                 self._queue.warm_up(self._pass, words, n_rows, *sizes)
 
@@ -282,6 +286,11 @@ class CardEncoder:
         pools.states[slots, places] = states
         for part, cross in enumerate((states @ weights.cross).chunk(len(pools.cross), dim=-1)):
             pools.cross[part][slots, places] = cross
+
+
+def _most_rows(sizes: tuple[int, int, int]) -> int:
+    values = max(1, sizes[1] * sizes[2])
+    return max((rows for rows in ROWS if rows * values <= _MOST_VALUES), default=1)
 
 
 def _n_bands(n_samples: int) -> int:

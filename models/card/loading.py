@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import torch
-
 from streamer.models.card.decoder import CardDecoder
 from streamer.models.card.device import Card, Queue
 from streamer.models.card.encoder import CardEncoder
@@ -55,9 +53,8 @@ def load_card_models(
         pools,
         speech,
     )
+    card.wait()
     if card.is_cuda:
-        # The queues' streams do not wait for the one that all this was copied on.
-        torch.cuda.synchronize(card.device)
         loaded.encoder.warm_up()
         loaded.decoder.warm_up()
     return loaded

@@ -67,6 +67,7 @@ class CardVad:
         self._output = place("output.weight")[0, :, 0]
         self._output_bias = place("output.bias")
         self._queue = queue
+        card.wait()
 
     def run_together(self, requests: Sequence[VadRequest]) -> list[VadAnswer]:
         """What each says about its frames."""
