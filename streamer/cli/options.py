@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from streamer.cli.failures import EXIT_USAGE, fail
-from streamer.models.devices import cuda_index
+from streamer.cli.input.device import checked_device
 from streamer.protocol.speakers import MAX_SPEAKERS
 from streamer.recognition.languages import AUTO, ENGLISH, NAMES, language_code
 from streamer.transcript.emotion_shown import EmotionShown
@@ -41,14 +41,6 @@ class RedactChoice(StrEnum):
 class DecoderChoice(StrEnum):
     DRAFT = "draft"
     FUSED = "fused"
-
-
-def _checked_device(device: str) -> str:
-    try:
-        cuda_index(device)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
-    return device
 
 
 HostOption = Annotated[
@@ -107,7 +99,7 @@ DeviceOption = Annotated[
         envvar="STREAMER_DEVICE",
         metavar="cpu|cuda|cuda:N",
         help="Where the models run: cpu, cuda, or cuda:1 on the second card.",
-        callback=_checked_device,
+        callback=checked_device,
     ),
 ]
 ThreadsOption = Annotated[

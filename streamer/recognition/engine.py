@@ -41,10 +41,8 @@ from streamer.recognition.languages import ENGLISH, NAMES, check_language
 from streamer.recognition.latency import Latency, commit_rule
 from streamer.recognition.options import RecognizerOptions
 from streamer.recognition.recognizer import Recognizer
-from streamer.recognition.speakers.enrolment import NoVoiceError, voice_print
-from streamer.recognition.speakers.monitor import SpeakerMonitor
 from streamer.recognition.speakers.options import SpeakerOptions
-from streamer.recognition.speakers.voices import Voices
+from streamer.recognition.speakers.service import SpeakerService
 from streamer.recognition.stage_times import StageTimes
 from streamer.recognition.turns.detector import TurnDetector
 from streamer.recognition.voice.meter import VoiceMeter, VoiceOptions
@@ -52,7 +50,7 @@ from streamer.recognition.voice.shared_emotion import EmotionService, load_emoti
 from streamer.recognition.words.expectation import Expectation
 from streamer.recognition.words.making import WordsMaker
 from streamer.recognition.writing import session_writer
-from streamer.runtime.batcher import Batcher, Lane, call_each
+from streamer.runtime.batcher import Batcher
 from streamer.runtime.deadline_executor import DeadlineExecutor
 from streamer.runtime.tracing import SpanSink
 from streamer.transcript.ledger import WordState
@@ -146,7 +144,7 @@ class Engine:
             self._listener_lane = ListenerLane(listener, self._batcher)
         self._source = speech.serve(self._batcher, max_batch=options.max_batch)
         self._emotions = EmotionService(emotion, self._batcher, options.emotion, audio_inputs)
-        self._voice_lane: Lane[Callable[[], Floats], Floats] = self._batcher.lane(call_each)
+        self._speakers = SpeakerService(voices, self._batcher, options.speakers)
         self._words = WordsMaker(
             options.weights,
             options.latency,
@@ -311,7 +309,7 @@ class Engine:
             emotion=emotion,
             stages=stages,
             voice=None if emotion is None else VoiceMeter(self._options.voice),
-            speakers=self._speakers(options, stages, start),
+            speakers=self._speakers.monitor(options, stages, start),
             start=start,
             writer=session_writer(options, language, speech.tokenizer),
             expectation=expectation,
@@ -319,27 +317,9 @@ class Engine:
         )
         return recognizer
 
-    def _speakers(
-        self, options: SessionOptions, stages: StageTimes, start: StartPoint
-    ) -> SpeakerMonitor | None:
-        if self._voices is None or not options.speakers:
-            return None
-        settings = self._options.speakers
-        voices = Voices(
-            options.speakers,
-            settings.memory,
-            start.speakers,
-            options.known_voices,
-            settings.known_windows,
-        )
-        return SpeakerMonitor(self._voices, self._voice_lane, settings, stages, voices)
-
     def voice_print(self, samples: Floats) -> Floats:
-        if self._voices is None:
-            raise NoVoiceError("voices are not told apart here")
         vad = self._source.session(lambda: PromptContext("", (), "")).vad
-        encoder, settings = self._voices, self._options.speakers
-        return self._voice_lane.run(lambda: voice_print(samples, vad, encoder, settings))
+        return self._speakers.voice_print(samples, vad)
 
     def close(self) -> None:
         """Finish running steps and stop all threads."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from streamer.audio.arrays import Floats
 from streamer.audio.clock import samples_from_ms
-from streamer.models.silero import FRAME_SAMPLES, VadModel
+from streamer.models.silero import FRAME_SAMPLES, Vad
 from streamer.recognition.speakers.monitor import Encoder
 from streamer.recognition.speakers.options import SpeakerOptions
 from streamer.recognition.speakers.timeline import SPEECH
@@ -23,9 +23,7 @@ class NoVoiceError(ValueError):
     """Nobody can be known by that; the message says why."""
 
 
-def voice_print(
-    samples: Floats, vad: VadModel, encoder: Encoder, options: SpeakerOptions
-) -> Floats:
+def voice_print(samples: Floats, vad: Vad, encoder: Encoder, options: SpeakerOptions) -> Floats:
     """
     Args:
         samples: [N] at 16 kHz, of one person.
