@@ -11,8 +11,9 @@ from benchmarks.quality.shipped_moonshine import ShippedMoonshine
 from streamer.decoding.draft import DraftRequest, Prefix
 from streamer.decoding.speech import SpeechModels
 from streamer.models.moonshine.decoder import NO_CACHE, DraftDecoder, together
+from streamer.models.moonshine.decoder_weights import DecoderWeights
 from streamer.models.moonshine.encoder import AsrEncoder
-from streamer.models.moonshine.graph import build_encode, build_graphs, build_stem, build_step
+from streamer.models.moonshine.graph import build_encode, build_graphs, build_stem
 from streamer.models.moonshine.tokenizer import BOS
 from streamer.models.onnx.ort_file import GraphFormatError, ShippedGraph
 from streamer.transcript.wer import word_errors
@@ -80,9 +81,9 @@ def test_another_models_file_is_refused(moonshine_files: MoonshineFiles, tmp_pat
     encoder = ShippedGraph(moonshine_files.encoder)
     decoder = ShippedGraph(moonshine_files.decoder)
     with pytest.raises(GraphFormatError, match=r"encoder_model.ort has no"):
-        build_step(encoder, tmp_path / "step.onnx")
+        DecoderWeights.read(encoder)
     with pytest.raises(GraphFormatError, match=r"decoder_model_merged.ort has no"):
         build_stem(decoder, tmp_path / "stem.onnx")
     with pytest.raises(GraphFormatError, match=r"has no"):
-        build_encode(decoder, encoder, tmp_path / "encode.onnx")
+        build_encode(decoder, DecoderWeights.read(decoder), tmp_path / "encode.onnx")
     assert not list(tmp_path.iterdir())

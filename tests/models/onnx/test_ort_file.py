@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from streamer.models.moonshine.graph import build_step
+from streamer.models.moonshine.decoder_weights import DecoderWeights
 from streamer.models.onnx.ort_file import GraphFormatError, ShippedGraph
 from tests.speech_models import MoonshineFiles
 
@@ -25,7 +25,7 @@ def test_a_file_that_lost_a_weight_is_refused(
     broken = tmp_path / "decoder.ort"
     broken.write_bytes(moonshine_files.decoder.read_bytes().replace(name, b"x" + name[1:], 1))
     with pytest.raises(GraphFormatError, match=r"decoder.ort has no weight '.odel.decoder.layers"):
-        build_step(ShippedGraph(broken), tmp_path / "step.onnx")
+        DecoderWeights.read(ShippedGraph(broken))
 
 
 @pytest.mark.parametrize("content", [b"", b"OR", b"no model at all" * 100])
