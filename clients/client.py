@@ -37,7 +37,7 @@ from streamer.client.transcript import (
     Transcript,
     TranscriptError,
 )
-from streamer.client.transport import UnreachableError, open_websocket
+from streamer.client.transport import DirectWay, UnreachableError, open_websocket
 from streamer.protocol.messages import (
     ByeEvent,
     ConfigureMessage,
@@ -267,15 +267,20 @@ class Client:
         """The whole session, over as many connections as it takes."""
         state = self._state
         cut_at_s, delays = None, backoff_delays_s(self._options)
+        direct_way = DirectWay(self._url, self._token)
         try:
             while True:
                 n_connections = state.n_connections
+                before = self._connection if self._connection and self._connection.direct else None
                 self._connection = Connection(
-                    websocket, state, self._options, self._show, self._notify
+                    websocket, state, self._options, self._show, self._notify, direct_way, before
                 )
                 trouble = await self._connection.run()
                 if self._is_over():
                     return
+                if self._connection.direct is not None:
+                    websocket = self._connection.direct
+                    continue
                 if not self._may_reconnect():
                     raise self._connection_lost(trouble)
                 state.on_disconnect()

@@ -31,6 +31,7 @@ from streamer.protocol.messages import PROTOCOL_VERSION
 from streamer.recognition.contract import RecognizerFactory
 from streamer.runtime.allocator import give_large_blocks_back
 from streamer.runtime.faults import fault_line
+from streamer.runtime.listening import listener, shown
 from streamer.runtime.log_limits import log_to_stderr
 from streamer.server.access import is_loopback
 from streamer.server.browser_rules import SecurityHeaders, cross_origin
@@ -136,7 +137,7 @@ def create_app(
             *([Mount("/static", StaticFiles(directory=web))] if web is not None else []),
         ],
         middleware=[
-            Middleware(SecurityHeaders),
+            Middleware(SecurityHeaders, options),
             Middleware(HostGate, options),
             cross_origin(options, EXPOSED_HEADERS),
         ],
@@ -156,6 +157,33 @@ class _QuietLog(logging.Filter):
             record.msg = f"{record.getMessage().strip()} {fault_line(error)}"
             record.args, record.exc_info, record.exc_text = (), None, None
         return "without completing handshake" not in record.getMessage()
+
+
+def web_config(app: Starlette, server: StreamServer, host: str, port: int) -> GuardedConfig:
+    """How uvicorn is to serve `app`, which is all or a part of what `server` does. Its log is made
+    to tell nothing of what clients sent."""
+    logging.getLogger("uvicorn.error").addFilter(_QuietLog())
+    allow_long_lines()
+    tls = server.options.tls
+    return GuardedConfig(
+        app,
+        replace(server.options, max_connections=room_for(server.options.max_connections)),
+        frozenset({_FOLLOW}),
+        host=host,
+        port=port,
+        # Larger messages than allowed are still read, so that the client gets an error event.
+        ws_max_size=4 * server.options.max_message_bytes,
+        ws_per_message_deflate=False,
+        ws_ping_interval=20.0,
+        # A client that is held back gets to our ping late; idle and send timeouts find the dead.
+        ws_ping_timeout=None,
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=2,
+        ssl_certfile=tls / TLS_CERTIFICATE if tls is not None else None,
+        ssl_keyfile=tls / TLS_KEY if tls is not None else None,
+    )
 
 
 class _Uvicorn(uvicorn.Server):
@@ -211,38 +239,17 @@ async def serve(
         AnnouncementError: Wyoming cannot be announced.
     """
     server: StreamServer = app.state.server
-    tls = server.options.tls
-    config = GuardedConfig(
-        app,
-        replace(server.options, max_connections=room_for(server.options.max_connections)),
-        frozenset({_FOLLOW}),
-        host=host,
-        port=port,
-        # Larger messages than allowed are still read, so that the client gets an error event.
-        ws_max_size=4 * server.options.max_message_bytes,
-        ws_per_message_deflate=False,
-        ws_ping_interval=20.0,
-        # A client that is held back gets to our ping late; idle and send timeouts find the dead.
-        ws_ping_timeout=None,
-        log_config=None,
-        log_level="warning",
-        access_log=False,
-        timeout_graceful_shutdown=2,
-        ssl_certfile=tls / TLS_CERTIFICATE if tls is not None else None,
-        ssl_keyfile=tls / TLS_KEY if tls is not None else None,
-    )
-    logging.getLogger("uvicorn.error").addFilter(_QuietLog())
-    allow_long_lines()
-    listener = _listener(host, port, server.options.send_timeout_s)
-    scheme = "http" if tls is None else "https"
-    url = f"{scheme}://{_shown(host)}:{listener.getsockname()[1]}/"
+    config = web_config(app, server, host, port)
+    listening = listener(host, port, server.options.send_timeout_s)
+    scheme = "http" if server.options.tls is None else "https"
+    url = f"{scheme}://{shown(host)}:{listening.getsockname()[1]}/"
     web_server = _Uvicorn(config, server, lambda: on_ready(url))
     watcher = asyncio.create_task(_exit_on(stop, web_server)) if stop is not None else None
     try:
         async with _wyoming_served(server, config.guard, host):
-            await web_server.serve([listener])
+            await web_server.serve([listening])
     finally:
-        listener.close()
+        listening.close()
         if watcher is not None:
             watcher.cancel()
 
@@ -255,10 +262,10 @@ async def _wyoming_served(
     if port is None:
         yield
         return
-    listener = _listener(host, port, server.options.send_timeout_s)
-    address, port = listener.getsockname()[:2]
-    server.wyoming_address = f"tcp://{_shown(host)}:{port}"
-    wyoming = await listen(server, guard, listener)
+    listening = listener(host, port, server.options.send_timeout_s)
+    address, port = listening.getsockname()[:2]
+    server.wyoming_address = f"tcp://{shown(host)}:{port}"
+    wyoming = await listen(server, guard, listening)
     told = announced(address, port) if server.options.wyoming_zeroconf else nullcontext()
     try:
         async with told:
@@ -276,42 +283,7 @@ def check_ports(options: ServerOptions) -> None:
     with ExitStack() as opened:
         for port in (options.port, options.wyoming_port):
             if port is not None:
-                opened.enter_context(_listener(options.host, port, options.send_timeout_s))
-
-
-def _listener(host: str, port: int, send_timeout_s: float) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.create_server((host, port), family=family)
-    _drop_the_deaf(listener, send_timeout_s)
-    _find_the_gone(listener)
-    return listener
-
-
-def _drop_the_deaf(listener: socket.socket, timeout_s: float) -> None:
-    """Let the system cut connections whose peer acknowledges nothing, or has its window shut.
-
-    Closing such a socket would wait for ever to deliver what is left. Its pings, which need an
-    acknowledgement, find machines that went without a word.
-    """
-    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; accepted sockets inherit it
-        timeout_ms = round(timeout_s * 1000)
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, timeout_ms)
-
-
-def _find_the_gone(listener: socket.socket) -> None:
-    """Let the system ask silent connections whether their machine is still there. Accepted
-    sockets inherit it (Linux)."""
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4)):
-        if hasattr(socket, option):
-            listener.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
-
-
-def _shown(host: str) -> str:
-    """As a browser on this machine would write it; pages may use the microphone there."""
-    if host in {"0.0.0.0", "::", ""}:
-        return "localhost"
-    return f"[{host}]" if ":" in host else host
+                opened.enter_context(listener(options.host, port, options.send_timeout_s))
 
 
 async def _exit_on(stop: asyncio.Event, web_server: uvicorn.Server) -> None:

@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 
 from streamer.app import create_app
 from streamer.client.bundled import page_folder
+from streamer.cluster.direct import DirectPort
 from streamer.cluster.options import ClusterOptions
 from streamer.hosting.stored_session import StoredSession
 from streamer.protocol.errors import ProtocolError
@@ -49,14 +50,19 @@ class CaptionReplica:
         self._handle: Any = None
         self._watching: asyncio.Task[None] | None = None
         self._leaving: asyncio.Task[None] | None = None
+        self._direct: DirectPort | None = None
 
     async def __serve_build_asgi_app__(self) -> Starlette:
         log_to_stderr()
         give_large_blocks_back()
         engine = await asyncio.to_thread(Engine.load, self._options.engine)
-        options = replace(self._options.server, replica=self._name)
+        self._direct = None if self._options.direct_url is None else DirectPort(self._options)
+        direct_url = None if self._direct is None else self._direct.url
+        options = replace(self._options.server, replica=self._name, direct_url=direct_url)
         app = create_app(engine, options, page_folder())
         self._server = app.state.server
+        if self._direct is not None:
+            self._direct.serve(app.state.server)
         self._handle = serve.get_deployment_handle(DEPLOYMENT, APPLICATION)
         self._watching = asyncio.create_task(self._watch())
         return app
@@ -89,6 +95,14 @@ class CaptionReplica:
             return False
         self._leave()
         return True
+
+    async def leave(self) -> None:
+        """Returns when everybody is with other replicas, or has ended in order."""
+        self._leave()
+        if self._leaving is not None:
+            await self._leaving
+        if self._direct is not None:
+            await self._direct.close()
 
     async def adopt(self, session: StoredSession, away_from: list[str]) -> tuple[str, str | None]:
         """Take a session over. Gives the name of this replica, and the session's id here; None if
@@ -138,6 +152,14 @@ class CaptionReplica:
                 self._leave()
 
 
+class _Deployed(serve.ingress()(CaptionReplica)):  # type: ignore[misc]  # Ray may not be installed
+    """Serve counts only what comes through its proxy, and ends a replica that has none of it."""
+
+    async def __del__(self) -> None:
+        await self.leave()
+        await super().__del__()
+
+
 def build(options: ClusterOptions) -> serve.Application:
     """What `serve deploy` and `streamer cluster start` run."""
     scaling: dict[str, Any] = {"num_replicas": options.min_replicas}
@@ -152,7 +174,7 @@ def build(options: ClusterOptions) -> serve.Application:
         }
     leaves_s = options.move_within_s + options.server.shutdown_grace_s + _NOTICED_S
     deployment = serve.deployment(
-        serve.ingress()(CaptionReplica),
+        _Deployed,
         name=DEPLOYMENT,
         ray_actor_options={"num_cpus": options.cpus, "num_gpus": options.gpus},
         max_ongoing_requests=options.server.max_connections,

@@ -107,6 +107,9 @@ class ServerOptions:
     """Write spans of all sessions here, for Perfetto."""
     replica: str | None = None
     """Name of this server among several behind one address: ids of its sessions begin with it."""
+    direct_url: str | None = None
+    """Where clients reach this server itself, and not what stands before several: they are told,
+    and go on there."""
 
     def __post_init__(self) -> None:
         if self.buffer_s * 1000 < 2 * MAX_FRAME_MS:

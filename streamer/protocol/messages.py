@@ -182,6 +182,8 @@ class ReadyEvent(Wire):
     resume_token: str | None = None
     resume_ms: float = 0.0
     follow_id: str | None = None
+    direct_url: str | None = None
+    """Where the server is reached without what stands before it: the session may go on there."""
 
 
 class FollowingEvent(Wire):

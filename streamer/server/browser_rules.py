@@ -12,12 +12,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from streamer.hosting.options import ServerOptions
 
+_CONTENT_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src {sockets}; "
+    "img-src 'self' data:; media-src 'self' blob:; worker-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 _SECURITY_HEADERS: Final = {
-    "content-security-policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-        "img-src 'self' data:; media-src 'self' blob:; worker-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
     "x-content-type-options": "nosniff",
     # The page's address may carry the token.
     "referrer-policy": "no-referrer",
@@ -26,16 +26,21 @@ _SECURITY_HEADERS: Final = {
 
 
 class SecurityHeaders:
-    """ASGI middleware: the page may load nothing from elsewhere."""
+    """ASGI middleware: the page may load nothing from elsewhere; websockets alone may go to other
+    addresses, where there are several servers."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, options: ServerOptions) -> None:
         self._app = app
+        # Each of several servers has a `direct_url` of its own, and any may serve the page.
+        sockets = "'self' ws: wss:" if options.direct_url is not None else "'self'"
+        policy = _CONTENT_POLICY.format(sockets=sockets)
+        self._headers = {"content-security-policy": policy, **_SECURITY_HEADERS}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in _SECURITY_HEADERS.items():
+                for name, value in self._headers.items():
                     headers[name] = value
             await send(message)
 

@@ -28,7 +28,6 @@ from streamer.protocol.errors import (
 )
 from streamer.protocol.messages import (
     ErrorCode,
-    ReadyEvent,
     ResumeMessage,
     StartMessage,
 )
@@ -37,7 +36,7 @@ from streamer.protocol.parsing import parse_text
 from streamer.runtime.faults import fault_line
 from streamer.runtime.metrics import ServerMetrics
 from streamer.server.connection_state import ConnectionState, checked
-from streamer.server.native_view import wire_event
+from streamer.server.native_view import ready_event, wire_event
 from streamer.server.receiver import Receiver
 from streamer.server.sender import Sender, Socket, SocketClosedError
 
@@ -74,11 +73,18 @@ class Connection:
         options: ServerOptions,
         metrics: ServerMetrics,
         client: str = "",
+        *,
+        may_start: bool = True,
     ) -> None:
-        """`client`: its address."""
+        """
+        Args:
+            client: its address.
+            may_start: it may begin a session; else it may but resume one.
+        """
         self.state = ConnectionState.OPEN
         self._registry = registry
         self._client = client
+        self._may_start = may_start
         self._options = options
         self._metrics = metrics
         self._sender = Sender(socket, options.send_timeout_s, metrics)
@@ -144,6 +150,10 @@ class Connection:
         """Raises ProtocolError, SocketClosedError."""
         message = await self._first_message()
         if isinstance(message, StartMessage):
+            if not self._may_start:
+                raise ProtocolError(
+                    ErrorCode.UNAUTHORIZED, "sessions are only resumed here; begin elsewhere"
+                )
             hosted = self._registry.open(message, self._client)
             return hosted, await hosted.attach(0), False
         hosted = self._registry.find(message, self._client)
@@ -273,24 +283,8 @@ class Connection:
         return await _outcome(reader)
 
     async def _write(self, hosted: ResumableSession, attachment: Attachment, resumed: bool) -> None:
-        options = self._options
-        can_resume = options.max_parked > 0
-        await self._sender.send(
-            ReadyEvent(
-                session_id=hosted.id,
-                decoder=self._registry.decoder(hosted.start),
-                models=self._registry.models,
-                language=self._registry.language(hosted.start),
-                max_message_bytes=options.max_message_bytes,
-                buffer_ms=options.buffer_s * 1000,
-                resumed=resumed,
-                acknowledged_offset=hosted.received_offset,
-                channels=hosted.start.channels,
-                resume_token=hosted.resume_token if can_resume else None,
-                resume_ms=options.resume_s * 1000 if can_resume else 0,
-                follow_id=hosted.follow_id,
-            )
-        )
+        ready = ready_event(hosted, self._registry, self._options, resumed=resumed)
+        await self._sender.send(ready)
         async for report in attachment.events:
             event = wire_event(report)
             if event is not None:

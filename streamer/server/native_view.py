@@ -6,6 +6,9 @@ from dataclasses import asdict
 from typing import Literal, assert_never, cast
 
 from streamer.audio.clock import ms_from_samples
+from streamer.hosting.options import ServerOptions
+from streamer.hosting.resumable_session import ResumableSession
+from streamer.hosting.session_registry import SessionRegistry
 from streamer.protocol.joining import joined
 from streamer.protocol.messages import (
     Cause,
@@ -14,6 +17,7 @@ from streamer.protocol.messages import (
     FinalizedEvent,
     LanguageEvent,
     LossEvent,
+    ReadyEvent,
     SegmentEvent,
     SpeechEvent,
     WordsEvent,
@@ -50,6 +54,28 @@ WireEvent = (
     | LanguageEvent
     | TurnEvent
 )
+
+
+def ready_event(
+    hosted: ResumableSession, registry: SessionRegistry, options: ServerOptions, *, resumed: bool
+) -> ReadyEvent:
+    """What a client is told at the beginning, and whenever it is back."""
+    can_resume = options.max_parked > 0
+    return ReadyEvent(
+        session_id=hosted.id,
+        decoder=registry.decoder(hosted.start),
+        models=registry.models,
+        language=registry.language(hosted.start),
+        max_message_bytes=options.max_message_bytes,
+        buffer_ms=options.buffer_s * 1000,
+        resumed=resumed,
+        acknowledged_offset=hosted.received_offset,
+        channels=hosted.start.channels,
+        resume_token=hosted.resume_token if can_resume else None,
+        resume_ms=options.resume_s * 1000 if can_resume else 0,
+        follow_id=hosted.follow_id,
+        direct_url=options.direct_url if can_resume else None,
+    )
 
 
 def wire_event(report: Report) -> WireEvent | None:  # noqa: PLR0911 - one for each event

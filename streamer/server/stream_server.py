@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final, Protocol
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -94,10 +95,31 @@ class StreamServer:
         refusal = self.access_refusal(
             websocket.headers, websocket.query_params, websocket.scope["subprotocols"]
         )
+        await self._stream(websocket, refusal, self.options)
+
+    async def stream_directly(self, websocket: WebSocket) -> None:
+        """`/v1/stream` at `direct_url`. Its clients were let in elsewhere, under another address:
+        the token of the session that they resume stands for the origin of their page."""
+        refusal = self._token_refusal(
+            websocket.headers, websocket.query_params, websocket.scope["subprotocols"]
+        )
+        here = replace(self.options, direct_url=None)
+        await self._stream(websocket, refusal, here, may_start=False)
+
+    async def _stream(
+        self,
+        websocket: WebSocket,
+        refusal: ProtocolError | None,
+        options: ServerOptions,
+        *,
+        may_start: bool = True,
+    ) -> None:
         await websocket.accept(subprotocol=_spoken(websocket))
         socket = StarletteSocket(websocket)
         client = websocket.client.host if websocket.client is not None else ""
-        connection = Connection(socket, self.registry, self.options, self.metrics, client)
+        connection = Connection(
+            socket, self.registry, options, self.metrics, client, may_start=may_start
+        )
         if refusal is not None:
             await connection.run(refusal)
             return
@@ -225,9 +247,11 @@ class StreamServer:
         self, headers: Mapping[str, str], query: Mapping[str, str], subprotocols: Sequence[str]
     ) -> ProtocolError | None:
         """Why whoever sent this request may ask for nothing; None if it may."""
-        refusal = self._origin_refusal(headers)
-        if refusal is not None:
-            return refusal
+        return self._origin_refusal(headers) or self._token_refusal(headers, query, subprotocols)
+
+    def _token_refusal(
+        self, headers: Mapping[str, str], query: Mapping[str, str], subprotocols: Sequence[str]
+    ) -> ProtocolError | None:
         if not token_is_right(self.options.token, headers, query, subprotocols):
             return ProtocolError(
                 ErrorCode.UNAUTHORIZED,

@@ -6,7 +6,9 @@
 
 import { resumeUrl } from "./address.js";
 import { retryDelayMs } from "./backoff.js";
+import { DirectWay } from "./direct.js";
 import { parseEvent } from "./messages.js";
+import { SendPace } from "./pace.js";
 import { isChunk, samplesIn } from "./resend-buffer.js";
 import { ResumableState } from "./resumable-state.js";
 
@@ -32,7 +34,6 @@ const STALLED_MS = 3_500;
 const DEAD_MS = 15_000;
 const WATCH_MS = 500;
 const GIVE_UP_MS = 120_000;
-const MAX_SOCKET_BACKLOG_BYTES = 256 * 1024;
 const RETRY_MS = 25;
 
 export class StreamClient extends EventTarget {
@@ -44,15 +45,16 @@ export class StreamClient extends EventTarget {
   #state = "connecting";
   /** @type {WebSocket | null} */
   #socket = null;
+  /** @type {DirectWay} */
+  #direct;
 
   // The connection.
   #isOpen = false;
   #frameSeq = 0;
-  #readyAtMs = 0;
+  /** @type {SendPace} */
+  #pace;
   /** When something was sent that nothing has been heard since; 0 if there is no such thing. */
   #unansweredAtMs = 0;
-  #sentMs = 0;
-  #bufferMs = 0;
   #brokenAtMs = performance.now();
   #cutAtMs = 0;
   #attempt = 0;
@@ -71,7 +73,9 @@ export class StreamClient extends EventTarget {
   constructor(address, options) {
     super();
     this.#address = address;
+    this.#direct = new DirectWay(address);
     this.#resumable = new ResumableState(options);
+    this.#pace = new SendPace(options.live === false);
     this.#watching = setInterval(() => this.#watch(), WATCH_MS);
     this.#connect();
   }
@@ -129,11 +133,35 @@ export class StreamClient extends EventTarget {
     const { sessionId } = this.#resumable;
     const socket = new WebSocket(sessionId === null ? url : resumeUrl(url, sessionId), protocols);
     socket.binaryType = "arraybuffer";
-    socket.onopen = () => socket.send(JSON.stringify(this.#resumable.handshake()));
+    socket.onopen = () => this.#greet(socket);
+    this.#use(socket);
+  }
+
+  /** @param {WebSocket} socket */
+  #greet(socket) {
+    socket.send(JSON.stringify(this.#resumable.handshake()));
+  }
+
+  /** @param {WebSocket} socket */
+  #use(socket) {
     socket.onmessage = (message) => this.#receive(message.data);
     socket.onclose = ({ code, reason }) => this.#cut(code, reason, false);
     this.#socket = socket;
     this.#deadline = setTimeout(() => this.#cut(1006, "", true), CONNECT_TIMEOUT_MS);
+  }
+
+  /** @param {WebSocket} socket to the server itself, on which the session goes on */
+  #goOn(socket) {
+    const { refusal, saidBye } = this.#resumable;
+    if (!this.#isOpen || this.#socket === null || refusal !== null || saidBye) {
+      socket.close();
+      return;
+    }
+    clearTimeout(this.#pumping);
+    this.#isOpen = false;
+    this.#direct.leave(this.#socket);
+    this.#use(socket);
+    this.#greet(socket);
   }
 
   /** @param {unknown} data */
@@ -158,13 +186,16 @@ export class StreamClient extends EventTarget {
     if (restart !== null) this.#tellRestart(restart);
     this.#isOpen = true;
     this.#frameSeq = 0;
-    this.#sentMs = 0;
-    this.#readyAtMs = performance.now();
-    this.#bufferMs = ready.buffer_ms;
+    this.#pace.begin(ready.buffer_ms);
     this.#cutAtMs = 0;
-    this.#dispatch("event", ready);
+    const isDirect = this.#direct.arrive();
+    // Nothing has changed for the user.
+    if (!isDirect || !ready.resumed) this.#dispatch("event", ready);
     this.#setLive();
     this.#pump();
+    if (!isDirect && ready.direct_url && this.#resumable.mayResume) {
+      this.#direct.open(ready.direct_url, (socket) => this.#goOn(socket));
+    }
   }
 
   /** @param {Restart} restart */
@@ -183,21 +214,8 @@ export class StreamClient extends EventTarget {
     const socket = this.#socket;
     if (!this.#isOpen || socket === null || socket.readyState !== socket.OPEN) return;
     const { buffer } = this.#resumable;
-    while (!buffer.isAllSent && this.#maySend(socket)) this.#sendNext(socket);
+    while (!buffer.isAllSent && this.#pace.maySend(socket)) this.#sendNext(socket);
     if (!buffer.isAllSent) this.#pumping = setTimeout(() => this.#pump(), RETRY_MS);
-  }
-
-  /**
-   * Audio kept while connecting must not overrun the server's buffer when it is sent at once. Of a
-   * recording the server takes as much as it can hear.
-   *
-   * @param {WebSocket} socket
-   */
-  #maySend(socket) {
-    const elapsedMs = performance.now() - this.#readyAtMs;
-    const isRecording = this.#resumable.options.live === false;
-    const allowedMs = isRecording ? Infinity : this.#bufferMs / 2 + 2 * elapsedMs;
-    return this.#sentMs < allowedMs && socket.bufferedAmount < MAX_SOCKET_BACKLOG_BYTES;
   }
 
   /** @param {WebSocket} socket */
@@ -211,7 +229,7 @@ export class StreamClient extends EventTarget {
     }
     socket.send(this.#resumable.frame(this.#frameSeq, item));
     this.#frameSeq += 1;
-    this.#sentMs += this.#resumable.durationMs(samplesIn(item));
+    this.#pace.sent(this.#resumable.durationMs(samplesIn(item)));
   }
 
   /** A server that says nothing while audio is on its way is gone, whatever the socket says. */
@@ -273,6 +291,7 @@ export class StreamClient extends EventTarget {
   /** Forget the socket; one that does not answer may not confirm its close either. */
   #drop() {
     const socket = this.#socket;
+    this.#direct.giveUp();
     this.#socket = null;
     this.#isOpen = false;
     if (socket === null) return;

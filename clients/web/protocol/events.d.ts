@@ -57,6 +57,8 @@ export interface ReadyEvent {
   resume_token?: string | null;
   resume_ms?: number;
   follow_id?: string | null;
+  /** Where the server is reached without what stands before it: the session may go on there. */
+  direct_url?: string | null;
 }
 
 export interface FollowingEvent {

@@ -100,6 +100,23 @@ def start(
         ),
     ] = 0.0,
     move_within: WithinOption = _MOVE_WITHIN_S,
+    direct_url: Annotated[
+        str,
+        typer.Option(
+            envvar="STREAMER_DIRECT_URL",
+            help="Where clients reach a replica itself once they are let in; {address}, {hostname} "
+            "and {port} are its machine's and its own. Empty: all goes through the proxy.",
+        ),
+    ] = "ws://{address}:{port}/v1/stream",
+    direct_port: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=65_435,
+            envvar="STREAMER_DIRECT_PORT",
+            help="Each replica takes the first port that is free from here on; 0: any.",
+        ),
+    ] = 0,
     ray_port: Annotated[
         int,
         typer.Option(
@@ -162,6 +179,8 @@ def start(
                 cpus=cpus,
                 gpus=gpus,
                 move_within_s=move_within,
+                direct_url=direct_url or None,
+                direct_port=direct_port,
             )
         except ValueError as error:
             fail(str(error), EXIT_USAGE)
