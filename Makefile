@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCK := deploy/requirements.lock
 TEST_LOCK := deploy/requirements-test.lock
+CLUSTER_LOCK := deploy/requirements-cluster.lock
 TOOLS := .venv-tools
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -86,6 +87,7 @@ COMPILE = $(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml
 lock: $(TOOLS)/installed  ## Renew the locks after a change of pyproject.toml; UPGRADE=1 takes the newest releases
 	$(COMPILE) --extra media --extra test --extra torch --output-file $(TEST_LOCK)
 	$(COMPILE) --extra media --constraint $(TEST_LOCK) --output-file $(LOCK)
+	$(COMPILE) --extra media --extra cluster --constraint $(TEST_LOCK) --output-file $(CLUSTER_LOCK)
 
 audit: $(TOOLS)/installed  ## Look up what is locked in the database of known vulnerabilities; needs a network
 	$(TOOLS)/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off --requirement $(TEST_LOCK) || \

@@ -11,7 +11,7 @@ import asyncio
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
@@ -73,16 +73,29 @@ def _processes() -> Iterator[psutil.Process]:
             yield process
 
 
-async def round_trips_ms(url: str, connections: int, seconds: float) -> list[float]:
-    """Of messages on so many connections at once."""
+async def round_trips_ms(
+    url: str, connections: int, seconds: float, *, directly: bool = False
+) -> list[float]:
+    """Of messages on so many connections at once.
+
+    Args:
+        directly: sessions that began at `url` go on at their server's own address.
+    """
     address = websocket_url(url)
 
     async def one(index: int) -> list[float]:
         await asyncio.sleep(index * _EVERY_S / connections)
         taken = []
-        async with connect(address, ping_timeout=None) as websocket:
+        async with AsyncExitStack() as stack:
+            websocket = await stack.enter_async_context(connect(address, ping_timeout=None))
             await websocket.send('{"type":"start"}')
-            await websocket.recv()
+            ready = json.loads(await websocket.recv())
+            if directly:
+                direct = connect(ready["direct_url"], ping_timeout=None)
+                websocket = await stack.enter_async_context(direct)
+                told = {name: ready[name] for name in ("session_id", "resume_token")}
+                await websocket.send(json.dumps({"type": "resume", **told}))
+                await websocket.recv()
             until_s = time.monotonic() + seconds
             while time.monotonic() < until_s:
                 sent_ns = time.perf_counter_ns()
@@ -97,12 +110,15 @@ async def round_trips_ms(url: str, connections: int, seconds: float) -> list[flo
     return [ms for some in await asyncio.gather(*map(one, range(connections))) for ms in some]
 
 
-def measured(url: str, counts: Sequence[int], seconds: float) -> dict[str, dict[str, float]]:
+def measured(
+    url: str, counts: Sequence[int], seconds: float, *, directly: bool = False
+) -> dict[str, dict[str, float]]:
     """Connections to percentiles."""
-    return {
-        str(count): percentiles(asyncio.run(round_trips_ms(url, count, seconds)), (50, 95, 99))
-        for count in counts
-    }
+
+    def one(count: int) -> list[float]:
+        return asyncio.run(round_trips_ms(url, count, seconds, directly=directly))
+
+    return {str(count): percentiles(one(count), (50, 95, 99)) for count in counts}
 
 
 def table(results: Mapping[str, Any]) -> Table:
@@ -135,6 +151,7 @@ def draw(results: Mapping[str, Any]) -> Figure:
 def main(
     setup: Setup,
     seconds: Annotated[float, typer.Option(min=1, help="Of speech for each session.")] = 40,
+    message_seconds: Annotated[float, typer.Option(min=1, help="Of messages, each time.")] = 10,
     connections: Annotated[int, typer.Option(min=1, help="At most, for messages.")] = 64,
     max_replicas: Annotated[int, typer.Option(min=1, help="Go no further than this.")] = 2,
     max_lag_ms: Annotated[float, typer.Option(help="p95 lag at which to stop.")] = 1000,
@@ -142,12 +159,14 @@ def main(
     clips = setup.clips()
     counts = [2**i for i in range(0, connections.bit_length(), 3)]
     with server_process("no_llm", threads=1, max_sessions=_MAX_SESSIONS) as server:
-        ways = {"direct": measured(server.url, counts, seconds)}
+        ways = {"without Ray": measured(server.url, counts, message_seconds)}
     carriers: dict[str, Any] = {}
     for n_replicas in range(1, max_replicas + 1):
         with served_cluster(n_replicas, setup.llm) as cluster:
             if n_replicas == 1:
-                ways["through the proxy"] = measured(cluster.url, counts, seconds)
+                ways["through the proxy"] = measured(cluster.url, counts, message_seconds)
+                around = measured(cluster.url, counts, message_seconds, directly=True)
+                ways["around the proxy"] = around
             doubled = [2**i for i in range(_MAX_SESSIONS.bit_length())]
             rounds = climb(cluster, clips, doubled, seconds, max_lag_ms, setup.seed)
         good = [one["sessions"] for one in rounds if carried(one, max_lag_ms)]
@@ -156,6 +175,7 @@ def main(
     parameters = {
         "speech": sorted({clip.set_name for clip in clips}),
         "seconds": seconds,
+        "message_seconds": message_seconds,
         "connections": connections,
         "max_lag_ms": max_lag_ms,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +26,7 @@ class LocalCluster:
 
 @contextmanager
 def local_cluster(options: ClusterOptions) -> Iterator[LocalCluster]:
-    """On a free port, with a core for each of the least replicas.
+    """On a free port. Ray counts as many cores as all replicas want twice, for updates.
 
     Raises:
         ImportError: there is no Ray.
@@ -40,7 +41,7 @@ def local_cluster(options: ClusterOptions) -> Iterator[LocalCluster]:
     options = options.model_copy(update={"server": replace(options.server, port=port)})
     ray.init(
         address="local",
-        num_cpus=options.min_replicas,
+        num_cpus=math.ceil(2 * options.max_replicas * options.cpus),
         include_dashboard=False,
         object_store_memory=_OBJECT_STORE_BYTES,
         log_to_driver=False,

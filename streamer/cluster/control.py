@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,12 +14,10 @@ import ray
 from ray import serve
 from ray.exceptions import RayError
 from ray.serve.exceptions import RayServeException
-from ray.util import list_named_actors
 
 from streamer.cluster.options import ClusterOptions
-from streamer.cluster.replica import APPLICATION, DEPLOYMENT, build
+from streamer.cluster.replica import APPLICATION, DEPLOYMENT, build, replica_names
 
-_REPLICA_ACTOR: Final = f"SERVE_REPLICA::{APPLICATION}#{DEPLOYMENT}#"
 _ANSWER_S: Final = 10.0
 _LOOK_EVERY_S: Final = 0.5
 
@@ -120,7 +118,7 @@ def deploy(options: ClusterOptions) -> None:
 def replicas() -> list[ReplicaStatus]:
     """Raises ClusterError: there is no such cluster."""
     handle = _handle()
-    return [_status(handle, name) for name in _names()]
+    return [_status(handle, name) for name in replica_names()]
 
 
 def drain(name: str) -> None:
@@ -129,7 +127,7 @@ def drain(name: str) -> None:
     Raises:
         ClusterError: there is no such replica.
     """
-    if name not in _names():
+    if name not in replica_names():
         raise ClusterError(f"there is no replica {name}; `streamer cluster status` lists them")
     if not _handle().drain.remote(name).result(timeout_s=_ANSWER_S):
         raise ClusterError(f"replica {name} is on its way out already, or has not begun")
@@ -141,7 +139,7 @@ def stop(within_s: float) -> None:
     Raises:
         ClusterError: there is no such cluster.
     """
-    handle, names = _handle(), _names()
+    handle, names = _handle(), replica_names()
     for name in names:
         with suppress(RayError, RayServeException, TimeoutError):
             handle.drain.remote(name).result(timeout_s=_ANSWER_S)
@@ -159,12 +157,6 @@ def _handle() -> Any:
         return serve.get_deployment_handle(DEPLOYMENT, APPLICATION)
     except (RayServeException, RuntimeError) as error:
         raise ClusterError("nothing is served here; `streamer cluster start` does") from error
-
-
-def _names() -> list[str]:
-    found: Callable[..., list[dict[str, str]]] = list_named_actors
-    names = [actor["name"] for actor in found(all_namespaces=True)]
-    return sorted(n.removeprefix(_REPLICA_ACTOR) for n in names if n.startswith(_REPLICA_ACTOR))
 
 
 def _status(handle: Any, name: str) -> ReplicaStatus:

@@ -33,7 +33,9 @@ class ClusterOptions(BaseModel):
     """Of each replica."""
     min_replicas: int = Field(1, ge=1)
     max_replicas: int = Field(1, ge=1)
-    """More than `min_replicas` lets Serve add replicas while clients are many."""
+    """More than `min_replicas` lets Serve add replicas while those that run are loaded."""
+    down_after_s: float = Field(60.0, ge=0)
+    """For this long fewer replicas must do before there are fewer."""
     cpus: float = Field(2.0, gt=0)
     """That Ray sets aside for a replica."""
     gpus: float = Field(0.0, ge=0)

@@ -5,36 +5,51 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from dataclasses import replace
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, replace
 from typing import Any, Final
 
+from prometheus_client.parser import text_string_to_metric_families
 from ray import serve
 from ray.exceptions import RayError
 from ray.serve.config import RequestRouterConfig
 from ray.serve.exceptions import RayServeException
+from ray.util import list_named_actors
 from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from streamer.app import create_app
 from streamer.client.bundled import page_folder
 from streamer.cluster.direct import DirectPort
 from streamer.cluster.options import ClusterOptions
+from streamer.cluster.scaling import LoadMeter
 from streamer.hosting.stored_session import StoredSession
 from streamer.protocol.errors import ProtocolError
 from streamer.recognition.engine import Engine
 from streamer.runtime.allocator import give_large_blocks_back
 from streamer.runtime.faults import fault_line
 from streamer.runtime.log_limits import log_to_stderr
+from streamer.runtime.metrics import ServerMetrics, exposition
 from streamer.server.stream_server import StreamServer
 
 logger = logging.getLogger(__name__)
 
 APPLICATION: Final = "streamer"
 DEPLOYMENT: Final = "captions"
+_REPLICA_ACTOR: Final = f"SERVE_REPLICA::{APPLICATION}#{DEPLOYMENT}#"
 _STATISTICS_EVERY_S: Final = 1.0
 _LOOK_EVERY_S: Final = 1.0
 _ANSWER_S: Final = 10.0
 _SURGE_PERCENT: Final = 25
 """Of replicas that may run beyond their number during an update; it is rounded up."""
+_LOOK_BACK_S: Final = 5.0
+"""Loads are means over this long."""
+_UP_AFTER_S: Final = 2.0
+"""For this long more replicas must be wanted before there are more."""
+_METRICS_S: Final = 2.0
 _NOTICED_S: Final = 15.0
 """For a replica to find out that it is to go, and to close what is left."""
 
@@ -51,6 +66,7 @@ class CaptionReplica:
         self._watching: asyncio.Task[None] | None = None
         self._leaving: asyncio.Task[None] | None = None
         self._direct: DirectPort | None = None
+        self._meter: LoadMeter | None = None
 
     async def __serve_build_asgi_app__(self) -> Starlette:
         log_to_stderr()
@@ -63,6 +79,8 @@ class CaptionReplica:
         self._server = app.state.server
         if self._direct is not None:
             self._direct.serve(app.state.server)
+        self._meter = LoadMeter(app.state.server, self._options.cpus)
+        app.router.routes.insert(0, Route("/metrics", self._all_metrics))
         self._handle = serve.get_deployment_handle(DEPLOYMENT, APPLICATION)
         self._watching = asyncio.create_task(self._watch())
         return app
@@ -77,6 +95,27 @@ class CaptionReplica:
             "moving": server.moving,
             "ids": server.registry.shared_ids(),
         }
+
+    async def record_autoscaling_stats(self) -> dict[str, float]:
+        """What `scale` is told of this replica."""
+        return {} if self._meter is None else asdict(self._meter.load())
+
+    async def metrics(self, name: str) -> tuple[str, bytes]:
+        """Its name, and what it counts, for Prometheus. Routed to the replica `name`."""
+        return self._name, b"" if self._server is None else self._server.metrics.render()
+
+    async def _all_metrics(self, request: Request) -> Response:
+        """`/metrics`: of all replicas, whichever was asked."""
+        names = await asyncio.to_thread(replica_names)
+        asked = [self._handle.metrics.remote(name) for name in names if name != self._name]
+        told = [await self.metrics(self._name)]
+        for answer in asked:
+            with suppress(RayError, RayServeException, TimeoutError):
+                async with asyncio.timeout(_METRICS_S):
+                    told.append(await answer)
+        texts = dict(told).values()  # one that is gone is answered for by another
+        families = [f for text in texts for f in text_string_to_metric_families(text.decode())]
+        return Response(exposition(families), media_type=ServerMetrics.content_type)
 
     async def check_health(self) -> None:
         """Raises RuntimeError once nobody is left here: then Serve puts another in its place."""
@@ -160,6 +199,13 @@ class _Deployed(serve.ingress()(CaptionReplica)):  # type: ignore[misc]  # Ray m
         await super().__del__()
 
 
+def replica_names() -> list[str]:
+    """Of all replicas that run, or begin or end."""
+    found: Callable[..., list[dict[str, str]]] = list_named_actors
+    names = [actor["name"] for actor in found(all_namespaces=True)]
+    return sorted(n.removeprefix(_REPLICA_ACTOR) for n in names if n.startswith(_REPLICA_ACTOR))
+
+
 def build(options: ClusterOptions) -> serve.Application:
     """What `serve deploy` and `streamer cluster start` run."""
     scaling: dict[str, Any] = {"num_replicas": options.min_replicas}
@@ -168,8 +214,11 @@ def build(options: ClusterOptions) -> serve.Application:
             "autoscaling_config": {
                 "min_replicas": options.min_replicas,
                 "max_replicas": options.max_replicas,
-                # An open websocket counts as a request that runs.
-                "target_ongoing_requests": 0.7 * options.server.max_sessions,
+                "policy": {"policy_function": "streamer.cluster.scaling:scale"},
+                "metrics_interval_s": _STATISTICS_EVERY_S,
+                "look_back_period_s": _LOOK_BACK_S,
+                "upscale_delay_s": _UP_AFTER_S,
+                "downscale_delay_s": options.down_after_s,
             }
         }
     leaves_s = options.move_within_s + options.server.shutdown_grace_s + _NOTICED_S

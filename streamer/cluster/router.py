@@ -92,7 +92,7 @@ def _name(replica: RunningReplica) -> str:
 def aim_of(method: str, arguments: Sequence[Any]) -> Aim:
     """Of a call of a replica's method, or of a web request, which comes as the pickled scope."""
     match method:
-        case "drain" | "about":
+        case "drain" | "about" | "metrics":
             return Aim(session=f"{arguments[0]}.")
         case "adopt":
             return Aim(away_from=frozenset(arguments[1]), takes_place=True)

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Metric,
+    ProcessCollector,
+    generate_latest,
+)
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from streamer.runtime.deadline_executor import DeadlineExecutor
@@ -19,8 +27,17 @@ class ServerMetrics:
 
     content_type: Final = CONTENT_TYPE_PLAIN_0_0_4
 
-    def __init__(self, executor: DeadlineExecutor) -> None:
+    def __init__(self, executor: DeadlineExecutor, replica: str | None = None) -> None:
+        """`replica`: a label of all that is told, where there are several servers."""
+        self._replica = replica
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self.places = Gauge(
+            "streamer_places", "Sessions that may be open at once.", registry=self.registry
+        )
+        self.places_taken = Gauge(
+            "streamer_places_taken", "Of them, how many are.", registry=self.registry
+        )
         self.sessions_active = Gauge(
             "streamer_sessions_active", "Sessions that are open now.", registry=self.registry
         )
@@ -84,6 +101,45 @@ class ServerMetrics:
         for stage, duration_ms in stages_ms.items():
             self.stage.labels(stage).observe(duration_ms / 1000)
 
+    def refused(self, code: str) -> float:
+        """Clients that were turned away so far, with an error code."""
+        labels = {"code": code}
+        return self.registry.get_sample_value("streamer_sessions_rejected_total", labels) or 0.0
+
     def render(self) -> bytes:
         """The text exposition format."""
-        return generate_latest(self.registry)
+        if self._replica is None:
+            return generate_latest(self.registry)
+        return exposition(labelled(self.registry.collect(), replica=self._replica))
+
+
+def labelled(metrics: Iterable[Metric], **labels: str) -> Iterator[Metric]:
+    """The same with further labels on every sample."""
+    for metric in metrics:
+        told = Metric(metric.name, metric.documentation, metric.type, metric.unit)
+        told.samples = [
+            sample._replace(labels={**sample.labels, **labels}) for sample in metric.samples
+        ]
+        yield told
+
+
+def exposition(metrics: Iterable[Metric]) -> bytes:
+    """In the text format: those of the same name, which may be of several servers, together."""
+    by_name: dict[str, Metric] = {}
+    for metric in metrics:
+        if metric.name in by_name:
+            by_name[metric.name].samples.extend(metric.samples)
+        else:
+            by_name[metric.name] = metric
+    return generate_latest(_Collected(list(by_name.values())))
+
+
+class _Collected(CollectorRegistry):
+    """What was collected before."""
+
+    def __init__(self, metrics: list[Metric]) -> None:
+        super().__init__()
+        self._metrics = metrics
+
+    def collect(self) -> Iterator[Metric]:
+        return iter(self._metrics)

@@ -58,7 +58,7 @@ class StreamServer:
             OSError: the trace file cannot be written.
             StoreError: the store cannot be used.
         """
-        self.metrics = ServerMetrics(engine.executor)
+        self.metrics = ServerMetrics(engine.executor, options.replica)
         self.options = options
         self.engine = engine
         self._tracer = None if options.trace is None else TraceWriter(options.trace)
@@ -68,6 +68,8 @@ class StreamServer:
             outbox_events=options.outbox_events, max_backlog_s=options.max_backlog_s
         )
         self.places = Places(options.max_sessions, options.refuse_lag_ms)
+        self.metrics.places.set(options.max_sessions)
+        self.metrics.places_taken.set_function(lambda: self.places.taken)
         self.runner = SessionRunner(engine, self.places, limits, self.metrics, self._tracer)
         self._store = None
         if options.store is not None:

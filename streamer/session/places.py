@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from statistics import median
+import numpy as np
 
 from streamer.protocol.errors import ProtocolError, too_many_sessions
 from streamer.protocol.messages import ErrorCode
@@ -37,6 +37,10 @@ class Places:
         self._taken: set[Place] = set()
 
     @property
+    def limit(self) -> int:
+        return self._limit
+
+    @property
     def taken(self) -> int:
         return sum(place.channels for place in self._taken)
 
@@ -67,10 +71,11 @@ class Places:
                 "the machine is behind with the sessions it has; try again later",
             )
 
-    def overdue_ms(self) -> float:
-        """Median over the sessions with live audio; a recording may lie there for long."""
+    def overdue_ms(self, share: float = 0.5) -> float:
+        """So large a share of the sessions with live audio lag by no more; a recording may lie
+        there for long."""
         lags = [place.live.overdue_ms for place in self._taken if place.live is not None]
-        return median(lags) if lags else 0.0
+        return float(np.quantile(lags, share)) if lags else 0.0
 
     def give_back(self, place: Place) -> None:
         self._taken.discard(place)

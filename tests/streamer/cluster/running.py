@@ -24,6 +24,7 @@ N_REPLICAS = 2
 @dataclass(frozen=True)
 class Cluster:
     url: str
+    http_url: str
     handle: Any
     """Of the deployment."""
     options: ClusterOptions
@@ -40,21 +41,19 @@ class Cluster:
             timeout=120,
         )
 
-    def update(self, n_replicas: int) -> None:
-        """Let so many new replicas take the place of all. Returns when they run."""
+    def update(self, **changed: object) -> None:
+        """Let new replicas with other options take the place of all. Returns when they run."""
         from ray import serve
 
         from streamer.cluster.replica import APPLICATION, build
 
-        wanted = {"min_replicas": n_replicas, "max_replicas": n_replicas}
-        serve.run(build(self.options.model_copy(update=wanted)), name=APPLICATION)
+        serve.run(build(self.options.model_copy(update=changed)), name=APPLICATION)
 
     def names(self) -> set[str]:
-        """Of the replicas that run, as Ray names their processes."""
-        from ray.util import list_named_actors
+        """Of the replicas that run."""
+        from streamer.cluster.replica import replica_names
 
-        actors = [actor["name"] for actor in list_named_actors(all_namespaces=True)]
-        return {a.rpartition("#")[2] for a in actors if a.startswith("SERVE_REPLICA::")}
+        return set(replica_names())
 
     def about(self, name: str) -> dict[str, Any]:
         told: dict[str, Any] = self.handle.about.remote(name).result(timeout_s=20)
@@ -65,12 +64,12 @@ class Cluster:
         told = [(name, self.about(name)) for name in self.names()]
         return {name for name, about in told if about["name"] == name and not about.get("moving")}
 
-    async def settled(self, without: str = "") -> set[str]:
+    async def settled(self, without: str = "", n_replicas: int = N_REPLICAS) -> set[str]:
         """Wait until all replicas serve that should."""
         async with asyncio.timeout(90):
             while True:
                 serving = await asyncio.to_thread(self.serving)
-                if len(serving) == N_REPLICAS and without not in serving:
+                if len(serving) == n_replicas and without not in serving:
                     return serving
                 await asyncio.sleep(0.5)
 
@@ -83,12 +82,12 @@ def running_cluster() -> Iterator[Cluster]:
         engine=EngineOptions(llm=False, emotion_model=None, threads=1, latency="low"),
         min_replicas=N_REPLICAS,
         max_replicas=N_REPLICAS,
-        cpus=0.5,
+        cpus=1.0,
         move_within_s=6.0,
     )
     with local_cluster(options) as running:
         url = websocket_url(running.url)
-        yield Cluster(url, running.handle, running.options, running.ray_address)
+        yield Cluster(url, running.url, running.handle, running.options, running.ray_address)
 
 
 async def until(condition: Callable[[], object], within_s: float = 30.0) -> None:

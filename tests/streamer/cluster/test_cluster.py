@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 
+import httpx
 import numpy as np
 import pytest
 
@@ -18,18 +21,20 @@ from streamer.client.bundled import bundled_speech
 from streamer.client.client import Client, connect
 from streamer.client.files import open_recording
 from streamer.client.follow import follow
+from streamer.client.transcript import ServerRefusedError
 from streamer.protocol.messages import FollowingEvent, StartMessage
 from streamer.protocol.replica_names import replica_of
 from streamer.transcript.wer import word_errors
-from tests.streamer.cluster.running import Cluster, running_cluster, until
+from tests.streamer.cluster.running import N_REPLICAS, Cluster, running_cluster, until
 
 pytest.importorskip("ray.serve", reason="Ray is not installed (extra `cluster`)")
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 N_SESSIONS = 12
-CLIPS = ("1995-1837-0007.opus", "7021-85628-0010.opus")
+CLIPS = ("1064_TIE_HAP_XX.opus", "7021-85628-0010.opus")
 PAUSE_S = 1.2
 RATE = 16_000
+HOP = RATE // 5
 
 
 @pytest.fixture(scope="module")
@@ -38,16 +43,23 @@ def cluster() -> Iterator[Cluster]:
         yield cluster
 
 
+@dataclass(frozen=True)
+class Speech:
+    clips: list[Floats]
+    """Sentences, with a pause behind each."""
+    text: str
+
+
 @pytest.fixture(scope="module")
-def speech() -> tuple[Floats, str]:
-    """Two sentences with pauses behind them, and what is said."""
+def speech() -> Speech:
     clips = {clip.path.name: clip for clip in bundled_speech()}
     sound: list[Floats] = []
     for name in CLIPS:
         with open_recording(clips[name].path) as recording:
             assert recording.sample_rate == RATE
-            sound += [*recording.chunks(), np.zeros(round(PAUSE_S * RATE), np.float32)]
-    return np.concatenate(sound), " ".join(clips[name].text for name in CLIPS)
+            pause = np.zeros(round(PAUSE_S * RATE), np.float32)
+            sound.append(np.concatenate([*recording.chunks(), pause]))
+    return Speech(sound, " ".join(clips[name].text for name in CLIPS))
 
 
 @asynccontextmanager
@@ -62,11 +74,23 @@ async def sessions(cluster: Cluster, n: int) -> AsyncIterator[list[Client]]:
         ]
 
 
-async def speak(client: Client, sound: Floats) -> None:
-    for at in range(0, len(sound), RATE // 5):
-        await client.send_audio(sound[at : at + RATE // 5])
-        await asyncio.sleep(0.2)
-    await client.stop()
+def speak(client: Client, speech: Speech, goes_on: Callable[[], bool]) -> asyncio.Task[None]:
+    """Sentence by sentence; in between it is silent until it `goes_on`."""
+
+    async def spoken() -> None:
+        for clip in speech.clips:
+            for at in range(0, len(clip), HOP):
+                await hear(client, clip[at : at + HOP])
+            while not goes_on():
+                await hear(client, np.zeros(HOP, np.float32))
+        await client.stop()
+
+    return asyncio.create_task(spoken())
+
+
+async def hear(client: Client, sound: Floats) -> None:
+    await client.send_audio(sound)
+    await asyncio.sleep(HOP / RATE)
 
 
 def replica(client: Client) -> str:
@@ -74,6 +98,11 @@ def replica(client: Client) -> str:
     name = replica_of(client.ready.session_id)
     assert name is not None
     return name
+
+
+def is_direct(client: Client) -> bool:
+    """It has gone around the proxy."""
+    return client.connected and client.ready is not None and client.ready.direct_url is None
 
 
 def check_nothing_is_lost(clients: list[Client], said: str) -> None:
@@ -97,64 +126,71 @@ async def test_sessions_are_spread_and_found_again(cluster: Cluster) -> None:
                 event = await anext(follower)
                 assert isinstance(event, FollowingEvent)
                 assert event.follow_id == ready.follow_id
-        before = [client.ready for client in clients]
+        await until(lambda: all(is_direct(client) for client in clients))
+        before = {client: client.ready for client in clients}
         for client in clients:
             assert client._connection is not None
-            client._connection._websocket.transport.abort()
-        await until(lambda: all(client.ready not in before for client in clients))
+            client._connection.abort()
+        await until(lambda: all(client.ready is not before[client] for client in clients))
         assert all(client.ready.resumed for client in clients if client.ready is not None)
         assert Counter(replica(client) for client in clients) == spread
 
 
 async def test_a_shared_id_is_found_wherever_it_is_spoken_under(cluster: Cluster) -> None:
-    start = StartMessage(share_secret="a secret of sixteen")
-    for _ in range(4):
-        async with connect(cluster.url, start) as client:
+    async with AsyncExitStack() as stack:
+        spoken_on: set[str] = set()
+        while len(spoken_on) < N_REPLICAS:
+            start = StartMessage(share_secret=secrets.token_hex())
+            client = await stack.enter_async_context(connect(cluster.url, start))
             assert client.ready is not None
             assert replica_of(client.ready.follow_id) is None
-            await asyncio.sleep(3.0)  # the routers hear of it
-            async with follow(client.ready.follow_id, cluster.url) as follower:
-                assert isinstance(await anext(follower), FollowingEvent)
+            spoken_on.add(replica(client))
+            async with asyncio.timeout(20):
+                while not await is_followed(client.ready.follow_id, cluster.url):
+                    await asyncio.sleep(0.2)  # the routers hear of it
 
 
-async def test_a_drained_replica_sends_everybody_on(
-    cluster: Cluster, speech: tuple[Floats, str]
-) -> None:
-    sound, said = speech
+async def is_followed(follow_id: str | None, url: str) -> bool:
+    async with follow(follow_id or "", url) as follower:
+        try:
+            return isinstance(await anext(follower), FollowingEvent)
+        except ServerRefusedError:
+            return False
+
+
+async def test_a_drained_replica_sends_everybody_on(cluster: Cluster, speech: Speech) -> None:
     names = await cluster.settled()
     async with sessions(cluster, N_SESSIONS) as clients:
         ready = [client.ready for client in clients]
         leaving = replica(clients[0])
-        speaking = [asyncio.create_task(speak(client, sound)) for client in clients]
-        await until(lambda: all(client.transcript.words for client in clients))
-        assert await asyncio.to_thread(lambda: cluster.handle.drain.remote(leaving).result())
         (staying,) = names - {leaving}
-        await until(lambda: {replica(client) for client in clients} == {staying})
+        speaking = [speak(c, speech, lambda c=c: replica(c) == staying) for c in clients]
+        await until(lambda: all(client.transcript.words for client in clients))
+        drained = await asyncio.to_thread(cluster.command, "drain", leaving)
+        assert drained.returncode == 0, drained.stderr
+        await asyncio.gather(*speaking)
         for client, first in zip(clients, ready, strict=True):
             assert first is not None
             assert client.ready is not None
             assert client.ready.follow_id == first.follow_id
-        await asyncio.gather(*speaking)
-        check_nothing_is_lost(clients, said)
+        check_nothing_is_lost(clients, speech.text)
     assert staying in await cluster.settled(without=leaving)
 
 
-async def test_a_killed_replica_costs_no_word(cluster: Cluster, speech: tuple[Floats, str]) -> None:
-    sound, said = speech
+async def test_a_killed_replica_costs_no_word(cluster: Cluster, speech: Speech) -> None:
     await cluster.settled()
     async with sessions(cluster, N_SESSIONS) as clients:
         killed = replica(clients[0])
         pid = (await asyncio.to_thread(cluster.about, killed))["pid"]
-        speaking = [asyncio.create_task(speak(client, sound)) for client in clients]
+        speaking = [speak(c, speech, lambda c=c: replica(c) != killed) for c in clients]
         await until(lambda: all(client.transcript.words for client in clients))
         os.kill(pid, signal.SIGKILL)
         await asyncio.gather(*speaking)
-        assert killed not in {replica(client) for client in clients}
-        check_nothing_is_lost(clients, said)
+        check_nothing_is_lost(clients, speech.text)
     await cluster.settled(without=killed)
 
 
-async def test_the_command_line_lists_and_drains(cluster: Cluster) -> None:
+async def test_the_command_line_lists_replicas(cluster: Cluster) -> None:
     names = await cluster.settled()
     listed = await asyncio.to_thread(cluster.command, "status")
     assert listed.returncode == 0, listed.stderr
@@ -163,24 +199,42 @@ async def test_the_command_line_lists_and_drains(cluster: Cluster) -> None:
     refused = await asyncio.to_thread(cluster.command, "drain", "nobody")
     assert refused.returncode == 1
     assert "there is no replica nobody" in refused.stderr
-    leaving = min(names)
-    assert (await asyncio.to_thread(cluster.command, "drain", leaving)).returncode == 0
-    await cluster.settled(without=leaving)
 
 
-async def test_an_update_sends_everybody_to_new_replicas(
-    cluster: Cluster, speech: tuple[Floats, str]
-) -> None:
-    sound, said = speech
-    await cluster.settled()
+async def test_an_update_sends_everybody_to_new_replicas(cluster: Cluster, speech: Speech) -> None:
+    old = await cluster.settled()
     async with sessions(cluster, N_SESSIONS) as clients:
-        speaking = [asyncio.create_task(speak(client, sound)) for client in clients]
+        speaking = [speak(c, speech, lambda c=c: replica(c) not in old) for c in clients]
         await until(lambda: all(client.transcript.words for client in clients))
-        resumed = {client: client.ready for client in clients}
-        await asyncio.to_thread(cluster.update, 1)
-        await until(lambda: len({replica(client) for client in clients}) == 1)
-        moved = [client for client in clients if client.ready is not resumed[client]]
-        assert moved
-        assert all(client.ready.resumed for client in moved if client.ready is not None)
+        await asyncio.to_thread(cluster.update, min_replicas=1, down_after_s=3.0)
         await asyncio.gather(*speaking)
-        check_nothing_is_lost(clients, said)
+        assert all(client.ready.resumed for client in clients if client.ready is not None)
+        check_nothing_is_lost(clients, speech.text)
+
+
+async def test_replicas_come_and_go_with_those_who_speak(cluster: Cluster, speech: Speech) -> None:
+    """It goes on with what the update made: one replica, and at most two."""
+    await cluster.settled(n_replicas=1)
+    async with sessions(cluster, N_SESSIONS) as early:
+        leaving, staying = early[1:], early[:1]
+        more = asyncio.Event()
+        speaking = [speak(client, speech, more.is_set) for client in leaving]
+        names = await cluster.settled()
+        async with sessions(cluster, 3) as late:
+            staying += late
+            assert {replica(client) for client in staying} == names
+            more.set()
+            go_on = [
+                speak(c, speech, lambda: len(set(map(replica, staying))) == 1) for c in staying
+            ]
+            await asyncio.gather(*speaking, *go_on)
+            check_nothing_is_lost(early + late, speech.text)
+
+
+async def test_metrics_tell_of_all_replicas(cluster: Cluster) -> None:
+    names = await cluster.settled(n_replicas=1)
+    async with sessions(cluster, 1):
+        told = (await asyncio.to_thread(httpx.get, cluster.http_url + "metrics")).text
+    for name in names:
+        assert f'streamer_places{{replica="{name}"}} 14.0' in told
+    assert sum(line.startswith("streamer_places_taken{") for line in told.splitlines()) == 1
