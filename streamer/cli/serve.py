@@ -99,6 +99,15 @@ def serve(
             dir_okay=False,
         ),
     ] = None,
+    replica: Annotated[
+        str | None,
+        typer.Option(
+            envvar="STREAMER_REPLICA",
+            help="Name of this server among several behind one balancer, which finds it by the "
+            "ids of its sessions: they begin with NAME and a point.",
+            metavar="NAME",
+        ),
+    ] = None,
     device: DeviceOption = "cpu",
     threads: ThreadsOption = 2,
     llm: LlmOption = True,
@@ -146,6 +155,7 @@ def serve(
             wyoming_port=wyoming_port,
             wyoming_zeroconf=wyoming_zeroconf,
             store=store,
+            replica=replica,
             trace=trace,
             tls=_tls_folder() if tls else None,
         )

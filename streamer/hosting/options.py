@@ -125,8 +125,6 @@ class ServerOptions:
             _check_host(name)
         if self.replica is not None:
             check_replica(self.replica)
-            if self.store is not None:
-                raise ValueError("`store` is of one server alone, and this is one of several")
         if self.token is not None:
             _check_token(self.token)
         if self.token is not None and self.wyoming_port is not None:

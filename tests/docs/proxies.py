@@ -28,6 +28,10 @@ _UNPACKED: Final = Path(sys.prefix) / "proxies"
 """Where `make proxies` puts them."""
 
 
+SEVERAL: Final = "http://$machine"
+"""In place of one server."""
+
+
 @dataclass(frozen=True)
 class Certificate:
     """Of `localhost` and of the documents' name, signed by itself."""
@@ -87,7 +91,7 @@ def nginx_command(folder: Path, server: str, certificate: Certificate, port: int
             "http://127.0.0.1:8765": server,
         },
     )
-    if server == "http://streamer":
+    if server == SEVERAL:
         site += block("nginx", 1).text
     places = "".join(
         f"{kind}_temp_path {folder}/{kind};\n"
@@ -105,7 +109,7 @@ def caddy_command(folder: Path, server: str, certificate: Certificate, port: int
     certificate of ours."""
     tls = f"\ttls {certificate.certificate} {certificate.key}\n"
     sites = f"https://localhost:{port}, https://{PUBLIC_NAME}:{port}"
-    if server == "http://streamer":
+    if server == SEVERAL:
         site = _replaced(block("caddyfile").text, {f"{PUBLIC_NAME} {{\n": f"{sites} {{\n{tls}"})
     else:
         names = {

@@ -7,6 +7,7 @@ import json
 import socket
 import subprocess
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
@@ -21,11 +22,13 @@ from websockets.typing import Origin
 from streamer.app import ServerOptions
 from streamer.client.backoff import ReconnectOptions
 from streamer.client.client import connect
-from streamer.protocol.messages import StartMessage
+from streamer.client.follow import follow
+from streamer.protocol.messages import FollowingEvent, StartMessage
 from tests.contract.conftest import RATE, Speech
 from tests.docs.proxies import (
     CADDYFILE,
     PUBLIC_NAME,
+    SEVERAL,
     Certificate,
     Proxy,
     caddy_command,
@@ -134,27 +137,52 @@ def _answer_to_the_page(proxy: Proxy) -> str:
         return str(json.loads(websocket.recv())["type"])
 
 
-@pytest.mark.parametrize("balancing", ["hash $remote_addr consistent;", "# turn by turn"])
+@pytest.mark.parametrize("kind", list(COMMANDS))
+@pytest.mark.parametrize("knows", [True, False])
 async def test_clients_come_back_to_their_machine(
-    balancing: str, tmp_path: Path, certificate: Certificate, monkeypatch: pytest.MonkeyPatch
+    kind: str,
+    knows: bool,
+    tmp_path: Path,
+    certificate: Certificate,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """And where the balancer does not see to that, they lose no word either."""
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate.certificate))
-    options, port = ServerOptions(heartbeat_s=0.02), free_port()
-    with ServerThread(options) as one, ServerThread(options) as other:
-        command = nginx_command(tmp_path, "http://streamer", certificate, port)
-        config = tmp_path / "nginx.conf"
-        text = config.read_text().replace("hash $remote_addr consistent;", balancing)
+    port = free_port()
+    with one_of_several("a") as one, one_of_several("b") as other:
+        command = COMMANDS[kind](tmp_path, SEVERAL, certificate, port)
+        config = tmp_path / ("nginx.conf" if kind == "nginx" else "Caddyfile")
+        text = config.read_text()
+        if not knows:
+            text = text.replace("$arg_session", "nothing").replace("query.session", "query.no")
+            text = text.replace("least_conn", "round_robin" if kind == "caddy" else "keepalive 2")
         for address, machine in (("10.0.0.1:8765", one), ("10.0.0.2:8765", other)):
             assert address in text
             text = text.replace(address, urlsplit(machine.http_url).netloc)
         config.write_text(text)
         with running(command, tmp_path, certificate, port) as balancer:
-            said = await _cut_speech(f"wss{balancer.url.removeprefix('https')}/v1/stream")
-        sessions = [machine.sample("streamer_sessions_total") for machine in (one, other)]
+            url = f"wss{balancer.url.removeprefix('https')}/v1/stream"
+            said = await _cut_speech(url)
+            sessions = [machine.sample("streamer_sessions_total") for machine in (one, other)]
+            if knows:
+                await _follow_many(url)
     assert len(said) == 12  # the fake models hear a word in every half second
-    if "hash" in balancing:  # by turns, chance decides where a client gets to
+    if knows:  # by turns, chance decides where a client gets to
         assert sum(sessions) == 1
+
+
+def one_of_several(name: str) -> ServerThread:
+    return ServerThread(ServerOptions(heartbeat_s=0.02, replica=name))
+
+
+async def _follow_many(url: str) -> None:
+    async with AsyncExitStack() as stack:
+        for _ in range(6):
+            client = await stack.enter_async_context(connect(url))
+            assert client.ready is not None
+            async with follow(client.ready.follow_id or "", url) as follower:
+                event = await anext(follower)
+                assert isinstance(event, FollowingEvent)
 
 
 async def _cut_speech(url: str) -> list[str]:
@@ -176,7 +204,7 @@ async def _cut_speech(url: str) -> list[str]:
 
 
 def test_caddy_takes_several_machines(tmp_path: Path, certificate: Certificate) -> None:
-    _, _, *config = caddy_command(tmp_path, "http://streamer", certificate, free_port())
+    _, _, *config = caddy_command(tmp_path, SEVERAL, certificate, free_port())
     _passes([program("caddy"), "validate", *config])
 
 
