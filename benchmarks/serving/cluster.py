@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
@@ -44,6 +44,11 @@ class ServedCluster:
     def cpu_s(self) -> float:
         times = [process.cpu_times() for process in self.processes]
         return float(sum(one.user + one.system for one in times))
+
+    def proxy_cpu_s(self) -> float:
+        (proxy,) = (one for one in self.processes if "ProxyActor" in " ".join(one.cmdline()))
+        times = proxy.cpu_times()
+        return float(times.user + times.system)
 
     def peak_rss_mb(self) -> float:
         """Now: there is no common peak."""
@@ -111,14 +116,23 @@ async def round_trips_ms(
 
 
 def measured(
-    url: str, counts: Sequence[int], seconds: float, *, directly: bool = False
+    url: str,
+    counts: Sequence[int],
+    seconds: float,
+    *,
+    directly: bool = False,
+    proxy_cpu_s: Callable[[], float] | None = None,
 ) -> dict[str, dict[str, float]]:
-    """Connections to percentiles."""
-
-    def one(count: int) -> list[float]:
-        return asyncio.run(round_trips_ms(url, count, seconds, directly=directly))
-
-    return {str(count): percentiles(one(count), (50, 95, 99)) for count in counts}
+    """Connections to percentiles, and perhaps to what a message, either way, costs the proxy."""
+    told = {}
+    for count in counts:
+        before_s = proxy_cpu_s() if proxy_cpu_s is not None else 0.0
+        taken = asyncio.run(round_trips_ms(url, count, seconds, directly=directly))
+        told[str(count)] = percentiles(taken, (50, 95, 99))
+        if proxy_cpu_s is not None:
+            cost_ms = (proxy_cpu_s() - before_s) * 1000 / (2 * len(taken))
+            told[str(count)]["proxy_cpu_ms_a_message"] = round(cost_ms, 3)
+    return told
 
 
 def table(results: Mapping[str, Any]) -> Table:
@@ -164,7 +178,9 @@ def main(
     for n_replicas in range(1, max_replicas + 1):
         with served_cluster(n_replicas, setup.llm) as cluster:
             if n_replicas == 1:
-                ways["through the proxy"] = measured(cluster.url, counts, message_seconds)
+                ways["through the proxy"] = measured(
+                    cluster.url, counts, message_seconds, proxy_cpu_s=cluster.proxy_cpu_s
+                )
                 around = measured(cluster.url, counts, message_seconds, directly=True)
                 ways["around the proxy"] = around
             doubled = [2**i for i in range(_MAX_SESSIONS.bit_length())]
