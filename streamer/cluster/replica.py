@@ -143,14 +143,16 @@ class CaptionReplica:
         if self._direct is not None:
             await self._direct.close()
 
-    async def adopt(self, session: StoredSession, away_from: list[str]) -> tuple[str, str | None]:
+    async def adopt(
+        self, session: StoredSession, away_from: list[str], renamed: bool
+    ) -> tuple[str, str | None]:
         """Take a session over. Gives the name of this replica, and the session's id here; None if
         there is no room."""
         server = self._server
         if server is None or server.moving or self._name in away_from:
             return self._name, None
         try:
-            return self._name, server.registry.adopt(session)
+            return self._name, server.registry.adopt(session, renamed=renamed)
         except ProtocolError:
             return self._name, None
 
@@ -160,12 +162,12 @@ class CaptionReplica:
             within_s = self._options.move_within_s
             self._leaving = asyncio.create_task(self._server.move_away(self._hand_over, within_s))
 
-    async def _hand_over(self, session: StoredSession) -> str | None:
+    async def _hand_over(self, session: StoredSession, renamed: bool) -> str | None:
         away_from = [self._name]
         while True:
             try:
                 async with asyncio.timeout(_ANSWER_S):
-                    name, session_id = await self._handle.adopt.remote(session, away_from)
+                    name, session_id = await self._handle.adopt.remote(session, away_from, renamed)
             except (RayError, RayServeException, TimeoutError) as error:
                 logger.error("session %s: no replica answers: %s", session.id, fault_line(error))
                 return None

@@ -34,8 +34,10 @@ class AdoptedSessions:
         self._waiting.pop(session_id, None)
 
     @property
-    def follow_ids(self) -> list[str]:
-        return [session.follow_id for session, _ in self._waiting.values()]
+    def ids(self) -> list[str]:
+        """Their own, and those under which they are followed."""
+        sessions = [session for session, _ in self._waiting.values()]
+        return [name for session in sessions for name in (session.id, session.follow_id)]
 
     @property
     def places(self) -> int:

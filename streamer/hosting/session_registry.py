@@ -158,34 +158,46 @@ class SessionRegistry:
             )
         return hosted
 
+    @property
+    def parked(self) -> list[ResumableSession]:
+        """Those with which another server could go on."""
+        parked = [self._open[session_id] for session_id in self._parked]
+        return [hosted for hosted in parked if hosted.movable]
+
     def shared_ids(self) -> list[str]:
-        """Follow ids under which somebody speaks, or soon will, and which do not tell that it is
-        here."""
-        replica = self._options.replica
-        follow_ids = (*self._by_follow_id, *self._adopted.follow_ids)
-        return sorted({name for name in follow_ids if replica_of(name) != replica})
+        """Ids of sessions that are here or were handed over, and those under which they are
+        followed, as far as these do not tell that it is here."""
+        here = (*self._by_follow_id, *self._open, *self._ended, *self._adopted.ids)
+        return sorted({name for name in here if replica_of(name) != self._options.replica})
 
     async def hand_over(self, hosted: ResumableSession) -> StoredSession | None:
         """End a session that no connection holds so that another server can go on with it; its
         followers are let go. None: too little of it is left."""
         await hosted.abort()
-        return handed_over(hosted)
+        left = handed_over(hosted)
+        if hosted.id in self._ended:  # who asks here is not to be told that it is over
+            self._forget(hosted.id)
+        return left
 
     @property
     def n_adopted(self) -> int:
         """Places for sessions whose clients have not come yet."""
         return self._adopted.places
 
-    def adopt(self, session: StoredSession) -> str:
+    def adopt(self, session: StoredSession, *, renamed: bool = True) -> str:
         """Keep what another server handed over, for its client to resume; gives its id here.
+
+        Args:
+            renamed: so that the id tells that it is here; a client that is away knows but the old.
 
         Raises:
             ProtocolError: no room.
         """
         self._runner.places.check(session.start.channels + self._adopted.places)
-        adopted = replace(session, id=placed(self._options.replica, name_of(session.id)))
-        self._adopted.add(adopted)
-        return adopted.id
+        if renamed:
+            session = replace(session, id=placed(self._options.replica, name_of(session.id)))
+        self._adopted.add(session)
+        return session.id
 
     def finish(self, error: ProtocolError) -> None:
         """End all sessions that no connection holds; those that one holds end with it."""

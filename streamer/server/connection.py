@@ -47,8 +47,9 @@ _LAST_WORD_S: Final = 0.1
 
 _SERVICE_RESTART: Final = 1012
 
-HandOver = Callable[[StoredSession], Awaitable[str | None]]
-"""Gives a session to another server, and its id there; None if no other takes it."""
+HandOver = Callable[[StoredSession, bool], Awaitable[str | None]]
+"""Gives a session to another server, and its id there, a new one if so asked; None if no other
+takes it."""
 
 
 class _SilentError(Exception):
@@ -227,7 +228,7 @@ class Connection:
         """Raises SocketClosedError."""
         assert self._hand_over is not None
         stored = await self._registry.hand_over(hosted)
-        session_id = None if stored is None else await self._hand_over(stored)
+        session_id = None if stored is None else await self._hand_over(stored, True)
         if session_id is None:  # a new session is what the client has then
             await self._sender.send_error(shutting_down())
         else:

@@ -182,8 +182,9 @@ class StreamServer:
     async def move_away(self, hand_over: HandOver, within_s: float) -> None:
         """Send everybody to other servers, then end.
 
-        A native session goes at its next silence, whoever still speaks when the time is over then;
-        clients of other protocols, and with containers, get that time to end, and their finals.
+        A native session goes at its next silence, whoever still speaks when the time is over then,
+        and those whose clients are away at once; clients of other protocols, and with containers,
+        get that time to end, and their finals.
         Who comes meanwhile is not refused, but sent on as soon.
 
         Args:
@@ -193,10 +194,19 @@ class StreamServer:
         deadline_s = time.monotonic() + within_s
         while self._running and time.monotonic() < deadline_s:
             self._move(hand_over, speaking=False)
+            await self._move_parked(hand_over)
             await asyncio.sleep(_MOVING_EVERY_S)
         moved = self._move(hand_over, speaking=True)
+        await self._move_parked(hand_over)
         await _ended(moved, time.monotonic() + self.options.shutdown_grace_s)
         await self.drain()
+
+    async def _move_parked(self, hand_over: HandOver) -> None:
+        """Under the ids that their clients, who are away, know."""
+        for hosted in self.registry.parked:
+            stored = await self.registry.hand_over(hosted)
+            if stored is not None and await hand_over(stored, False) is not None:
+                logger.info("session %s: moved while its client was away", stored.id)
 
     def _move(self, hand_over: HandOver, *, speaking: bool) -> list[asyncio.Task[None]]:
         moved = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from tests.serving import ServerThread
 
 if TYPE_CHECKING:
     from streamer.recognition.engine import Engine
+    from streamer.server.stream_server import StreamServer
 
 TOKEN = "s3cret-key"
 RATE = 16_000
@@ -56,9 +58,29 @@ def speech() -> Speech:
     return Speech(clip.path, clip.text, samples)
 
 
+@dataclass(frozen=True)
+class RunningServer:
+    """One that runs somewhere, perhaps many behind one address."""
+
+    http_url: str
+
+    @property
+    def url(self) -> str:
+        return self.http_url.replace("http", "ws", 1) + "v1/stream"
+
+    @property
+    def server(self) -> StreamServer:
+        pytest.skip("looks into a server of this process")
+
+
 @pytest.fixture(scope="session")
-def server(engine: Engine) -> Iterator[ServerThread]:
-    """Anybody may connect."""
+def server(request: pytest.FixtureRequest) -> Iterator[ServerThread | RunningServer]:
+    """Anybody may connect. `STREAMER_TEST_SERVER=http://localhost:8765/` names one that runs."""
+    address = os.environ.get("STREAMER_TEST_SERVER")
+    if address is not None:
+        yield RunningServer(address)
+        return
+    engine: Engine = request.getfixturevalue("engine")
     options = ServerOptions(wyoming_port=0)
     with ServerThread(options, real_engine=BorrowedEngine(engine)) as running:
         yield running

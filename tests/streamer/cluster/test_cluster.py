@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import secrets
 import signal
@@ -14,15 +15,17 @@ from dataclasses import dataclass
 import httpx
 import numpy as np
 import pytest
+from websockets.asyncio.client import connect as open_websocket
 
 from streamer.audio.arrays import Floats
+from streamer.client.address import resume_url
 from streamer.client.backoff import ReconnectOptions
 from streamer.client.bundled import bundled_speech
 from streamer.client.client import Client, connect
 from streamer.client.files import open_recording
 from streamer.client.follow import follow
 from streamer.client.transcript import ServerRefusedError
-from streamer.protocol.messages import FollowingEvent, StartMessage
+from streamer.protocol.messages import FollowingEvent, ReadyEvent, ResumeMessage, StartMessage
 from streamer.protocol.replica_names import replica_of
 from streamer.transcript.wer import word_errors
 from tests.streamer.cluster.running import N_REPLICAS, Cluster, running_cluster, until
@@ -105,6 +108,19 @@ def is_direct(client: Client) -> bool:
     return client.connected and client.ready is not None and client.ready.direct_url is None
 
 
+async def speaker_who_left(cluster: Cluster, name: str) -> ReadyEvent:
+    """Of a session on that replica, which waits to be resumed."""
+    while True:
+        async with sessions(cluster, 1) as (client,):
+            for _ in range(5):
+                await hear(client, np.zeros(HOP, np.float32))
+            assert client.ready is not None
+            if replica(client) == name:
+                assert client._connection is not None
+                client._connection.abort()
+                return client.ready
+
+
 def check_nothing_is_lost(clients: list[Client], said: str) -> None:
     """Nor doubled. What was committed is not changed either: the client would not bear it."""
     for client in clients:
@@ -166,6 +182,7 @@ async def test_a_drained_replica_sends_everybody_on(cluster: Cluster, speech: Sp
         (staying,) = names - {leaving}
         speaking = [speak(c, speech, lambda c=c: replica(c) == staying) for c in clients]
         await until(lambda: all(client.transcript.words for client in clients))
+        away = await speaker_who_left(cluster, leaving)
         drained = await asyncio.to_thread(cluster.command, "drain", leaving)
         assert drained.returncode == 0, drained.stderr
         await asyncio.gather(*speaking)
@@ -174,6 +191,11 @@ async def test_a_drained_replica_sends_everybody_on(cluster: Cluster, speech: Sp
             assert client.ready is not None
             assert client.ready.follow_id == first.follow_id
         check_nothing_is_lost(clients, speech.text)
+    resume = ResumeMessage(session_id=away.session_id, resume_token=away.resume_token or "")
+    async with open_websocket(resume_url(cluster.url, away.session_id)) as websocket:
+        await websocket.send(resume.model_dump_json())
+        again = json.loads(await websocket.recv())
+        assert again["resumed"], again
     assert staying in await cluster.settled(without=leaving)
 
 

@@ -18,7 +18,7 @@ from streamer.session.report import Report
 from streamer.transcript.events import SegmentClosed, WordsUpdate
 from streamer.transcript.ledger import Segment
 from tests.fakes import silence, tone
-from tests.sockets import FakeSocket
+from tests.sockets import GONE, FakeSocket
 from tests.streamer.hosting.bench import START, STOP, Bench, frame, newest_seq, resume, send, until
 from tests.streamer.hosting.test_channels import (
     BOTH,
@@ -36,9 +36,9 @@ class Pair:
     first: Bench
     second: Bench
 
-    async def hand_over(self, session: StoredSession) -> str | None:
+    async def hand_over(self, session: StoredSession, renamed: bool = True) -> str | None:
         try:
-            return self.second.registry.adopt(session)
+            return self.second.registry.adopt(session, renamed=renamed)
         except ProtocolError:
             return None
 
@@ -96,6 +96,30 @@ async def test_a_session_goes_on_elsewhere_within_a_word(pair: Pair) -> None:
     said = [w for s in (first, second) for e in s.of("words") for w in e["words"]]
     assert [w["id"] for w in said if w["state"] == "committed"] == [0, 1, 2, 3, 4]
     assert second.of("bye")[0]["words"] == 5
+
+
+async def test_whoever_was_away_is_found_under_the_old_id(pair: Pair) -> None:
+    first, ready = await pair.first.opened(START)
+    send(first, frame(0, 0, tone(2.0)))
+    await pair.first.idle()
+    first.inbox.put_nowait(GONE)
+    registry = pair.first.registry
+    await until(lambda: registry.parked)
+    stored = await registry.hand_over(registry.parked[0])
+    assert stored is not None
+    assert await pair.hand_over(stored, renamed=False) == ready["session_id"]
+    expected = sorted([ready["session_id"], ready["follow_id"]])
+    assert pair.second.registry.shared_ids() == expected
+    second, again = await pair.second.opened(resume(ready, newest_seq(first)))
+    assert again["resumed"]
+    assert pair.second.registry.shared_ids() == expected
+    offset = again["acknowledged_offset"]
+    send(second, frame(0, offset, tone(2.5)[offset:]), STOP)
+    await until(lambda: second.closed)
+    said = [w for s in (first, second) for e in s.of("words") for w in e["words"]]
+    assert [w["id"] for w in said if w["state"] == "committed"] == [0, 1, 2, 3, 4]
+    late, _ = await pair.first.opened(resume(ready, newest_seq(first)))
+    assert late.of("error")[0]["code"] == "session_expired"
 
 
 @pytest.mark.parametrize("n_samples", [16_000, 28_000, 44_000])

@@ -12,7 +12,7 @@ from streamer.hosting.stored_session import StoredSession
 from streamer.server.connection import Connection
 from streamer.server.stream_server import StreamServer
 from tests.fakes import FakeEngine, silence, tone
-from tests.sockets import FakeSocket
+from tests.sockets import GONE, FakeSocket
 from tests.streamer.hosting.bench import frame
 from tests.streamer.server.bench import START, until
 
@@ -26,6 +26,7 @@ class Leaving:
         options = ServerOptions(replica="a", heartbeat_s=60.0)
         self.server = StreamServer(FakeEngine(), options)
         self.tasks: list[asyncio.Task[None]] = []
+        self.handed_over: list[tuple[str, bool]] = []
 
     async def client(self, *audio: bytes) -> FakeSocket:
         socket, server = FakeSocket(), self.server
@@ -37,7 +38,8 @@ class Leaving:
         return socket
 
     def leave(self, within_s: float) -> asyncio.Task[None]:
-        async def hand_over(session: StoredSession) -> str | None:
+        async def hand_over(session: StoredSession, renamed: bool) -> str | None:
+            self.handed_over.append((session.id, renamed))
             return f"b.{session.id}"
 
         task = asyncio.create_task(self.server.move_away(hand_over, within_s))
@@ -75,3 +77,21 @@ async def test_whoever_speaks_on_goes_when_the_time_is_over(leaving: Leaving) ->
     await leaving.leave(0.0)
     assert speaking.closed == (1012, "move")
     assert not speaking.of("segment")
+
+
+async def test_sessions_whose_clients_are_away_go_at_once_and_keep_their_ids(
+    leaving: Leaving,
+) -> None:
+    away = await leaving.client(frame(0, 0, tone(1.0)))
+    (ready,) = away.of("ready")
+    away.inbox.put_nowait(GONE)
+    registry = leaving.server.registry
+    await until(lambda: registry.parked)
+    speaking = await leaving.client(frame(0, 0, tone(1.0)))
+    leaving.leave(LONG_S)
+    await until(lambda: leaving.handed_over)
+    assert leaving.handed_over == [(ready["session_id"], False)]
+    assert not registry.parked
+    assert speaking.closed is None
+    speaking.inbox.put_nowait(GONE)
+    await until(lambda: len(leaving.handed_over) == 2)
