@@ -26,6 +26,9 @@ _FILES: Final = 8
 
 def main() -> None:
     arguments = _arguments()
+    if sys.platform != "win32":
+        # What started us may have files open in us, as uvloop does: no decoder must have them.
+        os.closerange(3, os.sysconf("SC_OPEN_MAX"))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent says when it ends
     av.logging.set_level(av.logging.ERROR)  # errors then tell what was wrong
     logging.getLogger().addHandler(logging.NullHandler())

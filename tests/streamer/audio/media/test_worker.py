@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import socket
 import struct
 import subprocess
 import sys
@@ -13,7 +14,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.audio.media.process import Format, MessageReader, Needs, died
+from streamer.audio.media.process import (
+    Format,
+    MessageReader,
+    Needs,
+    command,
+    died,
+    environment,
+)
 from streamer.audio.media.worker.messages import DecodingError, Output
 from streamer.audio.media.worker.standard_input import Pipe, is_index_last
 from tests.fakes import tone
@@ -141,6 +149,24 @@ def test_it_can_open_little_take_little_and_compute_little() -> None:
     error = died(done.returncode)
     assert error is not None
     assert str(error) == "decoding it takes too long"
+
+
+def test_it_keeps_no_file_that_whoever_started_it_has_open() -> None:
+    """Where they are many it could open none of its own."""
+    kept = [socket.socket() for _ in range(80)]
+    done = subprocess.run(
+        command(),
+        input=encoded(tone(1.0), "firefox.ogg"),
+        env=environment(),
+        capture_output=True,
+        check=False,
+        pass_fds=[one.fileno() for one in kept],
+    )
+    for one in kept:
+        one.close()
+    assert done.returncode == 0, done.stderr
+    heard = [m for m in MessageReader().read(done.stdout) if not isinstance(m, Format | Needs)]
+    assert sum(map(len, heard)) > 8_000
 
 
 def test_it_starts_without_numpy_or_the_rest_of_us() -> None:
