@@ -7,6 +7,8 @@ import json
 import os
 import secrets
 import signal
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -28,6 +30,7 @@ from streamer.client.transcript import ServerRefusedError
 from streamer.protocol.messages import FollowingEvent, ReadyEvent, ResumeMessage, StartMessage
 from streamer.protocol.replica_names import replica_of
 from streamer.transcript.wer import word_errors
+from tests.conftest import ROOT
 from tests.streamer.cluster.running import N_REPLICAS, Cluster, running_cluster, until
 
 pytest.importorskip("ray.serve", reason="Ray is not installed (extra `cluster`)")
@@ -36,6 +39,14 @@ pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 N_SESSIONS = 12
 CLIPS = ("1064_TIE_HAP_XX.opus", "7021-85628-0010.opus")
 PAUSE_S = 1.2
+CONTRACTS = (
+    "test_deepgram.py::test_finalize_in_the_middle_of_speech",
+    "test_deepgram_flux.py::test_a_turn",
+    "test_deepgram_recordings.py::test_each_channel_of_a_recording",
+    "test_media.py::test_live_as_a_browser_records_it[chromium.webm]",
+    "test_openai_files.py::test_words_are_streamed",
+    "test_openai_realtime.py::test_turns_committed_by_the_client",
+)
 RATE = 16_000
 HOP = RATE // 5
 
@@ -221,6 +232,22 @@ async def test_the_command_line_lists_replicas(cluster: Cluster) -> None:
     refused = await asyncio.to_thread(cluster.command, "drain", "nobody")
     assert refused.returncode == 1
     assert "there is no replica nobody" in refused.stderr
+
+
+async def test_other_protocols_are_served(cluster: Cluster) -> None:
+    """By some of their contract tests; all of them take minutes."""
+    command = [sys.executable, "-m", "pytest", "-q", *(f"tests/contract/{t}" for t in CONTRACTS)]
+    told = await asyncio.to_thread(
+        subprocess.run,
+        command,
+        cwd=ROOT,
+        env={**os.environ, "STREAMER_TEST_SERVER": cluster.http_url},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.returncode == 0, told.stdout
+    assert f"{len(CONTRACTS)} passed" in told.stdout
 
 
 async def test_an_update_sends_everybody_to_new_replicas(cluster: Cluster, speech: Speech) -> None:
