@@ -75,8 +75,8 @@ class RunningServer:
 
 @pytest.fixture(scope="session")
 def server(request: pytest.FixtureRequest) -> Iterator[ServerThread | RunningServer]:
-    """Anybody may connect. `STREAMER_TEST_SERVER=http://localhost:8765/` names one that runs."""
-    address = os.environ.get("STREAMER_TEST_SERVER")
+    """Anybody may connect. `CONTRACT_SERVER=http://localhost:8765/` names one that runs."""
+    address = os.environ.get("CONTRACT_SERVER")
     if address is not None:
         yield RunningServer(address)
         return

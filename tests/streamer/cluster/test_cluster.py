@@ -241,7 +241,7 @@ async def test_other_protocols_are_served(cluster: Cluster) -> None:
         subprocess.run,
         command,
         cwd=ROOT,
-        env={**os.environ, "STREAMER_TEST_SERVER": cluster.http_url},
+        env={**os.environ, "CONTRACT_SERVER": cluster.http_url},
         capture_output=True,
         text=True,
         check=False,
