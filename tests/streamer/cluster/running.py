@@ -56,7 +56,7 @@ class Cluster:
         return set(replica_names())
 
     def about(self, name: str) -> dict[str, Any]:
-        told: dict[str, Any] = self.handle.about.remote(name).result(timeout_s=20)
+        told: dict[str, Any] = self.handle.about.remote(name).result(timeout_s=60)
         return told
 
     def serving(self) -> set[str]:
@@ -66,7 +66,7 @@ class Cluster:
 
     async def settled(self, without: str = "", n_replicas: int = N_REPLICAS) -> set[str]:
         """Wait until all replicas serve that should."""
-        async with asyncio.timeout(90):
+        async with asyncio.timeout(180):
             while True:
                 serving = await asyncio.to_thread(self.serving)
                 if len(serving) == n_replicas and without not in serving:
@@ -90,7 +90,7 @@ def running_cluster() -> Iterator[Cluster]:
         yield Cluster(url, running.url, running.handle, running.options, running.ray_address)
 
 
-async def until(condition: Callable[[], object], within_s: float = 30.0) -> None:
+async def until(condition: Callable[[], object], within_s: float = 90.0) -> None:
     deadline_s = time.monotonic() + within_s
     while not condition():
         assert time.monotonic() < deadline_s
