@@ -51,12 +51,12 @@ async def test_the_page_goes_on_directly_and_comes_back(page: Page) -> None:
         direct.refusing = True
         direct.cut()
         await resumed(server, 2)
-        assert all("WebSocket" in problem for problem in page.problems), page.problems
-        page.problems.clear()
         before = await page.evaluate(WORDS)
         await page.wait_for(f"{STATUS} === 'Listening' && {WORDS} > {before}")
         await page.click("#toggle")
         await page.wait_for(IDLE)
+        assert all("WebSocket" in problem for problem in page.problems), page.problems
+        page.problems.clear()
 
 
 async def test_where_the_direct_way_is_closed_the_page_stays(page: Page) -> None:
