@@ -13,7 +13,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast campaign lint types lock audit agents home-assistant typescript proxies system-packages clean
+.PHONY: help install demo test test-fast campaign lint types lock audit agents home-assistant typescript proxies ray system-packages clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -23,7 +23,7 @@ install: $(VENV)/installed  ## Create .venv with streamer and its models (once; 
 demo: $(VENV)/installed  ## Caption bundled speech live, in this terminal
 	@$(BIN)/streamer demo --overwrite
 
-test: $(VENV)/installed-test system-packages typescript proxies lint types  ## Style, types, tests, coverage
+test: $(VENV)/installed-test system-packages typescript proxies ray lint types  ## Style, types, tests, coverage
 	$(BIN)/pytest -n 3 --dist loadfile --cov --cov-report=term:skip-covered --durations=10
 
 test-fast: $(VENV)/installed-test  ## Style, types, and what runs in two minutes: before a commit
@@ -120,6 +120,11 @@ proxies: $(VENV)/installed  ## Unpack nginx and Caddy in .venv, for the tests of
 	{ apt-get download -qq nginx caddy || { apt-get update -qq && apt-get download -qq nginx caddy; }; } && \
 	for package in *.deb; do dpkg -x "$$package" .; done && rm ./*.deb \
 	  || echo "could not unpack nginx and caddy; the tests that need them will be skipped"
+
+ray: $(VENV)/installed-test  ## Install Ray in .venv, 0.3 GB, for the tests of clusters
+	@if [ $(VENV)/ray -nt $(CLUSTER_LOCK) ]; then exit 0; fi; \
+	$(INSTALL_LOCKED) --requirement $(CLUSTER_LOCK) && touch $(VENV)/ray \
+	  || echo "could not install Ray; the tests that need it will be skipped"
 
 system-packages:
 	@missing=""; \

@@ -19,6 +19,9 @@ from tests.conftest import ROOT
 
 LOCK: Final = ROOT / "deploy" / "requirements.lock"
 TEST_LOCK: Final = ROOT / "deploy" / "requirements-test.lock"
+CLUSTER_LOCK: Final = ROOT / "deploy" / "requirements-cluster.lock"
+EXTRAS: Final = {LOCK: (), TEST_LOCK: ("test", "torch"), CLUSTER_LOCK: ("cluster",)}
+"""Beside `media`."""
 PROJECT: Final = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 FIXED: Final = {
     "anyio": ("4.14.2", "CVE-2026-63374, CVE-2026-64847"),
@@ -64,13 +67,13 @@ def versions(lock: Path) -> dict[str, Version]:
     return {locked.name: locked.version for locked in read(lock)}
 
 
-def asked_for(*, by_tests: bool) -> list[Requirement]:
-    """By pyproject.toml, to build, to run with films and all, and perhaps to test."""
+def asked_for(lock: Path) -> list[Requirement]:
+    """By pyproject.toml, to build, to run with films and all, and for what else the lock is."""
     project = PROJECT["project"]
     extras = project["optional-dependencies"]
     lines = [*PROJECT["build-system"]["requires"], *project["dependencies"], *extras["media"]]
-    if by_tests:
-        lines += extras["test"] + extras["torch"]
+    for extra in EXTRAS[lock]:
+        lines += extras[extra]
     return [Requirement(line) for line in lines]
 
 
@@ -83,16 +86,16 @@ def matching(lock: Path, environment: dict[str, str]) -> set[str]:
     }
 
 
-@pytest.mark.parametrize("lock", [LOCK, TEST_LOCK], ids=lambda lock: lock.name)
+@pytest.mark.parametrize("lock", EXTRAS, ids=lambda lock: lock.name)
 def test_what_is_asked_for_is_locked_within_its_range(lock: Path) -> None:
     locked = versions(lock)
-    for requirement in asked_for(by_tests=lock == TEST_LOCK):
+    for requirement in asked_for(lock):
         name = canonicalize_name(requirement.name)
         assert name in locked, f"{requirement}: run `make lock`"
         assert locked[name] in requirement.specifier, f"{requirement}: run `make lock`"
 
 
-@pytest.mark.parametrize("lock", [LOCK, TEST_LOCK], ids=lambda lock: lock.name)
+@pytest.mark.parametrize("lock", EXTRAS, ids=lambda lock: lock.name)
 def test_every_entry_is_one_release_with_hashes(lock: Path) -> None:
     found = list(read(lock))
     assert len(found) == len(versions(lock)), "a package is there twice"
@@ -102,7 +105,7 @@ def test_every_entry_is_one_release_with_hashes(lock: Path) -> None:
             assert re.fullmatch(r"sha256:[0-9a-f]{64}", each), locked.requirement
 
 
-@pytest.mark.parametrize("lock", [LOCK, TEST_LOCK], ids=lambda lock: lock.name)
+@pytest.mark.parametrize("lock", EXTRAS, ids=lambda lock: lock.name)
 def test_the_locks_name_no_place(lock: Path) -> None:
     """They are good for every registry and mirror."""
     text = lock.read_text(encoding="utf-8")
@@ -118,7 +121,7 @@ PLATFORMS: Final = {
 }
 
 
-@pytest.mark.parametrize("lock", [LOCK, TEST_LOCK], ids=lambda lock: lock.name)
+@pytest.mark.parametrize("lock", EXTRAS, ids=lambda lock: lock.name)
 @pytest.mark.parametrize("platform", PLATFORMS, ids="-".join)
 def test_each_platform_gets_one_onnx_runtime(lock: Path, platform: tuple[str, str]) -> None:
     """Two would overwrite each other's files."""
@@ -141,9 +144,17 @@ def test_what_runs_is_what_was_tested() -> None:
     assert versions(LOCK).items() <= versions(TEST_LOCK).items()
 
 
+def test_what_a_cluster_runs_is_what_was_tested() -> None:
+    """They are installed over each other."""
+    tested, cluster = versions(TEST_LOCK), versions(CLUSTER_LOCK)
+    assert {name: tested[name] for name in cluster.keys() & tested.keys()} == {
+        name: cluster[name] for name in cluster.keys() & tested.keys()
+    }
+
+
 @pytest.mark.parametrize("name", FIXED)
 def test_no_range_reaches_back_to_known_vulnerabilities(name: str) -> None:
     fixed, known = Version(FIXED[name][0]), FIXED[name][1]
-    (requirement,) = (asked for asked in asked_for(by_tests=True) if asked.name == name)
+    (requirement,) = (asked for asked in asked_for(TEST_LOCK) if asked.name == name)
     lowest = [Version(each.version) for each in requirement.specifier if each.operator == ">="]
     assert max(lowest) >= fixed, f"{known} are fixed in {fixed}"
