@@ -87,14 +87,17 @@ def rules(*, llm: bool) -> list[Rule]:
     agreement, fused = decoder.agreement, decoder.fused
     found = []
     for steps in PLAIN_STEPS:
-        plain = replace(agreement, agree_ms=(steps - 1) * default.hop_ms, guard_ms=0)
+        stood_ms = (steps - 1) * default.hop_ms
+        plain = replace(agreement, agree_ms=stood_ms, sure_agree_ms=stood_ms, guard_ms=0)
         options = replace(default, step_silence_ms=0, decoder=replace(decoder, agreement=plain))
         found.append(Rule(AGREEMENT, f"{steps} steps", "draft", options))
     for agree_ms in AGREE_MS:
-        chosen = agree_ms == agreement.agree_ms
-        rule = replace(agreement, agree_ms=agree_ms)
+        chosen = agree_ms == agreement.sure_agree_ms
+        rule = replace(
+            agreement, agree_ms=max(agree_ms, agreement.agree_ms), sure_agree_ms=agree_ms
+        )
         options = replace(default, decoder=replace(decoder, agreement=rule))
-        found.append(Rule("draft", f"{agree_ms:.0f} ms agreed", "draft", options, chosen))
+        found.append(Rule("draft", f"sure words after {agree_ms:.0f} ms", "draft", options, chosen))
     for nats in SURVIVE_NATS if llm else ():
         chosen = nats == fused.survive_nats
         wide = replace(fused, survive_nats=nats)

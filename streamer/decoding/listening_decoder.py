@@ -52,7 +52,9 @@ class EarOptions:
     """Unlikely are words with less, in nats a token."""
     evidence: EvidenceOptions = field(default_factory=EvidenceOptions)
     agreement: AgreementOptions = field(
-        default_factory=lambda: AgreementOptions(agree_ms=768, guard_ms=600, max_open_ms=6_000)
+        default_factory=lambda: AgreementOptions(
+            agree_ms=768, sure_agree_ms=768, guard_ms=600, max_open_ms=6_000
+        )
     )
 
 

@@ -13,7 +13,11 @@ from streamer.decoding.words import RecognizedWord
 class AgreementOptions:
     agree_ms: float = 768
     """A word is committed once the drafts have given it for this much audio."""
-    guard_ms: float = 500
+    sure_agree_ms: float = 256
+    """A sure one already once they have given it for this much."""
+    sure_confidence: float = 0.9
+    """Sure is a word that is this likely."""
+    guard_ms: float = 300
     """Words that rest on the newest audio, this much of it, are not committed."""
     max_open_ms: float = 3_000
     """A word older than this is committed as it is."""
@@ -49,12 +53,15 @@ def n_agreed(
         guard_ms: in place of the options' own.
     """
     latest_since = window_end - samples_from_ms(options.agree_ms)
+    sure_since = window_end - samples_from_ms(options.sure_agree_ms)
     newest = window_end - samples_from_ms(guard_ms)
     forced = window_end - samples_from_ms(options.max_open_ms)
     count = 0
     for each in words[:-1]:
         end = each.word.end_sample
-        if not (end <= newest and each.since_sample <= latest_since) and end > forced:
+        is_sure = each.word.confidence >= options.sure_confidence
+        agreed = each.since_sample <= (sure_since if is_sure else latest_since)
+        if not (end <= newest and agreed) and end > forced:
             break
         count += 1
     return count

@@ -39,9 +39,9 @@ from streamer.models.moonshine.tokenizer import Tokenizer
 class FusedOptions:
     beam_width: int = 10
     """Hypotheses that are searched side by side, at most."""
-    guard_ms: float = 500
+    guard_ms: float = 300
     """Words that rest on the newest audio, this much of it, are not committed."""
-    every_ms: float = 750
+    every_ms: float = 512
     """Audio between two commit points, at least."""
     prune_nats: float = 3.0
     """Hypotheses this much less likely than the best by the acoustics alone are not shown to the

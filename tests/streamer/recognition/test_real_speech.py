@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from streamer.audio.arrays import Floats
+from streamer.decoding.decision.agreement import AgreementOptions
 from streamer.decoding.options import DecoderOptions
 from streamer.decoding.speech import SpeechModels
 from streamer.decoding.speech_evidence import EvidenceOptions
@@ -119,8 +120,11 @@ def test_a_minute_without_speech_gives_no_word(sound: Floats, speech_models: Spe
 def test_silence_behind_the_window_steadies_the_tentative_words(
     speech_models: SpeechModels, clips: list[Clip]
 ) -> None:
+    # Words stay tentative for long.
+    decoder = DecoderOptions(agreement=AgreementOptions(sure_agree_ms=768, guard_ms=500))
+
     def revised(step_silence_ms: float) -> int:
-        options = RecognizerOptions(step_silence_ms=step_silence_ms)
+        options = RecognizerOptions(step_silence_ms=step_silence_ms, decoder=decoder)
         count = 0
         for clip in clips:
             before: list[list[str]] = []

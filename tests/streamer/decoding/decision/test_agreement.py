@@ -23,13 +23,15 @@ from tests.streamer.decoding.segments import HOP, START, Stream, tones
 
 END = 100_000
 """Of the window, at 16 samples a millisecond."""
-OPTIONS = AgreementOptions(agree_ms=1_000, guard_ms=500, max_open_ms=3_000)
+OPTIONS = AgreementOptions(
+    agree_ms=1_000, sure_agree_ms=300, sure_confidence=0.92, guard_ms=500, max_open_ms=3_000
+)
 
 
-def tentative(end_ms: float, since_ms: float) -> TentativeWord:
+def tentative(end_ms: float, since_ms: float, logprob: float = -0.1) -> TentativeWord:
     """A word that ended, and has stood in its place, for so long."""
     end = END - round(16 * end_ms)
-    word = RecognizedWord("sea", (Token(1, 0, -0.1),), end - 100, end)
+    word = RecognizedWord("sea", (Token(1, 0, logprob),), end - 100, end)
     return TentativeWord(word, END - round(16 * since_ms))
 
 
@@ -52,6 +54,15 @@ def test_leading_words_that_stood_long_enough_are_agreed_on(
 ) -> None:
     found = n_agreed([tentative(*word) for word in words], END, OPTIONS, OPTIONS.guard_ms)
     assert found == agreed
+
+
+def test_a_sure_word_need_not_stand_as_long() -> None:
+    sure, unsure = -0.08, -0.09  # 0.923 and 0.914
+    for since_ms, logprob, agreed in ((300, sure, 1), (299, sure, 0), (300, unsure, 0)):
+        words = [tentative(900, since_ms, logprob), tentative(0, 0)]
+        assert n_agreed(words, END, OPTIONS, OPTIONS.guard_ms) == agreed
+    unguarded = [tentative(499, 300, sure), tentative(0, 0)]
+    assert n_agreed(unguarded, END, OPTIONS, OPTIONS.guard_ms) == 0
 
 
 def test_another_rule_may_guard_otherwise() -> None:
@@ -102,13 +113,16 @@ def test_at_the_end_what_stands_before_a_loop_is_committed() -> None:
     for _ in stream.hops(samples):
         pass
     stream.pause(samples, START + len(samples))
-    assert [word.text for word in stream.committed] == ["w10", "w11"]  # a pause may not be the end
+    # A pause may not be the end.
+    assert [word.text for word in stream.committed] == ["w10", "w11", "w12"]
     stream.take(stream.segment.finish())
     assert " ".join(word.text for word in stream.committed) == text([10, 11, 12, 13, 14, 15])
 
 
 def test_a_draft_that_ran_out_of_tokens_is_dropped() -> None:
-    stream = Stream(tone_models(), DecoderOptions(tokens_per_second=0.0, spare_tokens=3))
+    slow = AgreementOptions(sure_agree_ms=768)
+    options = DecoderOptions(tokens_per_second=0.0, spare_tokens=3, agreement=slow)
+    stream = Stream(tone_models(), options)
     for end in stream.hops(tones(list(range(10, 16)))):
         fits = end - START <= 3 * (WORD_SAMPLES + GAP_SAMPLES)  # until a fourth word begins
         assert bool(stream.segment.tentative) == fits

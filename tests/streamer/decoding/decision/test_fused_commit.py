@@ -182,7 +182,7 @@ def test_between_commit_points_nothing_is_decided() -> None:
     for _ in stream.hops(tones(list(range(10, 20)))):
         pass
     assert len(stream.commit_points) > 1
-    assert min(b - a for a, b in pairwise([START, *stream.commit_points])) >= 750 * 16
+    assert min(b - a for a, b in pairwise([START, *stream.commit_points])) >= 512 * 16
 
 
 def test_a_draft_that_loops_is_dropped_without_waiting_for_a_commit_point() -> None:

@@ -272,7 +272,7 @@ def test_real_weights_hear_what_the_project_s_own_engine_hears(
         texts = [" ".join(word.text for word in words) for words in (own, other)]
         own_errors, errors = (word_errors(clip.text, text).errors for text in texts)
         assert errors <= own_errors + 1
-        if normalize(texts[0]) == normalize(texts[1]):
+        if [normalize(word.text) for word in own] == [normalize(word.text) for word in other]:
             apart_ms += [
                 abs(one.start_sample - two.start_sample) / 16
                 for one, two in zip(own, other, strict=True)
