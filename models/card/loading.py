@@ -29,7 +29,13 @@ class CardModels:
 
 
 def load_card_models(
-    encoder: Path, decoder: Path, vad: Path, card: Card, *, n_sessions: int
+    encoder: Path,
+    decoder: Path,
+    vad: Path,
+    card: Card,
+    *,
+    n_sessions: int,
+    updates: Path | None = None,
 ) -> CardModels:
     """
     Args:
@@ -37,12 +43,13 @@ def load_card_models(
         vad: `silero_vad_16k_sequence.onnx`.
         n_sessions: that memory is set aside for; a few more, for segments that end while others
             begin.
+        updates: of the decoder, as of `DecoderWeights.read`.
 
     Raises:
         DeviceUnavailableError: they do not fit; the message says how many do.
     """
     speech, detector = card.queue("speech"), card.queue("vad")
-    weights = read_encoder(encoder, decoder, card), read_decoder(decoder, card)
+    weights = read_encoder(encoder, decoder, card), read_decoder(decoder, card, updates)
     n_slots = n_sessions + n_sessions // 8 + 1
     check_memory(card, n_sessions, n_slots)
     pools = Pools(card, n_slots)

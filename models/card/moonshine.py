@@ -107,9 +107,9 @@ def read_encoder(encoder: Path, decoder: Path, card: Card) -> EncoderTensors:
     )
 
 
-def read_decoder(decoder: Path, card: Card) -> DecoderTensors:
-    """As `read_encoder`, with `decoder_model_merged.ort`."""
-    weights = DecoderWeights.read(ShippedGraph(decoder))
+def read_decoder(decoder: Path, card: Card, updates: Path | None = None) -> DecoderTensors:
+    """As `read_encoder`, with `decoder_model_merged.ort`; `updates` as of `DecoderWeights.read`."""
+    weights = DecoderWeights.read(ShippedGraph(decoder), updates)
 
     def product(*names: str) -> Tensor:
         return card.place(beside([weights.products[name].weight for name in names]).values())

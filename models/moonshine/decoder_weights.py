@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
 
 import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
 
 from streamer.audio.arrays import Floats
 from streamer.models.moonshine.tokenizer import N_LAYERS
 from streamer.models.onnx.graph_builder import Array, QuantizedWeight
-from streamer.models.onnx.lora import updated
+from streamer.models.onnx.lora import LoraMismatchError, updated
 from streamer.models.onnx.ort_file import ShippedGraph
 
 _GAINS: Final = {
@@ -44,8 +47,15 @@ class DecoderWeights:
     embedding: QuantizedWeight
 
     @classmethod
-    def read(cls, shipped: ShippedGraph) -> DecoderWeights:
-        """Raises GraphFormatError: the file is not the expected one."""
+    def read(cls, shipped: ShippedGraph, updates: Path | None = None) -> DecoderWeights:
+        """
+        Args:
+            updates: safetensors file of low-rank updates, see `tuned`.
+
+        Raises:
+            GraphFormatError: the shipped file is not the expected one.
+            LoraMismatchError: the updates cannot be read, or are another decoder's.
+        """
         products, gains = {}, {}
         for layer in range(N_LAYERS):
             at = f"/model/decoder/layers.{layer}"
@@ -66,7 +76,13 @@ class DecoderWeights:
         gather = shipped.node("/model/decoder/embed_tokens/Gather_output_0_quantized", "Gather")
         widened = shipped.node("/model/decoder/embed_tokens/Gather_output_0", "DequantizeLinear")
         names = (gather.inputs[0], *widened.inputs[1:])
-        return cls(products, gains, QuantizedWeight(*(shipped.weight(name) for name in names)))
+        plain = cls(products, gains, QuantizedWeight(*(shipped.weight(name) for name in names)))
+        if updates is None:
+            return plain
+        try:
+            return plain.tuned(load_file(updates))
+        except (OSError, SafetensorError) as error:
+            raise LoraMismatchError(f"{updates} holds no updates: {error}") from error
 
     def tuned(self, updates: Mapping[str, Floats]) -> DecoderWeights:
         """With low-rank updates, see `streamer.models.onnx.lora`; in 8 bits again, with a scale for

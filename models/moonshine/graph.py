@@ -23,7 +23,6 @@ from typing import Final
 
 import numpy as np
 from onnx import TensorProto, helper
-from safetensors.numpy import load_file
 
 from streamer.models.moonshine.decoder_weights import DecoderWeights, bias, gain, matrix
 from streamer.models.moonshine.tokenizer import (
@@ -300,7 +299,7 @@ def build_graphs(
     """Derive the graphs from the shipped files into `folder` (seconds).
 
     Args:
-        updates: safetensors file with low-rank updates of the decoder, see `DecoderWeights.tuned`.
+        updates: as of `DecoderWeights.read`.
         integer: 8-bit matrix products, for CPUs; otherwise float32 ones with the same weights.
 
     Raises:
@@ -308,9 +307,7 @@ def build_graphs(
         LoraMismatchError: the updates are another decoder's.
     """
     shipped_encoder = ShippedGraph(encoder)
-    shipped_decoder = DecoderWeights.read(ShippedGraph(decoder))
-    if updates is not None:
-        shipped_decoder = shipped_decoder.tuned(load_file(updates))
+    shipped_decoder = DecoderWeights.read(ShippedGraph(decoder), updates)
     build_stem(shipped_encoder, folder / STEM_FILE)
     # The encoder sees one session at a time; the decoder must not mix those it sees together.
     build_encode(

@@ -13,6 +13,7 @@ from streamer.models.moonshine.tokenizer import GRAPH_VERSION, Tokenizer
 from streamer.models.onnx.runtime import calm_openmp
 from streamer.models.silero import VadModel
 from streamer.models.store.catalog import MOONSHINE, SILERO
+from streamer.models.store.checksum import sha256_of
 from streamer.models.store.zoo import Zoo
 
 VAD_FILE: Final = "silero_vad_16k_sequence.onnx"
@@ -24,6 +25,7 @@ def load_speech(
     *,
     threads: int,
     device: str = "cpu",
+    draft: Path | None = None,
     batched: bool = False,
     n_sessions: int = 1,
 ) -> LoadedSpeech:
@@ -35,6 +37,7 @@ def load_speech(
         zoo: where the project's own are found.
         threads: CPU threads that one pass of the latter may use.
         device: "cpu", "cuda" or "cuda:1".
+        draft: low-rank updates of the project's own decoder, see `streamer.models.train.draft`.
         batched: run the project's own in PyTorch, batched over sessions, as on a card.
         n_sessions: that such a card has memory for.
 
@@ -55,8 +58,8 @@ def load_speech(
         return HubSpeech(model, vad)
     tokenizer = Tokenizer.read(zoo.path(name, "tokenizer.bin"))
     if batched:
-        return _card_speech(zoo, tokenizer, device, n_sessions)
-    graphs = speech_graphs(zoo, device)
+        return _card_speech(zoo, tokenizer, device, draft, n_sessions)
+    graphs = speech_graphs(zoo, device, draft)
     return SpeechModels(
         encoder=AsrEncoder(graphs, device=device),
         decoder=DraftDecoder(graphs, device=device),
@@ -65,7 +68,9 @@ def load_speech(
     )
 
 
-def _card_speech(zoo: Zoo, tokenizer: Tokenizer, device: str, n_sessions: int) -> LoadedSpeech:
+def _card_speech(
+    zoo: Zoo, tokenizer: Tokenizer, device: str, draft: Path | None, n_sessions: int
+) -> LoadedSpeech:
     calm_openmp()
     from streamer.decoding.sources.card_speech import CardSpeech
     from streamer.models.card.device import Card
@@ -77,11 +82,12 @@ def _card_speech(zoo: Zoo, tokenizer: Tokenizer, device: str, n_sessions: int) -
         zoo.path(SILERO.name, VAD_FILE),
         Card(device),
         n_sessions=n_sessions,
+        updates=draft,
     )
     return CardSpeech(models.encoder, models.decoder, tokenizer, models.vad)
 
 
-def speech_graphs(zoo: Zoo, device: str = "cpu") -> Path:
+def speech_graphs(zoo: Zoo, device: str = "cpu", draft: Path | None = None) -> Path:
     """The project's own speech model as graphs in the cache, which are built the first time.
 
     Raises:
@@ -90,20 +96,26 @@ def speech_graphs(zoo: Zoo, device: str = "cpu") -> Path:
     name = MOONSHINE.name
     # CUDA has none of the 8-bit products.
     integer = device == "cpu"
+    version = GRAPH_VERSION + ("" if integer else "-float")
+    if draft is not None:
+        version += f"-{sha256_of([draft])}"
     return zoo.derived(
         name,
         lambda to, _: _build_graphs(
             zoo.path(name, "encoder_model.ort"),
             zoo.path(name, "decoder_model_merged.ort"),
+            draft,
             to,
             integer=integer,
         ),
-        GRAPH_VERSION + ("" if integer else "-float"),
+        version,
     )
 
 
-def _build_graphs(encoder: Path, decoder: Path, folder: Path, *, integer: bool) -> None:
+def _build_graphs(
+    encoder: Path, decoder: Path, updates: Path | None, folder: Path, *, integer: bool
+) -> None:
     # What writes graphs is not needed once they are there.
     from streamer.models.moonshine.graph import build_graphs
 
-    build_graphs(encoder, decoder, folder, integer=integer)
+    build_graphs(encoder, decoder, folder, updates=updates, integer=integer)

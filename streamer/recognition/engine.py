@@ -81,6 +81,9 @@ class EngineOptions:
     """Sessions whose drafts are decoded together, at most."""
     speech_model: str = MOONSHINE.name
     """What recognizes speech, by a name that `load_speech` knows."""
+    draft: Path | None = None
+    """Low-rank updates of the project's own draft decoder, see `models/train/draft`. None: the
+    decoder as it was published."""
     llm: bool = True
     """Load the LLM; without it every session uses the draft decoder."""
     llm_model: str = GEMMA.name
@@ -181,6 +184,7 @@ class Engine:
             device=options.device,
             batched=runs_batched(options),
             n_sessions=options.max_sessions,
+            draft=options.draft,
         )
         emotion = None
         if options.emotion_model is not None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -34,6 +36,14 @@ def test_an_update_changes_its_product_and_no_other(shipped: DecoderWeights) -> 
     for name, product in tuned.products.items():
         if name != "3.cross.q":
             assert product is shipped.products[name]
+
+
+def test_a_file_that_holds_no_updates_is_refused(tmp_path: Path) -> None:
+    shipped = ShippedGraph(Zoo().path(MOONSHINE.name, "decoder_model_merged.ort"))
+    (tmp_path / "draft.safetensors").write_text("nothing")
+    for name in ("draft.safetensors", "missing.safetensors"):
+        with pytest.raises(LoraMismatchError, match=name):
+            DecoderWeights.read(shipped, tmp_path / name)
 
 
 def test_an_update_of_another_decoder_is_refused(shipped: DecoderWeights) -> None:

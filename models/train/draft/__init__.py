@@ -1,0 +1,1 @@
+"""Teaches the draft decoder to stop where the sound is cut off."""
