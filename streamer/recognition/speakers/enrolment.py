@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
@@ -9,7 +10,6 @@ import numpy as np
 from streamer.audio.arrays import Floats
 from streamer.audio.clock import samples_from_ms
 from streamer.models.silero import FRAME_SAMPLES, Vad
-from streamer.recognition.speakers.monitor import Encoder
 from streamer.recognition.speakers.options import SpeakerOptions
 from streamer.recognition.speakers.timeline import SPEECH
 from streamer.recognition.speech_detector import SpeechDetector
@@ -23,10 +23,16 @@ class NoVoiceError(ValueError):
     """Nobody can be known by that; the message says why."""
 
 
-def voice_print(samples: Floats, vad: Vad, encoder: Encoder, options: SpeakerOptions) -> Floats:
+def voice_print(
+    samples: Floats,
+    vad: Vad,
+    embed: Callable[[Sequence[Floats]], Floats],
+    options: SpeakerOptions,
+) -> Floats:
     """
     Args:
         samples: [N] at 16 kHz, of one person.
+        embed: the voice encoder: a vector for each window.
 
     Returns:
         [D]: a mean of vectors of length 1, shorter than 1 itself.
@@ -46,5 +52,5 @@ def voice_print(samples: Floats, vad: Vad, encoder: Encoder, options: SpeakerOpt
             "are the least, and five are better"
         )
     starts = range(0, len(speech) - window + 1, _HOP)
-    vectors = encoder.embed([speech[start : start + window] for start in starts])
+    vectors = embed([speech[start : start + window] for start in starts])
     return np.asarray(vectors.mean(axis=0), np.float32)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from streamer.audio.arrays import Floats
 from streamer.models.silero import Vad
@@ -50,4 +50,9 @@ class SpeakerService:
         encoder, settings = self._encoder, self._options
         if encoder is None:
             raise NoVoiceError("voices are not told apart here")
-        return self._lane.run(lambda: voice_print(samples, vad, encoder, settings))
+
+        def embed(windows: Sequence[Floats]) -> Floats:
+            return self._lane.run(lambda: encoder.embed(windows))
+
+        # Where the detector has a lane of its own, a thread of the models must not wait for it.
+        return voice_print(samples, vad, embed, settings)
