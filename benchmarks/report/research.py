@@ -10,6 +10,7 @@ from benchmarks.report.figures import (
     difference,
     document,
     fixed,
+    pair,
     results,
     signed,
     table,
@@ -49,6 +50,7 @@ def tables() -> Tables:
         "peaks": _peaks,
         "roofline": _roofline,
         "listener windows": _listener_windows,
+        "draft at the edge": _draft_at_the_edge,
     }
 
 
@@ -314,3 +316,35 @@ def _listener_windows() -> str:
         "p50 ms a clip",
     )
     return table(head, rows)
+
+
+def _draft_at_the_edge() -> str:
+    found = results("research/steadiness")["all"]["ways"]
+    rows = []
+    for name, row in found.items():
+        draft, way = name.split()
+        more = row.get("over_plain")
+        live = "commit_delay_ms" in row
+        rows.append(
+            (
+                way,
+                draft,
+                fixed(row["wer_percent"], 2),
+                "–" if more is None else difference(more),
+                pair(row["shown_delay_ms"]) if live else "–",
+                pair(row["commit_delay_ms"]) if live else "–",
+                fixed(row["changed_per_word"], 2) if live else "–",
+                str(row["false_stops"]) if live else "–",
+            )
+        )
+    head = (
+        "heard",
+        "decoder",
+        "WER %",
+        "more than plain",
+        "shown, p50 / p95",
+        "committed",
+        "changed / word",
+        "false stops",
+    )
+    return table(head, sorted(rows, key=lambda row: ("offline", "draft", "fused").index(row[0])))
