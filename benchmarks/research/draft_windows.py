@@ -11,7 +11,6 @@ cut falls where nobody can tell whether a word is over. Speakers are dealt into 
 
 from __future__ import annotations
 
-import json
 import random
 import zlib
 from collections.abc import Iterator, Sequence
@@ -21,14 +20,16 @@ from typing import Annotated, Any, Final
 
 import numpy as np
 import numpy.typing as npt
-import soundfile
 import typer
+from rich.console import Console
+from rich.progress import track
 
+from benchmarks.common import load_clips
+from benchmarks.quality.offline import token_budget
 from streamer.audio.arrays import Floats
 from streamer.audio.clock import SAMPLE_RATE
 from streamer.decoding.draft import DraftRequest, Prefix
 from streamer.decoding.loading import load_speech
-from streamer.decoding.options import DecoderOptions
 from streamer.decoding.speech import SpeechModels
 from streamer.decoding.words import RecognizedWord, timed_words
 from streamer.models.moonshine.decoder import NO_CACHE, together
@@ -130,10 +131,9 @@ class Teacher:
     def _hear(self, samples: Floats) -> _Heard | None:
         if len(samples) < MIN_SAMPLES:
             return None
-        models, options = self._models, DecoderOptions()
+        models = self._models
         audio = models.encoder.encode(samples)
-        budget = int(len(samples) / SAMPLE_RATE * options.tokens_per_second) + options.spare_tokens
-        draft = models.draft(DraftRequest(audio, Prefix(), (), budget))
+        draft = models.draft(DraftRequest(audio, Prefix(), (), token_budget(samples)))
         if not draft.ended or not draft.tokens:
             return None
         ids = [token.id for token in draft.tokens]
@@ -199,35 +199,31 @@ class Teacher:
         return tokens, targets, shares
 
 
-def recordings(data: Path, name: str) -> list[dict[str, Any]]:
-    """The lines of a set's manifest."""
-    manifest = (data / name / "manifest.jsonl").read_text(encoding="utf-8")
-    return [json.loads(line) | {"set": name} for line in manifest.splitlines()]
-
-
 def prepare(data: Path, work: Path, seed: int, share: float) -> None:
     """Writes `train-*.npz` and `dev-*.npz` into `work`, of this share of the recordings."""
     work.mkdir(parents=True, exist_ok=True)
     models = load_speech(MOONSHINE.name, Zoo(), threads=1)
     if not isinstance(models, SpeechModels):
         raise TypeError("the draft decoder is the project's own")
-    clips: list[dict[str, Any]] = [clip for name in SETS for clip in recordings(data, name)]
+    clips = [(clip, count) for name, count in SETS.items() for clip in load_clips(name, data)]
     random.Random(seed).shuffle(clips)
     clips = clips[: round(share * len(clips))]
     waiting: dict[str, list[Window]] = {"train": [], "dev": []}
     made = dict.fromkeys(waiting, 0)
-    for index, clip in enumerate(clips):
-        role = "dev" if fold_of(clip["speaker"]) == DEV_FOLD else "train"
-        samples, _ = soundfile.read(data / clip["set"] / clip["path"], dtype="float32")
+
+    def write(role: str) -> None:
+        write_shard(waiting[role][:SHARD], work / f"{role}-{made[role]:03d}.npz")
+        made[role], waiting[role] = made[role] + 1, waiting[role][SHARD:]
+
+    for index, (clip, count) in enumerate(track(clips, "hearing", console=Console(stderr=True))):
+        role = "dev" if fold_of(clip.speaker) == DEV_FOLD else "train"
         teacher = Teacher(models, WindowConfig(), seed + index)
-        waiting[role] += teacher.windows(samples, SETS[clip["set"]])
-        while len(waiting[role]) >= SHARD or (index + 1 == len(clips) and waiting[role]):
-            write_shard(waiting[role][:SHARD], work / f"{role}-{made[role]:03d}.npz")
-            made[role], waiting[role] = made[role] + 1, waiting[role][SHARD:]
-            print(f"{index + 1} of {len(clips)} recordings: {made}", flush=True)
+        waiting[role] += teacher.windows(np.concatenate(clip.pieces()), count)
+        while len(waiting[role]) >= SHARD:
+            write(role)
     for role, rest in waiting.items():
         if rest:
-            write_shard(rest, work / f"{role}-{made[role]:03d}.npz")
+            write(role)
 
 
 def main(

@@ -36,11 +36,13 @@ from benchmarks.common import (
 from benchmarks.quality.accuracy import bootstrap, long_recordings
 from benchmarks.quality.commit_curve import TAIL_S
 from benchmarks.quality.offline import OfflineRecognizer
-from benchmarks.quality.streaming import Streamed, stream
-from streamer.audio.clock import SAMPLE_RATE
+from benchmarks.quality.streaming import SeenSegment, Streamed, stream
+from benchmarks.serving.live import SAME_WORD_MS
+from streamer.audio.clock import SAMPLE_RATE, ms_from_samples
 from streamer.recognition.contract import Decoder, SessionOptions
 from streamer.recognition.engine import Engine, EngineOptions
-from streamer.transcript.wer import WordErrors, word_errors
+from streamer.transcript.ledger import Word
+from streamer.transcript.wer import WordErrors, normalize, word_errors
 
 SETS: Final = (
     "librispeech_test_clean_opus,librispeech_test_other,speechocean762,meetings/ami_meetings,"
@@ -50,6 +52,7 @@ PLAIN: Final = "plain"
 TUNED: Final = "tuned"
 LONGEST_S: Final = 40.0
 _ALL: Final = "all"
+_STOPS: Final = (".", "?", "!")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,15 +124,50 @@ def _summary(heard: Sequence[Ways], seed: int) -> dict[str, Any]:
 
 def _delays(streamed: Sequence[Streamed]) -> dict[str, Any]:
     commits = [delay for one in streamed for delay in one.commit_delays_ms]
-    shown = [delay for one in streamed for delay in one.shown_delays_ms]
+    segments = [segment for one in streamed for segment in one.segments]
+    shown = [delay for segment in segments for delay in shown_delays_ms(segment)]
     return {
         "commit_delay_ms": percentiles(commits),
         "shown_delay_ms": percentiles(shown),
         "changed_per_word": round(
             sum(one.revised_words for one in streamed) / max(1, len(commits)), 3
         ),
-        "false_stops": sum(one.false_stops for one in streamed),
+        "false_stops": sum(map(false_stops, segments)),
     }
+
+
+def shown_delays_ms(segment: SeenSegment) -> list[float]:
+    """For each final word: the audio that had arrived when it was first seen at about its place,
+    committed or not, behind its end."""
+    seen = [
+        (heard, word)
+        for heard, update in segment.updates
+        for word in (*update.committed, *update.tentative)
+    ]
+    delays = []
+    for final in segment.words:
+        first = next((heard for heard, word in seen if _is_same(word, final)), None)
+        if first is not None:
+            delays.append(ms_from_samples(first - final.end_sample))
+    return delays
+
+
+def _is_same(seen: Word, final: Word) -> bool:
+    """Tentative words are renumbered when others come in before them, so text and time tell."""
+    apart = abs(seen.start_sample + seen.end_sample - final.start_sample - final.end_sample) // 2
+    return ms_from_samples(apart) <= SAME_WORD_MS and normalize(seen.text) == normalize(final.text)
+
+
+def false_stops(segment: SeenSegment) -> int:
+    """Updates whose last tentative word closed a sentence that went on."""
+    n_committed, count = 0, 0
+    for _, update in segment.updates:
+        n_committed += len(update.committed)
+        if update.tentative and update.tentative[-1].text.endswith(_STOPS):
+            place = n_committed + len(update.tentative) - 1
+            final = segment.words[place].text if place < len(segment.words) else ""
+            count += not final.endswith(_STOPS)
+    return count
 
 
 def table(results: Mapping[str, Any]) -> Table:

@@ -26,7 +26,7 @@ from streamer.protocol.words import WireWord
 from streamer.transcript.wer import normalize
 
 CHUNK_MS: Final = 100.0
-_SAME_WORD_MS: Final = 500.0
+SAME_WORD_MS: Final = 500.0
 _MAX_WAIT_S: Final = 120.0
 
 
@@ -149,7 +149,7 @@ def _first_shown(word: WireWord, shown: Sequence[tuple[float, WireWord]], latest
     """
     wanted, middle = normalize(word.text), (word.start_ms + word.end_ms) / 2
     for at_s, seen in shown:
-        near = abs((seen.start_ms + seen.end_ms) / 2 - middle) <= _SAME_WORD_MS
+        near = abs((seen.start_ms + seen.end_ms) / 2 - middle) <= SAME_WORD_MS
         if near and normalize(seen.text) == wanted:
             return min(at_s, latest)
     return latest

@@ -12,13 +12,11 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
 
 from streamer.audio.arrays import Floats
 from streamer.models.moonshine.tokenizer import N_LAYERS
 from streamer.models.onnx.graph_builder import Array, QuantizedWeight
-from streamer.models.onnx.lora import LoraMismatchError, updated
+from streamer.models.onnx.lora import read_lora, updated
 from streamer.models.onnx.ort_file import ShippedGraph
 
 _GAINS: Final = {
@@ -77,12 +75,7 @@ class DecoderWeights:
         widened = shipped.node("/model/decoder/embed_tokens/Gather_output_0", "DequantizeLinear")
         names = (gather.inputs[0], *widened.inputs[1:])
         plain = cls(products, gains, QuantizedWeight(*(shipped.weight(name) for name in names)))
-        if updates is None:
-            return plain
-        try:
-            return plain.tuned(load_file(updates))
-        except (OSError, SafetensorError) as error:
-            raise LoraMismatchError(f"{updates} holds no updates: {error}") from error
+        return plain if updates is None else plain.tuned(read_lora(updates))
 
     def tuned(self, updates: Mapping[str, Floats]) -> DecoderWeights:
         """With low-rank updates, see `streamer.models.onnx.lora`; in 8 bits again, with a scale for

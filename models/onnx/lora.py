@@ -1,4 +1,4 @@
-"""Low-rank updates of a language model's weights (LoRA: Hu et al., 2021), merged before its
+"""Low-rank updates of a model's weights (LoRA: Hu et al., 2021), merged before its
 graphs are built, so that they cost nothing at run time.
 
 A file holds two matrices for each weight it changes: `<weight>.lora_a [r, in]` and
@@ -23,19 +23,32 @@ UP: Final = ".lora_b"
 
 
 class LoraMismatchError(ModelError):
-    """The updates were trained for another model."""
+    """The updates were trained for another model, or are none."""
+
+
+def read_lora(lora: Path) -> dict[str, Floats]:
+    """The matrices in the file.
+
+    Raises:
+        LoraMismatchError: it holds none.
+    """
+    # Only for those who have such updates.
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        return load_file(lora)
+    except (OSError, SafetensorError) as error:
+        raise LoraMismatchError(f"{lora} holds no updates: {error}") from error
 
 
 def merge_lora(weights: Mapping[str, Floats], lora: Path) -> dict[str, Floats]:
     """The weights with the updates in the file `lora` added.
 
     Raises:
-        LoraMismatchError: a weight that the model does not have, or of another shape.
+        LoraMismatchError: a weight that the model does not have, or of another shape; or no update.
     """
-    # Only for those who have such updates.
-    from safetensors.numpy import load_file
-
-    return {**weights, **updated(weights, load_file(lora))}
+    return {**weights, **updated(weights, read_lora(lora))}
 
 
 def updated(weights: Mapping[str, Floats], updates: Mapping[str, Floats]) -> dict[str, Floats]:

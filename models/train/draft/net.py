@@ -15,9 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from streamer.models.card.layers import attend, layer_norm, rotated, turns
 from streamer.models.moonshine.decoder_weights import DecoderWeights
-from streamer.models.moonshine.graph import D_MLP, D_MODEL, ROTARY_BASE, ROTARY_DIM
-from streamer.models.moonshine.tokenizer import HEAD_DIM, N_HEADS, N_LAYERS
+from streamer.models.moonshine.tokenizer import N_LAYERS
+from streamer.models.onnx.lora import DOWN, UP
 from streamer.models.onnx.ort_file import ShippedGraph
 
 UNTUNED: Final = (".cross.k", ".cross.v", "logits")
@@ -52,9 +53,9 @@ class TunedDecoder(nn.Module):
             weight = torch.from_numpy(product.weight.values().T.copy())
             bias = None if product.bias is None else torch.from_numpy(np.array(product.bias))
             tuned = 0 if name.endswith(UNTUNED) else rank
-            self.layers[name.replace(".", "/")] = TunedLinear(weight, bias, tuned)
+            self.layers[_key(name)] = TunedLinear(weight, bias, tuned)
         for name, gain in shipped.gains.items():
-            self.register_buffer(f"gain/{name}".replace(".", "/"), torch.from_numpy(np.array(gain)))
+            self.register_buffer(f"gain/{_key(name)}", torch.from_numpy(np.array(gain)))
         self.register_buffer("embedding", torch.from_numpy(shipped.embedding.values()))
 
     def forward(self, tokens: Tensor, states: Tensor, heard: Tensor) -> Tensor:
@@ -66,58 +67,41 @@ class TunedDecoder(nn.Module):
             heard: `[B, S]`, which of the states are real.
         """
         x = self.get_buffer("embedding")[tokens]
-        length = tokens.shape[1]
-        places = torch.arange(length)
-        rate = ROTARY_BASE ** -(torch.arange(0, ROTARY_DIM, 2, dtype=torch.float64) / ROTARY_DIM)
-        angles = torch.outer(places.double(), rate)
-        turn = angles.cos().float(), angles.sin().float()
+        places = torch.arange(tokens.shape[1])[None]
+        turn, before = turns(places), (places[..., None] >= places[:, None])[:, None]
         for layer in range(N_LAYERS):
-            normed = self._norm(x, f"{layer}/self")
-            q, k, v = (self._heads(self._linear(f"{layer}.self.{p}", normed)) for p in "qkv")
-            mixed = functional.scaled_dot_product_attention(
-                _rotated(q, *turn), _rotated(k, *turn), v, is_causal=True
-            )
-            x = x + self._linear(f"{layer}.self.o", self._merged(mixed))
-            normed = self._norm(x, f"{layer}/cross")
-            q = self._heads(self._linear(f"{layer}.cross.q", normed))
-            k, v = (self._heads(self._linear(f"{layer}.cross.{p}", states)) for p in "kv")
-            mixed = functional.scaled_dot_product_attention(
-                q, k, v, attn_mask=heard[:, None, None, :]
-            )
-            x = x + self._linear(f"{layer}.cross.o", self._merged(mixed))
-            normed = self._norm(x, f"{layer}/mlp")
-            hidden, gate = torch.split(self._linear(f"{layer}.mlp.wide", normed), D_MLP, dim=-1)
+            normed = self._norm(x, f"{layer}.self")
+            q, k, v = (self._linear(f"{layer}.self.{part}", normed) for part in "qkv")
+            mixed, _ = attend(rotated(q, turn), rotated(k, turn), v, before)
+            x = x + self._linear(f"{layer}.self.o", mixed)
+            q = self._linear(f"{layer}.cross.q", self._norm(x, f"{layer}.cross"))
+            k, v = (self._linear(f"{layer}.cross.{part}", states) for part in "kv")
+            mixed, _ = attend(q, k, v, heard[:, None, None])
+            x = x + self._linear(f"{layer}.cross.o", mixed)
+            wide = self._linear(f"{layer}.mlp.wide", self._norm(x, f"{layer}.mlp"))
+            hidden, gate = wide.chunk(2, dim=-1)
             x = x + self._linear(f"{layer}.mlp.narrow", hidden * functional.silu(gate))
         return self._linear("logits", self._norm(x, "last"))
 
     def updates(self) -> dict[str, Tensor]:
-        """The learned matrices, `<product>.lora_a [r, in]` and `<product>.lora_b [out, r]`."""
+        """The learned matrices, as `streamer.models.onnx.lora` has them."""
         found = {}
         for name, linear in self.layers.items():
             assert isinstance(linear, TunedLinear)
             if len(linear.down):
                 dotted = name.replace("/", ".")
-                found[f"{dotted}.lora_a"] = linear.down.detach().clone()
-                found[f"{dotted}.lora_b"] = linear.up.detach().clone()
+                found[f"{dotted}{DOWN}"] = linear.down.detach().clone()
+                found[f"{dotted}{UP}"] = linear.up.detach().clone()
         return found
 
     def _linear(self, name: str, x: Tensor) -> Tensor:
-        made: Tensor = self.layers[name.replace(".", "/")](x)
+        made: Tensor = self.layers[_key(name)](x)
         return made
 
     def _norm(self, x: Tensor, name: str) -> Tensor:
-        return functional.layer_norm(x, (D_MODEL,), self.get_buffer(f"gain/{name}"))
-
-    def _heads(self, x: Tensor) -> Tensor:
-        return x.view(*x.shape[:2], N_HEADS, HEAD_DIM).transpose(1, 2)
-
-    def _merged(self, x: Tensor) -> Tensor:
-        return x.transpose(1, 2).flatten(2)
+        return layer_norm(x, self.get_buffer(f"gain/{_key(name)}"))
 
 
-def _rotated(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotary positions on the first dimensions of `x [B, H, T, D]`, neighbours paired."""
-    turned, rest = x[..., :ROTARY_DIM], x[..., ROTARY_DIM:]
-    even, odd = turned[..., ::2], turned[..., 1::2]
-    pairs = torch.stack((even * cos - odd * sin, odd * cos + even * sin), dim=-1)
-    return torch.cat((pairs.flatten(-2), rest), dim=-1)
+def _key(name: str) -> str:
+    """PyTorch takes no points in names."""
+    return name.replace(".", "/")

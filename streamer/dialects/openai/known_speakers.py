@@ -12,10 +12,9 @@ from typing import Final
 from streamer.audio.files import AudioFileError
 from streamer.dialects.common.settings import SettingError
 from streamer.protocol.speakers import MAX_SPEAKERS
-from streamer.protocol.voice_prints import voice_numbers
 from streamer.recognition.contract import RecognizerFactory, SessionOptions
 from streamer.recognition.speakers.enrolment import NoVoiceError
-from streamer.server.requests.voice_print import print_of
+from streamer.server.requests.voice_print import recorded_voice
 
 KNOWN_NAMES: Final = "known_speaker_names"
 KNOWN_REFERENCES: Final = "known_speaker_references"
@@ -57,8 +56,7 @@ def known_voices(
     """
     try:
         voices = tuple(
-            voice_numbers(print_of(engine, one.recording, f"that of {one.name}"))
-            for one in speakers
+            recorded_voice(engine, one.recording, f"that of {one.name}") for one in speakers
         )
     except (AudioFileError, NoVoiceError) as error:
         raise SettingError(KNOWN_REFERENCES, str(error)) from error

@@ -40,9 +40,10 @@ def voice_print(
     Raises:
         NoVoiceError: less than one window of speech.
     """
-    whole = samples[: samples_from_ms(LONGEST_MS) // FRAME_SAMPLES * FRAME_SAMPLES]
-    frames = whole[: len(whole) // FRAME_SAMPLES * FRAME_SAMPLES].reshape(-1, FRAME_SAMPLES)
-    probabilities = SpeechDetector(vad, 0).probabilities(frames.reshape(-1))
+    n_frames = min(len(samples), samples_from_ms(LONGEST_MS)) // FRAME_SAMPLES
+    whole = samples[: n_frames * FRAME_SAMPLES]
+    probabilities = SpeechDetector(vad, 0).probabilities(whole)
+    frames = whole.reshape(-1, FRAME_SAMPLES)
     # Without its pauses: a window that is half silence tells half as much.
     speech = frames[probabilities >= SPEECH].reshape(-1)
     window = samples_from_ms(options.window_ms)

@@ -12,6 +12,7 @@ import numpy as np
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from streamer.audio.arrays import Floats
 from streamer.audio.clock import samples_from_ms
 from streamer.audio.files import AudioFileError, read_blocks
 from streamer.protocol.errors import ProtocolError
@@ -42,7 +43,7 @@ class VoicePrints:
             try:
                 body = await small_body(self._server, request, MAX_BYTES, "a recording")
                 voice = await asyncio.to_thread(
-                    print_of, self._server.engine, body, "the recording"
+                    recorded_voice, self._server.engine, body, "the recording"
                 )
             finally:
                 place.release()
@@ -50,10 +51,10 @@ class VoicePrints:
             return error.answer
         except (AudioFileError, NoVoiceError) as error:
             return RefusedRequestError(str(error), 400).answer
-        return JSONResponse({"voice": voice}, headers={"cache-control": "no-store"})
+        return JSONResponse({"voice": voice_text(voice)}, headers={"cache-control": "no-store"})
 
 
-def print_of(engine: RecognizerFactory, recording: bytes, name: str) -> str:
+def recorded_voice(engine: RecognizerFactory, recording: bytes, name: str) -> Floats:
     """The voice print of whoever speaks in a recording, of any format. Blocks.
 
     Args:
@@ -77,4 +78,4 @@ def print_of(engine: RecognizerFactory, recording: bytes, name: str) -> str:
                         break
         except AudioFileError as error:
             raise AudioFileError(str(error).replace(file.name, name)) from error
-    return voice_text(engine.voice_print(np.concatenate(heard)))
+    return engine.voice_print(np.concatenate(heard))

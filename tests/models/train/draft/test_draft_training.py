@@ -121,7 +121,7 @@ def test_speakers_are_in_one_fold(bundled_speech: Path, tmp_path: Path) -> None:
         folder = tmp_path / "data" / name
         folder.mkdir(parents=True)
         lines = [
-            {"path": str(bundled_speech / clip), "speaker": speaker}
+            {"path": str(bundled_speech / clip), "speaker": speaker, "text": "said"}
             for clip, speaker in zip(names, ("a", "c"), strict=True)
         ]
         (folder / "manifest.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines))
