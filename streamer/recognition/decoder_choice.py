@@ -15,7 +15,7 @@ class Backlogs:
     pause_listener: int
     """With more, the second listener is left out."""
     pause_llm: int
-    """With more, the LLM is left out, and the second listener with it."""
+    """With more, the LLM is left out, once the second listener is."""
     resume: int
     """With no more, who was left out comes back, the LLM first."""
 
@@ -47,12 +47,13 @@ class DecoderChoice:
     def update(self, waiting_samples: int) -> DecoderChanged | None:
         """Choose for the step that begins."""
         backlogs = self._backlogs
-        if self.fused and waiting_samples > backlogs.pause_llm:
-            self._decoder, self._listening = "draft", False
-            return DecoderChanged("draft", "the machine is behind; the LLM is paused")
         if self._listening and waiting_samples > backlogs.pause_listener:
+            # However far behind: the listener alone may be what made the last step late.
             self._listening = False
             return DecoderChanged("fused", "the machine is behind; the second listener is paused")
+        if self.fused and waiting_samples > backlogs.pause_llm:
+            self._decoder = "draft"
+            return DecoderChanged("draft", "the machine is behind; the LLM is paused")
         if waiting_samples > min(backlogs.resume, backlogs.pause_listener, backlogs.pause_llm):
             return None
         if self._has_llm and not self.fused:

@@ -46,7 +46,7 @@ class RecognizerOptions:
     """Final segments that the ledger keeps; a session of hours must not grow."""
     listener_backlog_ms: float = 600
     """With more audio than this waiting, the second listener is left out until the backlog is
-    gone. Backlogs are whole hops: three of them stop it, four stop the LLM too."""
+    gone. Backlogs are whole hops: three of them stop it; without it, four stop the LLM."""
     fused_backlog_ms: float = 960
     """With more audio than this waiting, the LLM is left out until the backlog is gone."""
     step_silence_ms: float = 160

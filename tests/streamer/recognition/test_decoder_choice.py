@@ -27,7 +27,16 @@ def test_the_second_listener_is_the_first_to_go_and_the_last_to_come_back() -> N
         choice.update(waiting)
         seen.append((choice.fused, choice.listening))
     both, llm, none = (True, True), (True, False), (False, False)
-    assert seen == [both, llm, none, none, llm, both, both, none, llm, both]
+    assert seen == [both, llm, none, none, llm, both, both, llm, both, both]
+
+
+def test_a_step_that_is_very_late_costs_the_second_listener_alone() -> None:
+    choice = DecoderChoice(BACKLOGS, has_llm=True, has_listener=True)
+    seen = []
+    for waiting in (1_000, 100, 101):
+        choice.update(waiting)
+        seen.append((choice.fused, choice.listening))
+    assert seen == [(True, False), (True, False), (False, False)]
 
 
 def test_a_step_that_is_late_never_brings_it_back() -> None:
