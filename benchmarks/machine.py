@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
+import time
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import psutil
 
 _WHEELS: Final = ("torch", "onnxruntime-gpu", "onnxruntime", "ctranslate2", "transformers", "numpy")
@@ -21,7 +23,20 @@ def machine() -> dict[str, Any]:
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "system": f"{platform.system()} {platform.machine()}",
         "load_average_at_end": [round(load, 2) for load in psutil.getloadavg()],
+        "matmul_gflops_at_end": round(_matmul_gflops()),
     }
+
+
+def _matmul_gflops(size: int = 768, times: int = 20) -> float:
+    """The best of some products of square float32 matrices, on all cores: a rented machine of the
+    same name is not as fast every day."""
+    square = np.ones((size, size), np.float32)
+    spent_s = []
+    for _ in range(times):
+        began = time.perf_counter()
+        square @ square
+        spent_s.append(time.perf_counter() - began)
+    return 2 * size**3 / min(spent_s) / 1e9
 
 
 def versions() -> dict[str, str]:

@@ -100,6 +100,7 @@ def test_a_result_tells_where_it_comes_from(tmp_path: Path) -> None:
     assert document["command"].startswith("python -m benchmarks.folder.thing")
     assert document["machine"]["cores"] >= 1
     assert document["machine"]["cpu"]
+    assert document["machine"]["matmul_gflops_at_end"] > 0
     assert {"torch", "python"} <= document["versions"].keys()
     assert document["parameters"] == {"seed": 0}
     assert document["results"] == {"value": 1}
