@@ -46,6 +46,9 @@ const TROUBLES = {
   nothing: "This session is not kept in the history any more: the browser refused. Save it as a file.",
 };
 
+/** A person who wants to start again waits no longer. */
+const LONGEST_WRITE_MS = 5_000;
+
 export class Keeping {
   /** @type {Promise<HistoryStore | null> | null} not opened where nothing is kept */
   #opened = null;
@@ -99,7 +102,6 @@ export class Keeping {
   begin(client, title, keepsSound) {
     this.#client = client;
     this.expected.begin(client);
-    client.addEventListener("closed", ({ detail }) => void this.#end(detail.saidBye));
     const { history } = this.page;
     if (!history.keep) return;
     // Without it the browser may throw the history away when the device fills up.
@@ -148,15 +150,20 @@ export class Keeping {
       session.keep(last, transcript.baseMs);
     }
     // Somebody else said the words behind it, or those before.
-    const { open } = transcript;
+    const open = transcript.openIn(event.channel ?? 0);
     if (open !== null) session.keep(open, transcript.baseMs);
   }
 
-  /** @param {boolean} isComplete */
-  async #end(isComplete) {
-    const session = this.#session;
+  /**
+   * Until it is over, whoever leaves is warned.
+   *
+   * @param {boolean} isComplete whether the server has heard all
+   * @returns {Promise<void>} when all is written, or a device takes too long for that
+   */
+  async end(isComplete) {
+    const tooLong = new Promise((resolve) => setTimeout(resolve, LONGEST_WRITE_MS));
+    await Promise.race([this.#session?.end(isComplete), tooLong]);
     this.#client = this.#session = this.expected.client = null;
-    await session?.end(isComplete);
   }
 
   /**

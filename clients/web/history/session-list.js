@@ -18,6 +18,8 @@ export class SessionList {
   /** @type {Map<number, string>} all that was said in each session */
   #texts = new Map();
   #current = 0;
+  /** Counts what was begun to be shown: only the newest is. */
+  #showing = 0;
 
   /** @param {HistoryStore} store */
   constructor(store) {
@@ -42,30 +44,49 @@ export class SessionList {
     const held = await heldLocks();
     const found = await this.store.sessions();
     this.#sessions = found.map((session) => ({ ...session, ended: !held.includes(session.lock) }));
-    this.#texts.clear();
+    this.#texts = new Map();
     await this.#show();
   }
 
   /** @param {number} id of the session that is shown beside; 0 if none is */
   mark(id) {
     this.#current = id;
-    for (const link of this.list.querySelectorAll("a")) {
-      if (link.hash === `#${id}`) link.setAttribute("aria-current", "true");
-      else link.removeAttribute("aria-current");
-    }
+    for (const entry of this.list.children) this.#markEntry(entry);
+  }
+
+  /** @param {Element} entry */
+  #markEntry(entry) {
+    const link = entry.querySelector("a");
+    if (link?.hash === `#${this.#current}`) link.setAttribute("aria-current", "true");
+    else link?.removeAttribute("aria-current");
   }
 
   async #show() {
-    const { query } = this;
-    const wanted = pattern(query);
-    if (wanted !== null) await this.#readAll();
-    if (query !== this.query) return; // more was typed meanwhile
-    const entries = this.#sessions.map((session) => entryOf(session, wanted, this.#texts.get(session.id) ?? ""));
+    this.#showing += 1;
+    const [showing, sessions, texts] = [this.#showing, this.#sessions, this.#texts];
+    const wanted = pattern(this.query);
+    if (wanted !== null) await this.#readAll(sessions, texts);
+    if (showing !== this.#showing) return; // more was typed meanwhile, or there are others now
+    const entries = sessions.map((session) => entryOf(session, wanted, texts.get(session.id) ?? ""));
     const shown = entries.filter((entry) => entry !== null);
-    this.list.replaceChildren(...shown);
-    this.deleteAll.hidden = this.#sessions.length === 0;
+    for (const entry of shown) this.#markEntry(entry);
+    this.#put(shown);
+    this.deleteAll.hidden = sessions.length === 0;
     this.found.textContent = this.#tell(wanted !== null, shown.length);
-    this.mark(this.#current);
+  }
+
+  /**
+   * What has not changed stays as it is: it may have the focus, or be just under a click.
+   *
+   * @param {HTMLElement[]} entries
+   */
+  #put(entries) {
+    entries.forEach((entry, index) => {
+      const before = this.list.children.item(index);
+      if (before === null) this.list.append(entry);
+      else if (!before.isEqualNode(entry)) before.replaceWith(entry);
+    });
+    while (this.list.childElementCount > entries.length) this.list.lastElementChild?.remove();
   }
 
   /**
@@ -78,11 +99,15 @@ export class SessionList {
     return count === 1 ? "Said in 1 session." : `Said in ${count === 0 ? "none" : count} of the sessions.`;
   }
 
-  async #readAll() {
-    for (const { id } of this.#sessions) {
-      if (this.#texts.has(id)) continue;
+  /**
+   * @param {Session[]} sessions
+   * @param {Map<number, string>} texts as far as they were read
+   */
+  async #readAll(sessions, texts) {
+    for (const { id } of sessions) {
+      if (texts.has(id)) continue;
       const rows = await this.store.captions(id);
-      this.#texts.set(id, rows.map(({ caption }) => joinWords(corrected(caption).words)).join(" "));
+      texts.set(id, rows.map(({ caption }) => joinWords(corrected(caption).words)).join(" "));
     }
   }
 }

@@ -312,6 +312,7 @@ class CaptionPage {
     this.captions.dropTentative();
     const { sampleOffset, samples } = this.#newestChunk ?? { sampleOffset: 0, samples: [] };
     this.transcript.endSession((1000 * (sampleOffset + samples.length)) / this.#sampleRate);
+    await this.keeping.end(closing.saidBye);
     // Pages from elsewhere are refused with the same code.
     const lacksToken = closing.code === UNAUTHORIZED && /token/.test(this.#ending);
     if (!lacksToken) this.watch.end(this.#ending || explainEnding(closing, asked));

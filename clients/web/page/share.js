@@ -31,6 +31,7 @@ export class ShareDialog {
     this.overlay = new SharedAddress("share-address", "share-view", "share-copy", say);
     this.builder = new OverlayBuilder(() => this.#show(""));
     byId("share-open", HTMLButtonElement).addEventListener("click", () => this.#open());
+    if (isLocal(window.location)) void this.#warn();
     this.renew.addEventListener("click", () => {
       this.#keep({ shareSecret: newSecret(), followId: "" });
       this.#show("Whoever has an old address sees nothing more from your next start on.");
@@ -56,9 +57,9 @@ export class ShareDialog {
     const { followId } = this.preferences;
     this.dialog.showModal();
     this.#show(followId ? "" : "Press Start once, then the addresses are here.");
-    if (isLocal(window.location)) void this.#warn();
   }
 
+  /** When the page opens: what came into an open dialog would move what is about to be clicked. */
   async #warn() {
     const warning = byId("share-local", HTMLElement);
     warning.textContent = await whyLocal();
@@ -89,11 +90,12 @@ export class ShareDialog {
   async #draw(address) {
     if (address === this.#coded) return;
     this.#coded = address;
-    this.code.hidden = true;
+    this.code.removeAttribute("src");
+    this.code.hidden = address === ""; // else its place waits for it, so that nothing moves
     const picture = address && (await qrCode(address, this.server.location));
-    if (!picture || address !== this.#coded) return;
-    this.code.src = picture;
-    this.code.hidden = false;
+    if (address !== this.#coded) return;
+    if (picture) this.code.src = picture;
+    else this.code.hidden = true;
   }
 }
 

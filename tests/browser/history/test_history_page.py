@@ -16,7 +16,7 @@ from tests.browser.scripts import final, update
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 TITLES = "[...document.querySelectorAll('#sessions .title')].map(node => node.textContent)"
-WHEN = "document.querySelector('#sessions .when').textContent"
+WHEN = "[...document.querySelectorAll('#sessions .when')].map(node => node.textContent)"
 TEXT = "document.querySelector('#lines').innerText"
 FOUND = "document.querySelector('#found').textContent"
 FOCUSED = "document.activeElement.id"
@@ -65,7 +65,7 @@ async def test_sessions_are_listed_found_and_renamed(page: Page, tone_file: Path
         file, meeting = await page.evaluate(TITLES)
         assert file == "tone.wav"
         assert meeting.startswith("Meeting of ")
-        assert meeting.removeprefix("Meeting of ") in await page.evaluate(WHEN)
+        assert meeting.removeprefix("Meeting of ") in (await page.evaluate(WHEN))[1]
         # Over the ends of segments, in any case, and as it was typed.
         for query, count in (
             ("BRITTANY  grinds", 2),
@@ -86,6 +86,27 @@ async def test_sessions_are_listed_found_and_renamed(page: Page, tone_file: Path
         await page.wait_for(f"{TITLES}.includes('Mills')")
         await page.goto(f"{server.url}/history")
         await page.wait_for(f"{TITLES}.join() === 'tone.wav,Mills'")
+
+
+async def test_a_click_is_not_lost_when_the_list_is_read_anew(page: Page, tone_file: Path) -> None:
+    """As it is when the person comes back from another tab, and clicks."""
+    async with scripted(mill) as server:
+        await keep_sessions(page, server, tone_file)
+        await look_for(page, "a day")
+        await page.wait_for("document.querySelectorAll('mark').length === 2")
+        # What is found is told anew each time.
+        await page.evaluate(
+            "window.isTold = false; new MutationObserver(() => window.isTold = true)"
+            ".observe(document.querySelector('#found'), { childList: true }); 0"
+        )
+        entry = "document.querySelector('#sessions li:nth-child(2) a').getBoundingClientRect()"
+        x, y = await page.evaluate(f"(({{ x, y }}) => [x + 9, y + 9])({entry})")
+        button = {"x": x, "y": y, "button": "left", "clickCount": 1}
+        await page.call("Input.dispatchMouseEvent", type="mousePressed", **button)
+        await page.evaluate("document.dispatchEvent(new Event('visibilitychange')); 0")
+        await page.wait_for("isTold")
+        await page.call("Input.dispatchMouseEvent", type="mouseReleased", **button)
+        await page.wait_for("document.querySelector('#title').textContent.startsWith('Meeting')")
 
 
 async def test_a_session_is_copied_and_downloaded(

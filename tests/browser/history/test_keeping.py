@@ -14,7 +14,7 @@ from streamer.recognition.engine import Engine
 from streamer.transcript.wer import word_errors
 from tests.browser.captioned_page import microphone_file, serve_page
 from tests.browser.chromium import BrowserOptions, Page, open_page
-from tests.browser.page_state import COMMITTED, NOTICES, saved, start, stop
+from tests.browser.page_state import COMMITTED, IDLE, NOTICES, saved, start, stop
 from tests.browser.scripted_server import ScriptedSession, scripted
 from tests.browser.scripts import captions_of_two_segments, final
 from tests.serving import ServerThread
@@ -91,6 +91,30 @@ async def test_a_reload_warns_and_loses_no_word(page: Page, server: ServerThread
     await page.goto(server.http_url)
     assert len(await page.evaluate(SESSIONS)) == 2
     assert await page.evaluate(NOTICES) == ""
+
+
+async def test_a_session_is_over_when_it_is_written(page: Page) -> None:
+    """Who leaves before is warned, however slow the device is."""
+    slow = (
+        "const request = navigator.locks.request.bind(navigator.locks);"
+        " const wait = new Promise(go => window.write = go);"
+        " navigator.locks.request = (...asked) => wait.then(() => request(...asked));"
+    )
+    async with scripted(captions_of_two_segments) as server:
+        await page.goto(server.url)
+        await page.evaluate(f"(() => {{ {slow} }})()")
+        await page.click("#toggle")
+        await page.wait_for(f"{COMMITTED}.startsWith('The sun shot out')")
+        await page.click("#toggle")
+        await page.wait_for("document.querySelector('.tentative') === null")
+        assert not await page.evaluate(IDLE)
+        leaving = "window.dispatchEvent(new Event('beforeunload', { cancelable: true }))"
+        assert not await page.evaluate(leaving)
+        await page.evaluate("write(); 0")
+        await page.wait_for(IDLE)
+        assert await page.evaluate(leaving)
+        (session,) = await page.evaluate(SESSIONS)
+        assert (session["lines"], session["ended"]) == (2, True)
 
 
 @pytest.mark.slow

@@ -79,13 +79,43 @@ async def test_two_addresses_are_given_and_show_the_captions(
     await stop(page)
 
 
-async def shared(page: Page, url: str) -> None:
-    """The dialog of somebody who has shared before."""
+async def open_shared(page: Page, url: str) -> None:
+    """The page of somebody who has shared before."""
     await page.goto(url)
     stored = json.dumps(json.dumps({"followId": "x" * 24}))
     await page.evaluate(f"localStorage.setItem('streamer.preferences', {stored}); 0")
     await page.goto(url)
+
+
+async def shared(page: Page, url: str) -> None:
+    """Their dialog."""
+    await open_shared(page, url)
     await page.click("#share-open")
+
+
+async def test_nothing_moves_when_the_server_answers_late(page: Page, server: ServerThread) -> None:
+    """Else whoever clicks meanwhile clicks something else."""
+    buttons = ["reader-copy", "share-copy", "overlay-size", "share-renew"]
+    places = (
+        f"{json.dumps(buttons)}.map(id => document.getElementById(id).getBoundingClientRect())"
+        ".map(({ x, y }) => [x, y])"
+    )
+    held = (
+        "const ask = window.fetch, waiting = []; window.answer = () => waiting.map(go => go());"
+        " window.fetch = (...asked) =>"
+        " new Promise(go => waiting.push(go)).then(() => ask(...asked));"
+    )
+    await page.resize(1280, 1200)
+    await open_shared(page, server.http_url)
+    await page.evaluate(f"(() => {{ {held} }})()")
+    await page.click("#share-open")
+    before = await page.evaluate(places)
+    await page.evaluate("answer(); 0")
+    await page.wait_for("document.querySelector('#reader-qr').naturalWidth > 0")
+    await page.click("#reader-copy")
+    await page.wait_for(f"{SAID} !== ''")
+    assert await page.evaluate(places) == before
+    await page.call("Emulation.clearDeviceMetricsOverride")
 
 
 async def test_the_code_is_made_for_who_has_the_token(page: Page) -> None:
