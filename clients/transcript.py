@@ -199,7 +199,9 @@ class Transcript:
         self._note_speakers(event.words)
         behind = committed[n_words:]
         if behind:
-            following = OpenSegment(event.segment_id + 1, event.channel, behind, ())
+            # A server of one channel may leave out which that is.
+            next_id = event.next_segment_id or event.segment_id + 1
+            following = OpenSegment(next_id, event.channel, behind, ())
             self._open[event.channel] = following
 
     def _add(self, segment: TranscriptSegment) -> None:
@@ -207,14 +209,19 @@ class Transcript:
         self._next_segment_id = max(self._next_segment_id, segment.id + 1)
 
     def _apply_speakers(self, event: SpeakersEvent) -> None:
-        told = dict(enumerate(event.speakers, event.first_word_id))
-        for channel, spoken in self._open.items():
-            words = tuple(
-                word.model_copy(update={"speaker": told.get(word.id, word.speaker)})
-                for word in spoken.committed
-            )
-            self._open[channel] = replace(spoken, committed=words)
-            self._note_speakers(words)
+        spoken = self._open.get(event.channel)
+        if spoken is None:
+            return
+        # Counted from the newest: who began to follow in the middle may lack the first ones, and
+        # ids of one channel's words have gaps where the other's were committed.
+        told = event.speakers[-len(spoken.committed) :] if spoken.committed else ()
+        before = spoken.committed[: len(spoken.committed) - len(told)]
+        words = tuple(
+            word.model_copy(update={"speaker": label})
+            for word, label in zip(spoken.committed[len(before) :], told, strict=True)
+        )
+        self._open[event.channel] = replace(spoken, committed=(*before, *words))
+        self._note_speakers(words)
 
     def _note_speakers(self, words: Sequence[WireWord]) -> None:
         labels = (word.speaker + 1 for word in words if word.speaker is not None)

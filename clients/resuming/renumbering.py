@@ -45,6 +45,8 @@ class Renumbering:
             changed["end_ms"] = event.end_ms + self.ms
         if isinstance(event, SpeechEvent | WordsEvent | SegmentEvent | SpeakersEvent):
             changed["segment_id"] = event.segment_id + self.segments
+        if isinstance(event, SegmentEvent) and event.next_segment_id is not None:
+            changed["next_segment_id"] = event.next_segment_id + self.segments
         if isinstance(event, WordsEvent | SegmentEvent):
             changed["words"] = tuple(self._renumbered(word) for word in event.words)
         if isinstance(event, TurnEvent):

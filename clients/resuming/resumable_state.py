@@ -271,10 +271,17 @@ class ResumableState:
             words=self.transcript.next_word_id,
             segments=self.transcript.next_segment_id,
             lost_samples=self.lost_samples,
-            speakers=max(0, self.transcript.n_speakers - len(self.start.known_voices)),
+            speakers=self._labels_given,
             known_voices=len(self.start.known_voices),
         )
         return events
+
+    @property
+    def _labels_given(self) -> int:
+        """To voices that were not known, by sessions so far: channels take turns with them, and
+        each goes on with its own."""
+        given = max(0, self.transcript.n_speakers - len(self.start.known_voices))
+        return -(-given // self.start.channels) * self.start.channels
 
     def _note_committed(self, event: WordsEvent | SegmentEvent) -> None:
         committed = [word.end_ms for word in event.words if word.state != "tentative"]

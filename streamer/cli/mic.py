@@ -136,7 +136,8 @@ def mic(
     from streamer.client.voices import voice_print
     from streamer.transcript.sides import Names
 
-    _check_sides(name, second_device, speakers)
+    if name and second_device is None:
+        fail("--name is of two devices: --second-device", EXIT_USAGE)
     people = known_people(known, speakers)
     names = Names(
         sides=() if second_device is None else side_names(name, _DEFAULT_NAMES),
@@ -198,13 +199,6 @@ def mic(
         fail(str(error))
     except KeyboardInterrupt:
         fail("stopped before the last words came", EXIT_INTERRUPTED)
-
-
-def _check_sides(names: list[str] | None, second_device: int | None, speakers: int) -> None:
-    if names and second_device is None:
-        fail("--name is of two devices: --second-device", EXIT_USAGE)
-    if speakers and second_device is not None:
-        fail("--speakers is of one device; leave out --second-device", EXIT_USAGE)
 
 
 def _settings(**settings: Any) -> StartMessage:

@@ -235,7 +235,8 @@ SpeakersOption = Annotated[
         min=0,
         max=MAX_SPEAKERS,
         envvar="STREAMER_SPEAKERS",
-        help="Tell who speaks, of so many people at most: 2 to 8. 0: nobody is told apart.",
+        help="Tell who speaks, of so many people at most (on each side): 2 to 8. 0: nobody is told "
+        "apart.",
         callback=_several,
     ),
 ]

@@ -186,8 +186,6 @@ def transcribe(
         as_json=as_json,
         overwrite=overwrite,
     )
-    if speakers and apart:
-        fail("--speakers is of channels that are mixed; leave out --apart", EXIT_USAGE)
     people = known_people(known, speakers)
     names = Names(_side_names(name, apart=apart), tuple(one.name for one in people))
     options = SessionOptions(

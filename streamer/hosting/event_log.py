@@ -65,8 +65,8 @@ class EventLog:
         """What stands behind the committed words of each channel: tentative ones, or the end of a
         segment that had none."""
         self._emotions: dict[int, Report] = {}
-        """The newest of each channel."""
-        self._speakers: Report | None = None
+        """The newest of each channel; so are the labels."""
+        self._speakers: dict[int, Report] = {}
         self._next_word_id = 0
         for report in earlier:
             self._seq = report.seq - 1
@@ -85,7 +85,7 @@ class EventLog:
         if isinstance(event, EmotionUpdate):
             self._emotions[event.channel] = numbered
         elif isinstance(event, SpeakersUpdate):
-            self._speakers = numbered
+            self._speakers[event.channel] = numbered
         elif isinstance(event, WordsUpdate):
             tail = replace(event, committed=())
             self._tails[event.channel] = replace(numbered, event=tail)
@@ -119,8 +119,8 @@ class EventLog:
         if not self._complete_after <= seq <= self._seq:
             raise EventsGoneError(f"events after {seq} are not held, {self._seq} is the newest")
         missed = {kept.seq: kept for kept in self._kept if kept.seq > seq}
-        speakers = () if self._speakers is None else (self._speakers,)
-        for latest in (*self._tails.values(), *self._emotions.values(), *speakers):
+        newest = (self._tails, self._emotions, self._speakers)
+        for latest in (report for of_channel in newest for report in of_channel.values()):
             if latest.seq > seq:
                 missed[latest.seq] = _joined(missed.get(latest.seq), latest)
         return tuple(missed[number] for number in sorted(missed))

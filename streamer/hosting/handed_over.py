@@ -28,14 +28,13 @@ def handed_over(hosted: ResumableSession) -> StoredSession | None:
         elif isinstance(event, SegmentClosed):
             segment = event.segment
             said = words.pop(segment.id, [])
-            if event.cause == "speaker":  # what was said behind it is of the next segment
+            next_id = event.next_segment_id
+            if next_id is not None:  # what was said behind it is of the next segment
                 said, behind = said[: len(segment.words)], said[len(segment.words) :]
-                following = [
-                    (seq, replace(word, segment_id=segment.id + 1)) for seq, word in behind
-                ]
+                following = [(seq, replace(word, segment_id=next_id)) for seq, word in behind]
                 if following:
-                    words[segment.id + 1] = following
-                    channels[segment.id + 1] = event.channel
+                    words[next_id] = following
+                    channels[next_id] = event.channel
             if [word.id for _, word in said] == [word.id for word in segment.words]:
                 words[segment.id] = said
                 ends.append(StoredEnd.of(event, report.seq))

@@ -94,7 +94,12 @@ class Journal:
             end = StoredEnd.of(event, report.seq)
             reached = {event.channel: segment.end_sample}
             if segment.words:
-                await self._advance(reached, end=end, next_word_id=segment.words[-1].id + 1)
+                await self._advance(
+                    reached,
+                    end=end,
+                    next_word_id=segment.words[-1].id + 1,
+                    next_segment_id=event.next_segment_id,
+                )
             else:
                 await self._advance(reached)
         elif isinstance(event, Finalized | AudioPaused):
@@ -116,6 +121,7 @@ class Journal:
         words: tuple[Word, ...] = (),
         end: StoredEnd | None = None,
         next_word_id: int | None = None,
+        next_segment_id: int | None = None,
     ) -> None:
         positions = [
             max(position, reached.get(channel, position))
@@ -135,6 +141,7 @@ class Journal:
                 end,
                 channel,
                 next_word_id,
+                next_segment_id,
             )
         self._positions = positions
 

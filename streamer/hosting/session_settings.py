@@ -21,11 +21,6 @@ def session_options(
     Raises:
         ProtocolError: settings that do not go together.
     """
-    if start.speakers and start.channels > 1:
-        raise ProtocolError(
-            ErrorCode.BAD_CONFIG,
-            "speakers: voices are told apart in one channel; leave it out, or ask for one",
-        )
     if start.known_voices and not start.speakers:
         raise ProtocolError(
             ErrorCode.BAD_CONFIG,

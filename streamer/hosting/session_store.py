@@ -129,6 +129,7 @@ class SessionStore:
         end: StoredEnd | None = None,
         channel: int = 0,
         next_word_id: int | None = None,
+        next_segment_id: int | None = None,
     ) -> None:
         """Returns when it is on disk, or the store is off.
 
@@ -136,7 +137,7 @@ class SessionStore:
             positions: of the channels.
             words: of the event `seq`, in `channel`.
             next_word_id: words from this one on are not of the segment that ends, as they were
-                said to be, but of the next.
+                said to be, but of `next_segment_id`.
         """
         rows = [
             (session_id, w.id, w.segment_id, w.text, w.start_sample, w.end_sample, w.confidence)
@@ -157,11 +158,12 @@ class SessionStore:
             )
             if end is not None:
                 _insert_end(database, session_id, end)
-                database.execute(
-                    "UPDATE words SET segment = segment + 1"
-                    " WHERE session = ? AND segment = ? AND id >= ?",
-                    (session_id, end.segment_id, next_word_id),
-                )
+                if next_segment_id is not None:
+                    database.execute(
+                        "UPDATE words SET segment = ?"
+                        " WHERE session = ? AND segment = ? AND id >= ?",
+                        (next_segment_id, session_id, end.segment_id, next_word_id),
+                    )
                 oldest = end.segment_id - _KEPT_SEGMENTS
                 for table in ("words", "ends"):
                     database.execute(

@@ -102,8 +102,10 @@ class StoredSession:
         """Where the recognizers of the channels go on. The detector begins with a whole frame; what
         that passes over, 32 ms at most, belongs to the last word. What was lost stands at the
         first."""
-        labels = (end.speaker + 1 for end in self.ends if end.speaker is not None)
-        speakers = max(labels, default=0)
+        known = len(self.start.known_voices)
+        labels = max((end.speaker + 1 for end in self.ends if end.speaker is not None), default=0)
+        # They were dealt out to the channels in turn.
+        speakers = known + -(-max(0, labels - known) // len(self.positions))
         return tuple(
             StartPoint(
                 sample=-(-position // FRAME_SAMPLES) * FRAME_SAMPLES,
@@ -157,7 +159,11 @@ class StoredSession:
                 channel=end.channel,
                 speaker=end.speaker,
             )
-            closings.append(_report(SegmentClosed(segment, end.cause), end.seq))
+            following = None
+            if end.cause == "speaker":
+                behind = (one.segment_id for one in self.ends if one.channel == end.channel)
+                following = min(one for one in behind if one > end.segment_id)
+            closings.append(_report(SegmentClosed(segment, end.cause, following), end.seq))
         return closings
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Final, Literal
 
-from pydantic import Field, StrictBool, TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from streamer.audio.clock import SAMPLE_RATE
 from streamer.protocol.moves import MoveEvent
 from streamer.protocol.numbers import NO_BOOLEAN, Whole
-from streamer.protocol.speakers import MAX_SPEAKERS, KnownVoices, Speaker, SpeakersEvent
+from streamer.protocol.speakers import KnownVoices, MostSpeakers, NextId, Speaker, SpeakersEvent
 from streamer.protocol.turns import TurnEvent, TurnSettings
 from streamer.protocol.wire import FromClient, Numbered, OfChannel, Wire
 from streamer.protocol.words import WireEmotion, WireWord
@@ -104,7 +104,7 @@ class StartMessage(FromClient):
     """In figures. Of English alone, as what is masked: swear words, and numbers."""
     profanity_filter: bool = False
     redact: tuple[Literal["numbers", "pci", "ssn"], ...] = Field((), max_length=3)
-    speakers: StrictBool | Annotated[int, Field(ge=2, le=MAX_SPEAKERS), NO_BOOLEAN] = False
+    speakers: MostSpeakers = False
     """Whether to tell who speaks; a number: of so many people at most."""
     known_voices: KnownVoices = ()
     """Of people who may speak: their labels are 0, 1, 2 …, those of others follow."""
@@ -243,6 +243,7 @@ class SegmentEvent(OfChannel):
     lag_ms: float
     speaker: Speaker = None
     """Who said all of it."""
+    next_segment_id: NextId = None
 
 
 class FinalizedEvent(Numbered):

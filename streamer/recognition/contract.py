@@ -56,7 +56,7 @@ class SessionOptions:
     task: Task = "transcribe"
     """`translate`: into English. What is said in English is transcribed."""
     speakers: int = 0
-    """How many people are told apart, at most; 0: none are."""
+    """How many people are told apart in each channel, at most; 0: none are."""
     known_voices: tuple[npt.NDArray[np.float32], ...] = field(default=(), compare=False)
     """Of people who may come, as `RecognizerFactory.voice_print` gives them; they have the labels
     0, 1, 2 …"""
@@ -90,7 +90,7 @@ class StartPoint:
     lost_samples: int = 0
     """So far."""
     speakers: int = 0
-    """Labels that were given: the voices behind them are not known any more."""
+    """Labels that were given in its channel: the voices behind them are not known any more."""
 
 
 BEGINNING: Final = StartPoint()

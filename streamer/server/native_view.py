@@ -110,10 +110,12 @@ def wire_event(report: Report) -> WireEvent | None:  # noqa: PLR0911 - one for e
                 cause=cast(Cause, event.cause),
                 lag_ms=report.lag_ms,
                 speaker=segment.speaker,
+                next_segment_id=event.next_segment_id,
             )
         case SpeakersUpdate():
             return SpeakersEvent(
                 seq=report.seq,
+                channel=event.channel,
                 segment_id=event.segment_id,
                 first_word_id=event.first_word_id,
                 speakers=event.speakers,

@@ -212,7 +212,12 @@ class SessionRunner:
             made = [self._engine.recognizer(options, trace, start) for start in starts]
             if len(made) == 1:
                 return made[0]
-            return ChannelsRecognizer(made, starts, keep_echo=options.keep_echo)
+            return ChannelsRecognizer(
+                made,
+                starts,
+                keep_echo=options.keep_echo,
+                known_voices=len(options.known_voices),
+            )
         except UnknownLanguageError as error:
             raise ProtocolError(ErrorCode.BAD_CONFIG, f"language: {error}") from error
         except Exception as error:  # whatever broke, the client gets an answer

@@ -43,6 +43,8 @@ class SegmentClosed:
 
     segment: Segment
     cause: str = "silence"
+    next_segment_id: int | None = None
+    """Of the segment that the words behind a `speaker`'s end are of."""
 
     @property
     def channel(self) -> int:
@@ -76,12 +78,13 @@ class EmotionUpdate:
 
 @dataclass(frozen=True, slots=True)
 class SpeakersUpdate:
-    """Who said the committed words of the open segment, as it seems now: one for each, None where
-    that is not known. It may change until the segment is closed."""
+    """Who said the committed words of the channel's open segment, as it seems now: one for each,
+    in order, None where that is not known. It may change until the segment is closed."""
 
     segment_id: int
     first_word_id: int
     speakers: tuple[int | None, ...]
+    channel: int = 0
 
 
 @dataclass(frozen=True, slots=True)

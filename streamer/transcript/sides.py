@@ -94,12 +94,15 @@ class Names:
     """Whose voices are known, by their labels; others are "Speaker 1" and so on."""
 
     def of(self, channel: int, speaker: int | None) -> str | None:
-        """None: it is not known."""
+        """None: it is not known. Whoever is heard first on a side has its name."""
+        if speaker is not None and speaker < len(self.people):
+            return self.people[speaker]
         if self.sides:
-            return self.sides[channel]
-        if speaker is None:
-            return None
-        return self.people[speaker] if speaker < len(self.people) else f"Speaker {speaker + 1}"
+            # Sides take turns with the labels.
+            before = (speaker - len(self.people)) // len(self.sides) if speaker is not None else 0
+            side = self.sides[channel]
+            return f"{side} ({before + 1})" if before else side
+        return None if speaker is None else f"Speaker {speaker + 1}"
 
 
 NOBODY: Final = Names()

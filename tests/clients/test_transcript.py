@@ -136,7 +136,7 @@ def test_the_transcript_equals_the_ledger(
             events.append(SpeakersUpdate(segment_id, said[0].id, labels))
         if closes and len(said) > 1:
             split = ledger.split(chance.randrange(1, len(said)), None, chance.choice([None, 2]))
-            events.append(SegmentClosed(split, "speaker"))
+            events.append(SegmentClosed(split, "speaker", split.id + 1))
         if closes:
             events.append(SegmentClosed(ledger.close(clock, Emotion("sad", {"sad": 1.0}))))
         for event in events:

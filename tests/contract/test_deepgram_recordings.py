@@ -133,6 +133,21 @@ async def test_who_speaks(server: ServerThread) -> None:
     assert len({(word.start, word.word) for word in final}) == len(final)
 
 
+@pytest.mark.slow
+def test_who_speaks_in_each_channel(server: ServerThread) -> None:
+    talk = two_readers()
+    wav = io.BytesIO()
+    soundfile.write(wav, np.stack([talk, np.roll(talk, RATE)], axis=1), RATE, format="WAV")
+    client = DeepgramClient(api_key="any", environment=environment(server))
+    told = client.listen.v1.media.transcribe_file(
+        request=wav.getvalue(), model="nova-3", diarize=True, multichannel=True
+    )
+    assert isinstance(told, ListenV1Response)
+    for channel in (0, 1):
+        words = alternative(told, channel).words
+        assert list(dict.fromkeys(word.speaker for word in words)) == [0, 1]
+
+
 def said(result: ListenV1Results) -> list[Any]:
     return list(result.channel.alternatives[0].words)
 

@@ -19,6 +19,9 @@ export class Names {
   /** What those are called whose voices the server was told of, by their labels.
    *  @type {string[]} */
   known = [];
+  /** @type {Map<string, (number | null)[]>} labels on each side: first that of the side itself, null
+   *  if nobody's is known, then of others in the order in which they were heard */
+  #heard = new Map();
   /** @type {Map<string, string>} */
   #given = new Map();
 
@@ -41,6 +44,11 @@ export class Names {
     this.#isTwoSided = known.some(({ voice }) => voice?.kind === "side");
     for (const caption of known) {
       if (caption.voice && caption.speaker) this.#given.set(key(caption), caption.speaker);
+      const label = labelOf(caption.words);
+      const heard = this.#heardOn(caption);
+      if (label === null || heard.includes(label)) continue;
+      if (caption.voice?.kind === "side") heard[0] ??= label;
+      else heard.push(label);
     }
   }
 
@@ -51,16 +59,17 @@ export class Names {
    * @param {WireWord[]} tentative behind its committed words
    */
   tell(caption, tentative = []) {
-    const labels = [...caption.words, ...tentative].map(({ speaker }) => speaker ?? null);
-    const label = labels.find((each) => each !== null);
-    if (this.#isTwoSided) caption.voice = { kind: "side", number: caption.channel ?? 0 };
-    else if (label !== undefined && label !== null) caption.voice = { kind: "person", number: label };
+    const label = labelOf([...caption.words, ...tentative]);
+    // Whoever is heard first on a side is that side.
+    const isSide = this.#isTwoSided && (label === null || this.#nthOn(caption, label) === 0);
+    if (isSide) caption.voice = { kind: "side", number: caption.channel ?? 0 };
+    else if (label !== null) caption.voice = { kind: "person", number: label };
     else {
       delete caption.voice;
       delete caption.speaker;
       return;
     }
-    caption.speaker = this.#given.get(key(caption)) ?? this.#usualName(caption.voice);
+    caption.speaker = this.#given.get(key(caption)) ?? this.#usualName(caption);
   }
 
   /**
@@ -73,13 +82,37 @@ export class Names {
     const given = name.replace(/\s+/g, " ").trim();
     if (given === "") this.#given.delete(key(caption));
     else this.#given.set(key(caption), given);
-    if (caption.voice) caption.speaker = given || this.#usualName(caption.voice);
+    if (caption.voice) caption.speaker = given || this.#usualName(caption);
   }
 
-  /** @param {Voice} voice */
-  #usualName({ kind, number }) {
+  /** @param {Caption} caption whose voice is known */
+  #usualName(caption) {
+    const { kind = "side", number = 0 } = caption.voice ?? {};
     if (kind === "side") return this.sides[number];
-    return this.known[number] ?? `Speaker ${number + 1}`;
+    if (number < this.known.length) return this.known[number];
+    if (!this.#isTwoSided) return `Speaker ${number + 1}`;
+    return `${this.sides[caption.channel ?? 0]} (${this.#nthOn(caption, number) + 1})`;
+  }
+
+  /**
+   * @param {Caption} caption
+   * @param {number} label
+   * @returns {number} of those who are heard on its side; 0 is the side itself, -1 somebody known
+   */
+  #nthOn(caption, label) {
+    if (label < this.known.length) return -1;
+    const heard = this.#heardOn(caption);
+    if (heard[0] === null && !heard.includes(label)) heard[0] = label;
+    else if (!heard.includes(label)) heard.push(label);
+    return heard.indexOf(label);
+  }
+
+  /** @param {Caption} caption */
+  #heardOn({ sessionId, channel = 0 }) {
+    const side = `${sessionId} ${channel}`;
+    const heard = this.#heard.get(side) ?? [null];
+    this.#heard.set(side, heard);
+    return heard;
   }
 }
 
@@ -105,7 +138,7 @@ export function lookOf({ number }) {
  * @returns {string} a letter or number that stands for it
  */
 export function initialOf(name) {
-  const counted = /^Speaker (\d+)$/.exec(name);
+  const counted = /^Speaker (\d+)$/.exec(name) ?? /\((\d+)\)$/.exec(name);
   return counted ? counted[1] : (/[\p{L}\p{N}]/u.exec(name)?.[0] ?? "•").toUpperCase();
 }
 
@@ -118,6 +151,14 @@ export function initialOf(name) {
  */
 export function inTurn(spoken) {
   return [...spoken].sort((a, b) => a.startMs - b.startMs);
+}
+
+/**
+ * @param {WireWord[]} words
+ * @returns {number | null} of whoever is the first that is known
+ */
+function labelOf(words) {
+  return words.map(({ speaker }) => speaker ?? null).find((label) => label !== null) ?? null;
 }
 
 /** @param {Caption} caption */

@@ -26,7 +26,7 @@ export class Spoken {
     else if (event.type === "segment") this.#close(event);
     else if (event.type === "speakers") {
       this.transcript.applySpeakers(event);
-      this.#show(0, []);
+      this.#show(event.channel ?? 0, []);
     }
   }
 

@@ -61,9 +61,7 @@ export function savePreferences(preferences) {
  */
 export function startOptions(preferences, sampleRate, source) {
   const { context, hotWords, language, translate, numbers, shareSecret, emotionShown } = preferences;
-  const { people, voice } = preferences;
-  // Of two sides the server tells no more.
-  const speakers = preferences.speakers && source !== "sides";
+  const { speakers, people, voice } = preferences;
   return {
     sampleRate,
     channels: source === "sides" ? 2 : undefined,

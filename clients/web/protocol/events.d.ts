@@ -99,18 +99,19 @@ export interface SegmentEvent extends OfChannel {
   text: string;
   words: WireWord[];
   emotion: WireEmotion | null;
-  /** `speaker`: somebody else said the committed words behind; they are the next segment's. */
+  /** `speaker`: somebody else said the committed words behind; they are those of
+   *  `next_segment_id`. */
   cause?: "silence" | "finalize" | "length" | "loss" | "speaker";
+  next_segment_id?: number;
   lag_ms: number;
   /** Who said all of it. */
   speaker?: number | null;
 }
 
-/** Who said the committed words of the open segment, as it seems now: one for each. It may change
- *  until they are final. */
-export interface SpeakersEvent {
+/** Who said the committed words of the channel's open segment, as it seems now: one for each, in
+ *  order. It may change until they are final. */
+export interface SpeakersEvent extends OfChannel {
   type: "speakers";
-  seq?: number;
   segment_id: number;
   first_word_id: number;
   speakers: (number | null)[];

@@ -233,10 +233,16 @@ export class ResumableState {
       ms: startMs,
       words: this.#nextWordId,
       segments: this.#nextSegmentId,
-      speakers: Math.max(0, this.#nSpeakers - this.#nKnown),
+      speakers: this.#labelsGiven,
     };
     const lostMsByChannel = ends.map((end) => Math.max(0, this.durationMs(this.#baseOffset - end)));
     return { startMs, lostMs: Math.max(...lostMsByChannel), lostMsByChannel };
+  }
+
+  /** To voices that were not known: channels take turns with them, and each goes on with its own. */
+  get #labelsGiven() {
+    const given = Math.max(0, this.#nSpeakers - this.#nKnown);
+    return Math.ceil(given / this.channels) * this.channels;
   }
 
   /** Of each channel, in samples of all that was pushed. */
@@ -254,6 +260,7 @@ export class ResumableState {
     if ("start_ms" in event) event.start_ms += ms;
     if ("end_ms" in event) event.end_ms += ms;
     if ("segment_id" in event) event.segment_id += segments;
+    if ("next_segment_id" in event && event.next_segment_id) event.next_segment_id += segments;
     // No session has more turns than words.
     if ("turn_id" in event) event.turn_id += words;
     if ("received_ms" in event) event.received_ms += ms;

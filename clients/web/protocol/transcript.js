@@ -146,10 +146,13 @@ export class Transcript {
    * @param {SpeakersEvent} event
    */
   applySpeakers(event) {
-    for (const word of this.open?.words ?? []) {
-      const label = event.speakers[word.id - event.first_word_id];
-      if (label !== undefined) word.speaker = label;
-    }
+    const words = this.openIn(event.channel ?? 0)?.words ?? [];
+    // Counted from the newest: who began to follow in the middle may lack the first ones, and ids of
+    // one channel's words have gaps where the other's were committed.
+    const missing = words.length - event.speakers.length;
+    words.forEach((word, index) => {
+      if (index >= missing) word.speaker = event.speakers[index - missing];
+    });
   }
 
   /**
@@ -206,7 +209,8 @@ export class Transcript {
     const behind = caption.words.splice(event.words.length);
     const newest = behind.at(-1);
     if (newest === undefined) return;
-    const next = this.#newCaption(event.segment_id + 1, channel, event.end_ms);
+    const nextId = event.next_segment_id ?? event.segment_id + 1; // servers of one channel left it out
+    const next = this.#newCaption(nextId, channel, event.end_ms);
     next.words = behind;
     next.endMs = newest.end_ms;
     this.#open.set(channel, next);

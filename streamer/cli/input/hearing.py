@@ -113,11 +113,16 @@ def _blocks(heard: Heard, recording: Recording, names: tuple[str, ...]) -> Itera
 
 
 def _recognizer(engine: Engine, wanted: Wanted, spans: SpanSink) -> SpeechRecognizer:
-    channels = [engine.recognizer(wanted.options, spans) for _ in wanted.names.sides or [""]]
+    options = wanted.options
+    channels = [engine.recognizer(options, spans) for _ in wanted.names.sides or [""]]
     if len(channels) == 1:
         return channels[0]
-    starts = [BEGINNING] * len(channels)
-    return ChannelsRecognizer(channels, starts, keep_echo=wanted.options.keep_echo)
+    return ChannelsRecognizer(
+        channels,
+        [BEGINNING] * len(channels),
+        keep_echo=options.keep_echo,
+        known_voices=len(options.known_voices),
+    )
 
 
 def _until_damaged(blocks: Iterator[Floats], report: Callable[[str], None]) -> Iterator[Floats]:

@@ -57,9 +57,11 @@ def session_event(event: ServerEvent) -> SessionEvent | None:
                 event.channel,
                 event.speaker,
             )
-            return SegmentClosed(segment, event.cause)
+            return SegmentClosed(segment, event.cause, event.next_segment_id)
         case SpeakersEvent():
-            return SpeakersUpdate(event.segment_id, event.first_word_id, event.speakers)
+            return SpeakersUpdate(
+                event.segment_id, event.first_word_id, event.speakers, event.channel
+            )
         case LatencyEvent():
             return StepDone(0, samples_from_ms(event.processed_ms), 0, {})
         case _:

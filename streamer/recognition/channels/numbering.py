@@ -26,16 +26,25 @@ class _OpenSegment:
 
 
 class SessionNumbering:
-    """Gives the channels' segments, words and turns the ids of one session, and tells whose they
-    are.
+    """Gives the channels' segments, words, turns and speakers the numbers of one session, and tells
+    whose they are.
 
     A segment gets its id when it opens, a word when it is committed: ids grow with the order of
     events, those of words without gaps. Tentative words go on from the newest committed one, and
-    give their ids up to whatever is committed first.
+    give their ids up to whatever is committed first. Speakers' labels are dealt out to the channels
+    in turn, so that no two channels share one, except of voices that are known beforehand.
     """
 
-    def __init__(self, start: StartPoint = BEGINNING) -> None:
-        """`start`: its ids are the first ones."""
+    def __init__(
+        self, start: StartPoint = BEGINNING, *, channels: int = 2, known_voices: int = 0
+    ) -> None:
+        """
+        Args:
+            start: its ids are the first ones.
+            known_voices: they have the first labels, whichever channel they are heard in.
+        """
+        self._n_channels = channels
+        self._n_known = known_voices
         self._next_word_id = start.word_id
         self._next_segment_id = start.segment_id
         self._next_turn_id = start.word_id  # no session has more turns than words
@@ -43,7 +52,7 @@ class SessionNumbering:
         self._turns: dict[int, tuple[int, int]] = {}
         """The newest of each channel: its own id, and the session's."""
 
-    def numbered(self, event: SessionEvent, channel: int) -> SessionEvent:
+    def numbered(self, event: SessionEvent, channel: int) -> SessionEvent:  # noqa: PLR0911
         """The channel's next event, as one of the session."""
         match event:
             case SpeechBegan():
@@ -54,8 +63,10 @@ class SessionNumbering:
                 return self._closed(event, channel)
             case TurnChanged():
                 return replace(event, turn_id=self._turn(event.turn_id, channel), channel=channel)
-            case Finalized() | AudioPaused() | StepDone() | SpeakersUpdate():
-                return event  # of all channels; speakers are told of one alone
+            case SpeakersUpdate():
+                return self._speakers(event, channel)
+            case Finalized() | AudioPaused() | StepDone():
+                return event  # of all channels
             case _:
                 return replace(event, channel=channel)
 
@@ -75,24 +86,50 @@ class SessionNumbering:
 
     def _words(self, event: WordsUpdate, channel: int) -> WordsUpdate:
         segment = self._segment(channel)
-        committed = self._from_next(event.committed, segment.id)
+        committed = self._from_next(event.committed, segment.id, channel)
         self._next_word_id += len(committed)
         segment.committed.extend(committed)
-        tentative = self._from_next(event.tentative, segment.id)
+        tentative = self._from_next(event.tentative, segment.id, channel)
         return WordsUpdate(segment.id, committed, tentative, channel)
 
-    def _from_next(self, words: tuple[Word, ...], segment_id: int) -> tuple[Word, ...]:
+    def _from_next(
+        self, words: tuple[Word, ...], segment_id: int, channel: int
+    ) -> tuple[Word, ...]:
         return tuple(
-            replace(word, id=word_id, segment_id=segment_id)
+            replace(
+                word,
+                id=word_id,
+                segment_id=segment_id,
+                speaker=self._label(word.speaker, channel),
+            )
             for word_id, word in enumerate(words, self._next_word_id)
         )
 
     def _closed(self, event: SegmentClosed, channel: int) -> SegmentClosed:
         opened = self._segment(channel)
         del self._open[channel]
+        whole = event.cause != "speaker"
+        n_words = len(opened.committed) if whole else len(event.segment.words)
+        behind = opened.committed[n_words:]
+        if behind:  # somebody else said them
+            self._segment(channel).committed.extend(behind)
+        speaker = self._label(event.segment.speaker, channel)
         words = tuple(
-            replace(word, id=told.id, segment_id=opened.id)
-            for word, told in zip(event.segment.words, opened.committed, strict=True)
+            replace(word, id=told.id, segment_id=opened.id, speaker=speaker)
+            for word, told in zip(event.segment.words, opened.committed[:n_words], strict=True)
         )
-        segment = replace(event.segment, id=opened.id, words=words, channel=channel)
-        return replace(event, segment=segment)
+        return SegmentClosed(
+            replace(event.segment, id=opened.id, words=words, channel=channel, speaker=speaker),
+            event.cause,
+            self._segment(channel).id if behind else None,
+        )
+
+    def _speakers(self, event: SpeakersUpdate, channel: int) -> SpeakersUpdate:
+        segment = self._segment(channel)
+        labels = tuple(self._label(label, channel) for label in event.speakers)
+        return SpeakersUpdate(segment.id, segment.committed[0].id, labels, channel)
+
+    def _label(self, own: int | None, channel: int) -> int | None:
+        if own is None or own < self._n_known:
+            return own
+        return self._n_known + (own - self._n_known) * self._n_channels + channel

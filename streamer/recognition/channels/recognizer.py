@@ -30,6 +30,7 @@ class ChannelsRecognizer:
         starts: Sequence[StartPoint],
         *,
         keep_echo: bool,
+        known_voices: int = 0,
     ) -> None:
         """
         Args:
@@ -37,13 +38,16 @@ class ChannelsRecognizer:
             starts: the session goes on at the first of their samples; a channel whose own lies
                 behind that has told what is before. Their ids are the session's.
             keep_echo: else what the first of two hears of the second alone is no speech.
+            known_voices: how many each of them knows beforehand, the same ones.
         """
         self._recognizers = recognizers
         self._received = min(start.sample for start in starts)
         self._echo = None
         if len(recognizers) == 2 and not keep_echo:
             self._echo = EchoWatch(self._received)
-        self._numbering = SessionNumbering(starts[0])
+        self._numbering = SessionNumbering(
+            starts[0], channels=len(recognizers), known_voices=known_voices
+        )
         self._steps = 0
 
     @property

@@ -66,5 +66,6 @@ class SpeakerLabels:
         for part in others:
             said = segment.words[part.start : part.end]
             emotion = emotion_of(said[0].start_sample, said[-1].end_sample, None)
-            yield SegmentClosed(self._ledger.split(len(said), emotion, part.speaker), "speaker")
+            closed = self._ledger.split(len(said), emotion, part.speaker)
+            yield SegmentClosed(closed, "speaker", closed.id + 1)
         return last.speaker, bool(others)

@@ -106,6 +106,46 @@ def test_names_stand_in_files_where_somebody_else_begins() -> None:
     assert usual == "Others"
 
 
+def test_each_side_has_its_own_people() -> None:
+    near, far = words("Are you there?", 0, 0, None), words("Yes, both of us.", 3, 2000, None)
+    # The other side's segment began before the first part of this one ended.
+    events = [
+        {"type": "words", "segment_id": 0, "channel": 0, "words": near[:1]},
+        {"type": "words", "segment_id": 1, "channel": 1, "words": far},
+        {"type": "words", "segment_id": 0, "channel": 0, "words": words("Good.", 7, 4000, None)},
+        {"type": "speakers", "segment_id": 0, "channel": 0, "first_word_id": 0, "speakers": [0, 2]},
+        {
+            "type": "speakers",
+            "segment_id": 1,
+            "channel": 1,
+            "first_word_id": 3,
+            "speakers": [1, 3, 3, 3],
+        },
+        segment(1, words("Yes,", 3, 2000, 1), "speaker", speaker=1, channel=1, next_segment_id=2),
+        segment(2, words("both of us.", 4, 2400, 3), speaker=3, channel=1),
+    ]
+    seen, ids, kept = told(
+        events,
+        "const said = transcript.committed();"
+        "names.rename(said[1], 'Bob');"
+        "for (const caption of said) names.tell(caption);"
+        # After a reload the names are those that were kept.
+        "const again = new Names(); again.goOn(structuredClone(said));"
+        "const more = { ...structuredClone(said[1]), segmentId: 9 };"
+        "again.tell(more);"
+        "const others = { sessionId: 's', channel: 1, words: [{ speaker: 5 }] };"
+        "again.tell(others);"
+        "const kept = [said[1].speaker, more.speaker, others.speaker];"
+        "console.log(JSON.stringify([seen, said.map(({ segmentId }) => segmentId), kept]));",
+        channels=2,
+    )
+    assert seen[:3] == [["You"], ["You", "Others"], ["You", "Others"]]
+    assert seen[-2] == ["Others", "You", "Others (2)"]
+    assert seen[-1] == ["Others", "Others (2)", "You"]
+    assert ids == [1, 2, 0]
+    assert kept == ["Bob", "Bob", "Others (3)"]
+
+
 def test_two_who_speak_at_once_have_cues_that_overlap() -> None:
     events = [
         segment(0, words("one two three four five six", 0, 0, None), channel=0),

@@ -54,7 +54,8 @@ def spoken(
         if by_two and ledger.set_speakers(labels):
             yield SpeakersUpdate(segment.id, first, labels)
         if closes and by_two and n_words > 1:
-            yield SegmentClosed(ledger.split(labels.index(1), SAD, 0), "speaker")
+            split = ledger.split(labels.index(1), SAD, 0)
+            yield SegmentClosed(split, "speaker", split.id + 1)
         if closes:
             yield SegmentClosed(ledger.close(clock, SAD, 1 if by_two else None))
 

@@ -106,7 +106,7 @@ async def test_words_of_somebody_else_are_those_of_the_next_segment(path: Path) 
     store.begin("one", "token", "follow", START)
     await store.write("one", 1, [2_900], 0, [word(0), word(1), word(2)])
     one = StoredEnd(0, 0, 900, "speaker", 2, speaker=4)
-    await store.write("one", 2, [2_900], 0, end=one, next_word_id=1)
+    await store.write("one", 2, [2_900], 0, end=one, next_word_id=1, next_segment_id=1)
     store = reopened(store, path)
     first, rest = (event for event in map(_closed, found(store).log().after(1)) if event)
     assert (first.segment.text, first.segment.speaker, first.cause) == ("word0", 4, "speaker")
@@ -114,6 +114,26 @@ async def test_words_of_somebody_else_are_those_of_the_next_segment(path: Path) 
     assert (rest.segment.id, rest.segment.text, rest.segment.speaker) == (1, "word1 word2", None)
     # Who was the fifth is not known any more.
     assert found(store).start_points[0].speakers == 5
+    store.close()
+
+
+async def test_of_two_channels_the_next_segment_is_that_of_the_same_one(path: Path) -> None:
+    store = SessionStore(path, 60.0, Clock())
+    start = START.model_copy(update={"channels": 2, "speakers": True})
+    store.begin("one", "token", "follow", start)
+    await store.write("one", 1, [1_900, 0], 0, [word(0), word(1)])
+    await store.write("one", 2, [1_900, 2_900], 0, [word(2, segment_id=1)], channel=1)
+    one = StoredEnd(0, 0, 900, "speaker", 3, speaker=4)
+    await store.write("one", 3, [1_900, 2_900], 0, end=one, next_word_id=1, next_segment_id=2)
+    store = reopened(store, path)
+    closed = [event for event in map(_closed, found(store).log().after(2)) if event]
+    assert [(e.segment.id, e.channel, e.segment.text, e.next_segment_id) for e in closed] == [
+        (0, 0, "word0", 2),
+        (1, 1, "word2", None),
+        (2, 0, "word1", None),
+    ]
+    # One voice was known. Labels 1 to 4 are two of each channel, which go on behind.
+    assert [start.speakers for start in found(store).start_points] == [3, 3]
     store.close()
 
 

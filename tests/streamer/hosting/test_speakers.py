@@ -31,6 +31,15 @@ async def test_who_asks_is_told_of_so_many(asked: bool | int | None, most: int) 
     engine.close()
 
 
+async def test_each_of_two_channels_tells_as_many_apart() -> None:
+    engine = FakeEngine(start=False)
+    sessions = session_registry(engine, ServerOptions(), ServerMetrics(engine.executor))
+    sessions.open(start_with(channels=2, speakers=3))
+    assert [made.options.speakers for made in engine.recognizers] == [3, 3]
+    await sessions.close(grace_s=0)
+    engine.close()
+
+
 @pytest.mark.parametrize("asked", [0, 1, 9, 2.5, None, [2]])
 def test_other_numbers_are_refused(asked: object) -> None:
     with pytest.raises(ValidationError):

@@ -160,11 +160,15 @@ def test_who_speaks_is_left_out_where_it_is_not_told() -> None:
             told = json.loads(sent.model_dump_json())
             assert ("speaker" in told["words"][0]) is (speaker is not None)
             assert told.get("speaker") == (speaker if isinstance(event, SegmentClosed) else None)
-    labels = wire_event(Report(SpeakersUpdate(1, 3, (0, None)), 0.0, 0, seq=4))
+    split = wire_event(Report(SegmentClosed(segment, "speaker", 4), 0.0, 0))
+    assert split is not None
+    assert json.loads(split.model_dump_json())["next_segment_id"] == 4
+    labels = wire_event(Report(SpeakersUpdate(1, 3, (0, None), 1), 0.0, 0, seq=4))
     assert labels is not None
     assert json.loads(labels.model_dump_json()) == {
         "type": "speakers",
         "seq": 4,
+        "channel": 1,
         "segment_id": 1,
         "first_word_id": 3,
         "speakers": [0, None],

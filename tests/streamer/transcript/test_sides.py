@@ -69,6 +69,19 @@ def test_text_and_json_lines_have_whole_segments() -> None:
     assert [(one["channel"], one["name"]) for one in told] == [(0, "You"), (1, "R&D")]
 
 
+def test_a_side_of_several_counts_them_and_knows_who_is_known() -> None:
+    names = Names(("You", "R&D"), ("Ada",))
+    # Labels 1, 3, 5 are of the first side, 2, 4, 6 of the second one.
+    assert [names.of(0, speaker) for speaker in (None, 0, 1, 3)] == ["You", "Ada", "You", "You (2)"]
+    assert [names.of(1, speaker) for speaker in (None, 0, 2, 4, 6)] == [
+        "R&D",
+        "Ada",
+        "R&D",
+        "R&D (2)",
+        "R&D (3)",
+    ]
+
+
 def test_the_side_is_named_again_where_it_changes_alone() -> None:
     writer = caption_writer(CaptionFormat.TXT, names=NAMES)
     said = [segment(0, 0, "a"), segment(0, 2_000, "b"), segment(1, 4_000, "c")]

@@ -66,6 +66,15 @@ def test_two_channels_apart(run: Run, fake_engine: FakeEngine, tmp_path: Path) -
     assert said == "Ada: w0 w8000\nBob: w16000 w24000\n"
 
 
+def test_people_are_told_apart_on_each_side(
+    run: Run, fake_engine: FakeEngine, tmp_path: Path
+) -> None:
+    stereo = tmp_path / "call.wav"
+    soundfile.write(stereo, np.stack([tone(1.0)] * 2, axis=1), 16_000)
+    assert run("transcribe", "--apart", "--speakers", "3", stereo).exit_code == 0
+    assert [made.options.speakers for made in fake_engine.recognizers] == [3, 3]
+
+
 def test_one_channel_cannot_be_apart(run: Run, fake_engine: FakeEngine, speech: Path) -> None:
     result = run("transcribe", "--apart", speech)
     assert result.exit_code == 1

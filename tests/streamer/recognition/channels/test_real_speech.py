@@ -27,6 +27,7 @@ from streamer.recognition.engine import Engine
 from streamer.transcript.wer import word_errors
 from tests.browser.captioned_page import serve_page
 from tests.sockets import cutting_proxy
+from tests.streamer.recognition.speakers.two_readers import two_readers
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
@@ -95,6 +96,28 @@ async def test_each_side_reads_as_alone_over_a_cut_and_for_who_follows(
         assert ids == list(range(bye.words))
         for channel, words in enumerate(alone):
             assert said(transcript, channel) == words
+
+
+async def test_people_are_told_apart_on_each_side(
+    url: str, sides: list[tuple[Floats, str]]
+) -> None:
+    talk = two_readers()
+    near = np.resize(sides[0][0], len(talk))
+    async with connect(url, BOTH.model_copy(update={"speakers": True})) as client:
+        assert client.ready is not None
+        assert client.ready.follow_id is not None
+        async with follow(client.ready.follow_id, url) as follower:
+            following = asyncio.create_task(_read(follower))
+            await client.send_audio(np.stack([near, talk], axis=1))
+            await client.stop()
+            await following
+    for transcript in (client.transcript, follower.transcript):
+        labels: dict[int, list[int | None]] = {0: [], 1: []}
+        for segment in transcript.segments:
+            assert {word.speaker for word in segment.words} == {segment.speaker}
+            if labels[segment.channel][-1:] != [segment.speaker]:
+                labels[segment.channel].append(segment.speaker)
+        assert labels == {0: [0], 1: [1, 3, 1]}
 
 
 async def _read(follower: Follower) -> None:
