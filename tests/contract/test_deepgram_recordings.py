@@ -140,7 +140,11 @@ def test_who_speaks_in_each_channel(server: ServerThread) -> None:
     soundfile.write(wav, np.stack([talk, np.roll(talk, RATE)], axis=1), RATE, format="WAV")
     client = DeepgramClient(api_key="any", environment=environment(server))
     told = client.listen.v1.media.transcribe_file(
-        request=wav.getvalue(), model="nova-3", diarize=True, multichannel=True
+        request=wav.getvalue(),
+        model="streamer-draft",
+        diarize=True,
+        multichannel=True,
+        request_options={"timeout_in_seconds": 300},
     )
     assert isinstance(told, ListenV1Response)
     for channel in (0, 1):
