@@ -18,7 +18,7 @@ import { Names } from "../captions/names.js";
 import { LevelMeter } from "../audio/level.js";
 import { MyVoice } from "./my-voice.js";
 import { Notices } from "./notices.js";
-import { hotWordsOf, loadPreferences, startOptions } from "./preferences.js";
+import { hotWordsOf, loadPreferences, microphoneOptions, startOptions } from "./preferences.js";
 import { Recording } from "../audio/recording.js";
 import { SaveMenu } from "./save-menu.js";
 import { SessionWatch } from "./status/session-watch.js";
@@ -83,7 +83,7 @@ class CaptionPage {
       file: (file) => void this.#start("file", (handlers) => captureFile(file, handlers), file.name),
       read: (file) => void this.#start("recording", (handlers) => readFile(file, handlers), file.name),
       tab: () => void this.#start("tab", captureTab),
-      sides: () => void this.#start("sides", (handlers) => captureSides(this.preferences, handlers)),
+      sides: () => void this.#start("sides", (handlers) => captureSides(this.#microphone, handlers)),
       pause: () => void (this.#phase === "paused" ? this.#resume() : this.#pause()),
       clear: () => this.#clear(),
     });
@@ -125,8 +125,12 @@ class CaptionPage {
     this.#setPhase("idle");
   }
 
+  get #microphone() {
+    return microphoneOptions(this.preferences, this.emotion.shown !== "off");
+  }
+
   #startMicrophone() {
-    void this.#start("microphone", (handlers) => captureMicrophone(this.preferences, handlers));
+    void this.#start("microphone", (handlers) => captureMicrophone(this.#microphone, handlers));
   }
 
   /**

@@ -8,7 +8,8 @@ const STORAGE_KEY = "streamer.preferences";
 
 /** @typedef {import("./reading/reading.js").Reading} Reading */
 /** @typedef {Reading & {details: boolean, vibrate: boolean, deviceId: string, echoCancellation: boolean,
- *   noiseSuppression: boolean, autoGainControl: boolean, hotWords: string, context: string,
+ *   noiseSuppression: boolean, suppressionDespiteEmotion: boolean, autoGainControl: boolean,
+ *   hotWords: string, context: string,
  *   language: string, translate: boolean, numbers: boolean, speakers: boolean, people: number,
  *   voice: string, voiceName: string, shareSecret: string, followId: string,
  *   emotionShown: string}} Preferences */
@@ -21,6 +22,7 @@ const DEFAULTS = {
   deviceId: "",
   echoCancellation: true,
   noiseSuppression: true,
+  suppressionDespiteEmotion: false,
   autoGainControl: true,
   hotWords: "",
   context: "",
@@ -76,6 +78,19 @@ export function startOptions(preferences, sampleRate, source) {
     shareSecret,
     emotion: emotionShown === "" ? undefined : emotionShown !== "off",
   };
+}
+
+/**
+ * Suppressed noise takes the quiet of a voice along, so that sad speech no longer sounds sad.
+ *
+ * @param {Preferences} preferences
+ * @param {boolean} emotion whether it is told
+ * @returns {import("../audio/sources.js").MicrophoneOptions}
+ */
+export function microphoneOptions(preferences, emotion) {
+  const { deviceId, echoCancellation, autoGainControl, suppressionDespiteEmotion } = preferences;
+  const noiseSuppression = preferences.noiseSuppression && (!emotion || suppressionDespiteEmotion);
+  return { deviceId, echoCancellation, noiseSuppression, autoGainControl };
 }
 
 /** @param {string} text comma-separated, as typed */

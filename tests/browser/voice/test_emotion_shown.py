@@ -138,6 +138,45 @@ async def test_what_is_read_out_and_asked_of_the_server(
         await stop(page)
 
 
+KEEP_WISHES = (
+    "window.wishes = []; const ask = navigator.mediaDevices.getUserMedia;"
+    "navigator.mediaDevices.getUserMedia = function (wish) {"
+    " wishes.push(wish.audio); return ask.call(this, wish); }; 0"
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "clicked", "suppressed"),
+    [
+        ("", "", False),
+        ("full", "", False),
+        ("off", "", True),
+        ("off", "#noise", False),
+        ("subtle", "#noise-despite-emotion", True),
+    ],
+)
+async def test_noise_is_suppressed_where_no_emotion_is_told(
+    page: Page, name: str, clicked: str, suppressed: bool
+) -> None:
+    async with scripted(script) as server:
+        await page.goto(server.url)
+        await page.evaluate(KEEP_WISHES)
+        if name:
+            await choose(page, name)
+        if clicked:
+            await page.click("#settings-open")
+            await page.wait_for("document.querySelector('#settings').open")
+            await page.click(clicked)
+            await page.evaluate("document.querySelector('#settings').close(); 0")
+        await page.click("#toggle")
+        await heard(page)
+        (wish,) = await page.evaluate("wishes")
+        assert wish["noiseSuppression"] is suppressed
+        assert wish["echoCancellation"] is True
+        assert wish["autoGainControl"] is True
+        await stop(page)
+
+
 @pytest.mark.parametrize(
     ("name", "srt", "vtt"),
     [
