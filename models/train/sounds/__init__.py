@@ -1,0 +1,1 @@
+"""The classifier of sounds, taken from the package that publishes it."""
