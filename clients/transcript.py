@@ -14,7 +14,7 @@ from streamer.protocol.messages import (
     WordsEvent,
 )
 from streamer.protocol.speakers import SpeakersEvent
-from streamer.protocol.words import WireEmotion, WireWord
+from streamer.protocol.words import SoundEvent, WireEmotion, WireWord
 
 
 class TranscriptError(RuntimeError):
@@ -58,6 +58,7 @@ class Transcript:
         """
         self._segments: list[TranscriptSegment] = []
         self._open: dict[int, OpenSegment] = {}
+        self._sounds: dict[tuple[int, float], SoundEvent] = {}
         self._first_word_id = self._next_word_id = first_word_id
         self._next_segment_id = 0
         self._n_speakers = 0
@@ -67,6 +68,12 @@ class Transcript:
     @property
     def segments(self) -> tuple[TranscriptSegment, ...]:
         return tuple(self._segments)
+
+    @property
+    def sounds(self) -> tuple[SoundEvent, ...]:
+        """Those that are no speech, in the order in which they were told; `end_ms` is None for what
+        goes on, or went on to the end."""
+        return tuple(self._sounds.values())
 
     @property
     def committed(self) -> tuple[WireWord, ...]:
@@ -115,6 +122,7 @@ class Transcript:
         """One that later events do not change."""
         other = copy(self)
         other._segments, other._open = list(self._segments), dict(self._open)
+        other._sounds = dict(self._sounds)
         return other
 
     def apply(self, event: ServerEvent) -> None:
@@ -129,6 +137,8 @@ class Transcript:
             self._apply_segment(event)
         elif isinstance(event, SpeakersEvent):
             self._apply_speakers(event)
+        elif isinstance(event, SoundEvent):
+            self._sounds[event.channel, event.start_ms] = event
         elif isinstance(event, LanguageEvent):
             self.language = event.language
 

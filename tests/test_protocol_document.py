@@ -31,7 +31,7 @@ from streamer.protocol.messages import (
     WordsEvent,
 )
 from streamer.protocol.moves import MoveEvent
-from streamer.protocol.words import WireDecision, WireEmotion, WireWord
+from streamer.protocol.words import SoundEvent, WireDecision, WireEmotion, WireWord
 
 DOCUMENT = (Path(__file__).parents[1] / "PROTOCOL.md").read_text(encoding="utf-8")
 
@@ -57,6 +57,7 @@ def row(first: str) -> str:
         SegmentEvent,
         FinalizedEvent,
         EmotionEvent,
+        SoundEvent,
         LatencyEvent,
         DecoderEvent,
         LanguageEvent,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from streamer.protocol.messages import (
     ByeEvent,
@@ -18,7 +18,10 @@ from streamer.protocol.messages import (
 )
 from streamer.protocol.speakers import SpeakersEvent
 from streamer.protocol.turns import TurnEvent
-from streamer.protocol.words import WireWord
+from streamer.protocol.words import SoundEvent, WireWord
+
+_FROM_A_TIME: Final = (SpeechEvent, SegmentEvent, EmotionEvent, SoundEvent, LossEvent, TurnEvent)
+_TO_A_TIME: Final = (SegmentEvent, EmotionEvent, SoundEvent, FinalizedEvent, TurnEvent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +42,9 @@ class Renumbering:
         if self == Renumbering():
             return event
         changed: dict[str, Any] = {}
-        if isinstance(event, SpeechEvent | SegmentEvent | EmotionEvent | LossEvent | TurnEvent):
+        if isinstance(event, _FROM_A_TIME):
             changed["start_ms"] = event.start_ms + self.ms
-        if isinstance(event, SegmentEvent | EmotionEvent | FinalizedEvent | TurnEvent):
+        if isinstance(event, _TO_A_TIME) and event.end_ms is not None:
             changed["end_ms"] = event.end_ms + self.ms
         if isinstance(event, SpeechEvent | WordsEvent | SegmentEvent | SpeakersEvent):
             changed["segment_id"] = event.segment_id + self.segments

@@ -26,6 +26,7 @@ from streamer.cli.options import (
     RedactOption,
     SaveOption,
     ShowEmotionOption,
+    SoundsOption,
     SpeakersOption,
     TaskChoice,
     TaskOption,
@@ -119,6 +120,7 @@ def mic(
     threads: ThreadsOption = 2,
     llm: LlmOption = True,
     show_emotion: ShowEmotionOption = EmotionShown.SUBTLE,
+    sounds: SoundsOption = False,
     emotion_model: EmotionModelOption = EMOTION.name,
 ) -> None:
     """Caption a microphone live. ctrl-C ends it, after the last words have come; so do SIGTERM and
@@ -150,6 +152,7 @@ def mic(
         context=context,
         hot_words=tuple(hot_word or ()),
         emotion=show_emotion is not EmotionShown.OFF,
+        sounds=sounds,
         language=checked_language(language) if language is not None else None,
         task=task.value,
         numbers=numbers,

@@ -152,8 +152,7 @@ LanguageOption = Annotated[
 TaskOption = Annotated[
     TaskChoice,
     typer.Option(
-        envvar="STREAMER_TASK",
-        help="translate: into English, as far as it is not English already.",
+        envvar="STREAMER_TASK", help="translate: into English what is not English already."
     ),
 ]
 LlmModelOption = Annotated[
@@ -192,6 +191,9 @@ ShowEmotionOption = Annotated[
         "(angry) at what is surely so. full: the emotion of everything. voice: as subtle, and loud "
         "words look loud.",
     ),
+]
+SoundsOption = Annotated[
+    bool, typer.Option("--sounds", envvar="STREAMER_SOUNDS", help="Tell of music, too: [music].")
 ]
 HotWordOption = Annotated[
     list[str] | None,

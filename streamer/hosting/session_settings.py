@@ -31,6 +31,7 @@ def session_options(
         context=start.context,
         hot_words=start.hot_words,
         emotion=emotion,
+        sounds=start.sounds,
         silence_ms=start.silence_ms,
         language=language,
         task=start.task,

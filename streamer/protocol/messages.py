@@ -17,7 +17,7 @@ from streamer.protocol.numbers import NO_BOOLEAN, Whole
 from streamer.protocol.speakers import KnownVoices, MostSpeakers, NextId, Speaker, SpeakersEvent
 from streamer.protocol.turns import TurnEvent, TurnSettings
 from streamer.protocol.wire import FromClient, Numbered, OfChannel, Wire
-from streamer.protocol.words import WireEmotion, WireWord
+from streamer.protocol.words import SoundEvent, WireEmotion, WireWord
 
 PROTOCOL_VERSION: Final = 1
 MIN_SAMPLE_RATE: Final = 8_000
@@ -31,7 +31,6 @@ MAX_HOT_WORDS: Final = 100
 MAX_HOT_WORD_CHARS: Final = 64
 MAX_LANGUAGE_CHARS: Final = 40
 MAX_CHANNELS: Final = 2
-
 
 Cause = Literal["silence", "finalize", "length", "loss", "speaker"]
 """Why a segment ended."""
@@ -94,6 +93,7 @@ class StartMessage(FromClient):
     hot_words: HotWords = ()
     emotion: bool | None = None
     """Of the voice: whether to tell it. None leaves it to the server, which mostly does."""
+    sounds: bool = False  # that are no speech
     silence_ms: Annotated[float, Field(ge=MIN_SILENCE_MS, le=MAX_SILENCE_MS), NO_BOOLEAN] | None = (
         None
     )
@@ -127,8 +127,7 @@ class ResumeMessage(FromClient):
 
 
 class ConfigureMessage(FromClient):
-    """Changes settings while the session runs, for all that is not committed yet; None leaves a
-    setting as it is."""
+    """Changes settings for all that is not committed yet; None leaves one as it is."""
 
     type: Literal["configure"] = "configure"
     context: str | None = Field(None, max_length=MAX_CONTEXT_CHARS)
@@ -333,6 +332,7 @@ ServerEvent = Annotated[
     | FinalizedEvent
     | SpeakersEvent
     | EmotionEvent
+    | SoundEvent
     | LatencyEvent
     | DecoderEvent
     | LanguageEvent

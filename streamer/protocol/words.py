@@ -1,4 +1,5 @@
-"""Words and what was heard in the voice that said them, as the native protocol has them."""
+"""Words, what was heard in the voice that said them, and sounds that are none, as the native
+protocol has them."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from streamer.protocol.speakers import Speaker
-from streamer.protocol.wire import Wire
+from streamer.protocol.wire import OfChannel, Wire
 
 
 class WireDecision(Wire):
@@ -50,3 +51,14 @@ class WireEmotion(Wire):
     probs: dict[str, float]
     arousal: WireArousal | None = None
     """Of a whole segment, once enough was heard before it."""
+
+
+class SoundEvent(OfChannel):
+    """A sound that is no speech goes on since `start_ms`, or did until `end_ms`: each is told when
+    it begins and, if it ends within the session, once more then."""
+
+    type: Literal["sound"] = "sound"
+    sound: Literal["music"]
+    start_ms: float
+    end_ms: float | None = None
+    lag_ms: float

@@ -51,6 +51,11 @@ class AudioBuffer:
         """The samples `start … end`."""
         return self._ring.read(start, end)
 
+    def read_what_is_there(self, start: int, end: int) -> Floats:
+        """The samples `start … end`, as far as they are still, or already, there."""
+        start = max(start, self.start)
+        return self.read(start, max(start, min(end, self.end)))
+
     def accept(self, samples: Floats) -> list[AudioLost]:
         """Take what has arrived; reports audio that an overrun pushed out."""
         with self._lock:

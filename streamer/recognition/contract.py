@@ -48,6 +48,8 @@ class SessionOptions:
     hot_words: tuple[str, ...] = ()
     """Names and terms to expect."""
     emotion: bool = True
+    sounds: bool = False
+    """Whether to tell of sounds that are no speech."""
     silence_ms: float | None = None
     """Pause that ends a segment; None leaves it to the engine."""
     language: str | None = None

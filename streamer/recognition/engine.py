@@ -23,6 +23,7 @@ from streamer.models.fusion.score import FusionWeights
 from streamer.models.fusion.trained import read_fusion
 from streamer.models.llm.loading import GEMMA_FILE, load_llm
 from streamer.models.llm.scorer import LlmScorer
+from streamer.models.sounds.classifier import SoundClassifier
 from streamer.models.speakers.encoder import VoiceEncoder
 from streamer.models.store.catalog import (
     EMOTION,
@@ -41,6 +42,7 @@ from streamer.recognition.languages import ENGLISH, NAMES, check_language
 from streamer.recognition.latency import Latency, commit_rule
 from streamer.recognition.options import RecognizerOptions
 from streamer.recognition.recognizer import Recognizer
+from streamer.recognition.sounds.service import SoundService, load_sounds
 from streamer.recognition.speakers.options import SpeakerOptions
 from streamer.recognition.speakers.service import SpeakerService
 from streamer.recognition.stage_times import StageTimes
@@ -122,11 +124,12 @@ class Engine:
         audio_inputs: AudioInputs | None = None,
         listener: SecondListener | None = None,
         voices: VoiceEncoder | None = None,
+        sounds: SoundClassifier | None = None,
     ) -> None:
         """
         Args:
             audio_inputs: what the LLM gets beside the text; None: it only reads.
-            voices: None tells nobody who speaks.
+            voices, sounds: None tells nobody who speaks, or what else is heard.
         """
         self._options = options
         self._speech = speech
@@ -134,7 +137,6 @@ class Engine:
         self._llm = llm
         self._audio_inputs = audio_inputs
         self._listener = listener
-        self._voices = voices
         decoder = options.recognizer.decoder
         decoder = replace(decoder, fused=commit_rule(decoder.fused, options.latency))
         self._recognizer_options = replace(options.recognizer, decoder=decoder)
@@ -142,12 +144,11 @@ class Engine:
         # There they hardly compute, but each waits for a queue of the card.
         threads = max(options.threads, CARD_THREADS) if batched else options.threads
         self._batcher = Batcher(threads, "model")
-        self._listener_lane: ListenerLane | None = None
-        if listener is not None:
-            self._listener_lane = ListenerLane(listener, self._batcher)
+        self._listener_lane = ListenerLane(listener, self._batcher) if listener else None
         self._source = speech.serve(self._batcher, max_batch=options.max_batch)
         self._emotions = EmotionService(emotion, self._batcher, options.emotion, audio_inputs)
         self._speakers = SpeakerService(voices, self._batcher, options.speakers)
+        self._sounds = SoundService(sounds, self._batcher)
         self._words = WordsMaker(
             options.weights,
             options.latency,
@@ -216,7 +217,7 @@ class Engine:
             )
         check_language(options.language, _languages(options, listener))
         voices = VoiceEncoder(zoo.path(SPEAKERS.name, "speakers.onnx"), device=options.device)
-        return cls(options, speech, emotion, llm, audio_inputs, listener, voices)
+        return cls(options, speech, emotion, llm, audio_inputs, listener, voices, load_sounds(zoo))
 
     @property
     def options(self) -> EngineOptions:
@@ -253,7 +254,8 @@ class Engine:
             self._llm,
             self._audio_inputs,
             self._listener,
-            self._voices,
+            self._speakers.encoder,
+            self._sounds.classifier,
         )
 
     @property
@@ -314,6 +316,7 @@ class Engine:
             stages=stages,
             voice=None if emotion is None else VoiceMeter(self._options.voice),
             speakers=self._speakers.monitor(options, stages, start),
+            sounds=self._sounds.monitor(options, stages, start),
             start=start,
             writer=session_writer(options, language, speech.tokenizer),
             expectation=expectation,

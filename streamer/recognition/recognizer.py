@@ -18,6 +18,7 @@ from streamer.recognition.contract import BEGINNING, SessionChange, StartPoint
 from streamer.recognition.emotion_monitor import EmotionMonitor
 from streamer.recognition.endpointer import Edge, Endpointer, Transition
 from streamer.recognition.options import RecognizerOptions
+from streamer.recognition.sounds.monitor import SoundMonitor
 from streamer.recognition.speakers.labels import SpeakerLabels
 from streamer.recognition.speakers.monitor import SpeakerMonitor
 from streamer.recognition.speech_detector import SpeechDetector
@@ -55,6 +56,7 @@ class Recognizer:
         stages: StageTimes,
         voice: VoiceMeter | None = None,
         speakers: SpeakerMonitor | None = None,
+        sounds: SoundMonitor | None = None,
         start: StartPoint = BEGINNING,
         writer: Writer | None = None,
         expectation: Expectation | None = None,
@@ -80,6 +82,7 @@ class Recognizer:
         self._emotion = emotion
         self._voice = voice
         self._speakers = SpeakerLabels(speakers, self.ledger)
+        self._sounds = sounds
         self._stages = stages
         self._hop = samples_from_ms(options.hop_ms)
         decoder = options.decoder
@@ -159,8 +162,11 @@ class Recognizer:
             return
         backlog = target - self._processed
         self._buffer.claim(target)
+        samples = self._buffer.read(self._processed, target)
+        if self._sounds is not None:
+            self._sounds.start(samples, self._processed)
         with span(self._stages, "vad", "asr"):
-            probabilities = self._detector.probabilities(self._buffer.read(self._processed, target))
+            probabilities = self._detector.probabilities(samples)
         for transition in self._endpointer.push(probabilities.tolist()):
             yield from self._apply(transition)
         if self._segment is not None:
@@ -168,6 +174,8 @@ class Recognizer:
         self._processed = target
         if self.turns is not None:
             yield from self._follow_turn(self.turns, target)
+        if self._sounds is not None:
+            yield from self._sounds.collect()
         yield self._done()
 
     def _jump_over_lost(self) -> Iterator[SessionEvent]:
@@ -288,7 +296,7 @@ class Recognizer:
     ) -> Generator[SessionEvent, None, tuple[int | None, Arousal | None]]:
         """Gives who speaks last in the open segment, and how excited: the words of several are not
         measured against each other."""
-        arousal = self._arousal()
+        arousal = self._voice.close_segment() if self._voice is not None else None
         there = range(self._buffer.start, self._buffer.end)
         speaker, several = yield from self._speakers.split(
             self._sound, there, self._emotion_of, goes_on=goes_on
@@ -307,9 +315,6 @@ class Recognizer:
         emotion = self._emotion.segment(self._buffer.read, start, end)
         return emotion if emotion is None else replace(emotion, arousal=arousal)
 
-    def _arousal(self) -> Arousal | None:
-        return self._voice.close_segment() if self._voice is not None else None
-
     def _update(self, words: SegmentWords, committed: tuple[NewWord, ...]) -> WordsUpdate:
         added = self._commit(self._writer.commit(committed))
         shown = self._writer.show(without_full_stop(words.tentative))
@@ -323,16 +328,13 @@ class Recognizer:
         if self._voice is None:
             return []
         with span(self._stages, "voice", "emotion"):
-            return [self._voice.measure(self._sound_of(word)) for word in words]
+            there = self._buffer.read_what_is_there
+            sounds = (there(word.start_sample, word.end_sample) for word in words)
+            return [self._voice.measure(sound) for sound in sounds]
 
     @property
     def _sound(self) -> Sound:
         return Sound(self._buffer.read, self._detector.between)
-
-    def _sound_of(self, word: NewWord) -> Floats:
-        """As far as it is still, or already, there."""
-        start = max(word.start_sample, self._buffer.start)
-        return self._buffer.read(start, max(start, min(word.end_sample, self._buffer.end)))
 
     def _segment_start(self) -> int:
         open_segment = self.ledger.open_segment

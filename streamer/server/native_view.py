@@ -24,7 +24,7 @@ from streamer.protocol.messages import (
 )
 from streamer.protocol.speakers import SpeakersEvent
 from streamer.protocol.turns import TurnEvent
-from streamer.protocol.words import WireArousal, WireDecision, WireEmotion, WireWord
+from streamer.protocol.words import SoundEvent, WireArousal, WireDecision, WireEmotion, WireWord
 from streamer.session.report import Report
 from streamer.transcript.events import (
     AudioLost,
@@ -34,6 +34,7 @@ from streamer.transcript.events import (
     Finalized,
     LanguageChanged,
     SegmentClosed,
+    SoundHeard,
     SpeakersUpdate,
     SpeechBegan,
     StepDone,
@@ -49,6 +50,7 @@ WireEvent = (
     | FinalizedEvent
     | SpeakersEvent
     | EmotionEvent
+    | SoundEvent
     | LossEvent
     | DecoderEvent
     | LanguageEvent
@@ -78,7 +80,7 @@ def ready_event(
     )
 
 
-def wire_event(report: Report) -> WireEvent | None:  # noqa: PLR0911 - one for each event
+def wire_event(report: Report) -> WireEvent | None:  # noqa: PLR0911, PLR0912 - one for each event
     """The event on the wire; None for what shows in the heartbeat, or nowhere."""
     event = report.event
     match event:
@@ -129,6 +131,15 @@ def wire_event(report: Report) -> WireEvent | None:  # noqa: PLR0911 - one for e
                 emotion=wire_emotion(event.emotion),
                 start_ms=ms_from_samples(event.start_sample),
                 end_ms=ms_from_samples(event.end_sample),
+                lag_ms=report.lag_ms,
+            )
+        case SoundHeard(end_sample=end):
+            return SoundEvent(
+                seq=report.seq,
+                channel=event.channel,
+                sound=event.sound,
+                start_ms=ms_from_samples(event.start_sample),
+                end_ms=None if end is None else ms_from_samples(end),
                 lag_ms=report.lag_ms,
             )
         case AudioLost():

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final, TextIO
 
 from streamer.transcript.emotion_shown import EmotionShown
+from streamer.transcript.events import SoundHeard
 from streamer.transcript.formats import CaptionFormat, CaptionWriter, caption_writer
 from streamer.transcript.ledger import Segment
 from streamer.transcript.sides import NOBODY, Names
@@ -60,8 +62,15 @@ class CaptionFiles:
         Raises:
             OSError: the disk is full, or has gone.
         """
+        self._write(lambda writer: writer.add(segment, open_from))
+
+    def add_sound(self, sound: SoundHeard, open_from: int | None = None) -> None:
+        """As `add`, when it begins and when it has ended."""
+        self._write(lambda writer: writer.add_sound(sound, open_from))
+
+    def _write(self, text: Callable[[CaptionWriter], str]) -> None:
         for file, writer in self._files:
-            file.write(writer.add(segment, open_from))
+            file.write(text(writer))
             file.flush()
 
     def __enter__(self) -> CaptionFiles:

@@ -22,6 +22,7 @@ from typing import Final
 from streamer.audio.clock import ms_from_samples
 from streamer.protocol.joining import joined
 from streamer.transcript.emotion_shown import is_sure
+from streamer.transcript.events import SoundHeard
 from streamer.transcript.ledger import Segment
 from streamer.transcript.phrases import break_cost, ends_sentence
 
@@ -35,6 +36,8 @@ JERKY_GAP_MS: Final = 1_000
 """A gap shorter than this is filled by the cue before it."""
 MAX_HOLD_MS: Final = 1_500
 """A cue stays at most this long after its words; such a pause starts a new cue, too."""
+SOUND_MS: Final = 3_000
+"""A sound that is no speech is told for so long, where it begins."""
 MAX_TAIL_MS: Final = 400
 """A cue that needs time may outlast its segment by this. What follows is not known yet and may
 come that much late; by default, silence of 480 ms is sure to follow a segment that ends in one."""
@@ -117,6 +120,13 @@ class CueTrack:
         if cues:
             self._earliest_ms = cues[-1].end_ms + MIN_GAP_MS
         return cues
+
+
+def sound_cue(sound: SoundHeard, earliest_ms: int) -> Cue:
+    """For the beginning of a sound, but not before `earliest_ms`."""
+    start = max(round(ms_from_samples(sound.start_sample)), earliest_ms)
+    piece = Piece(sound.tag, start, start + SOUND_MS)
+    return Cue(start, start + SOUND_MS, ((piece,),), None, sound.channel)
 
 
 def _pieces(segment: Segment) -> Iterator[Piece]:

@@ -77,6 +77,22 @@ class EmotionUpdate:
 
 
 @dataclass(frozen=True, slots=True)
+class SoundHeard:
+    """A sound that is no speech goes on since `start_sample`; or it did, until `end_sample`. It is
+    told when it begins, and again when it has ended."""
+
+    sound: Literal["music"]
+    start_sample: int
+    end_sample: int | None = None
+    channel: int = 0
+
+    @property
+    def tag(self) -> str:
+        """As captions have it."""
+        return f"[{self.sound}]"
+
+
+@dataclass(frozen=True, slots=True)
 class SpeakersUpdate:
     """Who said the committed words of the channel's open segment, as it seems now: one for each,
     in order, None where that is not known. It may change until the segment is closed."""
@@ -159,6 +175,7 @@ SessionEvent = (
     | Finalized
     | AudioPaused
     | EmotionUpdate
+    | SoundHeard
     | SpeakersUpdate
     | AudioLost
     | DecoderChanged

@@ -15,6 +15,7 @@ from streamer.audio.clock import seconds_from_samples
 from streamer.protocol.joining import gap
 from streamer.transcript.cues import Cue, Piece
 from streamer.transcript.emotion_shown import EmotionShown, volume
+from streamer.transcript.events import SoundHeard
 from streamer.transcript.ledger import Emotion, Segment, Word
 from streamer.transcript.sides import NOBODY, CuesInTurn, InTurn, Names, Naming
 
@@ -42,6 +43,9 @@ class CaptionWriter(Protocol):
             open_from: where the earliest segment of another channel begins that is still being
                 spoken; what begins later waits for it.
         """
+
+    def add_sound(self, sound: SoundHeard, open_from: int | None = None) -> str:
+        """The same for a sound that is no speech, when it begins and when it has ended."""
 
     def end(self) -> str:
         """What waits."""
@@ -89,6 +93,11 @@ class _OfCues(ABC):
     def add(self, segment: Segment, open_from: int | None = None) -> str:
         return "".join(map(self._written, self._cues.add(segment, open_from)))
 
+    def add_sound(self, sound: SoundHeard, open_from: int | None = None) -> str:
+        if sound.end_sample is not None:
+            return ""
+        return "".join(map(self._written, self._cues.add_sound(sound, open_from)))
+
     def end(self) -> str:
         return "".join(map(self._written, self._cues.end()))
 
@@ -97,22 +106,33 @@ class _OfCues(ABC):
 
 
 class _OfSegments(ABC):
-    """A file of whole segments."""
+    """A file of whole segments, and of sounds between them."""
 
     head = ""
 
     def __init__(self) -> None:
-        self._segments: InTurn[Segment] = InTurn()
+        self._turn: InTurn[Segment | SoundHeard] = InTurn()
 
     def add(self, segment: Segment, open_from: int | None = None) -> str:
-        given = self._segments.add([(segment.start_sample, segment)], open_from)
-        return "".join(map(self._written, given))
+        return self._given(segment, open_from)
 
     def end(self) -> str:
-        return "".join(map(self._written, self._segments.end()))
+        return "".join(map(self._line, self._turn.end()))
+
+    @abstractmethod
+    def add_sound(self, sound: SoundHeard, open_from: int | None = None) -> str: ...
+
+    def _given(self, item: Segment | SoundHeard, open_from: int | None) -> str:
+        return "".join(map(self._line, self._turn.add([(item.start_sample, item)], open_from)))
+
+    def _line(self, item: Segment | SoundHeard) -> str:
+        return self._of_sound(item) if isinstance(item, SoundHeard) else self._written(item)
 
     @abstractmethod
     def _written(self, segment: Segment) -> str: ...
+
+    @abstractmethod
+    def _of_sound(self, sound: SoundHeard) -> str: ...
 
 
 class _Srt(_OfCues):
@@ -169,26 +189,48 @@ def _in_class(name: str, text: str) -> str:
 
 
 class _Jsonl(_OfSegments):
-    """One JSON object a segment and line, with its words; times in seconds."""
+    """One JSON object a segment and line, with its words, and one for each sound; times in
+    seconds."""
 
     def __init__(self, names: Names) -> None:
         super().__init__()
         self._names = names
+        self._sounds: dict[tuple[int, str], SoundHeard] = {}
+        """Those that go on."""
+
+    def add_sound(self, sound: SoundHeard, open_from: int | None = None) -> str:
+        self._sounds.pop((sound.channel, sound.sound), None)
+        if sound.end_sample is not None:
+            return self._given(sound, open_from)
+        self._sounds[sound.channel, sound.sound] = sound
+        return ""
+
+    def end(self) -> str:
+        return super().end() + "".join(map(self._of_sound, self._sounds.values()))
 
     def _written(self, segment: Segment) -> str:
         words = [word_dict(word) for word in segment.words]
         return json.dumps(segment_dict(segment, self._names) | {"words": words}) + "\n"
 
+    def _of_sound(self, sound: SoundHeard) -> str:
+        return json.dumps(sound_dict(sound, self._names)) + "\n"
+
 
 class _Txt(_OfSegments):
-    """One line of text a segment."""
+    """One line of text a segment or sound."""
 
     def __init__(self, names: Names) -> None:
         super().__init__()
         self._naming = Naming(names)
 
+    def add_sound(self, sound: SoundHeard, open_from: int | None = None) -> str:
+        return self._given(sound, open_from) if sound.end_sample is None else ""
+
     def _written(self, segment: Segment) -> str:
         return f"{self._naming.prefix(segment.channel, segment.speaker)}{_one_line(segment.text)}\n"
+
+    def _of_sound(self, sound: SoundHeard) -> str:
+        return f"{sound.tag}\n"
 
 
 def vtt_cue(cue: Cue, shown: EmotionShown, names: Names = NOBODY) -> str:
@@ -246,6 +288,16 @@ def segment_dict(segment: Segment, names: Names = NOBODY) -> dict[str, Any]:
         }
         | told
     )
+
+
+def sound_dict(sound: SoundHeard, names: Names = NOBODY) -> dict[str, Any]:
+    """A sound that is no speech; without `end_s` it went on to the end."""
+    of_channel: dict[str, Any] = {"channel": sound.channel} if names.sides else {}
+    end: dict[str, Any] = {}
+    if sound.end_sample is not None:
+        end = {"end_s": round(seconds_from_samples(sound.end_sample), 3)}
+    start_s = round(seconds_from_samples(sound.start_sample), 3)
+    return of_channel | {"sound": sound.sound, "start_s": start_s} | end
 
 
 def emotion_dict(emotion: Emotion) -> dict[str, Any]:

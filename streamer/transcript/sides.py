@@ -9,8 +9,14 @@ from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 from streamer.audio.clock import ms_from_samples
-from streamer.transcript.cues import Cue, CueTrack
-from streamer.transcript.events import SegmentClosed, SessionEvent, SpeechBegan, WordsUpdate
+from streamer.transcript.cues import Cue, CueTrack, sound_cue
+from streamer.transcript.events import (
+    SegmentClosed,
+    SessionEvent,
+    SoundHeard,
+    SpeechBegan,
+    WordsUpdate,
+)
 from streamer.transcript.ledger import Segment
 
 T = TypeVar("T")
@@ -66,22 +72,36 @@ class InTurn(Generic[T]):
 
 
 class CuesInTurn:
-    """The cues of all channels. Those of one never overlap each other; two people may."""
+    """The cues of all channels. Those of one never overlap each other; two people may, and sounds
+    that are no speech."""
 
     def __init__(self, *, tagged: bool) -> None:
         """`tagged`: see `CueTrack`."""
         self._tagged = tagged
         self._tracks: dict[int, CueTrack] = {}
         self._turn: InTurn[Cue] = InTurn()
+        self._newest_ms = 0
+        """Where the newest cue begins that was given."""
 
     def add(self, segment: Segment, open_from: int | None) -> list[Cue]:
         """As `InTurn.add`, of a segment's cues; `open_from` in samples."""
         track = self._tracks.setdefault(segment.channel, CueTrack(tagged=self._tagged))
-        cues = ((cue.start_ms, cue) for cue in track.add(segment))
-        return self._turn.add(cues, None if open_from is None else ms_from_samples(open_from))
+        return self._given(track.add(segment), open_from)
+
+    def add_sound(self, sound: SoundHeard, open_from: int | None) -> list[Cue]:
+        """The same of a sound that begins. It is known some seconds late: where what was said
+        meanwhile has been given, its cue begins with that."""
+        return self._given([sound_cue(sound, self._newest_ms)], open_from)
 
     def end(self) -> list[Cue]:
         return self._turn.end()
+
+    def _given(self, cues: Iterable[Cue], open_from: int | None) -> list[Cue]:
+        until = None if open_from is None else ms_from_samples(open_from)
+        given = self._turn.add(((cue.start_ms, cue) for cue in cues), until)
+        if given:
+            self._newest_ms = given[-1].start_ms
+        return given
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from streamer.recognition.languages import AUTO
 from streamer.recognition.transcribe import Pacing, listen
 from streamer.runtime.tracing import SpanSink
 from streamer.transcript.emotion_shown import EmotionShown
-from streamer.transcript.events import SegmentClosed, SessionEvent, StepDone
+from streamer.transcript.events import SegmentClosed, SessionEvent, SoundHeard, StepDone
 from streamer.transcript.sides import NOBODY, Names, OpenSegments
 
 
@@ -83,6 +83,10 @@ def hear(
                 shown.write(output.add(event.segment, spoken.earliest))
                 if saved is not None:
                     saved.add(event.segment, spoken.earliest)
+            elif isinstance(event, SoundHeard):
+                shown.write(output.add_sound(event, spoken.earliest))
+                if saved is not None:
+                    saved.add_sound(event, spoken.earliest)
 
         shown.write(output.head)
         done = listen(

@@ -29,7 +29,7 @@ from streamer.protocol.messages import (
     ServerEvent,
     WordsEvent,
 )
-from streamer.protocol.words import WireEmotion, WireWord
+from streamer.protocol.words import SoundEvent, WireEmotion, WireWord
 from streamer.transcript.emotion_shown import EmotionShown, is_sure, volume
 from streamer.transcript.sides import NOBODY, Names, Naming
 
@@ -123,6 +123,7 @@ class CaptionView:
                 )
                 line.append(gap(said[-1].text if said else "", guessed))
                 lines.append(line.append(guessed, style="dim italic"))
+        lines += [sound_line(one) for one in self.transcript.sounds[-1:] if one.end_ms is None]
         return Text("\n").join(lines) if lines else Text("listening …", style="dim")
 
     def segment_line(self, segment: TranscriptSegment) -> Text:
@@ -173,6 +174,11 @@ class CaptionView:
         return Text("  ").join(parts)
 
 
+def sound_line(sound: SoundEvent) -> Text:
+    """Quiet, beside what is said."""
+    return Text(f"[{sound.sound}]", "dim")
+
+
 def emotion_bar(emotion: WireEmotion) -> Text:
     """The label, how the probabilities share a bar, and what the likeliest are called."""
     ranked = sorted(emotion.probs.items(), key=lambda item: -item[1])
@@ -215,6 +221,8 @@ class ShownCaptions:
     def apply(self, event: ServerEvent) -> None:
         self._view.apply(event)
         self.print_finished()
+        if not self._live and isinstance(event, SoundEvent) and event.end_ms is None:
+            self._console.print(sound_line(event))
         if not self._live and isinstance(event, ErrorEvent):
             self._console.print(f"{event.code.value}: {event.message}", markup=False)
 

@@ -11,7 +11,8 @@ from typing import IO, Any, Final
 from streamer.audio.clock import seconds_from_samples
 from streamer.protocol.joining import gap
 from streamer.recognition.transcribe import Hearing
-from streamer.transcript.formats import segment_dict, word_dict
+from streamer.transcript.events import SoundHeard
+from streamer.transcript.formats import segment_dict, sound_dict, word_dict
 from streamer.transcript.ledger import Segment
 from streamer.transcript.sides import NOBODY, Names
 
@@ -51,6 +52,12 @@ class JsonReport:
         self._names = names
         self._text, self._words, self._segments = text, words, segments
         self._last = ""
+        self._sounds: dict[tuple[int, int], SoundHeard] = {}
+        """By channel and beginning. They are few."""
+
+    def add_sound(self, sound: SoundHeard) -> None:
+        """When it begins, and when it has ended."""
+        self._sounds[sound.channel, sound.start_sample] = sound
 
     def add(self, segment: Segment) -> None:
         """Raises OSError."""
@@ -75,7 +82,8 @@ class JsonReport:
         yield from _pieces(self._words)
         yield '], "segments": ['
         yield from _pieces(self._segments)
-        figures = {
+        sounds = [sound_dict(sound, self._names) for sound in self._sounds.values()]
+        figures = ({"sounds": sounds} if sounds else {}) | {
             "latency_ms": {
                 stage: {"p50": round(p.p50, 2), "p95": round(p.p95, 2), "p99": round(p.p99, 2)}
                 for stage, p in heard.latency.items()

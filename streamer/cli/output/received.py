@@ -12,10 +12,11 @@ from streamer.protocol.messages import (
     WordsEvent,
 )
 from streamer.protocol.speakers import SpeakersEvent
-from streamer.protocol.words import WireEmotion, WireWord
+from streamer.protocol.words import SoundEvent, WireEmotion, WireWord
 from streamer.transcript.events import (
     SegmentClosed,
     SessionEvent,
+    SoundHeard,
     SpeakersUpdate,
     SpeechBegan,
     StepDone,
@@ -37,7 +38,7 @@ def ledger_segment(received: TranscriptSegment) -> Segment:
     )
 
 
-def session_event(event: ServerEvent) -> SessionEvent | None:
+def session_event(event: ServerEvent) -> SessionEvent | None:  # noqa: PLR0911 - one for each
     """What the session reported; None for what has nothing to do with words and time."""
     match event:
         case SpeechEvent():
@@ -62,6 +63,9 @@ def session_event(event: ServerEvent) -> SessionEvent | None:
             return SpeakersUpdate(
                 event.segment_id, event.first_word_id, event.speakers, event.channel
             )
+        case SoundEvent(end_ms=end_ms):
+            end = None if end_ms is None else samples_from_ms(end_ms)
+            return SoundHeard(event.sound, samples_from_ms(event.start_ms), end, event.channel)
         case LatencyEvent():
             return StepDone(0, samples_from_ms(event.processed_ms), 0, {})
         case _:

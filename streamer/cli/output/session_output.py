@@ -8,6 +8,7 @@ from streamer.cli.output.received import ledger_segment, session_event
 from streamer.client.client import Client
 from streamer.protocol.messages import ServerEvent
 from streamer.transcript.caption_files import CaptionFiles
+from streamer.transcript.events import SoundHeard
 from streamer.transcript.sides import OpenSegments
 
 
@@ -34,6 +35,8 @@ class Saving:
             for segment in self._client.transcript.segments[self._saved :]:
                 self._files.add(ledger_segment(segment), open_from)
                 self._saved += 1
+            if isinstance(reported, SoundHeard):
+                self._files.add_sound(reported, open_from)
         except OSError as error:
             self.problem = error
             self._view.notice = f"not saved any more: {error.strerror}"

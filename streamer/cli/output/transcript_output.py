@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
@@ -15,6 +15,7 @@ from streamer.protocol.joining import joined
 from streamer.recognition.transcribe import Hearing
 from streamer.transcript.caption_files import CaptionFiles
 from streamer.transcript.emotion_shown import EmotionShown, is_sure, volume
+from streamer.transcript.events import SoundHeard
 from streamer.transcript.formats import CaptionFormat, caption_writer
 from streamer.transcript.ledger import Segment
 from streamer.transcript.sides import Names, Naming
@@ -27,6 +28,9 @@ class Output(Protocol):
 
     def add(self, segment: Segment, open_from: int | None) -> str:
         """Of a segment that became final; `open_from`: see `CaptionWriter`."""
+
+    def add_sound(self, sound: SoundHeard, open_from: int | None) -> str:
+        """Of a sound that is no speech, when it begins and when it has ended."""
 
     def end(self, heard: Hearing) -> Iterable[str]:
         """After the last segment, in pieces."""
@@ -52,6 +56,12 @@ class Lines:
         said = f"{self._naming.prefix(segment.channel, segment.speaker)}{self._text(segment)}"
         return f"{start:7.2f} - {end:7.2f}  {label}{said}{tag}\n"
 
+    def add_sound(self, sound: SoundHeard, open_from: int | None) -> str:
+        if sound.end_sample is not None:
+            return ""
+        self._empty = False
+        return f"{seconds_from_samples(sound.start_sample):7.2f} -          {sound.tag}\n"
+
     def _text(self, segment: Segment) -> str:
         if self._shown is not EmotionShown.VOICE:
             return segment.text
@@ -76,6 +86,9 @@ class Captions:
     def add(self, segment: Segment, open_from: int | None) -> str:
         return self._writer.add(segment, open_from)
 
+    def add_sound(self, sound: SoundHeard, open_from: int | None) -> str:
+        return self._writer.add_sound(sound, open_from)
+
     def end(self, heard: Hearing) -> Iterable[str]:
         return [self._writer.end()]
 
@@ -90,6 +103,10 @@ class Json:
 
     def add(self, segment: Segment, open_from: int | None) -> str:
         self._report.add(segment)
+        return ""
+
+    def add_sound(self, sound: SoundHeard, open_from: int | None) -> str:
+        self._report.add_sound(sound)
         return ""
 
     def end(self, heard: Hearing) -> Iterable[str]:
@@ -119,9 +136,15 @@ class Saved:
             self._fail(error)
 
     def add(self, segment: Segment, open_from: int | None) -> None:
+        self._write(lambda files: files.add(segment, open_from))
+
+    def add_sound(self, sound: SoundHeard, open_from: int | None) -> None:
+        self._write(lambda files: files.add_sound(sound, open_from))
+
+    def _write(self, add: Callable[[CaptionFiles], None]) -> None:
         if self._files is not None and not self.failed:
             try:
-                self._files.add(segment, open_from)
+                add(self._files)
             except OSError as error:
                 self._fail(error)
 

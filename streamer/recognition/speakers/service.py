@@ -26,14 +26,14 @@ class SpeakerService:
         Args:
             encoder: None tells nobody who speaks.
         """
-        self._encoder, self._options = encoder, options
+        self.encoder, self._options = encoder, options
         self._lane: Lane[Callable[[], Floats], Floats] = batcher.lane(call_each)
 
     def monitor(
         self, options: SessionOptions, stages: StageTimes, start: StartPoint
     ) -> SpeakerMonitor | None:
         """For one session; None if it does not ask, or nobody can tell."""
-        if self._encoder is None or not options.speakers:
+        if self.encoder is None or not options.speakers:
             return None
         settings = self._options
         voices = Voices(
@@ -43,11 +43,11 @@ class SpeakerService:
             options.known_voices,
             settings.known_windows,
         )
-        return SpeakerMonitor(self._encoder, self._lane, settings, stages, voices)
+        return SpeakerMonitor(self.encoder, self._lane, settings, stages, voices)
 
     def voice_print(self, samples: Floats, vad: Vad) -> Floats:
         """Raises NoVoiceError: there is none, or voices are not told apart here."""
-        encoder, settings = self._encoder, self._options
+        encoder, settings = self.encoder, self._options
         if encoder is None:
             raise NoVoiceError("voices are not told apart here")
 

@@ -7,7 +7,7 @@ from streamer.client.transcript import Transcript
 from streamer.protocol.messages import SegmentEvent, WordsEvent
 from streamer.protocol.speakers import SpeakersEvent
 from streamer.protocol.turns import TurnEvent
-from streamer.protocol.words import WireWord
+from streamer.protocol.words import SoundEvent, WireWord
 
 
 def word(number: int, speaker: int | None, state: str = "committed") -> WireWord:
@@ -72,3 +72,13 @@ def test_turns_go_on_behind_those_of_the_sessions_before() -> None:
     assert isinstance(renumbered, TurnEvent)
     assert (renumbered.turn_id, renumbered.start_ms, renumbered.end_ms) == (6, 1_010, 1_020)
     assert renumbered.lag_ms == 7
+
+
+def test_sounds_go_on_on_the_same_time_line() -> None:
+    transcript, after = Transcript(), Renumbering(ms=1_000)
+    transcript.apply(after.apply(SoundEvent(sound="music", start_ms=500, lag_ms=0)))
+    (going_on,) = transcript.sounds
+    assert (going_on.start_ms, going_on.end_ms) == (1_500, None)
+    transcript.apply(after.apply(SoundEvent(sound="music", start_ms=500, end_ms=9_000, lag_ms=0)))
+    (ended,) = transcript.sounds
+    assert (ended.start_ms, ended.end_ms) == (1_500, 10_000)

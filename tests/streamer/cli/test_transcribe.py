@@ -174,12 +174,13 @@ def test_ctrl_c_keeps_the_files_that_are_done(speech: Path, tmp_path: Path) -> N
 def test_options_reach_the_session(run: Run, fake_engine: FakeEngine, speech: Path) -> None:
     words = ("--hot-word", "Quilter", "--hot-word", "Nell")
     redact = ("--redact", "pci", "--redact", "ssn")
-    writing = ("--numbers", "--profanity-filter", *redact)
+    writing = ("--numbers", "--profanity-filter", *redact, "--sounds")
     run("transcribe", speech, "--decoder", "draft", "--context", "A play.", *words, *writing)
     assert fake_engine.recognizers[0].options == SessionOptions(
         decoder="draft",
         context="A play.",
         hot_words=("Quilter", "Nell"),
+        sounds=True,
         language="en",
         writing=WritingOptions(
             numbers=True, profanity_filter=True, redact=frozenset({"pci", "ssn"})

@@ -31,9 +31,16 @@ from streamer.recognition.words.audio_aware import AudioAwareWords, FeatureEmoti
 from streamer.recognition.words.drafted import DraftedWords
 from streamer.runtime.deadline_executor import EngineClosedError
 from streamer.runtime.tracing import NullSpans
-from streamer.transcript.events import EmotionUpdate, SegmentClosed, SessionEvent, StepDone
+from streamer.transcript.events import (
+    EmotionUpdate,
+    SegmentClosed,
+    SessionEvent,
+    SoundHeard,
+    StepDone,
+)
 from streamer.transcript.ledger import Emotion
 from streamer.transcript.wer import word_errors
+from tests.models.tunes import tune
 from tests.speech_models import Clip
 
 
@@ -100,6 +107,20 @@ def test_without_a_model_for_it_no_session_has_emotion(clips: list[Clip]) -> Non
     assert not any(isinstance(event, EmotionUpdate) for event in events)
     assert not any("emotion" in e.stages_ms for e in events if isinstance(e, StepDone))
     assert [segment.emotion for segment in recognizer.ledger.segments] == [None]
+
+
+def test_music_is_told_to_who_asks(plain_engine: Engine) -> None:
+    sound = np.concatenate([tune(8), np.zeros(64_000, np.float32)])
+    asked = plain_engine.recognizer(SessionOptions(emotion=False, sounds=True), NullSpans())
+    told = [event for event in listen(asked, sound) if isinstance(event, SoundHeard)]
+    (began, ended) = told
+    assert began == SoundHeard("music", ended.start_sample)
+    assert began.start_sample < 16_000
+    assert ended.end_sample == pytest.approx(8 * 16_000, abs=16_000)
+    other = plain_engine.recognizer(SessionOptions(emotion=False), NullSpans())
+    events = listen(other, sound)
+    assert not any(isinstance(event, SoundHeard) for event in events)
+    assert not any("sounds" in e.stages_ms for e in events if isinstance(e, StepDone))
 
 
 def test_closing_stops_the_threads_and_is_harmless_twice() -> None:

@@ -16,6 +16,7 @@ from streamer.transcript.events import (
     LanguageChanged,
     SegmentClosed,
     SessionEvent,
+    SoundHeard,
     SpeakersUpdate,
     SpeechBegan,
     StepDone,
@@ -33,6 +34,26 @@ EXCITED = Emotion("happy", {"happy": 1.0}, Arousal(0.75, 0.5))
 @pytest.mark.parametrize(
     ("event", "expected"),
     [
+        (
+            SoundHeard("music", 16_000),
+            {
+                "type": "sound",
+                "sound": "music",
+                "start_ms": 1000.0,
+                "end_ms": None,
+                "lag_ms": 7.0,
+            },
+        ),
+        (
+            SoundHeard("music", 16_000, 48_000),
+            {
+                "type": "sound",
+                "sound": "music",
+                "start_ms": 1000.0,
+                "end_ms": 3000.0,
+                "lag_ms": 7.0,
+            },
+        ),
         (
             WordsUpdate(1, (HI,), ()),
             {

@@ -19,7 +19,7 @@ from streamer.protocol.messages import (
     ServerEvent,
     WordsEvent,
 )
-from streamer.protocol.words import WireEmotion, WireWord
+from streamer.protocol.words import SoundEvent, WireEmotion, WireWord
 from streamer.transcript.emotion_shown import EmotionShown
 
 HAPPY = WireEmotion(label="happy", probs={"happy": 0.83, "sad": 0.17})
@@ -118,6 +118,21 @@ def test_loud_words_are_bold_and_soft_ones_dim_where_the_voice_is_shown() -> Non
     text = Screen(terminal=True).of(said, emotion=EmotionShown.VOICE)
     assert "\x1b[1mNo!\x1b[0m \x1b[2mplease\x1b[0m go" in text
     assert "No! please go" in Screen(terminal=True).of(said, emotion=EmotionShown.SUBTLE)
+
+
+def test_a_sound_is_told_quietly_while_it_goes_on() -> None:
+    began = SoundEvent(sound="music", start_ms=0, lag_ms=1)
+    ended = SoundEvent(sound="music", start_ms=0, end_ms=9_000, lag_ms=1)
+    assert "\x1b[2m[music]\x1b[0m" in Screen(terminal=True).of(SPOKEN, began)
+    assert "music" not in Screen(terminal=True).of(SPOKEN, began, ended)
+
+
+def test_where_there_is_no_terminal_a_sound_is_printed_once() -> None:
+    screen, transcript = Screen(terminal=False), Transcript()
+    with shown(screen.console, CaptionView(transcript, "", EmotionShown.OFF)) as captions:
+        for end_ms in (None, 9_000):
+            captions.apply(SoundEvent(sound="music", start_ms=0, end_ms=end_ms, lag_ms=1))
+    assert screen.output.getvalue() == "[music]\n"
 
 
 def test_the_emotion_bar_is_shared_by_the_probabilities() -> None:

@@ -7,6 +7,7 @@ import json
 from streamer.cli.output.json_report import json_report
 from streamer.recognition.transcribe import Hearing
 from streamer.runtime.tracing import StagePercentiles
+from streamer.transcript.events import SoundHeard
 from streamer.transcript.ledger import Emotion, Segment, Word, WordState
 
 HEARD = Hearing(40_000, {"encode": StagePercentiles(11.0, 12.345, 13.0)}, 0.12345, 7, "en")
@@ -75,3 +76,15 @@ def test_a_long_report_comes_in_pieces() -> None:
         pieces = list(report.end(HEARD))
     assert max(map(len, pieces)) <= 1 << 16
     assert json.loads("".join(pieces))["text"] == " ".join(segment.text for segment in segments)
+
+
+def test_sounds_that_are_no_speech_stand_beside_the_segments() -> None:
+    with json_report("talk.wav") as report:
+        report.add(said(0, "one"))
+        for end in (None, 48_000):
+            report.add_sound(SoundHeard("music", 16_000, end))
+        report.add_sound(SoundHeard("music", 64_000))
+        told = json.loads("".join(report.end(HEARD)))
+    ended = {"sound": "music", "start_s": 1.0, "end_s": 3.0}
+    assert told["sounds"] == [ended, {"sound": "music", "start_s": 4.0}]
+    assert "sounds" not in json.loads(line(said(0, "one")))

@@ -1,0 +1,1 @@
+"""Sounds that are no speech: heard beside the words, if asked for."""
