@@ -81,6 +81,7 @@ export class CaptionView {
    * @param {Caption | null} next goes on with the words behind it, which somebody else said
    */
   closeSegment(caption, added, next = null) {
+    if (caption.sound) return this.showSound(caption);
     const shown = this.#open.get(caption.channel ?? 0);
     if (caption.words.length === 0) {
       if (shown !== undefined) this.#drop(shown);
@@ -96,6 +97,15 @@ export class CaptionView {
       mark(open, caption.emotion.label);
       this.announcer.emotion(caption.emotion.label, this.emotionShown);
     }
+    this.#follow();
+  }
+
+  /** @param {Caption} caption of a sound that is no speech */
+  showSound(caption) {
+    const open = this.#lineOf(caption);
+    open.line.classList.replace("open", "sound");
+    open.text.textContent = joinWords(caption.words);
+    this.announcer.say(joinWords(caption.words));
     this.#follow();
   }
 
@@ -191,6 +201,16 @@ export class CaptionView {
    * @returns {OpenLine}
    */
   #newLine(caption) {
+    const open = this.#lineOf(caption);
+    this.#open.set(caption.channel ?? 0, open);
+    return open;
+  }
+
+  /**
+   * @param {Caption} caption
+   * @returns {OpenLine} in its place on the page
+   */
+  #lineOf(caption) {
     const line = element("li", "line open");
     const meta = element("div", "meta");
     const time = element("span", "time", this.#timeOf(caption));
@@ -202,21 +222,20 @@ export class CaptionView {
     line.append(meta, text);
     this.#captions.set(line, caption);
     this.#insert(line, caption);
-    const open = { caption, line, meta, text, tail, heightPx: 0 };
-    this.#open.set(caption.channel ?? 0, open);
-    return open;
+    return { caption, line, meta, text, tail, heightPx: 0 };
   }
 
   /**
-   * What the other side said may become words later than what was said after it.
+   * What the other side said may become words later than what was said after it; of a sound it is
+   * known later, too.
    *
    * @param {HTMLElement} line
    * @param {Caption} caption
    */
-  #insert(line, { startMs, channel }) {
+  #insert(line, { startMs, channel, sound }) {
     let above = this.list.lastElementChild;
     const isLater = (/** @type {Caption | undefined} */ shown) =>
-      shown !== undefined && shown.channel !== channel && shown.startMs > startMs;
+      shown !== undefined && (shown.channel !== channel || sound) && shown.startMs > startMs;
     while (above !== null && isLater(this.#captions.get(above))) above = above.previousElementSibling;
     if (above === null) this.list.prepend(line);
     else above.after(line);

@@ -2,7 +2,7 @@
 /** Subtitle cues: captions cut into pieces that can be read. `streamer/transcript/cues.py` gives the
  *  rules and their sources; what is changed there is changed here. */
 
-import { joinTexts } from "../protocol/transcript.js";
+import { joinTexts, joinWords } from "../protocol/transcript.js";
 import { isSure } from "./emotion-shown.js";
 import { inTurn } from "./names.js";
 import { breakCost, endsSentence } from "./phrases.js";
@@ -23,6 +23,7 @@ const MIN_GAP_MS = 80;
 const JERKY_GAP_MS = 1_000;
 const MAX_HOLD_MS = 1_500;
 const MAX_TAIL_MS = 400;
+const SOUND_MS = 3_000;
 const CUE_COST = 3;
 const INNER_SENTENCE_COST = 4;
 const ORPHAN_CUE_COST = 12;
@@ -42,6 +43,7 @@ export function cues(captions, tagged) {
   /** @type {Map<number, number>} of each channel */
   const earliestMs = new Map();
   const all = captions.flatMap((caption) => {
+    if (caption.sound) return [soundCue(caption)];
     const { channel = 0 } = caption;
     const made = captionCues(caption, earliestMs.get(channel) ?? 0, tagged);
     const last = made.at(-1);
@@ -49,6 +51,15 @@ export function cues(captions, tagged) {
     return made;
   });
   return inTurn(all);
+}
+
+/**
+ * @param {Caption} caption of a sound that is no speech
+ * @returns {Cue} for its beginning
+ */
+function soundCue({ startMs, words }) {
+  const endMs = startMs + SOUND_MS;
+  return { startMs, endMs, lines: [[{ text: joinWords(words), startMs, endMs }]], emotion: "" };
 }
 
 /**

@@ -47,7 +47,8 @@ export function toText(captions, isTimed) {
 
 /** @param {Caption[]} captions */
 export function toJsonLines(captions) {
-  return inTurn(captions).map((caption) => `${JSON.stringify(captionRecord(caption))}\n`).join("");
+  const record = (/** @type {Caption} */ caption) => (caption.sound ? soundRecord : captionRecord)(caption);
+  return inTurn(captions).map((caption) => `${JSON.stringify(record(caption))}\n`).join("");
 }
 
 /**
@@ -129,6 +130,17 @@ function joinPieces(line, written) {
  */
 function inClass(name, text) {
   return name === "" ? text : `<c.${name}>${text}</c>`;
+}
+
+/** @param {Caption} caption of a sound; without an end it goes on, or went on to the end */
+function soundRecord({ sessionId, sound, startMs, endMs, epochMs }) {
+  return {
+    session_id: sessionId,
+    sound,
+    start_s: seconds(startMs),
+    ...(endMs > startMs ? { end_s: seconds(endMs) } : {}),
+    ...(epochMs === null ? {} : { time: new Date(epochMs).toISOString() }),
+  };
 }
 
 /** @param {Caption} caption */

@@ -37,6 +37,9 @@ export class FollowedCaptions {
   #names = new Names(FOLLOWED_SIDES);
   #spoken;
   #sessionKey = "";
+  /** Where the newest sound of each channel begins.
+   *  @type {Map<number, number>} */
+  #soundMs = new Map();
   #isFirst = true;
   /** @type {State} */
   #state = "connecting";
@@ -90,6 +93,14 @@ export class FollowedCaptions {
         this.#transcript.clear();
         break;
       }
+      case "sound": {
+        // As are the newest sounds.
+        const { channel = 0, start_ms: startMs } = event;
+        if (startMs <= (this.#soundMs.get(channel) ?? -1)) return;
+        this.#soundMs.set(channel, startMs);
+        this.#spoken.handle(event);
+        break;
+      }
       case "bye":
         this.#end(event.received_ms);
         this.#become(event.reason === "replaced" ? "connecting" : "ended");
@@ -107,6 +118,7 @@ export class FollowedCaptions {
     if (session_key === "" || session_key !== this.#sessionKey) {
       this.#end(0);
       this.#sessionKey = session_key;
+      this.#soundMs.clear();
       this.#transcript.beginSession(session_key);
       this.handlers.onSession(this.#isFirst);
       this.#isFirst = false;

@@ -24,6 +24,7 @@ export class Spoken {
   handle(event) {
     if (event.type === "words") this.#show(event.channel ?? 0, this.transcript.applyWords(event));
     else if (event.type === "segment") this.#close(event);
+    else if (event.type === "sound") this.#hear(event);
     else if (event.type === "speakers") {
       this.transcript.applySpeakers(event);
       this.#show(event.channel ?? 0, []);
@@ -40,6 +41,12 @@ export class Spoken {
     const tentative = this.transcript.tentativeIn(channel);
     this.names.tell(open, tentative);
     this.view.showWords(open, added, tentative);
+  }
+
+  /** @param {import("../protocol/client.js").SoundEvent} event */
+  #hear(event) {
+    const caption = this.transcript.applySound(event);
+    if (caption !== null && typeof event.end_ms !== "number") this.view.showSound(caption);
   }
 
   /** @param {import("../protocol/client.js").SegmentEvent} event */

@@ -144,6 +144,8 @@ export class Keeping {
       const open = transcript.openIn(event.channel ?? 0);
       if (open !== null) session.keep(open, transcript.baseMs);
     }
+    const heard = event.type === "sound" ? transcript.applySound(event) : null;
+    if (heard !== null) session.keep(heard, transcript.baseMs);
     if (event.type !== "segment" && event.type !== "speakers") return;
     const last = transcript.captions.at(-1);
     if (event.type === "segment" && event.words.length > 0 && last !== undefined) {

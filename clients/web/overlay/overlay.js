@@ -54,6 +54,7 @@ class Overlay {
   /** @param {ServerEvent} event */
   #notice(event) {
     if (event.type === "words" && event.words.length > 0) this.#speaks();
+    if (event.type === "sound" && typeof event.end_ms !== "number") this.#speaks();
     if (event.type === "segment") {
       putMarkBehindWords(this.list);
       this.#forget();

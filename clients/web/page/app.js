@@ -268,6 +268,7 @@ class CaptionPage {
         this.#measureDelay(event.words);
       // falls through
       case "speakers":
+      case "sound":
         this.spoken.handle(event);
         this.#showEmptiness();
         break;

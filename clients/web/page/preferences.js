@@ -12,7 +12,7 @@ const STORAGE_KEY = "streamer.preferences";
  *   hotWords: string, context: string,
  *   language: string, translate: boolean, numbers: boolean, speakers: boolean, people: number,
  *   voice: string, voiceName: string, shareSecret: string, followId: string,
- *   emotionShown: string}} Preferences */
+ *   emotionShown: string, sounds: boolean}} Preferences */
 
 /** @type {Preferences} */
 const DEFAULTS = {
@@ -35,6 +35,7 @@ const DEFAULTS = {
   voiceName: "Me",
   shareSecret: "",
   followId: "",
+  sounds: true,
   emotionShown: "", // nothing was chosen: the server's own
 };
 
@@ -76,6 +77,7 @@ export function startOptions(preferences, sampleRate, source) {
     speakers: speakers ? people || true : undefined,
     knownVoices: speakers && voice !== "" ? [voice] : undefined,
     shareSecret,
+    sounds: preferences.sounds || undefined,
     emotion: emotionShown === "" ? undefined : emotionShown !== "off",
   };
 }

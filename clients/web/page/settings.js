@@ -36,6 +36,7 @@ export function bindSettings(preferences) {
   const context = byId("context", HTMLTextAreaElement);
   const language = byId("language", HTMLSelectElement);
   const numbers = byId("numbers", HTMLInputElement);
+  const sounds = byId("sounds", HTMLInputElement);
   const translate = byId("translate", HTMLInputElement);
   const speakers = byId("speakers", HTMLInputElement);
   const people = byId("people", HTMLSelectElement);
@@ -59,6 +60,7 @@ export function bindSettings(preferences) {
     if (language.selectedIndex < 0) language.value = "";
     translate.checked = preferences.translate;
     numbers.checked = preferences.numbers;
+    sounds.checked = preferences.sounds;
     speakers.checked = preferences.speakers;
     people.value = String(preferences.people);
     showPeople();
@@ -77,6 +79,7 @@ export function bindSettings(preferences) {
       language: language.value,
       translate: translate.checked,
       numbers: numbers.checked,
+      sounds: sounds.checked,
       speakers: speakers.checked,
       people: Number(people.value),
       vibrate: vibrate.checked,

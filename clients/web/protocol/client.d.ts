@@ -60,6 +60,8 @@ export interface StartOptions extends Configuration {
   task?: "transcribe" | "translate";
   /** Whether to be told of emotions; the server's own, mostly true, if not told. */
   emotion?: boolean;
+  /** Whether to be told of sounds that are no speech. False if not told. */
+  sounds?: boolean;
   /** False for a recording: the server takes its time and loses nothing. True if not told. */
   live?: boolean;
   /** The pause that ends a segment. */

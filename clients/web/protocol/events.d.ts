@@ -131,6 +131,16 @@ export interface EmotionEvent extends OfChannel {
   lag_ms: number;
 }
 
+/** A sound that is no speech goes on since `start_ms`, or did until `end_ms`: it is told when it begins
+ *  and, if it ends within the session, once more then. */
+export interface SoundEvent extends OfChannel {
+  type: "sound";
+  sound: "music";
+  start_ms: number;
+  end_ms?: number | null;
+  lag_ms: number;
+}
+
 export interface LatencyEvent {
   type: "latency";
   lag_ms: number;
@@ -208,6 +218,7 @@ export type ServerEvent =
   | FinalizedEvent
   | SpeakersEvent
   | EmotionEvent
+  | SoundEvent
   | LatencyEvent
   | DecoderEvent
   | LanguageEvent

@@ -127,10 +127,9 @@ export class ResumableState {
       const { session_id, resume_token } = this.#session;
       return { type: "resume", session_id, resume_token, last_seq: this.#lastSeq };
     }
-    const { sampleRate, context = "", hotWords, decoder, emotion, live, silenceMs, shareSecret } =
-      this.options;
-    const { language, task, numbers, profanityFilter, redact, speakers, knownVoices, turns } =
-      this.options;
+    const { sampleRate, context = "", hotWords, decoder, emotion, sounds, live } = this.options;
+    const { silenceMs, shareSecret, language, task, numbers, profanityFilter } = this.options;
+    const { redact, speakers, knownVoices, turns } = this.options;
     // JSON leaves out what is undefined, and the server then does as usual.
     return {
       type: "start",
@@ -150,6 +149,7 @@ export class ResumableState {
       known_voices: knownVoices,
       decoder,
       emotion,
+      sounds,
       live,
       silence_ms: silenceMs,
       share_secret: shareSecret,
@@ -258,7 +258,7 @@ export class ResumableState {
   #renumber(event) {
     const { ms, words, segments, speakers } = this.#base;
     if ("start_ms" in event) event.start_ms += ms;
-    if ("end_ms" in event) event.end_ms += ms;
+    if ("end_ms" in event && typeof event.end_ms === "number") event.end_ms += ms;
     if ("segment_id" in event) event.segment_id += segments;
     if ("next_segment_id" in event && event.next_segment_id) event.next_segment_id += segments;
     // No session has more turns than words.

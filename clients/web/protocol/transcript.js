@@ -8,6 +8,7 @@ import { ClockTrack } from "./clock-track.js";
 /** @typedef {import("./client.js").WordsEvent} WordsEvent */
 /** @typedef {import("./client.js").SegmentEvent} SegmentEvent */
 /** @typedef {import("./client.js").SpeakersEvent} SpeakersEvent */
+/** @typedef {import("./client.js").SoundEvent} SoundEvent */
 
 /**
  * What a person says of committed words, as an event of its own. `word_ids` are those of the
@@ -31,10 +32,12 @@ import { ClockTrack } from "./clock-track.js";
  * that the subtitle exports stay in order. `epochMs`: its beginning, since the Unix epoch, if that
  * is known. `voice`: who said it, if that is known; `speaker`: what that one is called.
  * `corrections`: what a person changed, oldest first; `words` stay what the server committed.
+ * `sound`: what was heard instead of speech; its one word is its name in brackets.
  *
  * @typedef {{sessionId: string, segmentId: number, channel?: number, startMs: number,
  *   endMs: number, epochMs: number | null, voice?: Voice, speaker?: string, words: WireWord[],
- *   emotion: WireEmotion | null, final: boolean, corrections?: Correction[]}} Caption
+ *   emotion: WireEmotion | null, final: boolean, corrections?: Correction[],
+ *   sound?: "music"}} Caption
  */
 
 /** Committed words only ever grow; tentative words of a channel are replaced at its every event. */
@@ -179,6 +182,27 @@ export class Transcript {
     this.#tentative.delete(channel);
     this.#endMs = Math.max(this.#endMs, caption.endMs);
     return { caption, added };
+  }
+
+  /**
+   * @param {SoundEvent} event
+   * @returns {Caption | null} null where a sound ends whose caption is gone
+   */
+  applySound({ sound, channel = 0, start_ms, end_ms }) {
+    const startMs = this.#baseMs + start_ms;
+    const known = this.captions.find(
+      (each) => each.sound === sound && each.channel === channel && each.startMs === startMs,
+    );
+    if (typeof end_ms === "number") {
+      if (known !== undefined) known.endMs = this.#baseMs + end_ms;
+      return known ?? null;
+    }
+    if (known !== undefined) return known;
+    const word = { id: -1, text: `[${sound}]`, start_ms, end_ms: start_ms, confidence: 1 };
+    const caption = this.#newCaption(-1, channel, start_ms);
+    caption.words.push(this.#shift({ ...word, state: "final" }));
+    this.captions.push(Object.assign(caption, { sound, final: true }));
+    return caption;
   }
 
   /** @returns {Caption[]} everything committed so far, oldest first, then what is being spoken */
