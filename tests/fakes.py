@@ -1,7 +1,8 @@
 """A small deterministic recognizer behind the real contract, and an engine that makes them.
 
 Every half second of sound becomes a word: tentative at first, committed a step later. Half a
-second of silence, or `finalize`, closes the segment. With `auto` whatever is spoken is German.
+second of silence, or `finalize`, closes the segment. With `auto` whatever is spoken is German. Who
+asks for sounds is told of music where it is very loud.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from streamer.transcript.events import (
     LanguageChanged,
     SegmentClosed,
     SessionEvent,
+    SoundHeard,
     SpeechBegan,
     StepDone,
     WordsUpdate,
@@ -189,6 +191,8 @@ class FakeRecognizer:
         yield WordsUpdate(tentative[0].segment_id, committed, tentative)
         if self.options.emotion:
             yield EmotionUpdate(HAPPY, start, self.processed_samples)
+        if self.options.sounds and np.abs(block).max() > 0.8:
+            yield SoundHeard("music", start)
 
     def _close_segment(self, cause: str) -> Iterator[SessionEvent]:
         segment = self.ledger.open_segment

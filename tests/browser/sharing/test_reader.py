@@ -76,6 +76,23 @@ async def test_all_is_read_once_over_cuts_and_sessions(page: Page, server: Serve
     page.problems.clear()
 
 
+async def test_music_is_a_line_of_its_own_and_comes_once(page: Page, server: ServerThread) -> None:
+    lines = "[...document.querySelectorAll('.line .text')].map(line => line.textContent.trim())"
+    start = StartMessage(share_secret=SECRET, sounds=True)
+    async with cutting_proxy(server.http_url) as proxy, connect(server.url, start) as client:
+        await client.send_audio(np.concatenate([tone(0.5), 3 * tone(0.5), silence(0.5)]))
+        assert client.ready is not None
+        await page.goto(f"{proxy.url}read?session={client.ready.follow_id}")
+        await page.wait_for(f"{lines}.join('|') === 'w0 w8000|[music]'")
+        proxy.cut()
+        await client.send_audio(np.concatenate([tone(0.5), silence(0.5)]))
+        await page.wait_for(f"{lines}.at(-1) === 'w24000'")
+        assert await page.evaluate(lines) == ["w0 w8000", "[music]", "w24000"]
+        await page.goto("about:blank")
+    assert all("WebSocket" in problem for problem in page.problems), page.problems
+    page.problems.clear()
+
+
 async def test_a_server_that_is_out_of_reach_is_told(page: Page, server: ServerThread) -> None:
     async with speaker(server) as (client, path):
         async with cutting_proxy(server.http_url) as proxy:

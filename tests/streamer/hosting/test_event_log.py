@@ -15,6 +15,7 @@ from streamer.transcript.events import (
     EmotionUpdate,
     SegmentClosed,
     SessionEvent,
+    SoundHeard,
     SpeakersUpdate,
     TurnChanged,
     WordsUpdate,
@@ -160,3 +161,11 @@ def test_turns_are_told_again_but_are_no_captions() -> None:
     log.add(Report(TurnChanged("start", 0, 0, 5, (), 0.9), 0.0, 0))
     assert [type(report.event) for report in log.after(0)] == [TurnChanged]
     assert log.snapshot(5).events == ()
+
+
+def test_sounds_are_told_again_and_are_captions() -> None:
+    log = EventLog()
+    for event in (SoundHeard("music", 0), SoundHeard("music", 0, 48_000)):
+        log.add(Report(event, 0.0, 0))
+    assert [report.event for report in log.after(1)] == [SoundHeard("music", 0, 48_000)]
+    assert len(log.snapshot(5).events) == 2
