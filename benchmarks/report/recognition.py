@@ -30,6 +30,7 @@ def rows() -> list[Row]:
         _noise(),
         *_sounds(),
         _quiet_speech(),
+        *_music(),
         _graphs(),
     ]
 
@@ -272,6 +273,35 @@ def _quiet_speech() -> Row:
         ),
         "benchmarks.quality.sounds",
     )
+
+
+def _music() -> list[Row]:
+    found = results("sound_tags-test")
+    kinds, speech = found["sounds"]["kinds"], found["speech"].values()
+    music, others = kinds["music"], [kinds[kind] for kind in kinds if kind != "music"]
+    under = found["share_of_music_told_under_speech"]
+    hours = sum(row["minutes"] for row in speech) / 60
+    wrong = sum(row["tags"] for row in speech)
+    cost = sum(row["cpu_ms_a_second"] * row["minutes"] for row in speech) / (60 * hours)
+    module = "benchmarks.sounds.tags"
+    return [
+        Row(
+            f"[music]: pieces told of {music['clips']} on which nothing was chosen, share of "
+            "their time; while somebody speaks over them 20, 10, 0 dB louder",
+            f"{music['clips_tagged']}, {100 * music['seconds_tagged'] / music['seconds']:.0f} %; "
+            + ", ".join(f"{100 * under[level]:.0f}" for level in ("20", "10", "0"))
+            + " %",
+            "–",
+            module,
+        ),
+        Row(
+            f"[music] told wrongly: in {fixed(hours, 1)} hours of speech of {len(speech)} sets; in "
+            f"{sum(row['clips'] for row in others)} clips of other sounds; CPU ms for a second",
+            f"{wrong}; {sum(row['clips_tagged'] for row in others)}; {fixed(cost, 1)}",
+            target(("0 in speech", wrong == 0), ("≤ 3 ms", cost <= 3)),
+            module,
+        ),
+    ]
 
 
 def _graphs() -> Row:

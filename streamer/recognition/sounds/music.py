@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+
+import numpy as np
 
 from streamer.audio.arrays import Floats
 from streamer.audio.clock import samples_from_ms
@@ -39,17 +40,13 @@ class Music:
         self._next = start_sample - AHEAD_FRAMES * HOP_SAMPLES
         """Of the next frame that is judged."""
         self._window = samples_from_ms(options.window_ms) // HOP_SAMPLES
-        self._newest: deque[float] = deque([0.0] * self._window)
+        self._newest = np.zeros(self._window, np.float32)
         self._since: int | None = None
 
     def judge(self, probabilities: Floats) -> Iterator[SoundHeard]:
         """`probabilities [frames, 3]`: what the classifier said next. Tells what they change."""
-        for probability in probabilities[:, _MUSICAL].max(axis=1).tolist():
-            heard = self._next >= self._start
+        for mean in self._means(probabilities[:, _MUSICAL].max(axis=1)):
             self._next += HOP_SAMPLES
-            self._newest.popleft()
-            self._newest.append(probability if heard else 0.0)
-            mean = sum(self._newest) / self._window
             # As if all of it were music, or none.
             share = round(mean * self._window) * HOP_SAMPLES
             if self._since is None and mean >= self._options.begins:
@@ -59,6 +56,17 @@ class Music:
                 began, self._since = self._since, None
                 end = self._next - self._window * HOP_SAMPLES + share
                 yield SoundHeard("music", began, max(began, end))
+
+    def _means(self, likely: Floats) -> list[float]:
+        """Over the window that ends with each frame."""
+        n_before = max(0, (self._start - self._next) // HOP_SAMPLES)
+        likely[:n_before] = 0
+        known = np.concatenate([self._newest, likely])
+        self._newest = known[-self._window :]
+        sums = np.cumsum(known, dtype=np.float64)
+        means = (sums[self._window :] - sums[: -self._window]) / self._window
+        rounded: list[float] = np.round(means, 6).tolist()  # however many frames came at once
+        return rounded
 
     def stop(self) -> Iterator[SoundHeard]:
         """The sound breaks off here: so does its music."""
