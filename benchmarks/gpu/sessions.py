@@ -150,7 +150,11 @@ def step_together(models: Models, sessions: Sequence[Session]) -> None:
     for session, (_, h, c) in zip(sessions, speech.vad.run_together(requests), strict=True):
         session.keep(h, c)
     audios = speech.encoder.encode([session.encode() for session in sessions])
-    heard = [(s, audio) for s, audio in zip(sessions, audios, strict=True) if audio is not None]
+    heard = [
+        (session, audio)
+        for session, audio in zip(sessions, audios, strict=True)
+        if isinstance(audio, SlotAudio)
+    ]
     drafts = draft_together(speech.decoder, [session.draft(audio) for session, audio in heard])
     for (session, audio), draft in zip(heard, drafts, strict=True):
         session.take(audio, draft)
@@ -163,6 +167,8 @@ def hear_all(models: Models, recordings: Sequence[Codes]) -> list[str]:
         for sound in (codes.astype(np.float32) / 32_767 for codes in recordings)
     ]
     audios = models.speech.encoder.encode(requests)
-    wanted = [DraftRequest(audio, Prefix(), (), 160) for audio in audios if audio is not None]
+    wanted = [
+        DraftRequest(audio, Prefix(), (), 160) for audio in audios if isinstance(audio, SlotAudio)
+    ]
     drafts = draft_together(models.speech.decoder, wanted)
     return [models.tokenizer.decode([token.id for token in draft.tokens]) for draft in drafts]

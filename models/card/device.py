@@ -13,7 +13,7 @@ import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -59,16 +59,33 @@ def in_parts(
     Raises:
         torch.OutOfMemoryError: it does not suffice for one alone.
     """
+    answers: list[Answer] = []
+    for answer in in_parts_or_fail(run, requests, most):
+        if isinstance(answer, torch.OutOfMemoryError):
+            raise answer
+        answers.append(answer)
+    return answers
+
+
+def in_parts_or_fail(
+    run: Callable[[Sequence[Request]], list[Answer]], requests: Sequence[Request], most: int
+) -> list[Answer | torch.OutOfMemoryError]:
+    """As `in_parts`; where the memory does not suffice for one alone, its answer is the error, and
+    the others have theirs."""
+    if not requests:
+        return []
     if len(requests) > most:
         parts = [requests[at : at + most] for at in range(0, len(requests), most)]
-        return [answer for part in parts for answer in in_parts(run, part, most)]
+        return [answer for part in parts for answer in in_parts_or_fail(run, part, most)]
     try:
-        return run(requests)
-    except torch.OutOfMemoryError:
-        if len(requests) < 2:
-            raise
-        logger.warning("the card is short of memory: %d requests are halved", len(requests))
-        return in_parts(run, requests, (len(requests) + 1) // 2)
+        return [*run(requests)]
+    except torch.OutOfMemoryError as error:
+        # What the failed pass had on the card is held by its frames: let them go first.
+        failure = error.with_traceback(None)
+    if len(requests) < 2:
+        return [failure]
+    logger.warning("the card is short of memory: %d requests are halved", len(requests))
+    return in_parts_or_fail(run, requests, (len(requests) + 1) // 2)
 
 
 class Card:
@@ -125,6 +142,16 @@ class Card:
         return Queue(self, name)
 
 
+class Stamps(Protocol):
+    """Where passes are written down."""
+
+    def stamp(self) -> Any:
+        """A moment in the queue that is being filled."""
+
+    def add(self, queue: str, name: str, start: Any, end: Any) -> None:
+        """A pass between two of them."""
+
+
 class Timeline:
     """When passes run on the card, by its own clock; where there is none, by the machine's."""
 
@@ -165,7 +192,7 @@ class Queue:
     def __init__(self, card: Card, name: str = "") -> None:
         self.card = card
         self.name = name
-        self.timeline: Timeline | None = None
+        self.timeline: Stamps | None = None
         """Where passes are written down; None: nowhere."""
         self._lock = threading.RLock()
         self._stream = _stream(card) if card.is_cuda else None

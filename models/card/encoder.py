@@ -18,10 +18,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from streamer.audio.arrays import Floats
-from streamer.models.card.device import ROWS, Queue, Words, bucket, in_parts
+from streamer.models.card.device import ROWS, Queue, Words, bucket, in_parts_or_fail
 from streamer.models.card.layers import attend, layer_norm, rotated, turns
 from streamer.models.card.moonshine import EncoderTensors
-from streamer.models.card.slots import MAX_BANDS, MAX_FRAMES, Pools, Slot
+from streamer.models.card.places import NoSlotError, Slot
+from streamer.models.card.slots import MAX_BANDS, MAX_FRAMES, Pools
 from streamer.models.moonshine.encoder import (
     BAND_REACH_SAMPLES,
     BAND_SAMPLES,
@@ -118,31 +119,42 @@ class CardEncoder:
         self._unsettled_frames = int(settled_ms * 16) // FRAME_SAMPLES
         self._kept: weakref.WeakKeyDictionary[EncoderStream, _Kept] = weakref.WeakKeyDictionary()
 
-    def encode(self, requests: Sequence[EncodeRequest]) -> Sequence[SlotAudio | None]:
-        """Forget, listen and encode, as `AsrEncoder` does for one. Does not wait for the card.
+    def encode(self, requests: Sequence[EncodeRequest]) -> Sequence[SlotAudio | Exception | None]:
+        """Forget, listen and encode, as `AsrEncoder` does for one. Does not wait for the card. For
+        a new stream without a place, or sound that finds no memory, the error stands in the
+        answer's place; such a stream must not be used again.
 
         Raises:
-            NoSlotError: there is no place for a new stream.
             ValueError: a window is longer than 33 s.
         """
-        answers: list[SlotAudio | None] = []
+        answers: list[SlotAudio | Exception | None] = []
         passes: dict[tuple[int, int, int], list[_Row]] = defaultdict(list)
+        places: dict[tuple[int, int, int], list[int]] = defaultdict(list)
         with self._queue.turn():
-            for request in requests:
-                row = self._take(request)
+            for at, request in enumerate(requests):
+                try:
+                    row = self._take(request)
+                except NoSlotError as error:
+                    answers.append(error.with_traceback(None))
+                    continue
                 kept = row.kept
                 if len(row.samples) >= BAND_REACH_SAMPLES or row.end > row.first:
                     n_frames = row.end - row.first
-                    passes[
+                    sizes = (
                         bucket(SAMPLES, len(row.samples)),
                         bucket(FRAMES, n_frames) if n_frames > 0 else 0,
                         bucket(KNOWN_FRAMES, row.end),
-                    ].append(row)
+                    )
+                    passes[sizes].append(row)
+                    places[sizes].append(at)
                 kept.n_settled = max(kept.n_settled, row.end - self._unsettled_frames)
                 audio = SlotAudio(kept.slot, row.end, self._pools, self._queue)
                 answers.append(audio if row.end > 0 else None)
             for sizes, rows in passes.items():
-                in_parts(partial(self._run, sizes), rows, _most_rows(sizes))
+                done = in_parts_or_fail(partial(self._run, sizes), rows, _most_rows(sizes))
+                for at, failure in zip(places[sizes], done, strict=True):
+                    if failure is not None:
+                        answers[at] = failure
         return answers
 
     def warm_up(self) -> None:

@@ -41,8 +41,7 @@ def load_card_models(
     Args:
         encoder, decoder: Moonshine's shipped files.
         vad: `silero_vad_16k_sequence.onnx`.
-        n_sessions: that memory is set aside for; a few more, for segments that end while others
-            begin.
+        n_sessions: that memory is set aside for.
         updates: of the decoder, as of `DecoderWeights.read`.
 
     Raises:
@@ -50,8 +49,8 @@ def load_card_models(
     """
     speech, detector = card.queue("speech"), card.queue("vad")
     weights = read_encoder(encoder, decoder, card), read_decoder(decoder, card, updates)
-    n_slots = n_sessions + n_sessions // 8 + 1
-    check_memory(card, n_sessions, n_slots)
+    n_slots = slots_of(n_sessions)
+    check_memory(card, n_sessions, n_slots, slot_bytes(card.dtype))
     pools = Pools(card, n_slots)
     loaded = CardModels(
         CardEncoder(weights[0], pools, speech),
@@ -67,15 +66,23 @@ def load_card_models(
     return loaded
 
 
-def check_memory(card: Card, n_sessions: int, n_slots: int) -> None:
+def slots_of(n_sessions: int) -> int:
+    """A few more, for segments that end while others begin."""
+    return n_sessions + n_sessions // 8 + 1
+
+
+def check_memory(card: Card, n_sessions: int, n_slots: int, slot_bytes: int) -> None:
     """
+    Args:
+        slot_bytes: of each slot.
+
     Raises:
         DeviceUnavailableError: so many slots do not fit into what is free.
     """
     free = card.free_bytes()
     if free is None:
         return
-    fitting = max(0, free - _SPARE_BYTES) // slot_bytes(card.dtype)
+    fitting = max(0, free - _SPARE_BYTES) // slot_bytes
     if fitting < n_slots:
         raise DeviceUnavailableError(
             f"{n_sessions} sessions do not fit into the free memory of {card.device} "

@@ -5,13 +5,12 @@ A segment has a slot: a row of every pool. It is given back when nobody holds th
 
 from __future__ import annotations
 
-import threading
-import weakref
 from typing import Final
 
 import torch
 
 from streamer.models.card.device import Card
+from streamer.models.card.places import Slots
 from streamer.models.moonshine.encoder import N_BAND_CHANNELS
 from streamer.models.moonshine.graph import D_MODEL
 from streamer.models.moonshine.tokenizer import N_LAYERS
@@ -25,27 +24,13 @@ MAX_HYPOTHESES: Final = 32
 """Rows of one pass over the hypotheses of a segment."""
 
 
-class NoSlotError(RuntimeError):
-    """More segments are open than the card has memory for."""
-
-
-class Slot:
-    """A row of every pool."""
-
-    def __init__(self, index: int) -> None:
-        self.index = index
-
-
-class Pools:
+class Pools(Slots):
     """The memory itself. The last index along time is for what is written to nobody; so is the
     row behind the slots'. `own` and `cross` hold keys and values `[2 * layers, …]`, in turn."""
 
     def __init__(self, card: Card, n_slots: int) -> None:
         """Raises DeviceUnavailableError: the card's memory is too small."""
-        self._free = list(range(n_slots))
-        self._lock = threading.Lock()
-        self.n_slots = n_slots
-        self.nobody = n_slots
+        super().__init__(n_slots)
         rows, device, dtype = n_slots + 1, card.device, card.dtype
         self._scratch = rows
         parts = 2 * N_LAYERS
@@ -67,26 +52,6 @@ class Pools:
         """Rows of `tokens` for hypotheses: those of a pass, or those of the pass before it."""
         start = self._scratch + half * MAX_HYPOTHESES
         return range(start, start + MAX_HYPOTHESES)
-
-    @property
-    def n_free(self) -> int:
-        return len(self._free)
-
-    def take(self) -> Slot:
-        """Raises NoSlotError: all are taken."""
-        with self._lock:
-            if not self._free:
-                raise NoSlotError(
-                    f"all {self.n_slots} places on the card are taken; allow more sessions "
-                    "(--max-sessions), or add a card"
-                )
-            slot = Slot(self._free.pop())
-        weakref.finalize(slot, self._give_back, slot.index).atexit = False
-        return slot
-
-    def _give_back(self, index: int) -> None:
-        with self._lock:
-            self._free.append(index)
 
 
 def slot_bytes(dtype: torch.dtype) -> int:

@@ -38,7 +38,7 @@ class Lane(Generic[Request, Answer]):
     def __init__(
         self,
         submit: Callable[[Lane[Request, Answer], Request], Future[Answer]],
-        serve: Callable[[Sequence[Request]], Sequence[Answer]],
+        serve: Callable[[Sequence[Request]], Sequence[Answer | Exception]],
         max_batch: int,
         exclusive: bool,
         wait_ms: float,
@@ -81,7 +81,7 @@ class Batcher:
 
     def lane(
         self,
-        serve: Callable[[Sequence[Request]], Sequence[Answer]],
+        serve: Callable[[Sequence[Request]], Sequence[Answer | Exception]],
         *,
         max_batch: int = 1,
         exclusive: bool = False,
@@ -90,7 +90,8 @@ class Batcher:
         """Open a lane.
 
         Args:
-            serve: answers up to `max_batch` requests, in their order.
+            serve: answers up to `max_batch` requests, in their order. An answer that is an
+                exception is raised for its request alone; one that is raised, for all of them.
             exclusive: never serve this lane on two threads at once.
             wait_ms: so long the oldest request waits for others, unless the batch is full.
         """
@@ -162,7 +163,10 @@ class Batcher:
                 waiting.future.set_exception(error)
         else:
             for waiting, answer in zip(batch, answers, strict=True):
-                waiting.future.set_result(answer)
+                if isinstance(answer, Exception):
+                    waiting.future.set_exception(answer)
+                else:
+                    waiting.future.set_result(answer)
 
 
 def call_each(calls: Sequence[Callable[[], Answer]]) -> list[Answer]:

@@ -30,11 +30,11 @@ def test_sizes_come_from_buckets() -> None:
 def test_a_card_that_is_too_small_tells_how_many_fit() -> None:
     gigabyte = 1 << 30
     each = slot_bytes(torch.float16)
-    check_memory(SmallCard(gigabyte + 113 * each), 100, 113)
+    check_memory(SmallCard(gigabyte + 113 * each), 100, 113, each)
     with pytest.raises(DeviceUnavailableError, match=r"it has room for 87; allow fewer"):
-        check_memory(SmallCard(gigabyte + 100 * each), 100, 113)
+        check_memory(SmallCard(gigabyte + 100 * each), 100, 113, each)
     with pytest.raises(DeviceUnavailableError, match="it has room for 0;"):
-        check_memory(SmallCard(0), 1, 2)
+        check_memory(SmallCard(0), 1, 2, each)
 
 
 def test_a_slot_takes_what_is_said(card: Card) -> None:

@@ -124,3 +124,22 @@ def test_who_waits_for_company_in_vain_is_served_all_the_same() -> None:
     late = batcher.lane(gate.serve, max_batch=3, wait_ms=3_600_000).submit(2)
     batcher.close()
     assert late.result(0) == 20
+
+
+def test_an_answer_that_is_an_error_is_raised_for_its_request_alone() -> None:
+    batcher = Batcher(1, "model")
+    gate = Gate()
+
+    def serve(requests: Sequence[int]) -> list[int | Exception]:
+        return [ValueError("odd") if each % 20 else each for each in gate.serve(requests)]
+
+    lane = batcher.lane(serve, max_batch=3)
+    futures = [lane.submit(0)]
+    assert gate.entered.wait(10)
+    futures += [lane.submit(i) for i in (1, 2, 4)]
+    gate.open.set()
+    assert [futures[at].result(10) for at in (0, 2, 3)] == [0, 20, 40]
+    with pytest.raises(ValueError, match="odd"):
+        futures[1].result(10)
+    batcher.close()
+    assert gate.batches == [[0], [1, 2, 4]]
