@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from streamer.audio.arrays import Floats
 from streamer.audio.clock import SAMPLE_RATE
@@ -74,9 +74,9 @@ class Hearing:
     """Different texts, likeliest first. None if the listener came to no end (it looped)."""
     no_speech: float
     """Probability that nobody speaks."""
-    states: Floats
-    """The encoder's, `[1, P, D]`, 50 a second, over the window with its silence; in half
-    precision on a GPU."""
+    states: Any
+    """The encoder's, 50 a second, over the window with its silence, in whatever form the listener
+    keeps them for those questions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +98,13 @@ class SecondListener(Protocol):
     def languages(self) -> frozenset[str]:
         """Those that it hears, by code."""
 
-    def hear(self, requests: Sequence[ListenRequest]) -> list[Hearing]:
-        """Hear stretches of several sessions in one batch."""
+    @property
+    def together(self) -> int:
+        """Requests that share a pass at most: a bigger one would keep those behind it waiting."""
+
+    def hear(self, requests: Sequence[ListenRequest]) -> Sequence[Hearing | Exception]:
+        """Hear stretches of several sessions in one batch. Where one alone cannot be heard, for
+        want of memory, the error stands in its place."""
 
     def score(self, hearing: Hearing, texts: Sequence[str]) -> list[float]:
         """Log-probability (nats, the end included) of each text behind the given words."""

@@ -27,11 +27,15 @@ from streamer.models.whisper.contract import (
 )
 from streamer.models.whisper.features import HOP_SAMPLES, LogMel
 from streamer.models.whisper.judge import Judge
+from streamer.models.whisper.requests import (
+    check_length,
+    check_requests,
+    token_budget,
+    window_samples,
+)
 from streamer.models.whisper.tokens import WhisperTokens
 
 _STATE_S: Final = 2 * HOP_SAMPLES / SAMPLE_RATE
-_MAX_TOKENS: Final = 444
-"""Whisper has 448 positions, four of which the prompt takes."""
 _LEAST_TOKENS: Final = 4
 """CTranslate2 takes no limit that is less than the prompt."""
 _RULED_OUT: Final = -1e9
@@ -40,6 +44,8 @@ _RULED_OUT: Final = -1e9
 
 class WhisperListener:
     """A `streamer.models.whisper.contract.SecondListener`."""
+
+    together = 4
 
     def __init__(
         self,
@@ -75,11 +81,12 @@ class WhisperListener:
         """
         if not requests:
             return []
-        _check(requests)
+        check_requests(requests)
         prompts = [self._prompt(request) for request in requests]
         said = [self._tokens.spell(request.said, request.text_language) for request in requests]
         budgets = [
-            self._budget(request, len(given)) for request, given in zip(requests, said, strict=True)
+            token_budget(request, len(given), self._options)
+            for request, given in zip(requests, said, strict=True)
         ]
         longest = max(len(given) + budget for given, budget in zip(said, budgets, strict=True))
         states = self._encode([request.samples for request in requests])
@@ -118,7 +125,7 @@ class WhisperListener:
         request = hearing.request
         given = self._tokens.spell(request.said, request.text_language)
         spelled = [self._tokens.spell(text, request.text_language) for text in texts]
-        _check_length(len(given) + max(map(len, spelled)))
+        check_length(len(given) + max(map(len, spelled)))
         ended = [[*tokens, self._tokens.end] for tokens in spelled]
         return self._judge.logprobs(hearing.states, [*self._prompt(request), *given], ended)
 
@@ -134,7 +141,7 @@ class WhisperListener:
         spelled = self._tokens.spell(text, request.text_language)
         if not spelled:
             return []
-        _check_length(len(said) + len(spelled))
+        check_length(len(said) + len(spelled))
         n_frames = max(2, len(request.samples) // HOP_SAMPLES)
         # What `align` puts behind the prompt itself is the token for text without times.
         (found,) = self._model.align(
@@ -169,19 +176,9 @@ class WhisperListener:
         multilingual = self._model.is_multilingual
         return self._tokens.prompt(request.language, request.task, multilingual=multilingual)
 
-    def _budget(self, request: ListenRequest, n_given: int) -> int:
-        """Tokens that the sound may have behind those that are given."""
-        _check_length(n_given)
-        seconds = len(request.samples) / SAMPLE_RATE
-        plausible = round(self._options.spare_tokens + self._options.tokens_per_s * seconds)
-        return min(plausible, _MAX_TOKENS - n_given)
-
     def _encode(self, sounds: Sequence[Floats]) -> Any:
         """States `[B, P, D]`, where CTranslate2 keeps them in the main memory."""
-        options = self._options
-        longest_s = max(len(samples) for samples in sounds) / SAMPLE_RATE
-        bucket_s = math.ceil(longest_s / options.bucket_s) * options.bucket_s
-        length = min(round(max(options.least_s, bucket_s) * SAMPLE_RATE), MAX_SAMPLES)
+        length = window_samples(sounds, self._options)
         padded = [np.pad(samples, (0, length - len(samples))) for samples in sounds]
         features = np.stack([self._log_mel(samples) for samples in padded])
         return self._model.encode(_view(features), to_cpu=True)
@@ -209,19 +206,6 @@ def _search(max_tokens: int) -> dict[str, Any]:
         # Symbols of no sound, and control tokens, as the model's makers list them.
         "suppress_tokens": [-1],
     }
-
-
-def _check(requests: Sequence[ListenRequest]) -> None:
-    for request in requests:
-        if len(request.samples) > MAX_SAMPLES:
-            raise ValueError("the samples are longer than 30 s")
-        if not 1 <= request.n_best <= request.beam_width:
-            raise ValueError("more hypotheses are asked for than the beam is wide")
-
-
-def _check_length(n_tokens: int) -> None:
-    if n_tokens >= _MAX_TOKENS:
-        raise ValueError("the text is longer than 30 s can hold")
 
 
 def _mean(probabilities: Sequence[float]) -> float:

@@ -21,6 +21,8 @@ _ATTACHED: Final = tuple(",.!?;:%)]}…、。，！？：；")
 """Marks that follow a word without a space."""
 _INCOMPLETE: Final = "\N{REPLACEMENT CHARACTER}"
 """What decoding puts in the place of a character that lacks bytes."""
+_NO_SPEECH: Final = ("<|nospeech|>", "<|nocaptions|>")
+"""Names of the same: they have changed."""
 _LANGUAGE: Final = re.compile(r"<\|([a-z]{2,3})\|>")
 
 
@@ -36,12 +38,27 @@ class WhisperTokens:
         try:
             self._tokenizer = _repaired(json.loads(path.read_text(encoding="utf-8")))
             self.end = self._id("<|endoftext|>")
-            self._start = self._id("<|startoftranscript|>")
+            self.start = self._id("<|startoftranscript|>")
             self._no_times = self._id("<|notimestamps|>")
             named = (_LANGUAGE.fullmatch(name) for name in self._tokenizer.get_vocab())
-            self.languages = frozenset(match[1] for match in named if match)
+            codes = sorted(match[1] for match in named if match)
+            self.language_ids = {code: self._id(f"<|{code}|>") for code in codes}
+            self.languages = frozenset(codes)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ModelCorruptError(f"{path} is no tokenizer of Whisper's") from error
+
+    @property
+    def no_speech(self) -> int:
+        """The token whose probability, first of all, is that nobody speaks.
+
+        Raises:
+            ModelCorruptError: there is none.
+        """
+        for name in _NO_SPEECH:
+            token = self._tokenizer.token_to_id(name)
+            if token is not None:
+                return int(token)
+        raise ModelCorruptError(f"the tokenizer has none of {', '.join(_NO_SPEECH)}")
 
     def prompt(self, language: str, task: Task, *, multilingual: bool) -> list[int]:
         """What stands before the text.
@@ -55,11 +72,11 @@ class WhisperTokens:
                     f"this listener knows English alone, not {task} {language}; "
                     "choose a multilingual one, as whisper-base"
                 )
-            return [self._start, self._no_times]
+            return [self.start, self._no_times]
         if language not in self.languages:
             known = ", ".join(sorted(self.languages))
             raise ModelLanguageError(f"this listener knows no language {language!r}, but {known}")
-        return [self._start, self._id(f"<|{language}|>"), self._id(f"<|{task}|>"), self._no_times]
+        return [self.start, self._id(f"<|{language}|>"), self._id(f"<|{task}|>"), self._no_times]
 
     def spell(self, text: str, language: str) -> list[int]:
         """Tokens of text that others may precede: with a space before it, where the language has

@@ -14,8 +14,9 @@ from streamer.runtime.tracing import SpanSink, span
 
 Answer = TypeVar("Answer")
 
-MAX_SESSIONS: Final = 4
-"""Sessions that share a pass at most: a bigger one would keep those behind it waiting."""
+
+_WAITING: Final = 8
+"""Sessions that wait for it beside their steps, at least."""
 
 
 @dataclass(frozen=True)
@@ -57,9 +58,9 @@ class ListenerLane:
     ) -> None:
         self._options = options or ListeningOptions()
         # They wait for the models' threads and compute nothing themselves.
-        self._waiting = ThreadPoolExecutor(2 * MAX_SESSIONS, "listen")
+        self._waiting = ThreadPoolExecutor(max(_WAITING, 2 * listener.together), "listen")
         self._hearings: Lane[ListenRequest, Hearing] = batcher.lane(
-            listener.hear, max_batch=MAX_SESSIONS, exclusive=True
+            listener.hear, max_batch=listener.together, exclusive=True
         )
         self._scores: Lane[_Question, list[float]] = batcher.lane(
             lambda questions: [listener.score(q.hearing, q.texts) for q in questions],
