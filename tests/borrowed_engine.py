@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from streamer.audio.arrays import Floats
 from streamer.recognition.contract import (
@@ -50,6 +50,9 @@ class BorrowedEngine:
 
     def voice_print(self, samples: Floats, /) -> Floats:
         return self._engine.voice_print(samples)
+
+    def trace(self, open_sink: Callable[[str], SpanSink], /) -> None:
+        self._engine.trace(open_sink)
 
     def close(self) -> None:
         """Left to the owner."""

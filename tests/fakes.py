@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -265,6 +265,9 @@ class FakeEngine:
             yield
         finally:
             done.set()
+
+    def trace(self, open_sink: Callable[[str], SpanSink], /) -> None:
+        """It has no models."""
 
     def close(self) -> None:
         self.closed = True

@@ -125,9 +125,10 @@ def main(
     if card.is_cuda:
         torch.cuda.empty_cache()
     # What was last asked for comes last: it is the first to be left out.
-    results.section("transducer", lambda: large.transducer(card.device, half, scale), 25)
+    large_card = Card(device, half)
+    results.section("transducer", lambda: large.transducer(large_card, scale), 25)
     results.section("llm", lambda: large.llm(card.device, half, scale), 15)
-    results.section("whisper", lambda: large.whisper(card.device, half, scale), 20)
+    results.section("whisper", lambda: large.whisper(large_card, scale), 20)
     results.section("picture", lambda: draw(results.found, out / f"{NAME}.png"), -60)
 
 

@@ -151,7 +151,11 @@ def real_time(
 def _real_time(models: Models, bundle: Bundle, count: int, seconds: float) -> dict[str, Any]:
     batcher = Batcher(LANE_THREADS, "model")
     loaded = CardSpeech(
-        models.speech.encoder, models.speech.decoder, models.tokenizer, models.speech.vad
+        models.speech.encoder,
+        models.speech.decoder,
+        models.tokenizer,
+        models.speech.vad,
+        (models.speech.speech_queue, models.speech.vad.queue),
     )
     speech = loaded.serve(batcher, max_batch=1)
     emotions = batcher.lane(

@@ -159,6 +159,10 @@ class CardEmotion(EmotionModel):
     def name(self) -> str:
         return "emotion"
 
+    @property
+    def queues(self) -> tuple[Queue, ...]:
+        return (self._queue,)
+
     def probabilities_together(self, windows: Sequence[Samples]) -> list[Samples]:
         """See `EmotionModel`; each of 0.4 to 6 s."""
         return in_parts(self._run, windows, ROWS[-3])

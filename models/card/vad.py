@@ -66,7 +66,7 @@ class CardVad:
         self._gates = biases.view(2, -1).sum(0)
         self._output = place("output.weight")[0, :, 0]
         self._output_bias = place("output.bias")
-        self._queue = queue
+        self.queue = queue
         card.wait()
 
     def run_together(self, requests: Sequence[VadRequest]) -> list[VadAnswer]:
@@ -88,7 +88,7 @@ class CardVad:
             flat = np.concatenate(values)
             words[row, 0] = len(request.frames)
             floats[row, : len(flat)] = flat
-        found = self._queue.read(self._pass, words.reshape(-1), n_rows, n_frames)
+        found = self.queue.read(self._pass, words.reshape(-1), n_rows, n_frames)
         answers = []
         for row, request in enumerate(requests):
             h, c, probabilities = np.split(found[row], (STATE_SIZE, 2 * STATE_SIZE))

@@ -46,6 +46,20 @@ _KNOWN: Final = {
     "whisper": _Known("WhisperForConditionalGeneration", WhisperKind),
 }
 """By the `model_type` in a folder's `config.json`."""
+TRANSDUCER: Final = "nemotron_asr_streaming"
+"""That of a kind that is heard in another way: see `streamer.models.card.transducer`."""
+
+
+def read_config(folder: Path, name: str) -> Mapping[str, Any]:
+    """Of a speech model; it has a `model_type`.
+
+    Raises:
+        ModelMissingError: there is none.
+        ModelCorruptError: it is of something else.
+    """
+    with opening(name, "a speech model"):
+        config: Mapping[str, Any] = json.loads((folder / "config.json").read_text())
+        return {**config, "model_type": config["model_type"]}
 
 
 def load_speech_model(
@@ -67,14 +81,12 @@ def load_speech_model(
     name = name or str(folder)
     require_torch_device(device)
     torch.set_num_threads(threads)
-    with opening(name, "a speech model"):
-        config: Mapping[str, Any] = json.loads((folder / "config.json").read_text())
-        model_type = str(config["model_type"])
+    config = read_config(folder, name)
+    model_type = str(config["model_type"])
     known = _KNOWN.get(model_type)
     if known is None:
-        raise ModelCorruptError(
-            f"{name} is of the kind {model_type}; speech models can be {', '.join(_KNOWN)}"
-        )
+        kinds = ", ".join(sorted([*_KNOWN, TRANSDUCER]))
+        raise ModelCorruptError(f"{name} is of the kind {model_type}; speech models can be {kinds}")
     library_class: Any = getattr(transformers, known.library_class, None)
     if library_class is None:
         raise ModelMissingError(
@@ -86,7 +98,7 @@ def load_speech_model(
     with opening(name, f"a {model_type} model"):
         model = library_class.from_pretrained(
             folder,
-            dtype=_dtype(device),
+            dtype=precision(device),
             trust_remote_code=False,
             # Attention can be looked at in eager mode only.
             **({"attn_implementation": "eager"} if attends else {}),
@@ -115,7 +127,8 @@ def load_speech_model(
     return TransformersSpeech(name, loaded, known.kind(loaded))
 
 
-def _dtype(device: str) -> torch.dtype:
+def precision(device: str) -> torch.dtype:
+    """Of the weights of models by name: half on a GPU."""
     if device == "cpu":
         return torch.float32
     return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16

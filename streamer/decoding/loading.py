@@ -28,6 +28,7 @@ def load_speech(
     draft: Path | None = None,
     batched: bool = False,
     n_sessions: int = 1,
+    look_ahead_ms: float = 560,
 ) -> LoadedSpeech:
     """Opens speech models.
 
@@ -39,7 +40,8 @@ def load_speech(
         device: "cpu", "cuda" or "cuda:1".
         draft: low-rank updates of the project's own decoder, see `streamer.models.train.draft`.
         batched: run the project's own in PyTorch, batched over sessions, as on a card.
-        n_sessions: that such a card has memory for.
+        n_sessions: that such a card, or a streaming transducer, has memory for.
+        look_ahead_ms: what such a transducer waits for, at most.
 
     Raises:
         ModelError: it is missing, cannot be fetched, or is not a fitting model.
@@ -52,8 +54,14 @@ def load_speech(
         # Those two take seconds to import: only for those who use them.
         calm_openmp()
         from streamer.decoding.sources.hub_speech import HubSpeech
-        from streamer.models.transformers_speech.loading import load_speech_model
+        from streamer.models.transformers_speech.loading import (
+            TRANSDUCER,
+            load_speech_model,
+            read_config,
+        )
 
+        if read_config(folder, name)["model_type"] == TRANSDUCER:
+            return _transducer(zoo, folder, name, threads, device, n_sessions, look_ahead_ms)
         model = load_speech_model(folder, name=name, threads=threads, device=device)
         return HubSpeech(model, vad)
     tokenizer = Tokenizer.read(zoo.path(name, "tokenizer.bin"))
@@ -84,7 +92,35 @@ def _card_speech(
         n_sessions=n_sessions,
         updates=draft,
     )
-    return CardSpeech(models.encoder, models.decoder, tokenizer, models.vad)
+    queues = (models.speech_queue, models.vad.queue)
+    return CardSpeech(models.encoder, models.decoder, tokenizer, models.vad, queues)
+
+
+def _transducer(
+    zoo: Zoo,
+    folder: Path,
+    name: str,
+    threads: int,
+    device: str,
+    n_sessions: int,
+    look_ahead_ms: float,
+) -> LoadedSpeech:
+    from streamer.decoding.sources.transducer_speech import TransducerSpeech
+    from streamer.models.card.device import Card
+    from streamer.models.card.transducer.loading import load_transducer
+    from streamer.models.card.vad import CardVad
+
+    loaded = load_transducer(
+        folder,
+        name=name,
+        threads=threads,
+        device=device,
+        look_ahead_ms=look_ahead_ms,
+        n_sessions=n_sessions,
+    )
+    card = Card(device)
+    vad = CardVad(zoo.path(SILERO.name, VAD_FILE), card, card.queue("vad"))
+    return TransducerSpeech(loaded.model, loaded.tokenizer, vad, name)
 
 
 def speech_graphs(zoo: Zoo, device: str = "cpu", draft: Path | None = None) -> Path:

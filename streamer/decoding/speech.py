@@ -14,6 +14,7 @@ from streamer.decoding.beam import (
     score_proposals,
 )
 from streamer.decoding.draft import Draft, DraftRequest, draft_together
+from streamer.decoding.transduced import TransducedSpeech
 from streamer.models.moonshine.contract import Audio
 from streamer.models.moonshine.decoder import DraftDecoder
 from streamer.models.moonshine.encoder import AsrEncoder, EncodeRequest
@@ -60,7 +61,7 @@ class PromptContext:
 class SpeechSource(Protocol):
     """Models on the engine's threads."""
 
-    def session(self, prompt_context: Callable[[], PromptContext]) -> Speech:
+    def session(self, prompt_context: Callable[[], PromptContext]) -> Speech | TransducedSpeech:
         """What one session asks; `prompt_context` gives what it knows by then."""
 
 
@@ -69,6 +70,10 @@ class LoadedSpeech(Protocol):
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def decides_alone(self) -> bool:
+        """Whether it knows no hypotheses, so that there is nothing for an LLM to decide."""
 
     def serve(self, batcher: Batcher, *, max_batch: int) -> SpeechSource:
         """Let the batcher's threads run them, for up to `max_batch` sessions at once."""
@@ -83,6 +88,7 @@ class SpeechModels:
     tokenizer: Tokenizer
     vad: VadModel
     name: str = MOONSHINE.name
+    decides_alone: bool = False
 
     def serve(self, batcher: Batcher, *, max_batch: int) -> SharedSpeech:
         """Drafts of several sessions are decoded together.

@@ -5,7 +5,7 @@ The real one is `recognizer.Recognizer`; tests of sockets and protocols use smal
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
@@ -176,6 +176,10 @@ class RecognizerFactory(Protocol):
         Raises:
             streamer.recognition.languages.UnknownLanguageError: the language is not to be had.
         """
+
+    def trace(self, open_sink: Callable[[str], SpanSink], /) -> None:
+        """Write down what models do for all sessions together, from now on, on each device that
+        tells when: `open_sink` gives what takes its spans, by its name."""
 
     def voice_print(self, samples: npt.NDArray[np.float32], /) -> npt.NDArray[np.float32]:
         """What a person of whom this is a recording (16 kHz) is known by later. Blocks.

@@ -16,6 +16,8 @@ from streamer.audio.arrays import Floats
 from streamer.decoding.decision.second_listener import ListenerLane
 from streamer.decoding.llm_lane import LlmLane
 from streamer.decoding.loading import load_speech
+from streamer.decoding.sources.card_trace import trace_queues
+from streamer.decoding.sources.listener import load_second_listener
 from streamer.decoding.speech import LoadedSpeech, PromptContext
 from streamer.models.emotion.classifier import EmotionModel
 from streamer.models.fusion.audio_aware import AudioInputs
@@ -35,11 +37,10 @@ from streamer.models.store.catalog import (
 )
 from streamer.models.store.zoo import Zoo
 from streamer.models.whisper.contract import SecondListener
-from streamer.models.whisper.loading import load_listener
 from streamer.recognition.contract import BEGINNING, Decoder, SessionOptions, StartPoint
 from streamer.recognition.emotion_monitor import EmotionOptions
 from streamer.recognition.languages import ENGLISH, NAMES, check_language
-from streamer.recognition.latency import Latency, commit_rule
+from streamer.recognition.latency import LOOK_AHEAD_MS, Latency, commit_rule
 from streamer.recognition.options import RecognizerOptions
 from streamer.recognition.recognizer import Recognizer
 from streamer.recognition.sounds.service import SoundService, load_sounds
@@ -93,8 +94,8 @@ class EngineOptions:
     latency: Latency = "balanced"
     """What is waited for before words are committed; see `Latency`."""
     listener: str = WHISPER_BASE.name
-    """The second listener, by a name that `load_listener` knows; it is loaded for `latency` other
-    than `low`, with an LLM, and for `languages`."""
+    """The second listener, by a name that `load_second_listener` knows; it is loaded for `latency`
+    other than `low`, with an LLM, and for `languages`."""
     languages: bool = False
     """Load the second listener, so that sessions may speak other languages than English."""
     language: str = ENGLISH
@@ -177,16 +178,19 @@ class Engine:
         """
         zoo = zoo or Zoo()
         say = progress or (lambda _: None)
+        threads, device, n_sessions = options.threads, options.device, options.max_sessions
         say("loading speech recognition")
         speech = load_speech(
             options.speech_model,
             zoo,
-            threads=options.threads,
-            device=options.device,
+            threads=threads,
+            device=device,
             batched=runs_batched(options),
-            n_sessions=options.max_sessions,
+            n_sessions=n_sessions,
+            look_ahead_ms=LOOK_AHEAD_MS[options.latency],
             draft=options.draft,
         )
+        options = replace(options, llm=options.llm and not speech.decides_alone)
         emotion = None
         if options.emotion_model is not None:
             say("loading the emotion classifier")
@@ -202,18 +206,12 @@ class Engine:
                 options = replace(options, weights=trained.weights(options.weights))
                 lora, audio_inputs = trained.lora, trained.inputs
             say("loading the LLM")
-            llm = load_llm(
-                options.llm_model,
-                zoo,
-                threads=options.threads,
-                device=options.device,
-                lora=lora,
-            )
+            llm = load_llm(options.llm_model, zoo, threads=threads, device=device, lora=lora)
         listener = None
         if options.languages or (options.latency != "low" and options.llm):
             say("loading the second listener")
-            listener = load_listener(
-                options.listener, zoo, threads=options.threads, device=options.device
+            listener = load_second_listener(
+                options.listener, zoo, threads=threads, device=device, n_sessions=n_sessions
             )
         check_language(options.language, _languages(options, listener))
         voices = VoiceEncoder(zoo.path(SPEAKERS.name, "speakers.onnx"), device=options.device)
@@ -327,6 +325,9 @@ class Engine:
     def voice_print(self, samples: Floats) -> Floats:
         vad = self._source.session(lambda: PromptContext("", (), "")).vad
         return self._speakers.voice_print(samples, vad)
+
+    def trace(self, open_sink: Callable[[str], SpanSink]) -> None:
+        trace_queues((self._speech, self._emotion, self._listener), open_sink)
 
     def close(self) -> None:
         """Finish running steps and stop all threads."""

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Literal
+from typing import Final, Literal
 
 from streamer.decoding.decision.fused_commit import FusedOptions
 
 Latency = Literal["low", "balanced", "accurate"]
 """`low`: the draft and the LLM decide. `balanced`: where they are in doubt, the second listener
 too. `accurate`: always, and with more sound behind each decision."""
+
+
+LOOK_AHEAD_MS: Final[Mapping[Latency, float]] = {"low": 160, "balanced": 560, "accurate": 1_120}
+"""What a streaming transducer may wait for, at most."""
 
 
 def commit_rule(fused: FusedOptions, latency: Latency) -> FusedOptions:

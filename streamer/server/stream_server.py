@@ -62,6 +62,8 @@ class StreamServer:
         self.options = options
         self.engine = engine
         self._tracer = None if options.trace is None else TraceWriter(options.trace)
+        if self._tracer is not None:
+            engine.trace(self._tracer.session)
         self._running: dict[Served, asyncio.Task[None]] = {}
         self._following: set[asyncio.Task[None]] = set()
         limits = SessionLimits(

@@ -21,6 +21,7 @@ from streamer.decoding.beam import (
 from streamer.decoding.draft import draft_together
 from streamer.decoding.speech import SharedSpeech
 from streamer.models.card.decoder import CardDecoder
+from streamer.models.card.device import Queue
 from streamer.models.card.encoder import CardEncoder
 from streamer.models.card.vad import CardVad, VadAnswer, VadRequest
 from streamer.models.moonshine.tokenizer import Tokenizer
@@ -40,7 +41,9 @@ class CardSpeech:
     decoder: CardDecoder
     tokenizer: Tokenizer
     vad: CardVad
+    queues: tuple[Queue, ...]
     name: str = MOONSHINE.name
+    decides_alone: bool = False
 
     def serve(self, batcher: Batcher, *, max_batch: int) -> SharedSpeech:
         """See `LoadedSpeech`; `max_batch` is for CPUs."""

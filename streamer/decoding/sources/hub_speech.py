@@ -42,6 +42,7 @@ class HubSpeech:
 
     model: SpeechModel
     vad: Vad
+    decides_alone: bool = False
 
     @property
     def name(self) -> str:

@@ -10,6 +10,7 @@ from streamer.decoding.decision.second_listener import ListenerLane
 from streamer.decoding.ear import SessionEar
 from streamer.decoding.llm_lane import LlmLane
 from streamer.decoding.speech import Speech
+from streamer.decoding.transduced import TransducedSpeech
 from streamer.models.fusion.audio_aware import AudioAwareFusion, AudioInputs
 from streamer.models.fusion.score import FusionWeights, LlmFusion
 from streamer.recognition.contract import Decoder, SessionOptions
@@ -24,6 +25,7 @@ from streamer.recognition.words.contract import SessionWords
 from streamer.recognition.words.drafted import DraftedWords
 from streamer.recognition.words.expectation import Expectation
 from streamer.recognition.words.listened import ListenedWords
+from streamer.recognition.words.transduced import TransducedWords
 from streamer.runtime.tracing import SpanSink
 
 
@@ -43,7 +45,7 @@ class WordsMaker:
     def make(
         self,
         language: str,
-        speech: Speech,
+        speech: Speech | TransducedSpeech,
         options: SessionOptions,
         recognizer_options: RecognizerOptions,
         expectation: Expectation,
@@ -56,10 +58,13 @@ class WordsMaker:
         """
 
         def words_of(language: str) -> SessionWords:
-            if language == ENGLISH:
-                prompt = expectation.prompt
-                return self._english(speech, options, recognizer_options, prompt, emotion, stages)
-            return ListenedWords(self._ear(options, stages), recognizer_options.ear, language)
+            if language != ENGLISH:
+                return ListenedWords(self._ear(options, stages), recognizer_options.ear, language)
+            if isinstance(speech, TransducedSpeech):
+                evidence = recognizer_options.decoder.evidence
+                return TransducedWords(speech, evidence, stages)
+            prompt = expectation.prompt
+            return self._english(speech, options, recognizer_options, prompt, emotion, stages)
 
         if language != AUTO:
             return words_of(language)
