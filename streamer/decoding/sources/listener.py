@@ -50,7 +50,5 @@ def _of_the_library(name: str, zoo: Zoo) -> Path | None:
             return zoo.folder(name)
         return None
     folder = Path(name)
-    is_there = (
-        any(folder.glob(Weights.SAFETENSORS)) and not (folder / Weights.CTRANSLATE2).is_file()
-    )
-    return folder if is_there else None
+    has_both = (folder / Weights.CTRANSLATE2.value).is_file()
+    return folder if any(folder.glob(Weights.SAFETENSORS.value)) and not has_both else None
