@@ -302,7 +302,6 @@ class Engine:
             return PromptContext(recognizer.expectation.prompt, said, label)
 
         speech = self._source.session(prompt_context)
-
         words = self._words.make(
             language, speech, options, recognizer_options, expectation, emotion, stages
         )
