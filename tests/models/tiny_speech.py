@@ -120,7 +120,7 @@ def write_whisper(folder: Path) -> None:
 
 def write_moonshine(folder: Path) -> None:
     ids = write_tokenizer(folder, [], sentencepiece=True)
-    transformers.Wav2Vec2FeatureExtractor().save_pretrained(folder)
+    transformers.Wav2Vec2FeatureExtractor(do_normalize=False).save_pretrained(folder)
     config = transformers.MoonshineConfig(
         vocab_size=len(ids),
         hidden_size=32,
@@ -139,7 +139,7 @@ def write_moonshine(folder: Path) -> None:
 
 def write_moonshine_streaming(folder: Path) -> None:
     ids = write_tokenizer(folder, [], sentencepiece=True)
-    transformers.Wav2Vec2FeatureExtractor().save_pretrained(folder)
+    transformers.Wav2Vec2FeatureExtractor(do_normalize=False).save_pretrained(folder)
     config = transformers.MoonshineStreamingConfig(
         encoder_config={**_SIZE, "sliding_windows": [[16, 4], [16, 0]]},
         vocab_size=len(ids),
