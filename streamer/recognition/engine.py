@@ -95,10 +95,13 @@ class EngineOptions:
     listener: str = WHISPER_BASE.name
     """The second listener, by a name that `load_listener` knows; it is loaded for `latency` other
     than `low`, with an LLM, and for `languages`."""
+    speech_language: str = ENGLISH
+    """What the speech model hears, as a code. With any other than English there is no LLM."""
     languages: bool = False
-    """Load the second listener, so that sessions may speak other languages than English."""
-    language: str = ENGLISH
-    """Of sessions that ask for none: its code, or `auto`. Others than `en` need `languages`."""
+    """Load the second listener, so that sessions may speak other languages than that."""
+    language: str | None = None
+    """Of sessions that ask for none: its code, or `auto`. None: the speech model's; any other needs
+    `languages`."""
     fusion: Path | None = None
     """Folder of a trained fusion: see `models/fusion/trained`. None: the LLM as it is, and it
     only reads."""
@@ -152,6 +155,7 @@ class Engine:
         self._words = WordsMaker(
             options.weights,
             options.latency,
+            options.speech_language,
             self.languages,
             LlmLane(llm, self._batcher) if llm is not None else None,
             self._listener_lane,
@@ -194,7 +198,7 @@ class Engine:
             batched = runs_batched(options) and options.fusion is None
             emotion = load_emotion(options.emotion_model, zoo, options.device, batched=batched)
         llm, lora, audio_inputs = None, None, None
-        if options.llm:
+        if options.llm and options.speech_language == ENGLISH:
             if options.fusion is not None:
                 trained = read_fusion(
                     options.fusion, speech_model=options.speech_model, device=options.device
@@ -210,12 +214,12 @@ class Engine:
                 lora=lora,
             )
         listener = None
-        if options.languages or (options.latency != "low" and options.llm):
+        if options.languages or (options.latency != "low" and llm is not None):
             say("loading the second listener")
             listener = load_listener(
                 options.listener, zoo, threads=options.threads, device=options.device
             )
-        check_language(options.language, _languages(options, listener))
+        check_language(options.language or options.speech_language, _languages(options, listener))
         voices = VoiceEncoder(zoo.path(SPEAKERS.name, "speakers.onnx"), device=options.device)
         return cls(options, speech, emotion, llm, audio_inputs, listener, voices, load_sounds(zoo))
 
@@ -280,7 +284,7 @@ class Engine:
 
     @property
     def default_language(self) -> str:
-        return self._options.language
+        return self._options.language or self._options.speech_language
 
     def recognizer(
         self, options: SessionOptions, spans: SpanSink, start: StartPoint = BEGINNING
@@ -290,7 +294,7 @@ class Engine:
         Raises:
             UnknownLanguageError: the language is not to be had, or not with these options.
         """
-        language = options.language or self._options.language
+        language = options.language or self.default_language
         check_language(language, self.languages)
         stages = StageTimes(spans)
         emotion = self._emotions.monitor(stages) if options.emotion else None
@@ -345,6 +349,5 @@ def runs_batched(options: EngineOptions) -> bool:
 
 
 def _languages(options: EngineOptions, listener: SecondListener | None) -> frozenset[str]:
-    if listener is None or not options.languages:
-        return frozenset({ENGLISH})
-    return (listener.languages & NAMES.keys()) | {ENGLISH}
+    listened = listener.languages if listener is not None and options.languages else frozenset()
+    return (listened & NAMES.keys()) | {options.speech_language}

@@ -8,6 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
+from streamer.cli.engine_loading import SpeechLanguageOption, speech_language_code
 from streamer.cli.failures import EXIT_USAGE, fail
 from streamer.cli.options import (
     AllowHostOption,
@@ -130,18 +131,20 @@ def start(
     threads: ThreadsOption = 2,
     llm: LlmOption = True,
     speech_model: SpeechModelOption = MOONSHINE.name,
+    speech_language: SpeechLanguageOption = ENGLISH,
     llm_model: LlmModelOption = GEMMA.name,
     latency: LatencyOption = LatencyChoice.BALANCED,
     listener: ListenerOption = WHISPER_BASE.name,
     fusion: FusionOption = None,
     emotion: TellEmotionOption = EmotionChoice.ON,
     emotion_model: EmotionModelOption = EMOTION.name,
-    language: LanguageOption = ENGLISH,
+    language: LanguageOption = None,
     languages: LanguagesOption = True,
 ) -> None:
     """Serve on all machines that have joined. On a cluster that serves already, replicas with the
     new options take the place of the old ones. Returns when all are ready."""
-    spoken = checked_language(language)
+    hears = speech_language_code(speech_language)
+    spoken = checked_language(language or hears)
     with _told():
         from streamer.cluster import control
         from streamer.cluster.options import ClusterOptions
@@ -166,6 +169,7 @@ def start(
                     threads=threads,
                     llm=llm,
                     speech_model=speech_model,
+                    speech_language=hears,
                     llm_model=llm_model,
                     latency=latency.value,
                     listener=listener,

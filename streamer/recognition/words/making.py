@@ -33,6 +33,8 @@ class WordsMaker:
 
     weights: FusionWeights
     latency: Latency
+    speech_language: str
+    """What the speech model hears, as a code."""
     languages: Collection[str]
     """To choose from where it is to be found out, by code."""
     llm: LlmLane | None
@@ -52,13 +54,18 @@ class WordsMaker:
     ) -> SessionWords:
         """
         Args:
-            language: a code, or `auto`. Others than `en` need a listener.
+            language: a code, or `auto`. Others than the speech model's need a listener.
         """
 
         def words_of(language: str) -> SessionWords:
-            if language == ENGLISH:
+            if language == self.speech_language == ENGLISH:
                 prompt = expectation.prompt
                 return self._english(speech, options, recognizer_options, prompt, emotion, stages)
+            translated = options.task == "translate" and self.listener is not None
+            if language == self.speech_language and not translated:
+                # What expects words and judges them knows English alone.
+                foreign = recognizer_options.foreign()
+                return DraftedWords(speech, foreign, fusion=None, stages=stages)
             return ListenedWords(self._ear(options, stages), recognizer_options.ear, language)
 
         if language != AUTO:
