@@ -128,11 +128,11 @@ class GraphBuilder:
         codes, scale, zero = self._codes(value)
         inputs = [
             codes,
-            self.constant(f"{output}/codes", weight.codes),
+            self.constant(f"{output}/weight/codes", weight.codes),
             scale,
-            self.constant(f"{output}/scale", weight.scale.astype(np.float32)),
+            self.constant(f"{output}/weight/scale", weight.scale.astype(np.float32)),
             zero,
-            self.constant(f"{output}/zero", weight.zero.astype(np.int8)),
+            self.constant(f"{output}/weight/zero", weight.zero.astype(np.int8)),
         ]
         if bias is not None:
             inputs.append(self.constant(f"{output}/bias", bias))
