@@ -207,11 +207,7 @@ class Engine:
                 lora, audio_inputs = trained.lora, trained.inputs
             say("loading the LLM")
             llm = load_llm(
-                options.llm_model,
-                zoo,
-                threads=options.threads,
-                device=options.device,
-                lora=lora,
+                options.llm_model, zoo, threads=options.threads, device=options.device, lora=lora
             )
         listener = None
         if options.languages or (options.latency != "low" and llm is not None):
