@@ -165,7 +165,7 @@ def serve(
         fail(_with_option_names(str(error)), EXIT_USAGE)
     from streamer.app import check_ports, create_app, run_server
     from streamer.dialects.wyoming.announcement import AnnouncementError, check_library
-    from streamer.hosting.session_store import StoreError
+    from streamer.hosting.store_file import StoreError
 
     if token is None and is_open_to_others(host):
         typer.echo(

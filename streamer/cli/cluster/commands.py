@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -101,6 +102,15 @@ def start(
         ),
     ] = 0.0,
     move_within: WithinOption = _MOVE_WITHIN_S,
+    store: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="STREAMER_STORE",
+            help="Keep committed words in this folder, which all machines share, so that sessions "
+            "outlive their replica.",
+            file_okay=False,
+        ),
+    ] = None,
     direct_url: Annotated[
         str,
         typer.Option(
@@ -161,6 +171,7 @@ def start(
                     max_sessions=max_sessions,
                     idle_timeout_s=idle_timeout,
                     resume_s=resume_seconds,
+                    shared_store=None if store is None else store.absolute(),
                     emotion=emotion.value,
                 ),
                 engine=EngineOptions(
