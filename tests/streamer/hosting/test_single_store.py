@@ -119,7 +119,7 @@ async def test_words_of_somebody_else_are_those_of_the_next_segment(path: Path) 
 
 
 async def test_of_two_channels_the_next_segment_is_that_of_the_same_one(path: Path) -> None:
-    store = SessionStore(path, 60.0, Clock())
+    store = SingleStore(path, 60.0, Clock())
     start = START.model_copy(update={"channels": 2, "speakers": True})
     store.begin("one", "token", "follow", start)
     await store.write("one", 1, [1_900, 0], 0, [word(0), word(1)])
