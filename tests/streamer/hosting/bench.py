@@ -73,6 +73,8 @@ class Bench:
             while n_idle < 30:
                 heard = (len(r._audio) < 8_000 and not r.busy for r in self.engine.recognizers)
                 n_idle = n_idle + 1 if all(heard) else 0
+                if self.store is not None:  # words are told when they are on disk
+                    await asyncio.wrap_future(self.store._thread.submit(int))
                 await asyncio.sleep(0.001)
 
     def value(self, name: str) -> float:

@@ -199,7 +199,7 @@ async def test_labels_of_voices_go_along(pair: Pair) -> None:
     updates = [one.event for one in hosted.log.kept() if isinstance(one.event, WordsUpdate)]
     said, *_ = [word for update in updates for word in update.committed]
     ended = Segment(0, 0, said.end_sample, (said.as_final(),), final=True, speaker=1)
-    hosted.log.add(Report(SegmentClosed(ended, "speaker"), 0.0, 0))
+    hosted.log.add(Report(SegmentClosed(ended, "speaker", next_segment_id=1), 0.0, 0))
     stored = handed_over(hosted)
     assert stored is not None
     ends = [(end.segment_id, end.speaker, end.cause) for end in stored.ends]
