@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+from websockets.asyncio.client import connect as open_websocket
+from websockets.exceptions import ConnectionClosedError
+
 from benchmarks.serving.local_cluster import local_cluster
+from streamer.audio.arrays import Floats
 from streamer.client.address import websocket_url
 from streamer.cluster.options import ClusterOptions
 from streamer.hosting.options import ServerOptions
@@ -104,3 +109,19 @@ async def until(condition: Callable[[], object], within_s: float = WITHIN_S) -> 
     async with asyncio.timeout(within_s):
         while not condition():
             await asyncio.sleep(0.02)
+
+
+async def deepgram_client(cluster: Cluster, name: str, sound: Floats) -> tuple[str, int | None]:
+    """Says it to that replica, at 16 kHz, and waits for the end; gives what was final, and the
+    close code."""
+    query = f"encoding=linear16&sample_rate=16000&session={name}.any"
+    url = cluster.url.replace("/v1/stream", f"/v1/listen?{query}")
+    text = []
+    async with open_websocket(url) as websocket:
+        await websocket.send((sound * 32_767).astype("<i2").tobytes())
+        with suppress(ConnectionClosedError):
+            async for message in websocket:
+                told = json.loads(message)
+                if told["type"] == "Results" and told["is_final"]:
+                    text.append(told["channel"]["alternatives"][0]["transcript"])
+    return " ".join(text), websocket.close_code

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,7 +19,6 @@ import httpx
 import numpy as np
 import pytest
 from websockets.asyncio.client import connect as open_websocket
-from websockets.exceptions import ConnectionClosedError
 
 from streamer.audio.arrays import Floats
 from streamer.client.address import resume_url
@@ -33,7 +32,14 @@ from streamer.protocol.messages import FollowingEvent, ReadyEvent, ResumeMessage
 from streamer.protocol.replica_names import replica_of
 from streamer.transcript.wer import word_errors
 from tests.conftest import ROOT
-from tests.streamer.cluster.running import N_REPLICAS, WITHIN_S, Cluster, running_cluster, until
+from tests.streamer.cluster.running import (
+    N_REPLICAS,
+    WITHIN_S,
+    Cluster,
+    deepgram_client,
+    running_cluster,
+    until,
+)
 
 pytest.importorskip("ray.serve", reason="Ray is not installed (extra `cluster`)")
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
@@ -147,22 +153,6 @@ async def speaker_who_left(cluster: Cluster, name: str) -> ReadyEvent:
                 return client.ready
 
 
-async def deepgram_client(cluster: Cluster, name: str, speech: Speech) -> tuple[str, int | None]:
-    """Says the first sentence to that replica, and waits for the end; gives what was final, and the
-    close code."""
-    query = f"encoding=linear16&sample_rate={RATE}&session={name}.any"
-    url = cluster.url.replace("/v1/stream", f"/v1/listen?{query}")
-    text = []
-    async with open_websocket(url) as websocket:
-        await websocket.send((speech.clips[0] * 32_767).astype("<i2").tobytes())
-        with suppress(ConnectionClosedError):
-            async for message in websocket:
-                told = json.loads(message)
-                if told["type"] == "Results" and told["is_final"]:
-                    text.append(told["channel"]["alternatives"][0]["transcript"])
-    return " ".join(text), websocket.close_code
-
-
 def check_nothing_is_lost(clients: list[Client], said: str) -> None:
     """Nor doubled. What was committed is not changed either: the client would not bear it."""
     for client in clients:
@@ -227,7 +217,7 @@ async def test_a_drained_replica_sends_everybody_on(cluster: Cluster, speech: Sp
         speaking = [speak(c, speech, lambda c=c: replica(c) == staying) for c in clients]
         await until(lambda: all(client.transcript.words for client in clients))
         away = await speaker_who_left(cluster, leaving)
-        other = asyncio.create_task(deepgram_client(cluster, leaving, speech))
+        other = asyncio.create_task(deepgram_client(cluster, leaving, speech.clips[0]))
         drained = await asyncio.to_thread(cluster.command, "drain", leaving)
         assert drained.returncode == 0, drained.stderr
         await asyncio.gather(*speaking)
