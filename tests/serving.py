@@ -12,6 +12,7 @@ from streamer.app import ServerOptions, create_app, serve
 from streamer.client.bundled import page_folder
 from streamer.hosting.session_registry import SessionRegistry
 from streamer.hosting.session_store import SessionStore
+from streamer.hosting.stored_session import StoredSession
 from streamer.recognition.contract import RecognizerFactory
 from streamer.runtime.metrics import ServerMetrics
 from streamer.server.stream_server import StreamServer
@@ -90,6 +91,16 @@ class ServerThread:
     def begin_stop(self) -> None:
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._stop.set)
+
+    def move_away(self, within_s: float) -> None:
+        """Send everybody to other servers, of which none takes a session over. Returns when all
+        have ended."""
+
+        async def nobody(session: StoredSession, renamed: bool) -> None:
+            return None
+
+        moving = self.server.move_away(nobody, within_s)
+        asyncio.run_coroutine_threadsafe(moving, self._loop).result(30)
 
     def _run(self) -> None:
         def on_ready(url: str) -> None:

@@ -74,8 +74,13 @@ class ToneTokenizer:
 class ToneEncoder:
     """Keeps all sound, whatever has settled."""
 
+    frame_samples = FRAME_SAMPLES
+
     def __init__(self) -> None:
         self.longest = 0
+
+    def open_stream(self) -> EncoderStream:
+        return EncoderStream()
 
     def listen(self, stream: EncoderStream, samples: Floats) -> None:
         stream.waiting = np.concatenate([stream.waiting, samples])

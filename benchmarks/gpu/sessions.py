@@ -23,7 +23,8 @@ from streamer.models.card.emotion import CardEmotion
 from streamer.models.card.encoder import SlotAudio
 from streamer.models.card.loading import CardModels, load_card_models
 from streamer.models.card.vad import VadRequest
-from streamer.models.moonshine.encoder import EncodeRequest, EncoderStream
+from streamer.models.moonshine.contract import EncodeRequest
+from streamer.models.moonshine.encoder import EncoderStream
 from streamer.models.moonshine.tokenizer import FRAME_SAMPLES, Tokenizer
 from streamer.models.silero import FRAME_SAMPLES as VAD_SAMPLES
 from streamer.models.silero import STATE_SIZE

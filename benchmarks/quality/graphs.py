@@ -1,13 +1,16 @@
 """Whether the rebuilt speech graphs say what the shipped ones say, and what both cost.
 
 Each clip is encoded and decoded greedily as a whole: by the shipped graphs, by the rebuilt ones
-in 8 bits as they serve, and by the rebuilt ones in float32 with the same weights, which tells how
-much of a difference is rounding. CPU time is of one thread, in turns.
+in 8 bits as they serve, by the rebuilt ones in float32 with the same weights, which tells how much
+of a difference is rounding, and by those in 8 bits whose weights were rounded once more, as those
+of a model from a folder are. CPU time is of one thread, in turns.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -37,9 +40,14 @@ from streamer.audio.arrays import Floats
 from streamer.audio.clock import SAMPLE_RATE
 from streamer.decoding.draft import DraftRequest, Prefix, draft_together
 from streamer.models.moonshine import tokenizer as moonshine
+from streamer.models.moonshine.config import TINY
 from streamer.models.moonshine.decoder import DraftDecoder
+from streamer.models.moonshine.decoder_weights import DecoderWeights, Product
 from streamer.models.moonshine.encoder import AsrEncoder
-from streamer.models.moonshine.graph import build_graphs
+from streamer.models.moonshine.encoder_weights import EncoderWeights
+from streamer.models.moonshine.graph import build_all, build_graphs
+from streamer.models.onnx.graph_builder import quantized
+from streamer.models.onnx.ort_file import ShippedGraph
 from streamer.models.store.zoo import Zoo
 from streamer.recognition.engine import ASR_MODEL
 from streamer.transcript.wer import WordErrors, word_errors
@@ -80,10 +88,15 @@ def main(
     ]
     tokenizer = moonshine.Tokenizer.read(zoo.path(ASR_MODEL, "tokenizer.bin"))
     with TemporaryDirectory() as temporary:
-        folders = {"rebuilt": Path(temporary, "integer"), "in float32": Path(temporary, "float")}
+        folders = {
+            name: Path(temporary, name) for name in ("rebuilt", "in float32", "rounded again")
+        }
         for name, folder in folders.items():
             folder.mkdir()
-            build_graphs(files[0], files[1], folder, integer=name == "rebuilt")
+            if name == "rounded again":
+                _build_rounded(files[0], files[1], folder)
+            else:
+                build_graphs(files[0], files[1], folder, integer=name == "rebuilt")
         models: dict[str, Shipped | Rebuilt] = {"shipped": Shipped(ShippedMoonshine(*files))}
         models |= {name: Rebuilt(folder) for name, folder in folders.items()}
         results = compare(models, recordings, tokenizer)
@@ -98,6 +111,23 @@ def main(
     }
     write_result("quality.graphs", out, parameters, results, picture)
     Console(width=100).print(_table(results))
+
+
+def _build_rounded(encoder: Path, decoder: Path, folder: Path) -> None:
+    heard = EncoderWeights.read(ShippedGraph(encoder))
+    layers = replace(heard.layers, products=_rounded(heard.layers.products))
+    said = DecoderWeights.read(ShippedGraph(decoder))
+    table = quantized(said.embedding.values())
+    said = replace(said, products=_rounded(said.products), embedding=table)
+    build_all(replace(heard, layers=layers), said, folder, TINY, integer=True)
+
+
+def _rounded(products: Mapping[str, Product]) -> dict[str, Product]:
+    """With a scale for each column, where there was one for all."""
+    return {
+        name: replace(product, weight=quantized(product.weight.values()))
+        for name, product in products.items()
+    }
 
 
 def compare(

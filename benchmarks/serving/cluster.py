@@ -1,8 +1,8 @@
-"""What Ray Serve's proxy costs a message, and how many sessions one and two replicas carry.
+"""What Ray Serve's proxy costs a message.
 
 A message is a second `start`, which the server answers at once: its way there and back, of several
-connections side by side, is measured against a server without Ray. Replicas are given one core
-each; clients, proxy and controller run on the same machine.
+connections side by side, is measured against a server without Ray. Clients, proxy and controller
+run on the same machine.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from rich.table import Table
 from websockets.asyncio.client import connect
 
 from benchmarks.common import Setup, figure, percentiles, run_speech, style
-from benchmarks.serving.load import carried, climb
 from benchmarks.serving.local_cluster import local_cluster
 from benchmarks.serving.server_process import server_process
 from streamer.client.address import websocket_url
@@ -36,46 +35,30 @@ _MAX_SESSIONS: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class ServedCluster:
-    """As `ServerProcess`; memory and CPU time are those of replicas and proxy together."""
+    """One replica, and the proxy before it."""
 
     url: str
-    processes: tuple[psutil.Process, ...]
-
-    def cpu_s(self) -> float:
-        times = [process.cpu_times() for process in self.processes]
-        return float(sum(one.user + one.system for one in times))
+    proxy: psutil.Process
 
     def proxy_cpu_s(self) -> float:
-        (proxy,) = (one for one in self.processes if "ProxyActor" in " ".join(one.cmdline()))
-        times = proxy.cpu_times()
+        """CPU seconds used so far."""
+        times = self.proxy.cpu_times()
         return float(times.user + times.system)
-
-    def peak_rss_mb(self) -> float:
-        """Now: there is no common peak."""
-        return sum(float(process.memory_info().rss) for process in self.processes) / 1e6
 
 
 @contextmanager
-def served_cluster(n_replicas: int, llm: bool) -> Iterator[ServedCluster]:
+def served_cluster() -> Iterator[ServedCluster]:
     """Raises ImportError: there is no Ray."""
     options = ClusterOptions(
         server=ServerOptions(max_sessions=_MAX_SESSIONS),
-        engine=EngineOptions(threads=1, llm=llm),
-        min_replicas=n_replicas,
-        max_replicas=n_replicas,
+        engine=EngineOptions(threads=1, llm=False),
         cpus=1.0,
         move_within_s=0.0,
     )
     with local_cluster(options) as cluster:
-        yield ServedCluster(cluster.url, tuple(_processes()))
-
-
-def _processes() -> Iterator[psutil.Process]:
-    """Those through which audio goes. They are children of Ray's, which is ours."""
-    for process in psutil.Process().children(recursive=True):
-        name = " ".join(process.cmdline())
-        if "ServeReplica" in name or "ProxyActor" in name:
-            yield process
+        children = psutil.Process().children(recursive=True)
+        (proxy,) = (one for one in children if "ProxyActor" in " ".join(one.cmdline()))
+        yield ServedCluster(cluster.url, proxy)
 
 
 async def round_trips_ms(
@@ -138,64 +121,41 @@ def measured(
 def table(results: Mapping[str, Any]) -> Table:
     """The summary for people."""
     shown = Table(title="Ray Serve")
-    for column in ("server", "connections", "message p50 ms", "p95", "sessions carried"):
+    for column in ("server", "connections", "message p50 ms", "p95"):
         shown.add_column(column, justify="left" if column == "server" else "right")
     for server, told in results["round_trip_ms"].items():
         for count, ms in told.items():
-            shown.add_row(server, count, str(ms["p50"]), str(ms["p95"]), "")
-    for replicas, outcome in results["replicas"].items():
-        shown.add_row(f"{replicas} replicas", "", "", "", str(outcome["sessions_carried"]))
+            shown.add_row(server, count, str(ms["p50"]), str(ms["p95"]))
     return shown
 
 
 def draw(results: Mapping[str, Any]) -> Figure:
-    """A message's way, and sessions against replicas."""
-    picture = figure(11, 4.2)
-    way, sessions = picture.subplots(1, 2)
+    """A message's way."""
+    picture = figure(6, 4.2)
+    way = picture.subplots()
     for server, told in results["round_trip_ms"].items():
         way.plot(list(told), [ms["p95"] for ms in told.values()], "o-", label=server)
     way.legend(frameon=False)
-    replicas = results["replicas"]
-    sessions.bar(list(replicas), [one["sessions_carried"] for one in replicas.values()])
     style(way, "A message there and back, p95", "connections", "ms")
-    style(sessions, "Sessions in real time", "replicas", "sessions")
     return picture
 
 
 def main(
     setup: Setup,
-    seconds: Annotated[float, typer.Option(min=1, help="Of speech for each session.")] = 40,
     message_seconds: Annotated[float, typer.Option(min=1, help="Of messages, each time.")] = 10,
-    connections: Annotated[int, typer.Option(min=1, help="At most, for messages.")] = 64,
-    max_replicas: Annotated[int, typer.Option(min=1, help="Go no further than this.")] = 2,
-    max_lag_ms: Annotated[float, typer.Option(help="p95 lag at which to stop.")] = 1000,
+    connections: Annotated[int, typer.Option(min=1, help="At most.")] = 64,
 ) -> None:
-    clips = setup.clips()
     counts = [2**i for i in range(0, connections.bit_length(), 3)]
     with server_process("no_llm", threads=1, max_sessions=_MAX_SESSIONS) as server:
         ways = {"without Ray": measured(server.url, counts, message_seconds)}
-    carriers: dict[str, Any] = {}
-    for n_replicas in range(1, max_replicas + 1):
-        with served_cluster(n_replicas, setup.llm) as cluster:
-            if n_replicas == 1:
-                ways["through the proxy"] = measured(
-                    cluster.url, counts, message_seconds, proxy_cpu_s=cluster.proxy_cpu_s
-                )
-                around = measured(cluster.url, counts, message_seconds, directly=True)
-                ways["around the proxy"] = around
-            doubled = [2**i for i in range(_MAX_SESSIONS.bit_length())]
-            rounds = climb(cluster, clips, doubled, seconds, max_lag_ms, setup.seed)
-        good = [one["sessions"] for one in rounds if carried(one, max_lag_ms)]
-        carriers[str(n_replicas)] = {"sessions_carried": max(good, default=0), "rounds": rounds}
-    results = {"round_trip_ms": ways, "replicas": carriers}
-    parameters = {
-        "speech": sorted({clip.set_name for clip in clips}),
-        "seconds": seconds,
-        "message_seconds": message_seconds,
-        "connections": connections,
-        "max_lag_ms": max_lag_ms,
-    }
-    notes = ["clients, proxy and Ray's controller run on the same machine as the replicas"]
+    with served_cluster() as cluster:
+        proxy_cpu_s = cluster.proxy_cpu_s
+        through = measured(cluster.url, counts, message_seconds, proxy_cpu_s=proxy_cpu_s)
+        ways["through the proxy"] = through
+        ways["around the proxy"] = measured(cluster.url, counts, message_seconds, directly=True)
+    results = {"round_trip_ms": ways}
+    parameters = {"message_seconds": message_seconds, "connections": connections}
+    notes = ["clients, proxy and Ray's controller run on the same machine as the replica"]
     setup.publish("serving.cluster", parameters, results, draw(results), table(results), notes)
 
 

@@ -62,12 +62,21 @@ def measure(server: ServerProcess, streams: Sequence[Floats]) -> dict[str, Any]:
     cpu_before = server.cpu_s()
     ended = asyncio.run(sessions_at_once(server.url, streams))
     cpu_s = server.cpu_s() - cpu_before
+    return figures(ended, cpu_s) | {"peak_rss_mb": round(server.peak_rss_mb())}
+
+
+def figures(ended: Sequence[LiveSession | None], cpu_s: float) -> dict[str, Any]:
+    """Of sessions that ran side by side; None: one that failed.
+
+    Args:
+        cpu_s: CPU seconds that serving them took.
+    """
     sessions = [session for session in ended if session is not None]
     audio_s = sum(session.audio_s for session in sessions)
     lags = [lag for session in sessions for lag in session.lags_ms]
     return {
-        "sessions": len(streams),
-        "failed": len(streams) - len(sessions),
+        "sessions": len(ended),
+        "failed": len(ended) - len(sessions),
         "lag_ms": percentiles(lags, (50, 95, 99)),
         "drain_ms_max": round(max((session.drain_ms for session in sessions), default=0.0)),
         "lost_samples": sum(session.lost_samples for session in sessions),
@@ -75,7 +84,6 @@ def measure(server: ServerProcess, streams: Sequence[Floats]) -> dict[str, Any]:
         "listener_pauses": sum(session.listener_pauses for session in sessions),
         "llm_pauses": sum(session.llm_pauses for session in sessions),
         "cpu_s_per_audio_s": round(cpu_s / audio_s, 4) if audio_s else None,
-        "peak_rss_mb": round(server.peak_rss_mb()),
     }
 
 

@@ -9,9 +9,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+import psutil
+
 from streamer.cluster.options import ClusterOptions
 
 _OBJECT_STORE_BYTES: Final = 80 * 2**20
+_TRIES: Final = 4
+"""Ray's own processes give each other 15 s to begin, which is short on a machine that does much
+else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +27,14 @@ class LocalCluster:
     options: ClusterOptions
     """With its port."""
     ray_address: str
+
+    def deploy(self) -> None:
+        """Let new replicas take the place of all. Returns when they run."""
+        from ray import serve
+
+        from streamer.cluster.replica import APPLICATION, build
+
+        serve.run(build(self.options), name=APPLICATION)
 
 
 @contextmanager
@@ -39,13 +52,7 @@ def local_cluster(options: ClusterOptions) -> Iterator[LocalCluster]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     options = options.model_copy(update={"server": replace(options.server, port=port)})
-    ray.init(
-        address="local",
-        num_cpus=math.ceil(2 * options.max_replicas * options.cpus),
-        include_dashboard=False,
-        object_store_memory=_OBJECT_STORE_BYTES,
-        log_to_driver=False,
-    )
+    _start_ray(math.ceil(2 * options.max_replicas * options.cpus))
     try:
         serve.start(http_options={"host": "127.0.0.1", "port": port}, proxy_location="HeadOnly")
         handle = serve.run(build(options), name=APPLICATION)
@@ -54,3 +61,30 @@ def local_cluster(options: ClusterOptions) -> Iterator[LocalCluster]:
         serve.shutdown()
     finally:
         ray.shutdown()
+
+
+def _start_ray(cpus: int) -> None:
+    """One that counts so many CPUs."""
+    import ray
+
+    this = psutil.Process()
+    before = set(this.children())
+    for tries_left in reversed(range(_TRIES)):
+        try:
+            ray.init(
+                address="local",
+                num_cpus=cpus,
+                include_dashboard=False,
+                object_store_memory=_OBJECT_STORE_BYTES,
+                log_to_driver=False,
+            )
+        except Exception:  # Ray raises no other
+            if not tries_left:
+                raise
+            left = [child for child in this.children() if child not in before]
+            for process in left:  # they would be in the way of the next
+                process.kill()
+            psutil.wait_procs(left)
+            ray.shutdown()
+        else:
+            return

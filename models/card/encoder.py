@@ -23,6 +23,7 @@ from streamer.models.card.layers import attend, layer_norm, rotated, turns
 from streamer.models.card.moonshine import EncoderTensors
 from streamer.models.card.places import NoSlotError, Slot
 from streamer.models.card.slots import MAX_BANDS, MAX_FRAMES, Pools
+from streamer.models.moonshine.contract import AudioStream, EncodeRequest
 from streamer.models.moonshine.encoder import (
     BAND_REACH_SAMPLES,
     BAND_SAMPLES,
@@ -30,13 +31,10 @@ from streamer.models.moonshine.encoder import (
     FIRST_OVERLAP,
     FIRST_PER_BAND,
     FRAME_REACH_BANDS,
-    N_CHANNELS,
     NORM_EPSILON,
     SETTLED_MS,
-    EncodeRequest,
-    EncoderStream,
 )
-from streamer.models.moonshine.tokenizer import FRAME_SAMPLES
+from streamer.models.moonshine.tokenizer import D_MODEL, FRAME_SAMPLES
 
 FRAMES: Final = (128, 256, 512, MAX_FRAMES)
 """Buckets of new frames."""
@@ -117,7 +115,7 @@ class CardEncoder:
         """
         self._weights, self._pools, self._queue = weights, pools, queue
         self._unsettled_frames = int(settled_ms * 16) // FRAME_SAMPLES
-        self._kept: weakref.WeakKeyDictionary[EncoderStream, _Kept] = weakref.WeakKeyDictionary()
+        self._kept: weakref.WeakKeyDictionary[AudioStream, _Kept] = weakref.WeakKeyDictionary()
 
     def encode(self, requests: Sequence[EncodeRequest]) -> Sequence[SlotAudio | Exception | None]:
         """Forget, listen and encode, as `AsrEncoder` does for one. Does not wait for the card. For
@@ -260,9 +258,7 @@ class CardEncoder:
         width = BANDS_PER_FRAME * (n_new - 1) + FRAME_REACH_BANDS
         at = BANDS_PER_FRAME * first[:, None] + torch.arange(width, device=slots.device)
         bands = pools.bands[slots[:, None], at.clamp(max=MAX_BANDS)].float()
-        moments = (pools.sums[slots, n_first] - pools.sums[slots, 0]) / (
-            n_first[:, None] * N_CHANNELS
-        )
+        moments = (pools.sums[slots, n_first] - pools.sums[slots, 0]) / (n_first[:, None] * D_MODEL)
         mean = moments[:, :1]
         inverse = (moments[:, 1:] - mean.square() + NORM_EPSILON).rsqrt()
         offset = weights.of_gain * (mean * inverse).float() - weights.of_shift

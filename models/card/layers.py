@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from streamer.models.moonshine.graph import ROTARY_BASE, ROTARY_DIM
-from streamer.models.moonshine.tokenizer import HEAD_DIM, N_HEADS
+from streamer.models.moonshine.tokenizer import HEAD_DIM, N_HEADS, ROTARY_BASE, ROTARY_DIM
 
 SCALE = HEAD_DIM**-0.5
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -132,10 +131,8 @@ def read_decoder(decoder: Path, card: Card, updates: Path | None = None) -> Deco
             card.place(down.bias),
         )
 
-    table = weights.embedding
-    codes, zero = table.codes.astype(np.float32), table.zero.astype(np.float32)
     return DecoderTensors(
-        embedding=card.place((codes - zero) * table.scale),
+        embedding=card.place(weights.embedding.values()),
         layers=tuple(
             (attention(layer, "self", "qkv"), attention(layer, "cross", "q"), feed_forward(layer))
             for layer in range(N_LAYERS)

@@ -11,9 +11,7 @@ import torch
 
 from streamer.models.card.device import Card
 from streamer.models.card.places import Slots
-from streamer.models.moonshine.encoder import N_BAND_CHANNELS
-from streamer.models.moonshine.graph import D_MODEL
-from streamer.models.moonshine.tokenizer import N_LAYERS
+from streamer.models.moonshine.tokenizer import D_MODEL, N_LAYERS
 
 MAX_FRAMES: Final = 1_408
 """Of a window: 33.8 s, more than the longest window and the audio that may wait beside it."""
@@ -35,9 +33,7 @@ class Pools(Slots):
         self._scratch = rows
         parts = 2 * N_LAYERS
         with card.fitting(f"{n_slots} sessions"):
-            self.bands = torch.zeros(
-                (rows, MAX_BANDS + 1, N_BAND_CHANNELS), device=device, dtype=dtype
-            )
+            self.bands = torch.zeros((rows, MAX_BANDS + 1, 2 * D_MODEL), device=device, dtype=dtype)
             self.sums = torch.zeros(
                 (rows, 3 * MAX_BANDS + 6, 2), device=device, dtype=torch.float64
             )
@@ -59,7 +55,7 @@ def slot_bytes(dtype: torch.dtype) -> int:
     per_frame = (2 * 2 * N_LAYERS + 1) * D_MODEL
     values = (
         (MAX_FRAMES + 1) * per_frame
-        + (MAX_BANDS + 1) * N_BAND_CHANNELS
+        + (MAX_BANDS + 1) * 2 * D_MODEL
         + 2 * N_LAYERS * (MAX_TOKENS + 1) * D_MODEL
     )
     return values * dtype.itemsize + (3 * MAX_BANDS + 6) * 2 * 8

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +25,64 @@ class Audio(Protocol):
 
     @property
     def states(self) -> Floats:
-        """The encoder's output, `[S, 288]`."""
+        """The encoder's output, `[S, D]`."""
+
+
+class AudioStream:
+    """What an encoder remembers of an utterance; no other encoder can go on from it."""
+
+    def __init__(self) -> None:
+        self.waiting = np.zeros(0, np.float32)
+        """Samples that the encoder has not made anything of yet."""
+
+
+@dataclass(frozen=True, eq=False)
+class EncodeRequest:
+    """Old frames to forget, new samples to take, and what to encode then; see `AudioEncoder`."""
+
+    stream: AudioStream
+    n_forgotten: int
+    samples: Floats
+    n_samples: int
+    n_silent: int
+    afresh: bool
+
+
+Stream = TypeVar("Stream", bound=AudioStream)
+
+
+class AudioEncoder(Protocol[Stream]):
+    """Raw 16 kHz samples to what the decoder attends to, as they come."""
+
+    @property
+    def frame_samples(self) -> int:
+        """Samples that one of its states stands for."""
+
+    def open_stream(self) -> Stream:
+        """Of an utterance of which nothing has been heard."""
+
+    def listen(self, stream: Stream, samples: Floats) -> None:
+        """Take the `samples [N]` that follow."""
+
+    def audio(
+        self,
+        stream: Stream,
+        n_samples: int | None = None,
+        *,
+        n_silent: int = 0,
+        afresh: bool = False,
+    ) -> Audio | None:
+        """Encode what the stream has heard since its first kept frame; None if that is less than
+        a frame.
+
+        Args:
+            n_samples: leave out what lies behind this many samples of the kept sound.
+            n_silent: put so many samples of silence behind it, this time.
+            afresh: compute all frames again, as far as the encoder keeps what more sound changes.
+        """
+
+    def forget(self, stream: Stream, n_frames: int) -> None:
+        """Drop the oldest kept frames; frame `n_frames` becomes frame 0."""
 
 
 class TokenCache(Protocol):

@@ -15,9 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from streamer.audio.arrays import Floats
+from streamer.models.moonshine.config import TINY, MoonshineConfig, cache_names
 from streamer.models.moonshine.contract import Audio, AudioRows, RowOutput, TokenCache
-from streamer.models.moonshine.encoder import EncodedAudio
-from streamer.models.moonshine.tokenizer import HEAD_DIM, N_HEADS, N_LAYERS, STEP_FILE, cache_names
+from streamer.models.moonshine.encoder import EncodedAudio, no_frames
+from streamer.models.moonshine.tokenizer import STEP_FILE
 from streamer.models.onnx.runtime import open_session
 
 MASKED: Final = -1e9
@@ -27,7 +28,8 @@ padding stay numbers."""
 
 @dataclass(frozen=True)
 class ArrayCache:
-    """A `TokenCache`: keys and values of P tokens, `[2 * layers, H, P, D]`. Never written on."""
+    """A `TokenCache`: keys and values of P tokens, `[2 * layers, H, P, D]`. Never written on.
+    That of no tokens may be of any other dimensions."""
 
     values: Floats
 
@@ -39,7 +41,7 @@ class ArrayCache:
         return ArrayCache(self.values[:, :, :n_tokens].copy())
 
 
-NO_CACHE: Final = ArrayCache(np.zeros((2 * N_LAYERS, N_HEADS, 0, HEAD_DIM), np.float32))
+NO_CACHE: Final = ArrayCache(np.zeros((1, 1, 0, 1), np.float32))
 """That of no tokens."""
 
 
@@ -76,11 +78,24 @@ class DraftDecoder:
     """See `streamer.models.moonshine.contract.TokenDecoder`. Stateless, safe to share between
     threads."""
 
-    def __init__(self, folder: Path, *, threads: int = 1, device: str = "cpu") -> None:
-        """`folder` holds the graphs of `streamer.models.moonshine.graph`."""
+    def __init__(
+        self,
+        folder: Path,
+        config: MoonshineConfig = TINY,
+        *,
+        threads: int = 1,
+        device: str = "cpu",
+    ) -> None:
+        """
+        Args:
+            folder: with the graphs of `streamer.models.moonshine.graph`.
+            config: of the model that they were built from.
+        """
+        stack = config.decoder
         self._step = open_session(folder / STEP_FILE, threads=threads, device=device)
-        self._past, self._cross = cache_names("past"), cache_names("cross")
-        self._outputs = ["alignment", *cache_names("new")]
+        self._past, self._cross = cache_names("past", stack), cache_names("cross", stack)
+        self._outputs = ["alignment", *cache_names("new", stack)]
+        self._no_tokens = no_frames(stack)
 
     def together(self, audios: Sequence[Audio]) -> AudioBatch:
         return together([_encoded(audio) for audio in audios])
@@ -99,7 +114,7 @@ class DraftDecoder:
         targets: Sequence[Sequence[int]] | None = None,
     ) -> list[RowOutput]:
         assert isinstance(audio, AudioBatch)
-        known = [_values(cache) for cache in caches]
+        known = [_values(cache) if cache.n_tokens else self._no_tokens for cache in caches]
         n_new = [len(row) for row in tokens]
         n_past = [values.shape[2] for values in known]
         width, depth = max(n_new), max(n_past)
@@ -107,7 +122,8 @@ class DraftDecoder:
         positions = np.zeros((len(tokens), width), np.int64)
         mask = np.full((len(tokens), 1, width, depth + width), MASKED, np.float32)
         later = MASKED * (np.arange(width)[:, None] < np.arange(width))
-        past = np.zeros((2 * N_LAYERS, len(tokens), N_HEADS, depth, HEAD_DIM), np.float32)
+        n_parts, n_heads, _, head_dim = self._no_tokens.shape
+        past = np.zeros((n_parts, len(tokens), n_heads, depth, head_dim), np.float32)
         for row, (new, old) in enumerate(zip(n_new, n_past, strict=True)):
             fed[row, width - new :] = tokens[row]
             positions[row, width - new :] = np.arange(old, old + new)

@@ -15,7 +15,7 @@ import numpy as np
 
 from streamer.audio.arrays import Floats
 from streamer.models.moonshine.tokenizer import N_LAYERS
-from streamer.models.onnx.graph_builder import Array, QuantizedWeight
+from streamer.models.onnx.graph_builder import Array, QuantizedWeight, Weight, quantized
 from streamer.models.onnx.lora import read_lora, updated
 from streamer.models.onnx.ort_file import ShippedGraph
 
@@ -32,17 +32,18 @@ _FEED_FORWARD: Final = {"wide": "fc1", "narrow": "fc2"}
 class Product:
     """`x @ weight + bias`."""
 
-    weight: QuantizedWeight
+    weight: Weight
     bias: Array | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class DecoderWeights:
-    """`embedding`: as codes of any kind, a scale and a zero point."""
+    """See above; and the `embedding [V, D]`: a shipped one has codes of any kind, one scale and one
+    zero point."""
 
     products: Mapping[str, Product]
     gains: Mapping[str, Array]
-    embedding: QuantizedWeight
+    embedding: Weight
 
     @classmethod
     def read(cls, shipped: ShippedGraph, updates: Path | None = None) -> DecoderWeights:
@@ -89,15 +90,6 @@ class DecoderWeights:
         for name, weight in updated(wide, updates).items():
             products[name] = replace(products[name], weight=quantized(weight.T))
         return replace(self, products=products)
-
-
-def quantized(weight: Floats) -> QuantizedWeight:
-    """`weight [K, N]` in 8 bits, each column with a scale and zero point of its own."""
-    low, high = np.minimum(weight.min(axis=0), 0), np.maximum(weight.max(axis=0), 0)
-    scale = np.maximum((high - low) / 255, np.finfo(np.float32).tiny).astype(np.float32)
-    zero = np.clip(np.rint(-128 - low / scale), -128, 127)
-    codes = np.clip(np.rint(weight / scale + zero), -128, 127)
-    return QuantizedWeight(codes.astype(np.int8), scale, zero.astype(np.int8))
 
 
 def matrix(shipped: ShippedGraph, output: str) -> QuantizedWeight:

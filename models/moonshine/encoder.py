@@ -17,15 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from streamer.audio.arrays import Floats
-from streamer.models.moonshine.tokenizer import (
-    ENCODE_FILE,
-    FRAME_SAMPLES,
-    HEAD_DIM,
-    N_HEADS,
-    N_LAYERS,
-    STEM_FILE,
-    cache_names,
-)
+from streamer.models.moonshine.config import TINY, MoonshineConfig, Stack, cache_names
+from streamer.models.moonshine.contract import AudioStream
+from streamer.models.moonshine.tokenizer import ENCODE_FILE, FRAME_SAMPLES, STEM_FILE
 from streamer.models.onnx.runtime import open_session
 
 Doubles = npt.NDArray[np.float64]
@@ -39,8 +33,6 @@ FRAME_REACH_BANDS: Final = 3
 FIRST_PER_BAND: Final = 3
 """Outputs of the first convolution for each band; a band overlaps the next one's by 4."""
 FIRST_OVERLAP: Final = 4
-N_BAND_CHANNELS: Final = 576
-N_CHANNELS: Final = 288
 NORM_EPSILON: Final = 1e-5
 SETTLED_MS: Final = 2_000
 """A frame with this much sound behind it is settled."""
@@ -52,7 +44,7 @@ MIN_SAMPLES: Final = BAND_REACH_SAMPLES + (FRAME_REACH_BANDS - 1) * BAND_SAMPLES
 class EncodedAudio:
     """A `streamer.models.moonshine.contract.Audio` in arrays.
 
-    `states [S, 288]`: the encoder's output; `cross_kv [2 * layers, H, S, D]`: the keys and
+    `states [S, D]`: the encoder's output; `cross_kv [2 * layers, H, S, D]`: the keys and
     values that the decoder's layers make of it, in turn.
     """
 
@@ -74,13 +66,14 @@ class EncodedAudio:
         )
 
 
-class EncoderStream:
-    """The state of one utterance; fed and read through `AsrEncoder`."""
+class EncoderStream(AudioStream):
+    """The state of one utterance; fed and read through `AsrEncoder`. The next band begins with the
+    samples that wait."""
 
-    def __init__(self) -> None:
-        self.waiting = np.zeros(0, np.float32)
-        """Samples from which the next band begins."""
-        self.bands = np.zeros((N_BAND_CHANNELS, 0), np.float32)
+    def __init__(self, config: MoonshineConfig = TINY) -> None:
+        super().__init__()
+        encoder = config.encoder
+        self.bands = np.zeros((2 * encoder.d_model, 0), np.float32)
         """Of the kept frames, unnormalized."""
         self.sums = np.zeros((2, 1))
         """Running sum and sum of squares of the first convolution's outputs, from the first kept
@@ -88,48 +81,54 @@ class EncoderStream:
         self.n_settled = 0
         self.first_position = 0
         """Position of the first kept frame, as the keys of the settled frames know it."""
-        self.settled = _no_frames()
+        self.settled = no_frames(encoder)
         """Own keys and values of the settled frames."""
-        self.output = EncodedAudio(np.zeros((0, N_CHANNELS), np.float32), _no_frames())
+        self.output = EncodedAudio(
+            np.zeros((0, encoder.d_model), np.float32), no_frames(config.decoder)
+        )
         """What the settled frames gave."""
 
 
-@dataclass(frozen=True, eq=False)
-class EncodeRequest:
-    """Old frames to forget, new samples to take, and what to encode then; see `AsrEncoder`."""
-
-    stream: EncoderStream
-    n_forgotten: int
-    samples: Floats
-    n_samples: int
-    n_silent: int
-    afresh: bool
-
-
-def _no_frames() -> Floats:
-    return np.zeros((2 * N_LAYERS, N_HEADS, 0, HEAD_DIM), np.float32)
+def no_frames(stack: Stack) -> Floats:
+    """Keys and values of no frames, `[2 * layers, H, 0, D]`."""
+    return np.zeros((2 * stack.n_layers, stack.n_heads, 0, stack.head_dim), np.float32)
 
 
 class AsrEncoder:
-    """Raw 16 kHz samples to what the decoder attends to. Safe to share between threads; a
-    stream is not."""
+    """A `streamer.models.moonshine.contract.AudioEncoder`. Safe to share between threads; a stream
+    is not."""
+
+    frame_samples = FRAME_SAMPLES
 
     def __init__(
-        self, folder: Path, *, settled_ms: float = SETTLED_MS, threads: int = 1, device: str = "cpu"
+        self,
+        folder: Path,
+        config: MoonshineConfig = TINY,
+        *,
+        settled_ms: float = SETTLED_MS,
+        threads: int = 1,
+        device: str = "cpu",
     ) -> None:
         """
         Args:
             folder: with the graphs of `streamer.models.moonshine.graph`.
+            config: of the model that they were built from.
             settled_ms: a frame with this much sound behind it is settled.
         """
+        self._config = config
         self._stem = open_session(folder / STEM_FILE, threads=threads, device=device)
         self._encode = open_session(folder / ENCODE_FILE, threads=threads, device=device)
-        self._past = cache_names("past")
-        self._outputs = ["states", *cache_names("new"), *cache_names("cross")]
+        self._past = cache_names("past", config.encoder)
+        self._new = cache_names("new", config.encoder)
+        self._outputs = ["states", *self._new, *cache_names("cross", config.decoder)]
         self._unsettled_frames = int(settled_ms * 16) // FRAME_SAMPLES
 
+    def open_stream(self) -> EncoderStream:
+        """See `AudioEncoder`."""
+        return EncoderStream(self._config)
+
     def listen(self, stream: EncoderStream, samples: Floats) -> None:
-        """Take the `samples [N]` that follow."""
+        """See `AudioEncoder`."""
         stream.waiting = np.concatenate([stream.waiting, samples])
         bands, sums = self._bands(stream, stream.waiting)
         stream.bands = np.concatenate([stream.bands, bands], axis=1)
@@ -144,14 +143,8 @@ class AsrEncoder:
         n_silent: int = 0,
         afresh: bool = False,
     ) -> EncodedAudio | None:
-        """Encode what the stream has heard since its first kept frame; None if that is less than
-        a frame.
-
-        Args:
-            n_samples: leave out what lies behind this many samples of the kept sound.
-            n_silent: put so many samples of silence behind it, this time.
-            afresh: compute all frames again, not only those that have not settled.
-        """
+        """See `AudioEncoder`; `afresh` computes all frames again, not only those that have not
+        settled."""
         bands, sums = stream.bands, stream.sums
         n_heard = bands.shape[1] * BAND_SAMPLES + len(stream.waiting)
         if n_samples is not None and n_samples < n_heard:
@@ -179,7 +172,7 @@ class AsrEncoder:
         return audio
 
     def forget(self, stream: EncoderStream, n_frames: int) -> None:
-        """Drop the oldest kept frames; frame `n_frames` becomes frame 0."""
+        """See `AudioEncoder`."""
         n_bands = BANDS_PER_FRAME * n_frames
         stream.bands = stream.bands[:, n_bands:].copy()
         stream.sums = stream.sums[:, FIRST_PER_BAND * n_bands :].copy()
@@ -195,7 +188,7 @@ class AsrEncoder:
         Raises:
             ValueError: fewer than `MIN_SAMPLES` samples.
         """
-        stream = EncoderStream()
+        stream = self.open_stream()
         self.listen(stream, samples)
         audio = self.audio(stream)
         if audio is None:
@@ -206,7 +199,7 @@ class AsrEncoder:
         """The bands of samples that wait, and how the running sums go on."""
         n_bands = (len(samples) - BAND_REACH_SAMPLES) // BAND_SAMPLES + 1
         if n_bands < 1:
-            return np.zeros((N_BAND_CHANNELS, 0), np.float32), np.zeros((2, 0))
+            return stream.bands[:, :0], np.zeros((2, 0))
         heard = samples[: (n_bands - 1) * BAND_SAMPLES + BAND_REACH_SAMPLES]
         bands, sums, squares = self._stem.run(
             ["bands", "sums", "squares"], {"samples": heard[None]}
@@ -222,7 +215,7 @@ class AsrEncoder:
         kept = stream.n_settled
         n_bands = BANDS_PER_FRAME * (n_frames - 1) + FRAME_REACH_BANDS
         n_first = FIRST_PER_BAND * n_bands + FIRST_OVERLAP
-        mean, square = sums[:, n_first] / (n_first * N_CHANNELS)
+        mean, square = sums[:, n_first] / (n_first * self._config.encoder.d_model)
         deviation = np.sqrt(square - mean**2 + NORM_EPSILON)
         feed = {
             "bands": np.ascontiguousarray(bands[None, :, BANDS_PER_FRAME * kept : n_bands]),
@@ -233,6 +226,5 @@ class AsrEncoder:
         past = np.ascontiguousarray(stream.settled[:, None, :, :kept])
         feed.update(zip(self._past, past, strict=True))
         states, *found = self._encode.run(self._outputs, feed)
-        half = len(found) // 2
-        cross_kv = np.concatenate(found[half:])
-        return np.concatenate(found[:half]), EncodedAudio(states[0], cross_kv)
+        own, cross = found[: len(self._new)], found[len(self._new) :]
+        return np.concatenate(own), EncodedAudio(states[0], np.concatenate(cross))

@@ -1,4 +1,4 @@
-"""Moonshine tiny: its dimensions, the names in its graphs, and its tokenizer.
+"""Moonshine tiny's dimensions, the files of a model's graphs, and the tokenizer.
 
 Encoder states come at 41.7 a second (one per 384 samples). The graphs are those of
 `graph`; `encoder` and `decoder` run them.
@@ -6,6 +6,7 @@ Encoder states come at 41.7 a second (one per 384 samples). The graphs are those
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Sequence
 from itertools import pairwise
@@ -18,6 +19,10 @@ FRAME_SAMPLES: Final = 384
 WORD_MARK: Final = "\u2581"
 _CLOSING: Final = (".", "?", "!")
 _MARKS: Final = string.punctuation.replace("'", "").encode()
+_UNSPACED: Final = re.compile("[\u3005-\u3007\u3041-\u30ff\u3400-\u9fff\uf900-\ufaff]")
+"""Kana and Han characters."""
+_UNSPACED_LEADS: Final = tuple(bytes([lead]) for lead in range(0xE3, 0xEA))
+"""With these bytes begin those that are spelled in bytes."""
 
 ALIGNMENT_HEADS: Final = ((3, 0), (3, 2), (3, 5), (4, 1), (4, 3), (4, 6))
 """(layer, head) whose cross-attention follows the speech: rank correlation of token order and
@@ -26,17 +31,17 @@ attended frame above 0.995 on 40 development utterances, the six with the sharpe
 N_LAYERS: Final = 6
 N_HEADS: Final = 8
 HEAD_DIM: Final = 36
+D_MODEL: Final = N_HEADS * HEAD_DIM
+D_MLP: Final = 1_152
+ROTARY_DIM: Final = 32
+ROTARY_BASE: Final = 10_000.0
 
 STEM_FILE: Final = "stem.onnx"
 ENCODE_FILE: Final = "encode.onnx"
 STEP_FILE: Final = "step.onnx"
+CROSS_FILE: Final = "cross.onnx"
 GRAPH_VERSION: Final = "4"
 """Changes with what `streamer.models.moonshine.graph` writes, so that caches are built anew."""
-
-
-def cache_names(prefix: str) -> list[str]:
-    """Names of a cache's tensors in the graphs: `past.0.key`, `past.0.value`, …"""
-    return [f"{prefix}.{layer}.{part}" for layer in range(N_LAYERS) for part in ("key", "value")]
 
 
 class Tokenizer:
@@ -44,8 +49,8 @@ class Tokenizer:
 
     def __init__(self, pieces: Sequence[bytes]) -> None:
         self._pieces = pieces
-        self._starts_word = [piece.startswith(WORD_MARK.encode()) for piece in pieces]
         self._bytes = [_piece_bytes(piece) for piece in pieces]
+        self._starts_word = [_starts_word(raw) for raw in self._bytes]
         # Characters come behind the tokens of single bytes, some of which look the same.
         self._ids = {raw: token for token, raw in enumerate(self._bytes)}
         self._spoken = [
@@ -120,6 +125,14 @@ class Tokenizer:
         """Text of the tokens, without control tokens; words are separated by single spaces."""
         raw = b"".join(self._bytes[token] for token in tokens)
         return raw.decode("utf-8", errors="replace").replace(WORD_MARK, " ").strip()
+
+
+def _starts_word(raw: bytes) -> bool:
+    """At a space, and at each character of scripts that have none."""
+    first = raw[:4].decode("utf-8", errors="ignore")[:1]
+    if first:
+        return first == WORD_MARK or _UNSPACED.match(first) is not None
+    return raw[:1] in _UNSPACED_LEADS
 
 
 def _piece_bytes(piece: bytes) -> bytes:

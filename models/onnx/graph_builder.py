@@ -43,8 +43,38 @@ class QuantizedWeight:
         return (self.codes.astype(np.float32) - self.zero) * self.scale
 
 
-def beside(weights: Sequence[QuantizedWeight]) -> QuantizedWeight:
-    """The matrices of one input side by side, as one."""
+@dataclass(frozen=True, eq=False)
+class ExactWeight:
+    """A matrix that is multiplied in float32, `[K, N]`."""
+
+    matrix: Array
+
+    def values(self) -> Array:
+        """As float32 `[K, N]`."""
+        return self.matrix
+
+
+Weight = QuantizedWeight | ExactWeight
+
+
+def quantized(weight: Array) -> QuantizedWeight:
+    """`weight [K, N]` in 8 bits, each column with a scale and zero point of its own."""
+    low, high = np.minimum(weight.min(axis=0), 0), np.maximum(weight.max(axis=0), 0)
+    scale = np.maximum((high - low) / 255, np.finfo(np.float32).tiny).astype(np.float32)
+    zero = np.clip(np.rint(-128 - low / scale), -128, 127)
+    codes = np.clip(np.rint(weight / scale + zero), -128, 127)
+    return QuantizedWeight(codes.astype(np.int8), scale, zero.astype(np.int8))
+
+
+def beside(weights: Sequence[Weight]) -> Weight:
+    """The matrices of one input side by side, as one. They are all of one kind."""
+    exact = [each.matrix for each in weights if isinstance(each, ExactWeight)]
+    if exact:
+        return ExactWeight(np.concatenate(exact, axis=1))
+    return _beside([each for each in weights if isinstance(each, QuantizedWeight)])
+
+
+def _beside(weights: Sequence[QuantizedWeight]) -> QuantizedWeight:
     widths = [w.codes.shape[1] for w in weights]
     return QuantizedWeight(
         np.concatenate([w.codes for w in weights], axis=1),
@@ -89,22 +119,20 @@ class GraphBuilder:
         shape = self.constant(f"dims{list(dims)}", np.array(dims, np.int64))
         return self.add("Reshape", [value, shape], output)
 
-    def linear(
-        self, value: str, weight: QuantizedWeight, output: str, bias: Array | None = None
-    ) -> str:
+    def linear(self, value: str, weight: Weight, output: str, bias: Array | None = None) -> str:
         """`value @ weight + bias`."""
+        if self._products == "float" or isinstance(weight, ExactWeight):
+            return self.linear_in_floats(value, weight.values(), output, bias)
         if self._products == "rows":
             return self._linear_by_rows(value, weight, output, bias)
-        if self._products == "float":
-            return self.linear_in_floats(value, weight.values(), output, bias)
         codes, scale, zero = self._codes(value)
         inputs = [
             codes,
-            self.constant(f"{output}/codes", weight.codes),
+            self.constant(f"{output}/weight/codes", weight.codes),
             scale,
-            self.constant(f"{output}/scale", weight.scale.astype(np.float32)),
+            self.constant(f"{output}/weight/scale", weight.scale.astype(np.float32)),
             zero,
-            self.constant(f"{output}/zero", weight.zero.astype(np.int8)),
+            self.constant(f"{output}/weight/zero", weight.zero.astype(np.int8)),
         ]
         if bias is not None:
             inputs.append(self.constant(f"{output}/bias", bias))
@@ -124,8 +152,9 @@ class GraphBuilder:
         self, value: str, weight: QuantizedWeight, output: str, bias: Array | None
     ) -> str:
         n_in, n_out = weight.codes.shape
-        n_blocks = n_in // BLOCK
-        blocks = (weight.codes.astype(np.int16) + 128).astype(np.uint8).T
+        n_blocks = -(-n_in // BLOCK)
+        blocks = np.zeros((n_out, n_blocks * BLOCK), np.uint8)
+        blocks[:, :n_in] = (weight.codes.astype(np.int16) + 128).T
         zero = np.broadcast_to(weight.zero.astype(np.int16) + 128, n_out).astype(np.uint8)
         scale = np.broadcast_to(weight.scale, n_out).astype(np.float32)
         return self.linear_in_blocks(
@@ -197,6 +226,19 @@ class GraphBuilder:
             self.constant(f"{output}/shift", shift),
         ]
         return self.add("LayerNormalization", [value, *names], output, axis=-1, epsilon=1e-5)
+
+    def gather_rows(self, table: Weight, indices: str, output: str) -> str:
+        """The rows of `table` that `indices [B, T]` name, in float32 `[B, T, N]`."""
+        if isinstance(table, ExactWeight):
+            rows = self.constant(f"{output}/table", table.matrix)
+            return self.add("Gather", [rows, indices], output, axis=0)
+        rows = self.constant(f"{output}/table", table.codes)
+        codes = self.add("Gather", [rows, indices], f"{output}/codes", axis=0)
+        scale = [
+            self.constant(f"{output}/scale", table.scale),
+            self.constant(f"{output}/zero", table.zero),
+        ]
+        return self.add("DequantizeLinear", [codes, *scale], output, axis=-1)
 
     def heads(self, value: str, n_heads: int, head_dim: int, output: str) -> str:
         """[B, T, H*D] -> [B, H, T, D]"""

@@ -39,8 +39,13 @@ def fetch_from_hub(repository: str, file: str) -> Path:
         return Path(hf_hub_download(repository, file, revision=revision))
 
 
-def fetch_folder_from_hub(repository: str, weights: Weights = Weights.SAFETENSORS) -> Path:
+def fetch_folder_from_hub(
+    repository: str, weights: Weights = Weights.SAFETENSORS, *, library: bool = True
+) -> Path:
     """Fetch, or find in the hub's own cache, configuration and weights of `owner/name@commit`.
+
+    Args:
+        library: whether the transformers library is to open safetensors.
 
     Raises:
         ModelMissingError: no commit is named, the hub or the repository cannot be reached,
@@ -49,7 +54,7 @@ def fetch_folder_from_hub(repository: str, weights: Weights = Weights.SAFETENSOR
     from huggingface_hub import snapshot_download
 
     repository, revision = _pinned(repository)
-    if weights is Weights.SAFETENSORS:
+    if weights is Weights.SAFETENSORS and library:
         require_torch(repository)  # before gigabytes are fetched
     patterns = ["*.json", "*.jinja", "*.txt", weights.value]
     with _unreachable(repository):

@@ -14,7 +14,7 @@ import importlib.util
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -130,15 +130,20 @@ class Zoo:
             self._stamps.add(found, wanted.sha256)
         return found
 
-    def folder(self, name: str, weights: Weights = Weights.SAFETENSORS) -> Path:
+    def folder(
+        self, name: str, weights: Weights = Weights.SAFETENSORS, *, library: bool = True
+    ) -> Path:
         """The folder of a model that is not the project's own: a local one as it stands, or
         fetched from a hub with `weights` of this form.
+
+        Args:
+            library: whether the transformers library is to open safetensors.
 
         Raises:
             ModelMissingError: it is neither, or cannot be fetched.
         """
         if name.startswith(HUB_PREFIX):
-            return fetch_folder_from_hub(name.removeprefix(HUB_PREFIX), weights)
+            return fetch_folder_from_hub(name.removeprefix(HUB_PREFIX), weights, library=library)
         if not Path(name).is_dir():
             kind = self.entry(name).kind
             raise ModelMissingError(f"{name} is another kind of model: {kind}")
@@ -175,19 +180,27 @@ class Zoo:
         entry = self.entry(name)
         return tuple(self._status(entry, file) for file in entry.files)
 
-    def derived(self, name: str, build: Callable[[Path, Reached], None], version: str) -> Path:
+    def derived(
+        self,
+        name: str,
+        build: Callable[[Path, Reached], None],
+        version: str,
+        checksums: Sequence[str] | None = None,
+    ) -> Path:
         """A folder in the cache that `build` fills from the model, once, telling how far it is.
 
         It is built beside its final place and moved there when complete, so that nobody sees
         half of it; a second process waits for the first. A new `version`, or other checksums
         of the model, give another folder. Its files carry checksums; one that is damaged makes
-        the folder be built again.
+        the folder be built again. The `checksums` are given for files that the catalog does not
+        have; `name` then is any.
 
         Raises:
             ModelMissingError: no model has this name.
             ModelCacheError: the cache folder cannot be written.
         """
-        checksums = [file.sha256 for file in self.entry(name).files]
+        if checksums is None:
+            checksums = [file.sha256 for file in self.entry(name).files]
         parts = [name, version, _SEAL, *checksums]
         key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
         target = self._cache_dir / "derived" / f"{name}-{key}"

@@ -50,7 +50,7 @@ TRANSDUCER: Final = "nemotron_asr_streaming"
 """That of a kind that is heard in another way: see `streamer.models.card.transducer`."""
 
 
-def read_config(folder: Path, name: str) -> Mapping[str, Any]:
+def read_speech_config(folder: Path, name: str) -> Mapping[str, Any]:
     """Of a speech model; it has a `model_type`.
 
     Raises:
@@ -81,7 +81,7 @@ def load_speech_model(
     name = name or str(folder)
     require_torch_device(device)
     torch.set_num_threads(threads)
-    config = read_config(folder, name)
+    config = read_speech_config(folder, name)
     model_type = str(config["model_type"])
     known = _KNOWN.get(model_type)
     if known is None:

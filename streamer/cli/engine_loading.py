@@ -4,16 +4,36 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streamer.cli.failures import fail
-from streamer.cli.options import LatencyChoice
+from streamer.cli.failures import EXIT_USAGE, fail
+from streamer.cli.options import LatencyChoice, checked_language
 from streamer.models.errors import ModelError
+from streamer.recognition.languages import AUTO
 
 if TYPE_CHECKING:
     from streamer.recognition.engine import Engine
+
+
+SpeechLanguageOption = Annotated[
+    str,
+    typer.Option(
+        envvar="STREAMER_SPEECH_LANGUAGE",
+        help="What the speech model hears: a code (ja) or name (japanese). With any other than "
+        "English there is no LLM.",
+        metavar="LANGUAGE",
+    ),
+]
+
+
+def speech_language_code(name: str) -> str:
+    """Of what `--speech-language` says; ends the command if nobody knows it."""
+    code = checked_language(name, "--speech-language")
+    if code == AUTO:
+        fail("--speech-language: a speech model hears one language; name it", EXIT_USAGE)
+    return code
 
 
 def load_engine(
@@ -22,6 +42,7 @@ def load_engine(
     *,
     llm: bool,
     speech_model: str,
+    speech_language: str,
     llm_model: str,
     latency: LatencyChoice,
     listener: str,
@@ -55,6 +76,7 @@ def load_engine(
                 threads=threads,
                 llm=llm,
                 speech_model=speech_model,
+                speech_language=speech_language,
                 llm_model=llm_model,
                 latency=latency.value,
                 listener=listener,

@@ -118,8 +118,8 @@ SpeechModelOption = Annotated[
     str,
     typer.Option(
         envvar="STREAMER_SPEECH_MODEL",
-        help="What recognizes speech: a folder, or hub:OWNER/REPOSITORY@COMMIT, with a speech "
-        "model of the transformers library. For people with a GPU.",
+        help="What recognizes speech: a folder, or hub:OWNER/REPOSITORY@COMMIT, with any Moonshine "
+        "or, for people with a GPU, any other speech model of the transformers library.",
         metavar="NAME",
     ),
 ]
@@ -141,11 +141,11 @@ ListenerOption = Annotated[
     ),
 ]
 LanguageOption = Annotated[
-    str,
+    str | None,
     typer.Option(
         envvar="STREAMER_LANGUAGE",
-        help="What is spoken: a code (de) or name (german), or auto. Other languages than English "
-        "are heard by the second listener alone.",
+        help="What is spoken: a code (de) or name (german), or auto. Other languages than the "
+        "speech model's are heard by the second listener alone.",
         metavar="LANGUAGE",
     ),
 ]
@@ -314,12 +314,12 @@ TokenOption = Annotated[
 ]
 
 
-def checked_language(name: str) -> str:
+def checked_language(name: str, option: str = "--language") -> str:
     """The language's code, or `auto`; ends the command if nobody knows it."""
     code = language_code(name)
     if code is None:
         known = ", ".join(sorted(NAMES))
-        fail(f"--language: {name!r:.40} is not known; use {AUTO}, or one of {known}", EXIT_USAGE)
+        fail(f"{option}: {name!r:.40} is not known; use {AUTO}, or one of {known}", EXIT_USAGE)
     return code
 
 

@@ -14,7 +14,7 @@ from typing import Annotated, Final, NoReturn
 
 import typer
 
-from streamer.cli.engine_loading import load_engine
+from streamer.cli.engine_loading import SpeechLanguageOption, load_engine, speech_language_code
 from streamer.cli.failures import EXIT_USAGE, fail
 from streamer.cli.links import Links, is_open_to_others
 from streamer.cli.options import (
@@ -112,13 +112,14 @@ def serve(
     threads: ThreadsOption = 2,
     llm: LlmOption = True,
     speech_model: SpeechModelOption = MOONSHINE.name,
+    speech_language: SpeechLanguageOption = ENGLISH,
     llm_model: LlmModelOption = GEMMA.name,
     latency: LatencyOption = LatencyChoice.BALANCED,
     listener: ListenerOption = WHISPER_BASE.name,
     fusion: FusionOption = None,
     emotion: TellEmotionOption = EmotionChoice.ON,
     emotion_model: EmotionModelOption = EMOTION.name,
-    language: LanguageOption = ENGLISH,
+    language: LanguageOption = None,
     languages: LanguagesOption = True,
     trace: Annotated[
         Path | None,
@@ -140,7 +141,8 @@ def serve(
     """Serve captions to web pages and programs. Prints the caption page's address when ready."""
     if stop_at_eof:
         threading.Thread(target=_terminate_at_eof, daemon=True).start()
-    spoken = checked_language(language)
+    hears = speech_language_code(speech_language)
+    spoken = checked_language(language or hears)
     try:
         options = ServerOptions(
             host=host,
@@ -163,7 +165,7 @@ def serve(
         fail(_with_option_names(str(error)), EXIT_USAGE)
     from streamer.app import check_ports, create_app, run_server
     from streamer.dialects.wyoming.announcement import AnnouncementError, check_library
-    from streamer.hosting.session_store import StoreError
+    from streamer.hosting.store_file import StoreError
 
     if token is None and is_open_to_others(host):
         typer.echo(
@@ -186,6 +188,7 @@ def serve(
         threads,
         llm=llm,
         speech_model=speech_model,
+        speech_language=hears,
         llm_model=llm_model,
         latency=latency,
         listener=listener,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from streamer.audio.media.contract import RawFormat
-from streamer.cli.engine_loading import load_engine
+from streamer.cli.engine_loading import SpeechLanguageOption, load_engine, speech_language_code
 from streamer.cli.failures import EXIT_INTERRUPTED, EXIT_USAGE, complain, fail
 from streamer.cli.options import (
     DecoderChoice,
@@ -115,6 +115,7 @@ def transcribe(
     device: DeviceOption = "cpu",
     threads: ThreadsOption = 2,
     speech_model: SpeechModelOption = MOONSHINE.name,
+    speech_language: SpeechLanguageOption = ENGLISH,
     llm_model: LlmModelOption = GEMMA.name,
     latency: LatencyOption = LatencyChoice.BALANCED,
     listener: ListenerOption = WHISPER_BASE.name,
@@ -122,7 +123,7 @@ def transcribe(
     show_emotion: ShowEmotionOption = EmotionShown.SUBTLE,
     sounds: SoundsOption = False,
     emotion_model: EmotionModelOption = EMOTION.name,
-    language: LanguageOption = ENGLISH,
+    language: LanguageOption = None,
     task: TaskOption = TaskChoice.TRANSCRIBE,
     raw: Annotated[
         RawFormat | None,
@@ -175,7 +176,8 @@ def transcribe(
     from streamer.runtime.tracing import NullSpans, TraceWriter
     from streamer.transcript.written.options import WritingOptions
 
-    spoken = checked_language(language)
+    hears = speech_language_code(speech_language)
+    spoken = checked_language(language or hears)
     if redact and spoken != ENGLISH and task is not TaskChoice.TRANSLATE:
         fail("--redact: numbers are redacted in English alone", EXIT_USAGE)
     recordings = inputs(files, raw, rate, channels)
@@ -222,12 +224,13 @@ def transcribe(
             threads,
             llm=fused,
             speech_model=speech_model,
+            speech_language=hears,
             llm_model=llm_model,
             latency=latency,
             listener=listener,
             fusion=fusion,
             emotion_model=None if show_emotion is EmotionShown.OFF else emotion_model,
-            languages=spoken != ENGLISH,
+            languages=spoken != hears,
             language=spoken,
             tell=sys.stderr.isatty(),
         )

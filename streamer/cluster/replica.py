@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, replace
@@ -43,6 +44,8 @@ _REPLICA_ACTOR: Final = f"SERVE_REPLICA::{APPLICATION}#{DEPLOYMENT}#"
 _STATISTICS_EVERY_S: Final = 1.0
 _LOOK_EVERY_S: Final = 1.0
 _ANSWER_S: Final = 10.0
+_ASKED_TIMES: Final = 3
+"""Whether a session may be handed over, before it is given up."""
 _SURGE_PERCENT: Final = 25
 """Of replicas that may run beyond their number during an update; it is rounded up."""
 _LOOK_BACK_S: Final = 5.0
@@ -91,6 +94,7 @@ class CaptionReplica:
         if server is None:
             return {}
         return {
+            "at_s": time.time(),
             "room": server.room,
             "moving": server.moving,
             "ids": server.registry.shared_ids(),
@@ -163,14 +167,17 @@ class CaptionReplica:
             self._leaving = asyncio.create_task(self._server.move_away(self._hand_over, within_s))
 
     async def _hand_over(self, session: StoredSession, renamed: bool) -> str | None:
-        away_from = [self._name]
+        away_from, unanswered = [self._name], 0
         while True:
             try:
                 async with asyncio.timeout(_ANSWER_S):
                     name, session_id = await self._handle.adopt.remote(session, away_from, renamed)
             except (RayError, RayServeException, TimeoutError) as error:
                 logger.error("session %s: no replica answers: %s", session.id, fault_line(error))
-                return None
+                unanswered += 1
+                if unanswered == _ASKED_TIMES:
+                    return None
+                continue
             if session_id is not None or name in away_from:
                 found: str | None = session_id
                 return found

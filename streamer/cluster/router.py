@@ -17,9 +17,11 @@ from ray.serve.request_router import PendingRequest, RequestRouter, RunningRepli
 
 from streamer.protocol.replica_names import replica_of
 
-_COUNTED_S: Final = 3.0
-"""A session shows in its replica's statistics after this long at the latest."""
-_MANY: Final = 1_000_000
+_BEGINS_S: Final = 0.5
+"""From when a request is routed until its session has a place."""
+_COUNTED_S: Final = 30.0
+"""A session shows in its replica's statistics after this long at the latest, whatever the clocks of
+the machines say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,24 +65,28 @@ class SessionRouter(RequestRouter):  # type: ignore[misc]  # Ray may not be inst
                 return [[replica]]
         others = [r for r in candidate_replicas if _name(r) not in aim.away_from]
         staying = [r for r in others if not stats[_name(r)].get("moving")]
-        return [
-            [r]
-            for r in sorted(staying or others or candidate_replicas, key=self._room, reverse=True)
-        ]
+        able = staying or others or candidate_replicas
+        # Who has just begun has told nothing yet, and is not to get all that comes meanwhile.
+        most = max((stats[_name(r)].get("room", 0) for r in able), default=0)
+        return [[r] for r in sorted(able, key=lambda r: self._room(r, most), reverse=True)]
 
     def on_request_routed(
         self, pending_request: PendingRequest, replica_id: Any, result: Any
     ) -> None:
         if aim_of(pending_request.metadata.call_method, pending_request.args).takes_place:
-            self._sent_s.setdefault(replica_id.unique_id, []).append(time.monotonic())
+            self._sent_s.setdefault(replica_id.unique_id, []).append(time.time())
 
-    def _room(self, replica: RunningReplica) -> float:
-        name, now_s = _name(replica), time.monotonic()
-        recent = [
-            moment_s for moment_s in self._sent_s.get(name, ()) if now_s - moment_s < _COUNTED_S
-        ]
+    def _room(self, replica: RunningReplica, untold: int) -> int:
+        """For sessions: what it told, less what was sent there since.
+
+        Args:
+            untold: of a replica that has told nothing.
+        """
+        name, told = _name(replica), replica.routing_stats
+        since_s = max(told.get("at_s", 0.0) - _BEGINS_S, time.time() - _COUNTED_S)
+        recent = [moment_s for moment_s in self._sent_s.get(name, ()) if moment_s > since_s]
         self._sent_s[name] = recent
-        room: float = replica.routing_stats.get("room", _MANY)
+        room: int = told.get("room", untold)
         return room - len(recent)
 
 

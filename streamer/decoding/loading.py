@@ -7,14 +7,18 @@ from typing import Final
 
 from streamer.decoding.speech import LoadedSpeech, SpeechModels
 from streamer.models.errors import require_torch
+from streamer.models.moonshine.config import CONFIG_FILE, KINDS, model_type, read_config
 from streamer.models.moonshine.decoder import DraftDecoder
 from streamer.models.moonshine.encoder import AsrEncoder
+from streamer.models.moonshine.folder import check_sound, read_tokenizer, weight_files
 from streamer.models.moonshine.tokenizer import GRAPH_VERSION, Tokenizer
+from streamer.models.moonshine.windowed_encoder import WindowedEncoder
 from streamer.models.onnx.runtime import calm_openmp
 from streamer.models.silero import VadModel
 from streamer.models.store.catalog import MOONSHINE, SILERO
 from streamer.models.store.checksum import sha256_of
-from streamer.models.store.zoo import Zoo
+from streamer.models.store.progress import Reached
+from streamer.models.store.zoo import HUB_PREFIX, Zoo
 
 VAD_FILE: Final = "silero_vad_16k_sequence.onnx"
 
@@ -34,7 +38,8 @@ def load_speech(
 
     Args:
         name: `moonshine-tiny-en` for the project's own; a folder, or
-            `hub:owner/repository@commit`, with a speech model of the transformers library.
+            `hub:owner/repository@commit`, with a speech model of the transformers library. Any
+            Moonshine runs on a CPU as the project's own does, without that library.
         zoo: where the project's own are found.
         threads: CPU threads that one pass of the latter may use.
         device: "cpu", "cuda" or "cuda:1".
@@ -49,6 +54,8 @@ def load_speech(
     """
     vad = VadModel(zoo.path(SILERO.name, VAD_FILE))
     if name != MOONSHINE.name:
+        if device == "cpu" and _is_moonshine(name, zoo):
+            return load_moonshine(zoo.folder(name, library=False), name, zoo, vad)
         folder = zoo.folder(name)
         require_torch(name)
         # Those two take seconds to import: only for those who use them.
@@ -57,10 +64,10 @@ def load_speech(
         from streamer.models.transformers_speech.loading import (
             TRANSDUCER,
             load_speech_model,
-            read_config,
+            read_speech_config,
         )
 
-        if read_config(folder, name)["model_type"] == TRANSDUCER:
+        if read_speech_config(folder, name)["model_type"] == TRANSDUCER:
             return _transducer(zoo, folder, name, threads, device, n_sessions, look_ahead_ms)
         model = load_speech_model(folder, name=name, threads=threads, device=device)
         return HubSpeech(model, vad)
@@ -74,6 +81,45 @@ def load_speech(
         tokenizer=tokenizer,
         vad=vad,
     )
+
+
+def _is_moonshine(name: str, zoo: Zoo) -> bool:
+    """Of a hub's, nothing else is fetched to know."""
+    hub = name.startswith(HUB_PREFIX)
+    config = zoo.path(name, CONFIG_FILE) if hub else zoo.folder(name) / CONFIG_FILE
+    return config.is_file() and model_type(config) in KINDS
+
+
+def load_moonshine(
+    folder: Path, name: str, zoo: Zoo, vad: VadModel, *, integer: bool = True
+) -> SpeechModels:
+    """Any Moonshine on a CPU, by graphs in the cache, which are built the first time.
+
+    Args:
+        folder: as the transformers library saves it.
+        name: the model's.
+        integer: 8-bit matrix products; otherwise float32, several times slower.
+
+    Raises:
+        ModelError: a file is missing or another model's, or the cache cannot be written.
+    """
+    config = read_config(folder / CONFIG_FILE, name)
+    check_sound(folder, name)
+    tokenizer = read_tokenizer(folder, config.n_tokens)
+    files = [folder / CONFIG_FILE, *weight_files(folder)]
+
+    def build(to: Path, reached: Reached) -> None:
+        # What writes graphs is not needed once they are there.
+        from streamer.models.moonshine.folder_graphs import build_folder_graphs
+
+        build_folder_graphs(folder, name, to, integer=integer)
+
+    version = GRAPH_VERSION + ("" if integer else "-float")
+    graphs = zoo.derived("moonshine", build, version, [sha256_of([file]) for file in files])
+    encoder: AsrEncoder | WindowedEncoder = (
+        WindowedEncoder(graphs, config) if config.windows else AsrEncoder(graphs, config)
+    )
+    return SpeechModels(encoder, DraftDecoder(graphs, config), tokenizer, vad, name)
 
 
 def _card_speech(

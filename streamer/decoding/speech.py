@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from streamer.decoding.beam import (
     BeamHypothesis,
@@ -15,10 +15,15 @@ from streamer.decoding.beam import (
 )
 from streamer.decoding.draft import Draft, DraftRequest, draft_together
 from streamer.decoding.transduced import TransducedSpeech
-from streamer.models.moonshine.contract import Audio
-from streamer.models.moonshine.decoder import DraftDecoder
-from streamer.models.moonshine.encoder import AsrEncoder, EncodeRequest
-from streamer.models.moonshine.tokenizer import Tokenizer
+from streamer.models.moonshine.contract import (
+    Audio,
+    AudioEncoder,
+    AudioStream,
+    EncodeRequest,
+    TokenDecoder,
+)
+from streamer.models.moonshine.encoder import EncoderStream
+from streamer.models.moonshine.tokenizer import FRAME_SAMPLES, Tokenizer
 from streamer.models.silero import Vad, VadModel
 from streamer.models.store.catalog import MOONSHINE
 from streamer.runtime.batcher import Batcher, Lane
@@ -29,6 +34,10 @@ class SpeechDecoder(Protocol):
 
     @property
     def tokenizer(self) -> Tokenizer: ...
+
+    @property
+    def frame_samples(self) -> int:
+        """Samples that one encoder state stands for."""
 
     def draft(self, request: DraftRequest) -> Draft: ...
 
@@ -42,6 +51,9 @@ class Speech(SpeechDecoder, Protocol):
 
     @property
     def vad(self) -> Vad: ...
+
+    def open_stream(self) -> AudioStream:
+        """For a segment of which nothing has been encoded."""
 
     def encode(self, request: EncodeRequest) -> Audio | None: ...
 
@@ -83,8 +95,8 @@ class LoadedSpeech(Protocol):
 class SpeechModels:
     """The models themselves, on the caller's thread."""
 
-    encoder: AsrEncoder
-    decoder: DraftDecoder
+    encoder: AudioEncoder[Any]
+    decoder: TokenDecoder
     tokenizer: Tokenizer
     vad: VadModel
     name: str = MOONSHINE.name
@@ -107,7 +119,19 @@ class SpeechModels:
                 lambda requests: [self.beam_search(request) for request in requests]
             ),
             scores=batcher.lane(lambda requests: [self.score(request) for request in requests]),
+            frame_samples=self.frame_samples,
+            open_stream=self.open_stream,
         )
+
+    @property
+    def frame_samples(self) -> int:
+        """See `SpeechDecoder`."""
+        return self.encoder.frame_samples
+
+    def open_stream(self) -> AudioStream:
+        """See `Speech`."""
+        stream: AudioStream = self.encoder.open_stream()
+        return stream
 
     def encode(self, request: EncodeRequest) -> Audio | None:
         if request.n_forgotten:
@@ -139,9 +163,13 @@ class SharedSpeech:
         drafts: Lane[DraftRequest, Draft],
         beams: Lane[BeamRequest, list[BeamHypothesis]],
         scores: Lane[ScoreRequest, list[BeamHypothesis]],
+        frame_samples: int = FRAME_SAMPLES,
+        open_stream: Callable[[], AudioStream] = EncoderStream,
     ) -> None:
         self.tokenizer = tokenizer
         self.vad = vad
+        self.frame_samples = frame_samples
+        self.open_stream = open_stream
         self._encodings, self._drafts = encodings, drafts
         self._beams, self._scores = beams, scores
 

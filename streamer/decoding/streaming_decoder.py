@@ -32,7 +32,7 @@ from streamer.decoding.speech_evidence import Probabilities, SpeechEvidence
 from streamer.decoding.words import RecognizedWord, cut_behind, token_ids
 from streamer.models.fusion.score import Fusion
 from streamer.models.moonshine.contract import Audio
-from streamer.models.moonshine.tokenizer import BOS, FRAME_SAMPLES
+from streamer.models.moonshine.tokenizer import BOS
 
 
 class StreamingDecoder:
@@ -267,6 +267,7 @@ class StreamingDecoder:
             window_end,
             self._committed_end,
             budget,
+            self._speech.frame_samples,
         )
 
     def _tentative_words(self) -> list[RecognizedWord]:
@@ -334,8 +335,9 @@ class StreamingDecoder:
 
     def _move_window(self, to_sample: int) -> None:
         """Encoder frames stay whole."""
-        n_frames = (to_sample - self._window_start) // FRAME_SAMPLES
-        self._window_start += n_frames * FRAME_SAMPLES
+        frame_samples = self._speech.frame_samples
+        n_frames = (to_sample - self._window_start) // frame_samples
+        self._window_start += n_frames * frame_samples
         self._committed = [word.earlier(n_frames) for word in self._committed]
         self._tentative = [
             replace(each, word=each.word.earlier(n_frames)) for each in self._tentative

@@ -52,7 +52,12 @@ def token_ids(words: Sequence[RecognizedWord]) -> list[int]:
 
 
 def timed_words(
-    tokens: Sequence[Token], tokenizer: Tokenizer, window_start: int, window_end: int, earliest: int
+    tokens: Sequence[Token],
+    tokenizer: Tokenizer,
+    window_start: int,
+    window_end: int,
+    earliest: int,
+    frame_samples: int = FRAME_SAMPLES,
 ) -> list[RecognizedWord]:
     """Group tokens into words.
 
@@ -60,6 +65,7 @@ def timed_words(
         window_start: absolute sample of encoder frame 0.
         window_end: end of the encoded audio.
         earliest: no word starts before this sample (the end of the committed ones).
+        frame_samples: samples that a token's frame stands for.
     """
     placed = rising([token.frame for token in tokens])
     # Marks that belong to the last committed word came too late for it. They stay with the next
@@ -78,14 +84,14 @@ def timed_words(
     groups = [group for group, text in zip(groups, texts, strict=True) if text]
     texts = [text for text in texts if text]
 
-    begun = [window_start + placed[group[0]] * FRAME_SAMPLES for group in groups]
+    begun = [window_start + placed[group[0]] * frame_samples for group in groups]
     starts = spread(begun, earliest, window_end)
     ends = []
     for group, (start, following) in zip(groups, pairwise([*starts, window_end]), strict=True):
         # A closing mark attends to the pause behind the word.
         spoken = [at for at in group if tokenizer.is_spoken(tokens[at].id)] or group
         last = max(placed[at] for at in spoken)
-        end = max(window_start + last * FRAME_SAMPLES + _TAIL_SAMPLES, start + FRAME_SAMPLES)
+        end = max(window_start + last * frame_samples + _TAIL_SAMPLES, start + frame_samples)
         ends.append(min(end, following))
     if groups:
         groups[0] = [*range(late), *groups[0]]

@@ -7,7 +7,7 @@ import hashlib
 import secrets
 from typing import Final
 
-from streamer.protocol.replica_names import placed
+from streamer.protocol.replica_names import name_of, placed
 
 _FOLLOW_ID_BYTES: Final = 18
 _SESSION_KEY_BYTES: Final = 9
@@ -22,9 +22,9 @@ def new_follow_id(share_secret: str | None, replica: str | None) -> str:
 
 
 def session_key(session_id: str) -> str:
-    """Tells sessions apart, also behind a restart of the server, and not their ids: those belong
-    to who speaks."""
-    return _hash("session key", session_id, _SESSION_KEY_BYTES)
+    """Tells sessions apart, also behind a restart of the server or on another one, and not their
+    ids: those belong to who speaks."""
+    return _hash("session key", name_of(session_id), _SESSION_KEY_BYTES)
 
 
 def _hash(purpose: str, text: str, n_bytes: int) -> str:

@@ -5,15 +5,25 @@ from __future__ import annotations
 from dataclasses import replace
 
 from streamer.hosting.resumable_session import ResumableSession
-from streamer.hosting.session_store import token_hash
+from streamer.hosting.store_file import token_hash
 from streamer.hosting.stored_session import StoredEnd, StoredSession, ends_of_unclosed
 from streamer.transcript.events import SegmentClosed, WordsUpdate
 from streamer.transcript.ledger import Word
 
 
+async def hand_over(hosted: ResumableSession) -> StoredSession | None:
+    """End a session that no connection holds, at its last committed word, and let go of what is on
+    disk; None if too little of it is left."""
+    if hosted.journal is not None:
+        hosted.journal.leave()
+    await hosted.abort()
+    if hosted.journal is not None:
+        await hosted.journal.release()
+    return handed_over(hosted)
+
+
 def handed_over(hosted: ResumableSession) -> StoredSession | None:
-    """A session that has ended here, at its last committed word; None if too little of it is
-    left."""
+    """What is left of a session that has ended here; None if that is too little."""
     log, journal = hosted.log, hosted.journal
     if journal is None or journal.position is None:
         return None

@@ -54,6 +54,7 @@ class Journal:
         """Behind the position of their channel."""
         self._in_speech: set[int] = set()
         """Channels."""
+        self._left = False
 
     @property
     def in_speech(self) -> bool:
@@ -145,7 +146,16 @@ class Journal:
             )
         self._positions = positions
 
-    def forget(self) -> None:
-        """Nobody will go on with the session. Returns at once."""
+    def leave(self) -> None:
+        """Another server will go on with the session: what is on disk stays."""
+        self._left = True
+
+    async def release(self) -> None:
+        """It may do so now."""
         if self._store is not None:
+            await self._store.release(self._session_id)
+
+    def forget(self) -> None:
+        """Nobody will go on with the session, unless another server does. Returns at once."""
+        if self._store is not None and not self._left:
             self._store.delete(self._session_id)

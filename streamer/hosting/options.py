@@ -101,6 +101,9 @@ class ServerOptions:
     store: Path | None = None
     """Keep committed words in this file, so that sessions can be resumed after the server was
     killed or started again. They are deleted `resume_s` after the session."""
+    shared_store: Path | None = None
+    """Keep them in this folder instead, which servers that stand in for each other share: each goes
+    on with what another left that was killed."""
     tls: Path | None = None
     """Folder with `certificate.pem` and `key.pem`: serve HTTPS with them. None: plain HTTP."""
     trace: Path | None = None
@@ -119,8 +122,10 @@ class ServerOptions:
         self._check_numbers()
         if self.resume_s <= 0:
             raise ValueError("resume_s must be positive; set max_parked to 0 to resume nothing")
-        if self.store is not None and self.max_parked == 0:
+        if (self.store or self.shared_store) is not None and self.max_parked == 0:
             raise ValueError("`store` is of no use where `max_parked` is 0 and nothing is resumed")
+        if self.store is not None and self.shared_store is not None:
+            raise ValueError("`store` and `shared_store` are two ways to keep the same; choose one")
         for name in self.allow_host:
             _check_host(name)
         if self.replica is not None:

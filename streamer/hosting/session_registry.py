@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from streamer.audio.clock import SAMPLE_RATE
-from streamer.hosting.adopted_sessions import AdoptedSessions
 from streamer.hosting.follow_ids import new_follow_id
-from streamer.hosting.handed_over import handed_over
+from streamer.hosting.handed_over import hand_over
 from streamer.hosting.journal import Journal
+from streamer.hosting.left_sessions import LeftSessions
 from streamer.hosting.options import ServerOptions
 from streamer.hosting.resumable_session import ResumableSession
-from streamer.hosting.session_settings import session_options
-from streamer.hosting.session_store import SessionStore, token_hash
+from streamer.hosting.session_settings import session_options, tells_emotion
+from streamer.hosting.session_store import SessionStore
 from streamer.hosting.stored_session import StoredSession
 from streamer.protocol.errors import ProtocolError, session_expired
 from streamer.protocol.messages import Encoding, ErrorCode, ResumeMessage, StartMessage
@@ -53,10 +53,7 @@ class SessionRegistry:
         metrics: ServerMetrics,
         store: SessionStore | None = None,
     ) -> None:
-        """
-        Args:
-            store: where sessions outlive the server; the caller closes it.
-        """
+        """`store`: where sessions outlive the server; the caller closes it."""
         self._store = store
         self._engine = engine
         self._runner = runner
@@ -67,7 +64,7 @@ class SessionRegistry:
         self._parked: dict[str, asyncio.TimerHandle] = {}
         self._ended: dict[str, tuple[ResumableSession, asyncio.TimerHandle]] = {}
         self._closing = False
-        self._adopted = AdoptedSessions(options.resume_s)
+        self._left = LeftSessions(options.resume_s, store)
 
     @property
     def models(self) -> dict[str, str]:
@@ -109,19 +106,20 @@ class SessionRegistry:
         self._add(hosted)
         return hosted
 
-    def find(self, message: ResumeMessage, client: str = "") -> ResumableSession:
+    async def find(self, message: ResumeMessage, client: str = "") -> ResumableSession:
         """The session to be resumed.
 
         Raises:
             ProtocolError: `session_expired`. It does not tell whether there ever was such a
                 session, or whether the token is wrong. Or no room for one that another server
-                left behind.
+                left behind, or that one has it still.
         """
-        hosted = self._open.get(message.session_id)
-        if hosted is None and message.session_id in self._ended:
-            hosted, _ = self._ended[message.session_id]
+        hosted = self._held(message.session_id)
         if hosted is None:
-            return self._restored(message, client)
+            stored = await self._left.find(message)
+            hosted = self._held(message.session_id)  # another connection may have been faster
+            if hosted is None:
+                return await self._restored(stored, message, client)
         if not hosted.resumable:
             raise session_expired()
         if not secrets.compare_digest(message.resume_token.encode(), hosted.resume_token.encode()):
@@ -167,14 +165,13 @@ class SessionRegistry:
     def shared_ids(self) -> list[str]:
         """Ids of sessions that are here or were handed over, and those under which they are
         followed, as far as these do not tell that it is here."""
-        here = (*self._by_follow_id, *self._open, *self._ended, *self._adopted.ids)
+        here = (*self._by_follow_id, *self._open, *self._ended, *self._left.ids)
         return sorted({name for name in here if replica_of(name) != self._options.replica})
 
     async def hand_over(self, hosted: ResumableSession) -> StoredSession | None:
         """End a session that no connection holds so that another server can go on with it; its
         followers are let go. None: too little of it is left."""
-        await hosted.abort()
-        left = handed_over(hosted)
+        left = await hand_over(hosted)
         if hosted.id in self._ended:  # who asks here is not to be told that it is over
             self._forget(hosted.id)
         return left
@@ -182,7 +179,7 @@ class SessionRegistry:
     @property
     def n_adopted(self) -> int:
         """Places for sessions whose clients have not come yet."""
-        return self._adopted.places
+        return self._left.places
 
     def adopt(self, session: StoredSession, *, renamed: bool = True) -> str:
         """Keep what another server handed over, for its client to resume; gives its id here.
@@ -193,10 +190,10 @@ class SessionRegistry:
         Raises:
             ProtocolError: no room.
         """
-        self._runner.places.check(session.start.channels + self._adopted.places)
+        self._runner.places.check(session.start.channels + self._left.places)
         if renamed:
             session = replace(session, id=placed(self._options.replica, name_of(session.id)))
-        self._adopted.add(session)
+        self._left.add(session)
         return session.id
 
     def finish(self, error: ProtocolError) -> None:
@@ -222,22 +219,34 @@ class SessionRegistry:
         self._parked.clear()
         self._ended.clear()
 
-    def _restored(self, message: ResumeMessage, client: str) -> ResumableSession:
-        """A session that another server wrote down, or handed over. Raises ProtocolError."""
-        stored = self._adopted.find(message.session_id)
-        source: SessionStore | AdoptedSessions = self._adopted
-        if stored is None and self._store is not None:
-            stored, source = self._store.find(message.session_id), self._store
+    def _held(self, session_id: str) -> ResumableSession | None:
+        """A session of this server's, running or ended."""
+        ended, _ = self._ended.get(session_id, (None, None))
+        return self._open.get(session_id) or ended
+
+    async def _restored(
+        self, stored: StoredSession | None, message: ResumeMessage, client: str
+    ) -> ResumableSession:
+        """Go on with a session that another server wrote down, or handed over. Raises
+        ProtocolError."""
         if stored is None:
             raise session_expired()
-        if not secrets.compare_digest(token_hash(message.resume_token), stored.token_hash):
-            raise session_expired()
+        try:
+            return self._gone_on_with(stored, message.resume_token, client)
+        except ProtocolError:
+            await self._left.release(stored.id)
+            raise
+
+    def _gone_on_with(
+        self, stored: StoredSession, resume_token: str, client: str
+    ) -> ResumableSession:
+        """Raises ProtocolError."""
         if stored.start.encoding is Encoding.CONTAINER:
             raise session_expired()  # its decoder went with that server
         start = stored.start.model_copy(update={"context": stored.context})
         options = self._session_options(start)
         place = self._runner.places.reserve(start.channels)
-        if not source.claim(stored.id):
+        if not self._left.claim(stored.id):
             place.release()
             raise session_expired()
         starts = stored.start_points
@@ -251,7 +260,7 @@ class SessionRegistry:
                 starts=starts,
             )
         except ProtocolError:
-            source.delete(stored.id)
+            self._left.delete(stored.id)
             raise
         log = stored.log()
         hosted = ResumableSession(
@@ -260,7 +269,7 @@ class SessionRegistry:
             run,
             self._on_end,
             client,
-            resume_token=message.resume_token,
+            resume_token=resume_token,
             log=log,
             journal=self._journal(stored.id, log.seq, starts),
         )
@@ -293,18 +302,8 @@ class SessionRegistry:
                 ErrorCode.BAD_CONFIG,
                 "decoder: this server runs without an LLM; ask for 'draft' or leave it out",
             )
-        return session_options(
-            start, self.decoder(start), self.language(start), emotion=self._tells_emotion(start)
-        )
-
-    def _tells_emotion(self, start: StartMessage) -> bool:
-        match self._options.emotion:
-            case "off":
-                return False
-            case "opt-in":
-                return start.emotion is True
-            case "on":
-                return start.emotion is not False
+        emotion = tells_emotion(self._options.emotion, start)
+        return session_options(start, self.decoder(start), self.language(start), emotion=emotion)
 
     def _on_end(self, hosted: ResumableSession) -> None:
         self._unpark(hosted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from streamer.hosting.options import EmotionPolicy
 from streamer.protocol.errors import ProtocolError
 from streamer.protocol.messages import ConfigureMessage, ErrorCode, StartMessage
 from streamer.protocol.turns import TurnSettings
@@ -58,3 +59,14 @@ def turn_options(settings: TurnSettings | None) -> TurnOptions | None:
 
 def session_change(message: ConfigureMessage) -> SessionChange:
     return SessionChange(message.context, message.hot_words, turn_options(message.turns))
+
+
+def tells_emotion(policy: EmotionPolicy, start: StartMessage) -> bool:
+    """Whether a session tells emotions on a server that has this policy."""
+    match policy:
+        case "off":
+            return False
+        case "opt-in":
+            return start.emotion is True
+        case "on":
+            return start.emotion is not False

@@ -25,24 +25,39 @@ CLOSE_CODES: Final[dict[ErrorCode, int]] = {
     ErrorCode.SHUTTING_DOWN: 1001,
     ErrorCode.INTERNAL: 1011,
 }
+SERVICE_RESTART: Final = 1012
+"""Closes what may be opened again at once: another server answers."""
 
 
 class ProtocolError(Exception):
     """The client broke the protocol; the message tells it what to do."""
 
-    def __init__(self, code: ErrorCode, message: str) -> None:
+    def __init__(self, code: ErrorCode, message: str, close_code: int | None = None) -> None:
+        """`close_code`: of the websocket, if not the usual one."""
         super().__init__(message)
         self.code = code
         self.message = message
+        self._close_code = close_code
 
     @property
     def fatal(self) -> bool:
         return self.code in CLOSE_CODES
 
+    @property
+    def close_code(self) -> int:
+        """Of the websocket, for a fatal error."""
+        return self._close_code or CLOSE_CODES[self.code]
+
 
 def shutting_down() -> ProtocolError:
     return ProtocolError(
         ErrorCode.SHUTTING_DOWN, "the server is shutting down; connect again later"
+    )
+
+
+def others_stay() -> ProtocolError:
+    return ProtocolError(
+        ErrorCode.SHUTTING_DOWN, "this server ends, others stay; connect again", SERVICE_RESTART
     )
 
 

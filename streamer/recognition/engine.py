@@ -27,14 +27,7 @@ from streamer.models.llm.loading import GEMMA_FILE, load_llm
 from streamer.models.llm.scorer import LlmScorer
 from streamer.models.sounds.classifier import SoundClassifier
 from streamer.models.speakers.encoder import VoiceEncoder
-from streamer.models.store.catalog import (
-    EMOTION,
-    GEMMA,
-    MOONSHINE,
-    SILERO,
-    SPEAKERS,
-    WHISPER_BASE,
-)
+from streamer.models.store.catalog import EMOTION, GEMMA, MOONSHINE, SILERO, SPEAKERS, WHISPER_BASE
 from streamer.models.store.zoo import Zoo
 from streamer.models.whisper.contract import SecondListener
 from streamer.recognition.contract import BEGINNING, Decoder, SessionOptions, StartPoint
@@ -96,10 +89,13 @@ class EngineOptions:
     listener: str = WHISPER_BASE.name
     """The second listener, by a name that `load_second_listener` knows; it is loaded for `latency`
     other than `low`, with an LLM, and for `languages`."""
+    speech_language: str = ENGLISH
+    """What the speech model hears, as a code. With any other than English there is no LLM."""
     languages: bool = False
-    """Load the second listener, so that sessions may speak other languages than English."""
-    language: str = ENGLISH
-    """Of sessions that ask for none: its code, or `auto`. Others than `en` need `languages`."""
+    """Load the second listener, so that sessions may speak other languages than that."""
+    language: str | None = None
+    """Of sessions that ask for none: its code, or `auto`. None: the speech model's; any other needs
+    `languages`."""
     fusion: Path | None = None
     """Folder of a trained fusion: see `models/fusion/trained`. None: the LLM as it is, and it
     only reads."""
@@ -153,6 +149,7 @@ class Engine:
         self._words = WordsMaker(
             options.weights,
             options.latency,
+            options.speech_language,
             self.languages,
             LlmLane(llm, self._batcher) if llm is not None else None,
             self._listener_lane,
@@ -198,7 +195,7 @@ class Engine:
             batched = runs_batched(options) and options.fusion is None
             emotion = load_emotion(options.emotion_model, zoo, options.device, batched=batched)
         llm, lora, audio_inputs = None, None, None
-        if options.llm:
+        if options.llm and options.speech_language == ENGLISH:
             if options.fusion is not None:
                 trained = read_fusion(
                     options.fusion, speech_model=options.speech_model, device=options.device
@@ -208,12 +205,12 @@ class Engine:
             say("loading the LLM")
             llm = load_llm(options.llm_model, zoo, threads=threads, device=device, lora=lora)
         listener = None
-        if options.languages or (options.latency != "low" and options.llm):
+        if options.languages or (options.latency != "low" and llm is not None):
             say("loading the second listener")
             listener = load_second_listener(
                 options.listener, zoo, threads=threads, device=device, n_sessions=n_sessions
             )
-        check_language(options.language, _languages(options, listener))
+        check_language(options.language or options.speech_language, _languages(options, listener))
         voices = VoiceEncoder(zoo.path(SPEAKERS.name, "speakers.onnx"), device=options.device)
         return cls(options, speech, emotion, llm, audio_inputs, listener, voices, load_sounds(zoo))
 
@@ -278,7 +275,7 @@ class Engine:
 
     @property
     def default_language(self) -> str:
-        return self._options.language
+        return self._options.language or self._options.speech_language
 
     def recognizer(
         self, options: SessionOptions, spans: SpanSink, start: StartPoint = BEGINNING
@@ -288,7 +285,7 @@ class Engine:
         Raises:
             UnknownLanguageError: the language is not to be had, or not with these options.
         """
-        language = options.language or self._options.language
+        language = options.language or self.default_language
         check_language(language, self.languages)
         stages = StageTimes(spans)
         emotion = self._emotions.monitor(stages) if options.emotion else None
@@ -345,6 +342,5 @@ def runs_batched(options: EngineOptions) -> bool:
 
 
 def _languages(options: EngineOptions, listener: SecondListener | None) -> frozenset[str]:
-    if listener is None or not options.languages:
-        return frozenset({ENGLISH})
-    return (listener.languages & NAMES.keys()) | {ENGLISH}
+    listened = listener.languages if listener is not None and options.languages else frozenset()
+    return (listened & NAMES.keys()) | {options.speech_language}

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from streamer.decoding.listening_decoder import EarOptions
 from streamer.decoding.options import DecoderOptions
 from streamer.recognition.endpointer import EndpointerOptions
+
+FOREIGN_TOKENS_PER_SECOND: Final = 13.0
+"""Moonshine's own limit for other scripts."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,11 @@ class RecognizerOptions:
     ear: EarOptions = field(default_factory=EarOptions)
     language: LanguageOptions = field(default_factory=LanguageOptions)
     endpointer: EndpointerOptions = field(default_factory=EndpointerOptions)
+
+    def foreign(self) -> RecognizerOptions:
+        """These, for a speech model of another language than English: its tokens are shorter."""
+        rate = max(self.decoder.tokens_per_second, FOREIGN_TOKENS_PER_SECOND)
+        return replace(self, decoder=replace(self.decoder, tokens_per_second=rate))
 
     def closing_after(self, silence_ms: float | None) -> RecognizerOptions:
         """These, but with another pause that ends a segment; None: as they are."""

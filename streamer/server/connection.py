@@ -21,6 +21,7 @@ from streamer.hosting.session_state import SessionState
 from streamer.hosting.stored_session import StoredSession
 from streamer.protocol.errors import (
     CLOSE_CODES,
+    SERVICE_RESTART,
     ProtocolError,
     broken,
     session_expired,
@@ -44,8 +45,6 @@ logger = logging.getLogger(__name__)
 
 _LAST_WORD_S: Final = 0.1
 """Only the receiving side learns whether a client closed or was cut, just after sending failed."""
-
-_SERVICE_RESTART: Final = 1012
 
 HandOver = Callable[[StoredSession, bool], Awaitable[str | None]]
 """Gives a session to another server, and its id there, a new one if so asked; None if no other
@@ -145,7 +144,7 @@ class Connection:
 
     async def _close(self, error: ProtocolError) -> None:
         await self._sender.send_error(error)
-        await self._sender.close(CLOSE_CODES[error.code], error.code.value)
+        await self._sender.close(error.close_code, error.code.value)
 
     async def _open(self) -> tuple[ResumableSession, Attachment, bool]:
         """Raises ProtocolError, SocketClosedError."""
@@ -157,7 +156,7 @@ class Connection:
                 )
             hosted = self._registry.open(message, self._client)
             return hosted, await hosted.attach(0), False
-        hosted = self._registry.find(message, self._client)
+        hosted = await self._registry.find(message, self._client)
         try:
             attachment = await hosted.attach(message.last_seq)
         except EventsGoneError as error:
@@ -233,7 +232,7 @@ class Connection:
             await self._sender.send_error(shutting_down())
         else:
             await self._sender.send(MoveEvent(session_id=session_id))
-        await self._sender.close(_SERVICE_RESTART, "move")
+        await self._sender.close(SERVICE_RESTART, "move")
         logger.info("session %s: moved to %s", hosted.id, session_id)
 
     async def _talk(self, hosted: ResumableSession, attachment: Attachment, resumed: bool) -> None:
@@ -312,9 +311,8 @@ class Connection:
         if error is not None:
             await self._sender.send_error(error)
         await self._sender.send(farewell.bye)
-        await self._sender.close(
-            1000 if error is None else CLOSE_CODES[error.code], farewell.bye.reason
-        )
+        code = 1000 if error is None else error.close_code
+        await self._sender.close(code, farewell.bye.reason)
 
     def _move(self, state: ConnectionState) -> None:
         self.state = checked(self.state, state)

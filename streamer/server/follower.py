@@ -59,7 +59,7 @@ class Follower:
             await self._sender.send_error(error)
         except SocketClosedError:
             return
-        await self._sender.close(CLOSE_CODES[error.code], error.code.value)
+        await self._sender.close(error.close_code, error.code.value)
 
     async def _follow(
         self, hosted: ResumableSession, following: Following, decoder: Decoder

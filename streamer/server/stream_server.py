@@ -15,7 +15,9 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from streamer.hosting.options import ServerOptions
 from streamer.hosting.session_registry import SessionRegistry
 from streamer.hosting.session_store import SessionStore
-from streamer.protocol.errors import ProtocolError, shutting_down
+from streamer.hosting.shared_store import SharedStore
+from streamer.hosting.single_store import SingleStore
+from streamer.protocol.errors import ProtocolError, others_stay, shutting_down
 from streamer.protocol.messages import ErrorCode
 from streamer.recognition.contract import RecognizerFactory
 from streamer.runtime.metrics import ServerMetrics
@@ -32,7 +34,6 @@ logger = logging.getLogger(__name__)
 
 _GOODBYES: Final = (1000, 1001)
 """How programs close, and pages that are left. All else is an accident."""
-
 _MOVING_EVERY_S: Final = 0.1
 
 
@@ -73,15 +74,13 @@ class StreamServer:
         self.metrics.places.set(options.max_sessions)
         self.metrics.places_taken.set_function(lambda: self.places.taken)
         self.runner = SessionRunner(engine, self.places, limits, self.metrics, self._tracer)
-        self._store = None
-        if options.store is not None:
-            self._store = SessionStore(options.store, options.resume_s)
+        self._store = session_store(options)
         self.registry = SessionRegistry(engine, self.runner, options, self.metrics, self._store)
         self.draining = False
         self.moving = False
         """Everybody is sent to other servers."""
         self.wyoming_address: str | None = None
-        """Where Wyoming clients are served, once they are."""
+        """Where Wyoming clients are served."""
 
     @property
     def connections(self) -> int:
@@ -161,8 +160,7 @@ class StreamServer:
 
     async def hold(self, client: Served) -> None:
         """Run a client that was not refused."""
-        task = asyncio.create_task(client.run())
-        self._running[client] = task
+        self._running[client] = task = asyncio.create_task(client.run())
         undecided = [client for client in self._running if client.undecided]
         # Newcomers must not wait for the silent; and the oldest may not hear that it must go.
         for oldest in undecided[: max(0, len(undecided) - self.options.max_undecided)]:
@@ -225,9 +223,10 @@ class StreamServer:
     async def drain(self) -> None:
         """Admit nobody any more, flush what runs; after the grace period, drop it."""
         self.draining = True
+        why = others_stay() if self.moving else shutting_down()
         for client in self._running:
-            client.interrupt(shutting_down())
-        self.registry.finish(shutting_down())
+            client.interrupt(why)
+        self.registry.finish(why)
         deadline_s = time.monotonic() + self.options.shutdown_grace_s
         late = await _ended(self._running.values(), deadline_s)
         if late:
@@ -282,6 +281,15 @@ class StreamServer:
             f"pages from {origin} may not connect; start the server with "
             "--allow-origin to let them",
         )
+
+
+def session_store(options: ServerOptions) -> SessionStore | None:
+    """Where sessions outlive the server, if they do. Raises StoreError."""
+    if options.shared_store is not None:
+        return SharedStore(options.shared_store, options.resume_s)
+    if options.store is not None:
+        return SingleStore(options.store, options.resume_s)
+    return None
 
 
 def _spoken(websocket: WebSocket) -> str | None:

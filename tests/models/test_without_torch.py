@@ -72,6 +72,10 @@ def test_a_model_by_name_names_the_extra(
         lambda name, *rest: None if name in ("torch", "transformers") else find(name, *rest),
     )
     (tmp_path / "tokenizer.json").touch()
+    # Nothing else of a hub's is fetched to know that the library is needed.
+    config = tmp_path / "config.json"
+    config.write_text('{"model_type": "whisper"}')
+    monkeypatch.setattr("streamer.models.store.zoo.fetch_from_hub", lambda _, file: config)
     with pytest.raises(ModelMissingError, match="needs torch and transformers; install the extra"):
         LOADERS[kind](name.replace("FOLDER", str(tmp_path)), Zoo(tmp_path / "cache"))
 

@@ -120,7 +120,7 @@ def write_whisper(folder: Path) -> None:
 
 def write_moonshine(folder: Path) -> None:
     ids = write_tokenizer(folder, [], sentencepiece=True)
-    transformers.Wav2Vec2FeatureExtractor().save_pretrained(folder)
+    transformers.Wav2Vec2FeatureExtractor(do_normalize=False).save_pretrained(folder)
     config = transformers.MoonshineConfig(
         vocab_size=len(ids),
         hidden_size=32,
@@ -137,11 +137,12 @@ def write_moonshine(folder: Path) -> None:
     save(folder, "MoonshineForConditionalGeneration", config, ids, seed=3, end=2.2)
 
 
-def write_moonshine_streaming(folder: Path) -> None:
+def write_moonshine_streaming(folder: Path, **encoder: Any) -> None:
+    """`encoder`: what its layers have otherwise."""
     ids = write_tokenizer(folder, [], sentencepiece=True)
-    transformers.Wav2Vec2FeatureExtractor().save_pretrained(folder)
+    transformers.Wav2Vec2FeatureExtractor(do_normalize=False).save_pretrained(folder)
     config = transformers.MoonshineStreamingConfig(
-        encoder_config={**_SIZE, "sliding_windows": [[16, 4], [16, 0]]},
+        encoder_config={**_SIZE, "sliding_windows": [[16, 4], [16, 0]], **encoder},
         vocab_size=len(ids),
         bos_token_id=ids["<s>"],
         eos_token_id=ids[ENDS],

@@ -102,7 +102,7 @@ export interface SegmentEvent extends OfChannel {
   /** `speaker`: somebody else said the committed words behind; they are those of
    *  `next_segment_id`. */
   cause?: "silence" | "finalize" | "length" | "loss" | "speaker";
-  next_segment_id?: number;
+  next_segment_id?: number | null;
   lag_ms: number;
   /** Who said all of it. */
   speaker?: number | null;

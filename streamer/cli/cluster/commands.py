@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
+from streamer.cli.engine_loading import SpeechLanguageOption, speech_language_code
 from streamer.cli.failures import EXIT_USAGE, fail
 from streamer.cli.options import (
     AllowHostOption,
@@ -100,6 +102,15 @@ def start(
         ),
     ] = 0.0,
     move_within: WithinOption = _MOVE_WITHIN_S,
+    store: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="STREAMER_STORE",
+            help="Keep committed words in this folder, which all machines share, so that sessions "
+            "outlive their replica.",
+            file_okay=False,
+        ),
+    ] = None,
     direct_url: Annotated[
         str,
         typer.Option(
@@ -130,18 +141,20 @@ def start(
     threads: ThreadsOption = 2,
     llm: LlmOption = True,
     speech_model: SpeechModelOption = MOONSHINE.name,
+    speech_language: SpeechLanguageOption = ENGLISH,
     llm_model: LlmModelOption = GEMMA.name,
     latency: LatencyOption = LatencyChoice.BALANCED,
     listener: ListenerOption = WHISPER_BASE.name,
     fusion: FusionOption = None,
     emotion: TellEmotionOption = EmotionChoice.ON,
     emotion_model: EmotionModelOption = EMOTION.name,
-    language: LanguageOption = ENGLISH,
+    language: LanguageOption = None,
     languages: LanguagesOption = True,
 ) -> None:
     """Serve on all machines that have joined. On a cluster that serves already, replicas with the
     new options take the place of the old ones. Returns when all are ready."""
-    spoken = checked_language(language)
+    hears = speech_language_code(speech_language)
+    spoken = checked_language(language or hears)
     with _told():
         from streamer.cluster import control
         from streamer.cluster.options import ClusterOptions
@@ -158,6 +171,7 @@ def start(
                     max_sessions=max_sessions,
                     idle_timeout_s=idle_timeout,
                     resume_s=resume_seconds,
+                    shared_store=None if store is None else store.absolute(),
                     emotion=emotion.value,
                 ),
                 engine=EngineOptions(
@@ -166,6 +180,7 @@ def start(
                     threads=threads,
                     llm=llm,
                     speech_model=speech_model,
+                    speech_language=hears,
                     llm_model=llm_model,
                     latency=latency.value,
                     listener=listener,

@@ -32,7 +32,7 @@ from streamer.decoding.speech import SpeechDecoder
 from streamer.decoding.words import RecognizedWord, timed_words
 from streamer.models.fusion.score import Fusion
 from streamer.models.moonshine.contract import Audio
-from streamer.models.moonshine.tokenizer import Tokenizer
+from streamer.models.moonshine.tokenizer import FRAME_SAMPLES, Tokenizer
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,8 @@ class OpenWindow:
     committed_end: int
     max_tokens: int
     """Budget for what follows the prefix."""
+    frame_samples: int = FRAME_SAMPLES
+    """Samples that a state of `audio` stands for."""
     samples: Floats | None = None
     """The sound itself, for a second listener; None: it is not asked."""
     said: str = ""
@@ -95,7 +97,12 @@ class OpenWindow:
     def words(self, tokens: Sequence[Token]) -> list[RecognizedWord]:
         """The words that the tokens behind the prefix are."""
         return timed_words(
-            tokens, self.tokenizer, self.start_sample, self.end_sample, self.committed_end
+            tokens,
+            self.tokenizer,
+            self.start_sample,
+            self.end_sample,
+            self.committed_end,
+            self.frame_samples,
         )
 
 

@@ -17,9 +17,8 @@ import numpy as np
 from streamer.decoding.beam import BeamHypothesis, BeamRequest, ScoreRequest
 from streamer.decoding.draft import Draft, DraftRequest, Prefix, Seen, Token
 from streamer.decoding.speech import PromptContext
-from streamer.models.moonshine.contract import Audio
+from streamer.models.moonshine.contract import Audio, AudioStream, EncodeRequest
 from streamer.models.moonshine.decoder import NO_CACHE
-from streamer.models.moonshine.encoder import EncodeRequest
 from streamer.models.moonshine.tokenizer import FRAME_SAMPLES, Tokenizer
 from streamer.models.silero import Vad
 from streamer.models.transformers_speech.contract import (
@@ -67,6 +66,8 @@ class HubSpeechSource:
 class HubSession:
     """One session's `streamer.decoding.speech.Speech`."""
 
+    frame_samples = FRAME_SAMPLES
+
     def __init__(
         self,
         speech: HubSpeech,
@@ -89,6 +90,10 @@ class HubSession:
     @property
     def vad(self) -> Vad:
         return self._vad
+
+    def open_stream(self) -> AudioStream:
+        """Of sound alone."""
+        return AudioStream()
 
     def encode(self, request: EncodeRequest) -> Audio | None:
         """The whole window each time, whatever is asked to be encoded afresh."""

@@ -22,7 +22,7 @@ from streamer.dialects.common.dialect import (
 from streamer.dialects.common.formatting import seconds, utc_text
 from streamer.dialects.deepgram.settings import DeepgramSettings
 from streamer.dialects.deepgram.view import DeepgramView
-from streamer.protocol.errors import CLOSE_CODES, ProtocolError
+from streamer.protocol.errors import ProtocolError
 from streamer.protocol.messages import ErrorCode
 from streamer.protocol.strict_json import StrictJsonError, read_object
 from streamer.session.report import Report
@@ -108,7 +108,7 @@ class DeepgramDialect:
         yield _error(name, error.message, error.message)
 
     def close_code(self, error: ProtocolError) -> int:
-        return _CLOSED.get(error.code, CLOSE_CODES[error.code])
+        return _CLOSED.get(error.code, error.close_code)
 
     def _configure_failure(self) -> dict[str, Any]:
         return {

@@ -20,7 +20,7 @@ from streamer.dialects.common.dialect import (
 from streamer.dialects.common.settings import SettingError
 from streamer.dialects.deepgram.flux_settings import FluxSettings, read_change
 from streamer.dialects.deepgram.flux_view import FluxView
-from streamer.protocol.errors import CLOSE_CODES, ProtocolError
+from streamer.protocol.errors import ProtocolError
 from streamer.protocol.strict_json import StrictJsonError, read_object
 from streamer.session.report import Report
 
@@ -81,7 +81,7 @@ class FluxDialect:
         yield self._dump({"type": "Error", "code": code, "description": error.message})
 
     def close_code(self, error: ProtocolError) -> int:
-        return CLOSE_CODES[error.code]
+        return error.close_code
 
     def _configure(self, asked: Mapping[str, Any]) -> Iterator[Action]:
         try:

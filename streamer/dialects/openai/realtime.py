@@ -26,7 +26,7 @@ from streamer.dialects.openai.realtime_settings import (
     updated_beta,
 )
 from streamer.dialects.openai.realtime_view import RealtimeView
-from streamer.protocol.errors import CLOSE_CODES, ProtocolError
+from streamer.protocol.errors import ProtocolError
 from streamer.protocol.strict_json import StrictJsonError, read_object
 from streamer.recognition.contract import SessionChange
 from streamer.session.report import Report
@@ -87,7 +87,7 @@ class RealtimeDialect:
         yield _dump({"type": "error", "error": error_dict(error) | {"event_id": None}})
 
     def close_code(self, error: ProtocolError) -> int:
-        return CLOSE_CODES[error.code]
+        return error.close_code
 
     def _obey(self, event: dict[str, Any]) -> Iterator[Action]:
         match event.get("type"):

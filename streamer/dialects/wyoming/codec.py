@@ -28,7 +28,7 @@ from streamer.dialects.common.settings import (
     texts_of_setting,
     without_empty,
 )
-from streamer.protocol.errors import CLOSE_CODES, ProtocolError
+from streamer.protocol.errors import ProtocolError
 from streamer.protocol.joining import gap
 from streamer.protocol.messages import ErrorCode
 from streamer.protocol.strict_json import StrictJsonError, read_object
@@ -167,7 +167,7 @@ class WyomingDialect:
         yield encode(Event("error", {"text": error.message, "code": error.code.value}))
 
     def close_code(self, error: ProtocolError) -> int:
-        return CLOSE_CODES[error.code]
+        return error.close_code
 
     def _options(self, data: dict[str, Any]) -> SessionOptions:
         model = text_of_setting("name", data.get("name"), BEST)

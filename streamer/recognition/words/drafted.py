@@ -107,7 +107,7 @@ class DraftedSegment:
         self._stages = stages
         self._read = read
         self._fusion = fusion
-        self._audio = SegmentAudio(audio_from)
+        self._audio = SegmentAudio(audio_from, speech.open_stream(), speech.frame_samples)
 
     @property
     def tentative(self) -> tuple[RecognizedWord, ...]:

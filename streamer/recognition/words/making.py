@@ -35,6 +35,8 @@ class WordsMaker:
 
     weights: FusionWeights
     latency: Latency
+    speech_language: str
+    """What the speech model hears, as a code."""
     languages: Collection[str]
     """To choose from where it is to be found out, by code."""
     llm: LlmLane | None
@@ -54,17 +56,21 @@ class WordsMaker:
     ) -> SessionWords:
         """
         Args:
-            language: a code, or `auto`. Others than `en` need a listener.
+            language: a code, or `auto`. Others than the speech model's need a listener.
         """
 
         def words_of(language: str) -> SessionWords:
-            if language != ENGLISH:
+            translated = options.task == "translate" and language != ENGLISH
+            if language != self.speech_language or (translated and self.listener is not None):
                 return ListenedWords(self._ear(options, stages), recognizer_options.ear, language)
             if isinstance(speech, TransducedSpeech):
                 evidence = recognizer_options.decoder.evidence
                 return TransducedWords(speech, evidence, stages)
-            prompt = expectation.prompt
-            return self._english(speech, options, recognizer_options, prompt, emotion, stages)
+            if language == ENGLISH:
+                prompt = expectation.prompt
+                return self._english(speech, options, recognizer_options, prompt, emotion, stages)
+            # What expects words and judges them knows English alone.
+            return DraftedWords(speech, recognizer_options.foreign(), fusion=None, stages=stages)
 
         if language != AUTO:
             return words_of(language)

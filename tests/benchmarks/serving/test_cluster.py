@@ -17,7 +17,6 @@ def test_a_messages_way_is_measured_and_shown() -> None:
         assert server.sample("streamer_errors_total", code="already_started") >= 8
     assert list(told) == ["1", "3"]
     assert all(0 < ms["p50"] <= ms["p95"] for ms in told.values())
-    replicas = {"1": {"sessions_carried": 4, "rounds": []}}
-    results = {"round_trip_ms": {"direct": told}, "replicas": replicas}
-    assert table(results).row_count == 3
-    assert len(draw(results).axes) == 2
+    results = {"round_trip_ms": {"direct": told}}
+    assert table(results).row_count == 2
+    assert len(draw(results).axes) == 1

@@ -20,9 +20,9 @@ from streamer.models.card.encoder import SlotAudio
 from streamer.models.card.loading import CardModels
 from streamer.models.card.moonshine import read_decoder
 from streamer.models.card.places import NoSlotError
-from streamer.models.moonshine.contract import Audio
+from streamer.models.moonshine.contract import Audio, EncodeRequest
 from streamer.models.moonshine.decoder import DraftDecoder
-from streamer.models.moonshine.encoder import AsrEncoder, EncodedAudio, EncodeRequest, EncoderStream
+from streamer.models.moonshine.encoder import AsrEncoder, EncodedAudio, EncoderStream
 from streamer.models.moonshine.graph import build_graphs
 from streamer.models.moonshine.tokenizer import Tokenizer
 from streamer.models.onnx.ort_file import GraphFormatError

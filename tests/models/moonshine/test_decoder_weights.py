@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from streamer.models.moonshine.decoder_weights import DecoderWeights, quantized
+from streamer.models.moonshine.decoder_weights import DecoderWeights
+from streamer.models.onnx.graph_builder import quantized
 from streamer.models.onnx.lora import LoraMismatchError
 from streamer.models.onnx.ort_file import ShippedGraph
 from streamer.models.store.catalog import MOONSHINE

@@ -13,7 +13,8 @@ from streamer.decoding.speech import SpeechModels
 from streamer.models.moonshine.decoder import NO_CACHE, DraftDecoder, together
 from streamer.models.moonshine.decoder_weights import DecoderWeights
 from streamer.models.moonshine.encoder import AsrEncoder
-from streamer.models.moonshine.graph import build_encode, build_graphs, build_stem
+from streamer.models.moonshine.encoder_weights import EncoderWeights
+from streamer.models.moonshine.graph import build_graphs
 from streamer.models.moonshine.tokenizer import BOS
 from streamer.models.onnx.ort_file import GraphFormatError, ShippedGraph
 from streamer.transcript.wer import word_errors
@@ -83,7 +84,7 @@ def test_another_models_file_is_refused(moonshine_files: MoonshineFiles, tmp_pat
     with pytest.raises(GraphFormatError, match=r"encoder_model.ort has no"):
         DecoderWeights.read(encoder)
     with pytest.raises(GraphFormatError, match=r"decoder_model_merged.ort has no"):
-        build_stem(decoder, tmp_path / "stem.onnx")
+        EncoderWeights.read(decoder)
     with pytest.raises(GraphFormatError, match=r"has no"):
-        build_encode(decoder, DecoderWeights.read(decoder), tmp_path / "encode.onnx")
+        build_graphs(moonshine_files.decoder, moonshine_files.decoder, tmp_path)
     assert not list(tmp_path.iterdir())

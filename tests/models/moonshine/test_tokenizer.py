@@ -58,6 +58,23 @@ def tokenizer() -> Tokenizer:
     return Tokenizer.read(Zoo().path(ASR_MODEL, "tokenizer.bin"))
 
 
+def test_words_of_scripts_without_spaces_are_their_characters() -> None:
+    pieces = [
+        "\u2581",
+        "\u2581go",
+        "od",
+        "\u6771",
+        "\u4eac\u3067",
+        "\u3002",
+        "\ud55c",
+        "<0xE6>",
+        "<0x9D>",
+    ]
+    tokenizer = Tokenizer([piece.encode() for piece in pieces])
+    starts = [pieces[i] for i in range(len(pieces)) if tokenizer.starts_word(i)]
+    assert starts == ["\u2581", "\u2581go", "\u6771", "\u4eac\u3067", "<0xE6>"]
+
+
 @given(words=st.lists(st.text("abcdeXYZé'.東", min_size=1, max_size=8), max_size=4))
 def test_encoded_text_decodes_to_itself(tokenizer: Tokenizer, words: list[str]) -> None:
     assert tokenizer.decode(tokenizer.encode(" ".join(words))) == " ".join(words)

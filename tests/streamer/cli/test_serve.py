@@ -88,6 +88,34 @@ def test_where_emotion_is_off_no_model_for_it_is_loaded(
 
 
 @pytest.mark.parametrize(
+    ("arguments", "languages"),
+    [
+        ((), ("en", "en")),
+        (("--language", "german"), ("en", "de")),
+        (("--speech-language", "japanese"), ("ja", "ja")),
+        (("--speech-language", "ja", "--language", "auto"), ("ja", "auto")),
+    ],
+)
+def test_sessions_speak_what_the_model_hears_unless_told_otherwise(
+    run: Run,
+    served: list[Any],
+    fake_engine: FakeEngine,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    languages: tuple[str, str],
+) -> None:
+    found: list[tuple[str, str]] = []
+
+    def load_engine(*_: Any, speech_language: str, language: str, **more: Any) -> FakeEngine:
+        found.append((speech_language, language))
+        return fake_engine
+
+    monkeypatch.setattr("streamer.cli.serve.load_engine", load_engine)
+    run("serve", *arguments)
+    assert found == [languages]
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--token", ""], "error: --token must not be empty"),
@@ -97,6 +125,8 @@ def test_where_emotion_is_off_no_model_for_it_is_loaded(
         (["--wyoming-zeroconf"], "error: --wyoming-zeroconf announces --wyoming-port; choose"),
         (["--port", "70000"], "65535"),
         (["--language", "tlh"], "--language: 'tlh' is not known; use auto, or one of af"),
+        (["--speech-language", "tlh"], "--speech-language: 'tlh' is not known"),
+        (["--speech-language", "auto"], "--speech-language: a speech model hears one language"),
         (["--device", "abacus"], "abacus"),
     ],
 )

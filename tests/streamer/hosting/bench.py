@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from streamer.hosting.options import ServerOptions
-from streamer.hosting.session_store import SessionStore
 from streamer.protocol.frames import encode_frame
 from streamer.protocol.messages import Encoding
 from streamer.runtime.metrics import ServerMetrics
 from streamer.server.connection import Connection
 from streamer.server.follower import Follower
+from streamer.server.stream_server import session_store
 from streamer.session.places import Places
 from tests.fakes import FakeEngine, silence, tone
 from tests.serving import session_registry
@@ -34,8 +34,7 @@ class Bench:
         self.options = options or ServerOptions(heartbeat_s=60.0)
         self.metrics = ServerMetrics(self.engine.executor)
         self.places = Places(self.options.max_sessions, self.options.refuse_lag_ms)
-        store = self.options.store
-        self.store = None if store is None else SessionStore(store, self.options.resume_s)
+        self.store = session_store(self.options)
         self.registry = session_registry(
             self.engine, self.options, self.metrics, self.places, self.store
         )
@@ -74,6 +73,8 @@ class Bench:
             while n_idle < 30:
                 heard = (len(r._audio) < 8_000 and not r.busy for r in self.engine.recognizers)
                 n_idle = n_idle + 1 if all(heard) else 0
+                if self.store is not None:  # words are told when they are on disk
+                    await asyncio.wrap_future(self.store._thread.submit(int))
                 await asyncio.sleep(0.001)
 
     def value(self, name: str) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -50,9 +51,10 @@ def bench_named(name: str, **options: Any) -> Bench:
     return Bench(ServerOptions(heartbeat_s=60.0, replica=name, **options))
 
 
-@pytest.fixture
-async def pair() -> AsyncIterator[Pair]:
-    pair = Pair(bench_named("a"), bench_named("b"))
+@pytest.fixture(params=["in memory", "in a shared store"])
+async def pair(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Pair]:
+    store = None if request.param == "in memory" else tmp_path / "store"
+    pair = Pair(bench_named("a", shared_store=store), bench_named("b", shared_store=store))
     yield pair
     await pair.first.close()
     await pair.second.close()
@@ -119,7 +121,9 @@ async def test_whoever_was_away_is_found_under_the_old_id(pair: Pair) -> None:
     said = [w for s in (first, second) for e in s.of("words") for w in e["words"]]
     assert [w["id"] for w in said if w["state"] == "committed"] == [0, 1, 2, 3, 4]
     late, _ = await pair.first.opened(resume(ready, newest_seq(first)))
-    assert late.of("error")[0]["code"] == "session_expired"
+    assert late.of("error")[0]["code"] == (
+        "too_many_sessions" if pair.first.store else "session_expired"
+    )
 
 
 @pytest.mark.parametrize("n_samples", [16_000, 28_000, 44_000])
@@ -195,7 +199,7 @@ async def test_labels_of_voices_go_along(pair: Pair) -> None:
     updates = [one.event for one in hosted.log.kept() if isinstance(one.event, WordsUpdate)]
     said, *_ = [word for update in updates for word in update.committed]
     ended = Segment(0, 0, said.end_sample, (said.as_final(),), final=True, speaker=1)
-    hosted.log.add(Report(SegmentClosed(ended, "speaker"), 0.0, 0))
+    hosted.log.add(Report(SegmentClosed(ended, "speaker", next_segment_id=1), 0.0, 0))
     stored = handed_over(hosted)
     assert stored is not None
     ends = [(end.segment_id, end.speaker, end.cause) for end in stored.ends]

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from streamer.hosting.session_store import SessionStore, StoreError, token_hash
+from streamer.hosting.single_store import SingleStore
+from streamer.hosting.store_file import StoreError, token_hash
 from streamer.hosting.stored_session import StoredEnd, StoredSession
 from streamer.protocol.messages import StartMessage
 from streamer.protocol.voice_prints import FORGOTTEN_VOICE, VOICE_NUMBERS, voice_text
@@ -49,20 +50,20 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "folder" / "store.db"
 
 
-def reopened(store: SessionStore, path: Path, clock: Clock | None = None) -> SessionStore:
+def reopened(store: SingleStore, path: Path, clock: Clock | None = None) -> SingleStore:
     store.close()
-    return SessionStore(path, 60.0, clock or Clock())
+    return SingleStore(path, 60.0, clock or Clock())
 
 
-def found(store: SessionStore, session_id: str = "one") -> StoredSession:
+def found(store: SingleStore, session_id: str = "one") -> StoredSession:
     session = store.find(session_id)
     assert session is not None
     return session
 
 
-async def filled(path: Path) -> SessionStore:
+async def filled(path: Path) -> SingleStore:
     """One session: two words in a segment that ended, a third in one that did not."""
-    store = SessionStore(path, 60.0, Clock())
+    store = SingleStore(path, 60.0, Clock())
     store.begin("one", "token", "follow", START)
     await store.write("one", 3, [900], 0, [word(0)])
     await store.write("one", 5, [1_900], 7, [word(1)])
@@ -102,7 +103,7 @@ async def test_what_was_written_comes_back(path: Path) -> None:
 
 
 async def test_words_of_somebody_else_are_those_of_the_next_segment(path: Path) -> None:
-    store = SessionStore(path, 60.0, Clock())
+    store = SingleStore(path, 60.0, Clock())
     store.begin("one", "token", "follow", START)
     await store.write("one", 1, [2_900], 0, [word(0), word(1), word(2)])
     one = StoredEnd(0, 0, 900, "speaker", 2, speaker=4)
@@ -118,7 +119,7 @@ async def test_words_of_somebody_else_are_those_of_the_next_segment(path: Path) 
 
 
 async def test_of_two_channels_the_next_segment_is_that_of_the_same_one(path: Path) -> None:
-    store = SessionStore(path, 60.0, Clock())
+    store = SingleStore(path, 60.0, Clock())
     start = START.model_copy(update={"channels": 2, "speakers": True})
     store.begin("one", "token", "follow", start)
     await store.write("one", 1, [1_900, 0], 0, [word(0), word(1)])
@@ -172,7 +173,7 @@ async def test_a_clock_set_back_a_little_loses_nothing(path: Path) -> None:
 
 async def test_who_does_not_come_back_is_forgotten_while_the_server_runs(path: Path) -> None:
     (await filled(path)).close()
-    store = SessionStore(path, 0.05, Clock())
+    store = SingleStore(path, 0.05, Clock())
     assert store.find("one") is not None
     store._expiry.join()
     assert store.find("one") is None
@@ -201,7 +202,7 @@ async def test_nothing_is_kept_but_what_a_client_needs(path: Path) -> None:
 
 
 async def test_a_long_session_does_not_grow_for_ever(path: Path) -> None:
-    store = SessionStore(path, 60.0, Clock())
+    store = SingleStore(path, 60.0, Clock())
     store.begin("one", "token", "follow", START)
     for number in range(300):
         await store.write("one", 2 * number + 1, [number], 0, [word(number, number)])
@@ -222,22 +223,22 @@ def test_a_file_of_somebody_else_is_left_alone(path: Path) -> None:
     path.parent.mkdir()
     path.write_bytes(b"My diary, which is long enough to be no database at all. " * 20)
     with pytest.raises(StoreError, match="no store of this server"):
-        SessionStore(path, 60.0)
+        SingleStore(path, 60.0)
     assert path.read_bytes().startswith(b"My diary")
     path.unlink()
     with sqlite3.connect(path) as other:
         other.execute("CREATE TABLE accounts (name TEXT)")
     with pytest.raises(StoreError, match="no store of this server"):
-        SessionStore(path, 60.0)
+        SingleStore(path, 60.0)
 
 
 def test_a_file_in_use_or_out_of_reach_is_said_so(path: Path) -> None:
-    store = SessionStore(path, 60.0)
+    store = SingleStore(path, 60.0)
     with pytest.raises(StoreError, match="is another server using it"):
-        SessionStore(path, 60.0)
+        SingleStore(path, 60.0)
     store.close()
     with pytest.raises(StoreError, match="cannot be written"):
-        SessionStore(path / "below", 60.0)
+        SingleStore(path / "below", 60.0)
 
 
 async def test_a_damaged_file_is_said_so(path: Path) -> None:
@@ -246,15 +247,15 @@ async def test_a_damaged_file_is_said_so(path: Path) -> None:
         damaged.execute("UPDATE sessions SET start = '{'")
     damaged.close()
     with pytest.raises(StoreError, match="is damaged"):
-        SessionStore(path, 60.0, Clock())
+        SingleStore(path, 60.0, Clock())
 
 
 async def test_a_full_disk_turns_the_store_off_and_leaves_nothing_with_holes(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = await filled(path)
-    (pages,) = store._database.execute("PRAGMA page_count").fetchone()
-    store._database.execute(f"PRAGMA max_page_count = {pages}")
+    (pages,) = store._opened._database.execute("PRAGMA page_count").fetchone()
+    store._opened._database.execute(f"PRAGMA max_page_count = {pages}")
     number = 3
     with suppress(TimeoutError):
         while store.usable:
