@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.report.figures import Row, Tables, document, fixed, results, table, target
+from benchmarks.report.figures import (
+    Row,
+    Tables,
+    between,
+    document,
+    fixed,
+    results,
+    table,
+    target,
+)
 
 _CORPORA = "benchmarks.emotion.corpora"
 _SHOWN = "benchmarks.emotion.shown"
@@ -27,6 +36,7 @@ def rows() -> list[Row]:
         _folds(),
         _others(),
         _browser(),
+        _words_without_suppression(),
         _calibration(),
         _false_alarms(),
         _acted(),
@@ -96,6 +106,22 @@ def _browser() -> Row:
         "; ".join(parts),
         "–",
         "benchmarks.emotion.browser",
+    )
+
+
+def _words_without_suppression() -> Row:
+    parts = [
+        f"in {place} {fixed(told['suppressed_wer_percent'], 1)} → "
+        f"{fixed(told['not_suppressed_wer_percent'], 1)} % (more by "
+        f"{between(told['more_without_ci95'], 1)})"
+        for place, told in results("emotion_suppression").items()
+    ]
+    return Row(
+        "words wrong of read speech, by the draft, with a browser's noise suppression → without "
+        "(as the page has it where emotion is told)",
+        "; ".join(parts),
+        "–",
+        "benchmarks.emotion.suppression",
     )
 
 
