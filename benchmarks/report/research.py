@@ -43,9 +43,6 @@ def tables() -> Tables:
         "telling sentences": _telling,
         "constructed voices and words": _constructed,
         "closing marks": _closing_marks,
-        "emotion across corpora": _across_corpora,
-        "emotion of frozen layers": _frozen_layers,
-        "height above the room": _rooms,
         "first memory": _memory,
         "peaks": _peaks,
         "roofline": _roofline,
@@ -216,43 +213,6 @@ def _constructed() -> str:
         "CREMA-D test speakers: mean recall",
     )
     return table(head, rows)
-
-
-def _across_corpora() -> str:
-    matrix = results("research/emotion_cross")["trained_on_then_tested_on"]
-    names = {"crema_d": "CREMA-D", "ravdess": "RAVDESS", "emodb_de": "EMO-DB"}
-    rows = (
-        (f"**{name}**", *(fixed(matrix[trained][tested], 2) for tested in names))
-        for trained, name in names.items()
-    )
-    return table(("trained on ↓, tested on →", *names.values()), rows)
-
-
-def _frozen_layers() -> str:
-    corpora = {"crema_d": "CREMA-D", "ravdess": "RAVDESS", "emodb_de": "EMO-DB"}
-    rows = (
-        (
-            name,
-            row["learned_from"],
-            *(fixed(row[corpus], 2) if corpus in row else "–" for corpus in corpora),
-        )
-        for name, row in results("research/emotion_layers").items()
-    )
-    return table(("states of Whisper base", "learned from", *corpora.values()), rows)
-
-
-def _rooms() -> str:
-    found = results("research/emotion_rooms")
-    kinds = (*found["crema_d"], "read")
-    names = {"crema_d": "CREMA-D", "ravdess": "RAVDESS", "emodb_de": "EMO-DB"}
-    rows = (
-        (
-            names.get(corpus, f"`{corpus}`"),
-            *(fixed(told[kind]["median_db"], 0) if kind in told else "–" for kind in kinds),
-        )
-        for corpus, told in found.items()
-    )
-    return table(("median, dB", *kinds), rows)
 
 
 def _memory() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.report import (
+    emotion,
     languages,
     peers,
     research,
@@ -17,5 +18,5 @@ from benchmarks.report.figures import Tables
 
 def result_tables() -> Tables:
     """By the names that documents ask for."""
-    parts = (scorecard, results, languages, speakers, peers, research, tuning, turns)
+    parts = (scorecard, results, languages, speakers, peers, research, emotion, tuning, turns)
     return {name: write for part in parts for name, write in part.tables().items()}

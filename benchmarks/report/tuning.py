@@ -1,8 +1,16 @@
-"""The tables of `docs/tuning.md`."""
+"""The tables of `docs/tuning.md`, and those of `docs/research.md` on words that are shown."""
 
 from __future__ import annotations
 
-from benchmarks.report.figures import Tables, results, table
+from typing import Final
+
+from benchmarks.report.figures import Tables, fixed, pair, results, table
+
+_SHOWN_WORDS_SETS: Final = (
+    "librispeech_test_clean_opus",
+    "librispeech_test_other",
+    "speechocean762",
+)
 
 
 def tables() -> Tables:
@@ -13,6 +21,9 @@ def tables() -> Tables:
         "cost": _cost,
         "emotion windows": _emotion_windows,
         "fusion weights": _fusion_weights,
+        "changed words": _changed_words,
+        "rules for shown words": _rules_for_shown_words,
+        "shown words elsewhere": _shown_words_elsewhere,
     }
 
 
@@ -121,3 +132,75 @@ def _fusion_weights() -> str:
     clips = f"{told['clips']} whole clips of the development set"
     head = ("`llm`", "`word`", "WER %")
     return f"{clips}: what ships, and the best of the grid.\n\n{table(head, rows)}"
+
+
+def _changed_words() -> str:
+    found = results("research/changed_words")
+    rows = {decoder: rules["as decoded"] for decoder, rules in found.items()}
+    kinds = {
+        "changed by the draft": ("by_pass", "draft"),
+        "by a decision of the LLM's": ("by_pass", "decision"),
+        "by what is decoded at a pause": ("by_pass", "pause"),
+        "the word ended at the edge of the sound": ("by_place", "edge"),
+        "up to 0.4 s before it": ("by_place", "young"),
+        "earlier": ("by_place", "old"),
+        "from wrong to right": ("by_outcome", "wrong to right"),
+        "from wrong to wrong": ("by_outcome", "wrong to wrong"),
+        "from right to wrong": ("by_outcome", "right to wrong"),
+        "only moved": ("by_outcome", "moved"),
+    }
+    told = [("all", *(fixed(row["changed_per_word"]) for row in rows.values()))]
+    told += [
+        (kind, *(fixed(row[group].get(key, 0.0)) for row in rows.values()))
+        for kind, (group, key) in kinds.items()
+    ]
+    return table(("changed, of each word", *(f"`{name}`" for name in rows)), told)
+
+
+def _rules_for_shown_words() -> str:
+    told = (
+        (
+            f"`{decoder}`",
+            rule,
+            fixed(row["wer_percent"], 1),
+            pair(row["shown_delay_ms"]),
+            fixed(row["changed_per_word"]),
+        )
+        for decoder, rules in results("research/changed_words").items()
+        for rule, row in rules.items()
+    )
+    head = ("decoder", "rule", "WER %", "shown, p50 / p95 ms", "changed / word")
+    return table(head, told)
+
+
+def _shown_words_elsewhere() -> str:
+    told = []
+    every = results("research/shown-words/after")
+    for clips in _SHOWN_WORDS_SETS:
+        before = results(f"research/shown-words/before-{clips}")[clips]["ways"]
+        after = every[clips]["ways"]
+        for way in ("draft", "fused"):
+            old, new = before[f"plain {way}"], after[f"plain {way}"]
+            figures = [
+                f"{fixed(old[key], digits)} → {fixed(new[key], digits)}"
+                for key, digits in (
+                    ("changed_per_word", 2),
+                    ("wer_percent", 1),
+                    ("false_stops", 0),
+                )
+            ]
+            delays = [
+                f"{pair(old[key])} → {pair(new[key])}"
+                for key in ("shown_delay_ms", "commit_delay_ms")
+            ]
+            told.append((clips, f"`{way}`", *delays, *figures))
+    head = (
+        "clips",
+        "decoder",
+        "shown, p50 / p95",
+        "committed",
+        "changed / word",
+        "WER %",
+        "false stops",
+    )
+    return table(head, told)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from streamer.decoding.decision.agreement import AgreementOptions
 from streamer.decoding.decision.fused_commit import FusedOptions
+from streamer.decoding.shown_words import ShownOptions
 from streamer.decoding.speech_evidence import EvidenceOptions
 
 
@@ -18,11 +19,6 @@ class DecoderOptions:
     max_wordless_ms: float = 2_000
     """Speech of this length that gives no more words means that the decoder believes its sentence
     has ended: what it gave is committed and the window cut behind it."""
-    shown_confidence: float = 0.6
-    """Tentative words at the end that begin in the newest audio, `guess_ms` of it, and are less
-    likely than this are not shown yet: mostly words cut off, that would be taken back."""
-    guess_ms: float = 400
-    """See `shown_confidence`."""
     tokens_per_second: float = 6.5
     """Token budget of fresh audio (Moonshine's own limit); more means a loop."""
     spare_tokens: int = 8
@@ -32,6 +28,7 @@ class DecoderOptions:
     knocks that pass for speech give a single unlikely word."""
     doubtful_confidence: float = 0.4
     """See `doubtful_words`."""
+    shown: ShownOptions = field(default_factory=ShownOptions)
     evidence: EvidenceOptions = field(default_factory=EvidenceOptions)
     agreement: AgreementOptions = field(default_factory=AgreementOptions)
     fused: FusedOptions = field(default_factory=FusedOptions)

@@ -27,6 +27,7 @@ from streamer.decoding.decision.second_listener import SessionListener
 from streamer.decoding.draft import DraftRequest, Prefix, Seen
 from streamer.decoding.loop_guard import loop_start
 from streamer.decoding.options import DecoderOptions
+from streamer.decoding.shown_words import ShownWords
 from streamer.decoding.speech import SpeechDecoder
 from streamer.decoding.speech_evidence import Probabilities, SpeechEvidence
 from streamer.decoding.words import RecognizedWord, cut_behind, token_ids
@@ -80,6 +81,7 @@ class StreamingDecoder:
         self._committed_end = start_sample
         self._any_committed = False
         self._tentative: list[TentativeWord] = []
+        self._shown = ShownWords(options.shown)
         self._n_chosen = 0
         self._reliable = True
         """Whether the newest draft came to an end of its own."""
@@ -108,15 +110,9 @@ class StreamingDecoder:
 
     @property
     def tentative(self) -> tuple[RecognizedWord, ...]:
-        """The words behind the committed ones that have speech under them, but for newest ones that
-        are only guessed."""
-        newest = self._window_end - samples_from_ms(self._options.guess_ms)
-        words = self._tentative_words()
-        while words:
-            word = words[-1]
-            if word.start_sample < newest or word.confidence >= self._options.shown_confidence:
-                break
-            words.pop()
+        """The words behind the committed ones that are shown, as far as they have speech under
+        them: see `shown_words`."""
+        words = self._shown.words
         return tuple(words[: self._evidence.n_supported(self._committed, words)])
 
     def forget_prefix(self) -> None:
@@ -165,7 +161,7 @@ class StreamingDecoder:
         if stalled and self._tentative:  # without speech under them
             self._begin_at(self._tentative[-1].word.end_sample)
         if stalled or not self._reliable:
-            self._set_tentative([], window_end)
+            self._drop_tentative()
         self._cut(window_end)
         return committed
 
@@ -211,6 +207,7 @@ class StreamingDecoder:
         self.draft(audio, window_end)
         if fused and self._fused and not self._ask(self._fused, audio, window_end, ended=True):
             self._take_answer()
+        self._shown.renew(self._tentative_words(), window_end, at_once=True)
         self._end_decoded_at = window_end
 
     def commit_at_pause(self) -> tuple[RecognizedWord, ...]:
@@ -223,7 +220,7 @@ class StreamingDecoder:
         """The segment ends: commit the words of `decode_end`."""
         self._take_answer()
         committed = self._commit(0 if self._is_doubtful() else len(self._tentative))
-        self._tentative = []
+        self._drop_tentative()
         return committed
 
     def _ask(self, rule: FusedRule, audio: Audio, window_end: int, *, ended: bool) -> bool:
@@ -242,7 +239,7 @@ class StreamingDecoder:
         question, self._question = self._question, None
         if self._fused is None or question is None:
             return None
-        decision = self._fused.decide(question)
+        decision = self._fused.decide(question, self._tentative_words())
         if decision is not None:
             self._set_tentative(decision.words, question.window.end_sample, decision.n_chosen)
         return decision
@@ -279,8 +276,13 @@ class StreamingDecoder:
         """Make `words` the tentative ones, the first `n_chosen` of them those of the fused rule.
         One that stands where it stood keeps its age."""
         self._tentative = aged(words, self._tentative, window_end)
+        self._shown.renew(words, window_end)
         self._window_end = window_end
         self._n_chosen = min(n_chosen, len(words))
+
+    def _drop_tentative(self) -> None:
+        self._tentative, self._n_chosen = [], 0
+        self._shown.clear()
 
     def _commit(self, count: int) -> tuple[RecognizedWord, ...]:
         """Commit the first `count` tentative words, as far as they have speech under them."""
@@ -294,6 +296,7 @@ class StreamingDecoder:
             if self._fusion is not None:
                 self._fusion.append(" ".join(word.text for word in committed))
         del self._tentative[: len(committed)]
+        self._shown.commit(committed, self._tentative_words(), self._window_end)
         self._n_chosen = max(0, self._n_chosen - len(committed))
         return tuple(committed)
 
@@ -320,7 +323,7 @@ class StreamingDecoder:
         if best is None:
             if length > samples_from_ms(options.max_window_ms + options.agreement.max_open_ms):
                 self._begin_at(latest)
-                self._set_tentative([], window_end)
+                self._drop_tentative()
             return
         behind, before = self._committed[best : best + 2]
         self._move_window((behind.end_sample + before.start_sample) // 2)

@@ -101,6 +101,16 @@ def timed_words(
     ]
 
 
+def shared_words(alternatives: Sequence[Sequence[RecognizedWord]]) -> int:
+    """Length of the beginning that all alternatives share, case and punctuation aside."""
+    count = 0
+    for column in zip(*alternatives, strict=False):
+        if len({word.key for word in column}) > 1:
+            break
+        count += 1
+    return count
+
+
 def cut_behind(words: Sequence[RecognizedWord], latest: int) -> int | None:
     """The word behind which a window is best cut, at the longest pause; None if no word follows
     another before the sample `latest`."""

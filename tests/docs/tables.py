@@ -27,6 +27,7 @@ from streamer.decoding.decision.agreement import AgreementOptions
 from streamer.decoding.decision.fused_commit import FusedOptions
 from streamer.decoding.listening_decoder import EarOptions
 from streamer.decoding.options import DecoderOptions
+from streamer.decoding.shown_words import ShownOptions
 from streamer.decoding.speech_evidence import EvidenceOptions
 from streamer.hosting.options import ServerOptions
 from streamer.models.fusion.score import FusionWeights
@@ -47,6 +48,7 @@ _OPTIONS: Final = (
     EngineOptions,
     RecognizerOptions,
     DecoderOptions,
+    ShownOptions,
     EvidenceOptions,
     AgreementOptions,
     FusedOptions,

@@ -29,7 +29,7 @@ from streamer.decoding.decision.rescoring import (
 from streamer.decoding.decision.second_listener import SessionListener
 from streamer.decoding.draft import Prefix, Token
 from streamer.decoding.speech import SpeechDecoder
-from streamer.decoding.words import RecognizedWord, timed_words
+from streamer.decoding.words import RecognizedWord, shared_words, timed_words
 from streamer.models.fusion.score import Fusion
 from streamer.models.moonshine.contract import Audio
 from streamer.models.moonshine.tokenizer import FRAME_SAMPLES, Tokenizer
@@ -52,6 +52,9 @@ class FusedOptions:
     """A hypothesis this close to the best keeps open the first word in which the two differ, if
     the word has just ended; the older the word, the closer it must be. What follows turns over
     many words that had hardly a lead, few that had a clear one."""
+    stand_nats: float = 2.0
+    """What the drafts have shown stands in for what is no more than this better, while nothing is
+    committed of the difference: what is as good by turns would take turns on the screen."""
     decide_ms: float = 2_000
     """Nothing keeps open a word of this age."""
     second_weight: float = 1.3
@@ -208,9 +211,15 @@ class FusedRule:
             heard = listener.beside(lambda: self._heard_twice(listener, window, samples, judged))
         return Question(window, ended, choices, heard)
 
-    def decide(self, question: Question) -> FusedDecision | None:
+    def decide(
+        self, question: Question, drafted: Sequence[RecognizedWord] = ()
+    ) -> FusedDecision | None:
         """What to commit of it; None if no hypothesis has come to an end. Waits for the second
-        listener, if it was asked."""
+        listener, if it was asked.
+
+        Args:
+            drafted: the tentative words so far.
+        """
         window, ended, choices = question.window, question.ended, question.choices
         self._supported = None
         if question.heard is not None:
@@ -223,13 +232,31 @@ class FusedRule:
         best = choices[0]
         if ended:
             return FusedDecision(explained(choices), 0, len(best.words))
+        undisputed = undisputed_words(choices, lambda word: self._margin(word, window.end_sample))
+        choices = self._standing(choices, drafted, undisputed)
+        best = choices[0]
         following = window.words(best.best.tokens)[len(best.words) :]
         # Where nothing follows yet, the decoder likes to end its sentence; once that is committed,
         # it takes what comes for another one.
         n_chosen = len(best.words) if following else max(0, len(best.words) - 1)
-        undisputed = undisputed_words(choices, lambda word: self._margin(word, window.end_sample))
+        if shared_words([best.words, drafted]) == len(best.words) < len(drafted):
+            following = list(drafted[len(best.words) :])
         words = [*explained(choices), *following]
         return FusedDecision(words, n_chosen, min(undisputed, n_chosen))
+
+    def _standing(
+        self, choices: list[Choice], drafted: Sequence[RecognizedWord], undisputed: int
+    ) -> list[Choice]:
+        """The choices; in front what was drafted, if the best is hardly better and parts from it
+        only behind what is undisputed."""
+        best = choices[0]
+        for at, choice in enumerate(choices):
+            if best.terms.total - choice.terms.total > self._options.stand_nats:
+                break
+            as_drafted = shared_words([choice.words, drafted]) == len(choice.words)
+            if as_drafted and shared_words([best.words, choice.words]) >= undisputed:
+                return [choice, *choices[:at], *choices[at + 1 :]]
+        return choices
 
     def _rank(
         self, judged: Sequence[Judged], window: OpenWindow, prune_nats: float, *, ended: bool

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from streamer.decoding.beam import BeamHypothesis
 from streamer.decoding.decision.hot_words import HotWords
-from streamer.decoding.words import RecognizedWord
+from streamer.decoding.words import RecognizedWord, shared_words
 from streamer.models.fusion.score import Candidate, Fusion, Terms
 from streamer.transcript.ledger import Decision
 
@@ -137,16 +137,6 @@ def undisputed_words(choices: Sequence[Choice], margin: Callable[[RecognizedWord
         behind = best.terms.total - other.terms.total
         if at < count and behind < margin(best.words[at]):
             count = at
-    return count
-
-
-def shared_words(alternatives: Sequence[Sequence[RecognizedWord]]) -> int:
-    """Length of the beginning that all alternatives share, case and punctuation aside."""
-    count = 0
-    for column in zip(*alternatives, strict=False):
-        if len({word.key for word in column}) > 1:
-            break
-        count += 1
     return count
 
 

@@ -150,7 +150,7 @@ def test_a_pause_commits_all_but_the_last_word_and_the_end_computes_nothing(fuse
 
 def test_a_newest_word_that_is_only_guessed_is_not_shown_until_it_stands_a_while() -> None:
     guessed = ToneDecoder(rivals={14: dict.fromkeys(range(50, 60), 9.0)})
-    stream = Stream(tone_models(guessed), DecoderOptions(guess_ms=400))
+    stream = Stream(tone_models(guessed))
     samples = tones(list(range(10, 20)))
     begins = START + 4 * (WORD_SAMPLES + GAP_SAMPLES)
     first_seen = {}

@@ -90,24 +90,61 @@ def test_the_llm_chooses_among_what_the_acoustics_leave_open() -> None:
         assert " ".join(fusion.appended).split() == heard
 
 
-def test_what_the_llm_chose_stays_on_the_screen() -> None:
-    class Torn(PreferringFusion):
-        """Prefers its word, but not by enough to commit it."""
+class Torn(PreferringFusion):
+    """Prefers its word, but not by enough to commit it at once."""
 
-        def terms(self, candidates: Sequence[Candidate]) -> list[Terms]:
-            found = super().terms(candidates)
-            return [replace(terms, audio=0.0, text=min(terms.text, 0.4)) for terms in found]
+    def terms(self, candidates: Sequence[Candidate]) -> list[Terms]:
+        found = super().terms(candidates)
+        return [replace(terms, audio=0.0, text=min(terms.text, 0.4)) for terms in found]
 
-    fusion = Torn("w50")
-    stream = Stream(tone_models(ToneDecoder(rivals={14: {50: 9.9}})), fusion=fusion)
-    shown = []
+
+def fifth_words(stream: Stream) -> tuple[list[str], list[str]]:
+    """The fifth word at each step, while it is tentative and once it is committed."""
+    open_words, committed = [], []
     for _ in stream.hops(tones(list(range(10, 40)))):
-        words = [word.text for word in (*stream.committed, *stream.segment.tentative)]
-        shown.append(words[4] if len(words) > 4 else "")
+        behind = 4 - len(stream.committed)
+        if behind < 0:
+            committed.append(stream.committed[4].text)
+        elif behind < len(stream.segment.tentative):
+            open_words.append(stream.segment.tentative[behind].text)
+    return open_words, committed
+
+
+def test_what_the_llm_chose_stays_on_the_screen() -> None:
+    fusion = Torn("w50")
+    options = DecoderOptions(fused=FusedOptions(stand_nats=0.0))
+    stream = Stream(tone_models(ToneDecoder(rivals={14: {50: 9.9}})), options, fusion=fusion)
+    shown, committed = fifth_words(stream)
     changes = [word for word, before in zip(shown, ["", *shown], strict=False) if word != before]
     # The draft hears w14; the LLM is asked several times, and never is w14 shown again.
     assert len(fusion.asked) > 2
     assert [word for word in changes if word in ("w14", "w50")] == ["w14", "w50"]
+    assert set(committed) == {"w50"}
+
+
+def test_what_was_drafted_stays_until_something_hardly_better_is_committed() -> None:
+    fusion = Torn("w50")
+    options = DecoderOptions(fused=FusedOptions(stand_nats=0.5))
+    stream = Stream(tone_models(ToneDecoder(rivals={14: {50: 9.9}})), options, fusion=fusion)
+    shown, committed = fifth_words(stream)
+    assert len(fusion.asked) > 2
+    assert "w14" in shown
+    assert "w50" not in shown
+    assert set(committed) == {"w50"}
+
+
+def test_what_was_drafted_goes_on_behind_a_decision_that_agrees_with_it() -> None:
+    made, models = rule(FusedOptions(guard_ms=100))
+    heard = window(models, tones([10, 11]))
+
+    def decided(drafted: list[int]) -> tuple[str, int]:
+        words = heard.words([Token(word, at, -0.1) for at, word in enumerate(drafted)])
+        decision = made.decide(made.ask(heard), words)
+        assert decision is not None
+        return " ".join(word.text for word in decision.words), decision.n_chosen
+
+    assert decided([10, 11, 12]) == (text([10, 11, 12]), 1)
+    assert decided([30, 11, 12]) == (text([10, 11]), 1)
 
 
 def test_the_last_word_waits_until_something_follows() -> None:

@@ -1,0 +1,97 @@
+"""What a browser's noise suppression is worth to the captions.
+
+The caption page switches it off where emotion is told (`benchmarks.emotion.browser` says why). Read
+clips, as loud as a microphone on a desk gives them, in quiet and in pink noise 15 dB below, heard
+without the LLM, with it and without. Automatic gain is on, as on the page. `pip install
+webrtc-noise-gain` first.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import numpy as np
+import typer
+from rich.console import Console
+
+from benchmarks.common import (
+    RESULTS,
+    DataOption,
+    OutOption,
+    Recording,
+    choose,
+    interval95,
+    load_sets,
+    run,
+    write_json,
+)
+from benchmarks.emotion.browser import PROCESSING, browsed, desk, in_noise
+from benchmarks.quality.streaming import stream
+from streamer.recognition.contract import SessionOptions
+from streamer.recognition.engine import Engine, EngineOptions
+from streamer.transcript.wer import WordErrors, word_errors
+
+SETS: Final = "librispeech_test_clean_opus,librispeech_test_other"
+PLACES: Final = {"quiet": desk, "noise": in_noise}
+WITH, WITHOUT = "both", "automatic gain"
+"""Of PROCESSING."""
+
+
+def errors(engine: Engine, clips: Sequence[Recording], place: str, how: str) -> list[WordErrors]:
+    """Of each clip."""
+    found = []
+    for clip in clips:
+        samples = browsed(PLACES[place](np.concatenate(clip.pieces())), PROCESSING[how])
+        heard = stream(engine, samples, SessionOptions(decoder="draft")).transcription.text
+        found.append(word_errors(clip.text, heard))
+    return found
+
+
+def percent(found: Iterable[WordErrors]) -> float:
+    return 100 * sum(found, WordErrors()).rate
+
+
+def difference(without: Sequence[WordErrors], with_it: Sequence[WordErrors]) -> list[float]:
+    """95 % interval of the errors a hundred words more without it, drawing clips."""
+    draw = np.random.default_rng(0)
+    drawn = draw.integers(0, len(without), (2_000, len(without)))
+    return interval95(
+        [percent(without[i] for i in row) - percent(with_it[i] for i in row) for row in drawn], 2
+    )
+
+
+def words(clips: Sequence[Recording]) -> dict[str, Any]:
+    options = EngineOptions(threads=1, llm=False, latency="low", emotion_model=None)
+    results = {}
+    with closing(Engine.load(options)) as engine:
+        for place in PLACES:
+            with_it, without = (errors(engine, clips, place, how) for how in (WITH, WITHOUT))
+            results[place] = {
+                "words": sum(found.reference_words for found in without),
+                "suppressed_wer_percent": round(percent(with_it), 2),
+                "not_suppressed_wer_percent": round(percent(without), 2),
+                "more_without_ci95": difference(without, with_it),
+            }
+    return results
+
+
+def main(
+    data: DataOption = Path("../shared/data"),
+    out: OutOption = RESULTS,
+    clips: Annotated[int, typer.Option(help="Clips, as many of each set.")] = 30,
+) -> None:
+    chosen = [clip for some in choose(load_sets(SETS, data), clips, 0).values() for clip in some]
+    results = words(chosen)
+    Console().print_json(json.dumps(results))
+    parameters = {"sets": SETS, "clips": clips}
+    write_json("emotion.suppression", out, parameters, results, file="emotion_suppression")
+
+
+app = run(main)
+
+if __name__ == "__main__":
+    app()
