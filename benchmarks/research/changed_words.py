@@ -27,7 +27,7 @@ from benchmarks.quality.streaming import SeenSegment
 from benchmarks.research.steadiness import shown_delays_ms
 from streamer.audio.arrays import Floats
 from streamer.audio.clock import SAMPLE_RATE, ms_from_samples
-from streamer.decoding.shown_words import ShownOptions
+from streamer.decoding.decision.shown_words import ShownOptions
 from streamer.recognition.contract import Decoder, SessionOptions
 from streamer.recognition.engine import Engine, EngineOptions
 from streamer.recognition.options import RecognizerOptions

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from streamer.decoding.decision.agreement import AgreementOptions
 from streamer.decoding.decision.fused_commit import FusedOptions
-from streamer.decoding.shown_words import ShownOptions
+from streamer.decoding.decision.shown_words import ShownOptions
 from streamer.decoding.speech_evidence import EvidenceOptions
 
 

@@ -24,10 +24,10 @@ from streamer.decoding.decision.fused_commit import (
 )
 from streamer.decoding.decision.hot_words import HotWords
 from streamer.decoding.decision.second_listener import SessionListener
+from streamer.decoding.decision.shown_words import ShownWords
 from streamer.decoding.draft import DraftRequest, Prefix, Seen
 from streamer.decoding.loop_guard import loop_start
 from streamer.decoding.options import DecoderOptions
-from streamer.decoding.shown_words import ShownWords
 from streamer.decoding.speech import SpeechDecoder
 from streamer.decoding.speech_evidence import Probabilities, SpeechEvidence
 from streamer.decoding.words import RecognizedWord, cut_behind, token_ids

@@ -25,7 +25,8 @@ from streamer.dialects.openai.realtime import RealtimeDialect
 from streamer.dialects.openai.realtime_settings import BETA_HEADERS, BETA_WARNING, RealtimeSettings
 from streamer.dialects.openai.uploads import Uploads
 from streamer.protocol.errors import ProtocolError
-from streamer.server.stream_server import StarletteSocket, StreamServer
+from streamer.server.starlette_socket import StarletteSocket
+from streamer.server.stream_server import StreamServer
 
 
 def dialect_routes(server: StreamServer) -> Sequence[BaseRoute]:

@@ -6,11 +6,10 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import Final, Protocol
 
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket
 
 from streamer.hosting.options import ServerOptions
 from streamer.hosting.session_registry import SessionRegistry
@@ -25,15 +24,13 @@ from streamer.runtime.tracing import TraceWriter
 from streamer.server.access import SUBPROTOCOL, origin_is_allowed, token_is_right
 from streamer.server.connection import Connection, HandOver
 from streamer.server.follower import Follower
-from streamer.server.sender import SocketClosedError
+from streamer.server.starlette_socket import StarletteSocket
 from streamer.session.limits import SessionLimits
 from streamer.session.places import Places
 from streamer.session.runner import SessionRunner
 
 logger = logging.getLogger(__name__)
 
-_GOODBYES: Final = (1000, 1001)
-"""How programs close, and pages that are left. All else is an accident."""
 _MOVING_EVERY_S: Final = 0.1
 
 
@@ -314,39 +311,3 @@ async def _ended(tasks: Iterable[asyncio.Task[None]], deadline_s: float) -> int:
     if late:
         await asyncio.wait(late)
     return len(late)
-
-
-class StarletteSocket:
-    """An accepted Starlette websocket as a connection's `Socket`.
-
-    Starlette raises RuntimeError (in newer versions a subclass) for calls after the end.
-    """
-
-    def __init__(self, websocket: WebSocket) -> None:
-        self._websocket = websocket
-
-    async def receive(self) -> str | bytes:
-        """Raises SocketClosedError."""
-        try:
-            message = await self._websocket.receive()
-        except RuntimeError as error:
-            raise SocketClosedError("the client left") from error
-        if message["type"] == "websocket.disconnect":
-            for_good = message.get("code") in _GOODBYES
-            raise SocketClosedError("the client left", for_good=for_good)
-        text: str | None = message.get("text")
-        if text is not None:
-            return text
-        data: bytes = message["bytes"]
-        return data
-
-    async def send(self, text: str) -> None:
-        """Raises SocketClosedError."""
-        try:
-            await self._websocket.send_text(text)
-        except (WebSocketDisconnect, RuntimeError) as error:
-            raise SocketClosedError("the client left") from error
-
-    async def close(self, code: int, reason: str) -> None:
-        with suppress(WebSocketDisconnect, RuntimeError):
-            await self._websocket.close(code, reason)

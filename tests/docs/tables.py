@@ -25,9 +25,9 @@ from benchmarks.report.tables import result_tables
 from streamer.cli import build_app
 from streamer.decoding.decision.agreement import AgreementOptions
 from streamer.decoding.decision.fused_commit import FusedOptions
+from streamer.decoding.decision.shown_words import ShownOptions
 from streamer.decoding.listening_decoder import EarOptions
 from streamer.decoding.options import DecoderOptions
-from streamer.decoding.shown_words import ShownOptions
 from streamer.decoding.speech_evidence import EvidenceOptions
 from streamer.hosting.options import ServerOptions
 from streamer.models.fusion.score import FusionWeights

@@ -5,7 +5,7 @@ from starlette.types import Message
 from starlette.websockets import WebSocket
 
 from streamer.server.sender import SocketClosedError
-from streamer.server.stream_server import StarletteSocket
+from streamer.server.starlette_socket import StarletteSocket
 
 
 class Transport:
