@@ -8,8 +8,7 @@ const STORAGE_KEY = "streamer.preferences";
 
 /** @typedef {import("./reading/reading.js").Reading} Reading */
 /** @typedef {Reading & {details: boolean, vibrate: boolean, deviceId: string, echoCancellation: boolean,
- *   noiseSuppression: boolean, suppressionDespiteEmotion: boolean, autoGainControl: boolean,
- *   hotWords: string, context: string,
+ *   noiseSuppression: boolean, autoGainControl: boolean, hotWords: string, context: string,
  *   language: string, translate: boolean, numbers: boolean, speakers: boolean, people: number,
  *   voice: string, voiceName: string, shareSecret: string, followId: string,
  *   emotionShown: string, sounds: boolean}} Preferences */
@@ -22,7 +21,6 @@ const DEFAULTS = {
   deviceId: "",
   echoCancellation: true,
   noiseSuppression: true,
-  suppressionDespiteEmotion: false,
   autoGainControl: true,
   hotWords: "",
   context: "",
@@ -83,15 +81,16 @@ export function startOptions(preferences, sampleRate, source) {
 }
 
 /**
- * Suppressed noise takes the quiet of a voice along, so that sad speech no longer sounds sad.
+ * Suppressed noise takes the quiet of a voice along, so that sad speech no longer sounds sad; but in
+ * a loud place words are lost without it.
  *
  * @param {Preferences} preferences
- * @param {boolean} emotion whether it is told
+ * @param {boolean} everyEmotion whether that of everything is shown, not the sure ones alone
  * @returns {import("../audio/sources.js").MicrophoneOptions}
  */
-export function microphoneOptions(preferences, emotion) {
-  const { deviceId, echoCancellation, autoGainControl, suppressionDespiteEmotion } = preferences;
-  const noiseSuppression = preferences.noiseSuppression && (!emotion || suppressionDespiteEmotion);
+export function microphoneOptions(preferences, everyEmotion) {
+  const { deviceId, echoCancellation, autoGainControl } = preferences;
+  const noiseSuppression = preferences.noiseSuppression && !everyEmotion;
   return { deviceId, echoCancellation, noiseSuppression, autoGainControl };
 }
 

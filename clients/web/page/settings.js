@@ -28,9 +28,6 @@ export function bindSettings(preferences) {
   const device = byId("device", HTMLSelectElement);
   const echo = byId("echo", HTMLInputElement);
   const noise = byId("noise", HTMLInputElement);
-  const despite = byId("noise-despite-emotion", HTMLInputElement);
-  const showDespite = () => (despite.disabled = !noise.checked);
-  noise.addEventListener("change", showDespite);
   const gain = byId("gain", HTMLInputElement);
   const hotWords = byId("hot-words", HTMLInputElement);
   const context = byId("context", HTMLTextAreaElement);
@@ -50,8 +47,6 @@ export function bindSettings(preferences) {
     if (device.selectedIndex < 0) device.value = "";
     echo.checked = preferences.echoCancellation;
     noise.checked = preferences.noiseSuppression;
-    despite.checked = preferences.suppressionDespiteEmotion;
-    showDespite();
     gain.checked = preferences.autoGainControl;
     hotWords.value = preferences.hotWords;
     context.value = preferences.context;
@@ -72,7 +67,6 @@ export function bindSettings(preferences) {
       deviceId: device.value,
       echoCancellation: echo.checked,
       noiseSuppression: noise.checked,
-      suppressionDespiteEmotion: despite.checked,
       autoGainControl: gain.checked,
       hotWords: hotWords.value,
       context: context.value,
