@@ -12,13 +12,17 @@ from typing import Any, Final
 import numpy as np
 import psutil
 
+_EIGHT_BITS: Final = {"avx2", "avx_vnni", "avx512f", "avx512_vnni", "amx_int8", "asimddp", "i8mm"}
+"""Instructions that products of 8 bits are fast or slow by."""
 _WHEELS: Final = ("torch", "onnxruntime-gpu", "onnxruntime", "ctranslate2", "transformers", "numpy")
 
 
 def machine() -> dict[str, Any]:
     """What the numbers depend on."""
+    flags = _cpuinfo("flags") or _cpuinfo("Features")
     return {
-        "cpu": _cpu_model(),
+        "cpu": _cpuinfo("model name") or platform.processor() or "unknown",
+        "instructions": sorted(_EIGHT_BITS & set(flags.split())),
         "cores": os.cpu_count(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "system": f"{platform.system()} {platform.machine()}",
@@ -50,10 +54,10 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _cpu_model() -> str:
+def _cpuinfo(key: str) -> str:
+    """Of the first core; empty where the system does not tell."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
-        return platform.processor() or "unknown"
-    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return models[0] if models else platform.processor() or "unknown"
+        return ""
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(key)), "")

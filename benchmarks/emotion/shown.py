@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -153,13 +153,19 @@ class Viewer:
         shown.seconds += len(samples) / SAMPLE_RATE
 
 
-def neutral(viewer: Viewer, data: Path, folders: Iterable[str]) -> Shown:
-    """Recordings in an order drawn once, until `MINUTES` are heard."""
+def neutral(
+    viewer: Viewer,
+    data: Path,
+    folders: Iterable[str],
+    arriving: Callable[[Floats], Floats] = lambda samples: samples,
+    minutes: float = MINUTES,
+) -> Shown:
+    """Recordings, as they arrive, in an order drawn once, until so many minutes are heard."""
     paths = [data / name / row["path"] for name in folders for row in read_manifest(data / name)]
     shown = Shown()
     for index in np.random.default_rng(0).permutation(len(paths)):
-        if shown.seconds < 60 * MINUTES:
-            viewer.watch(read_samples(paths[index]), NEUTRAL, shown)
+        if shown.seconds < 60 * minutes:
+            viewer.watch(arriving(read_samples(paths[index])), NEUTRAL, shown)
     return shown
 
 

@@ -1,9 +1,10 @@
-"""What a browser's noise suppression is worth to the captions.
+"""What a browser's noise suppression is worth to the captions, and whether it makes calm speech
+look emotional.
 
-The caption page switches it off where emotion is told (`benchmarks.emotion.browser` says why). Read
-clips, as loud as a microphone on a desk gives them, in quiet and in pink noise 15 dB below, heard
-without the LLM, with it and without. Automatic gain is on, as on the page. `pip install
-webrtc-noise-gain` first.
+The caption page switches it off where the emotion of everything is shown: see
+`benchmarks.emotion.browser`. Read clips, as loud as a microphone on a desk gives them, in quiet and
+in pink noise 15 dB below, heard without the LLM, with it and without; and calm speech of six kinds
+in quiet. Automatic gain is on, as on the page. `pip install webrtc-noise-gain` first.
 """
 
 from __future__ import annotations
@@ -30,7 +31,15 @@ from benchmarks.common import (
     write_json,
 )
 from benchmarks.emotion.browser import PROCESSING, browsed, desk, in_noise
+from benchmarks.emotion.corpora import WEIGHTS
+from benchmarks.emotion.shown import NEUTRAL_SETS, Viewer, emotional, neutral
 from benchmarks.quality.streaming import stream
+from streamer.audio.arrays import Floats
+from streamer.decoding.loading import VAD_FILE
+from streamer.models.emotion.classifier import EmotionClassifier
+from streamer.models.silero import VadModel
+from streamer.models.store.catalog import SILERO
+from streamer.models.store.zoo import Zoo
 from streamer.recognition.contract import SessionOptions
 from streamer.recognition.engine import Engine, EngineOptions
 from streamer.transcript.wer import WordErrors, word_errors
@@ -39,6 +48,8 @@ SETS: Final = "librispeech_test_clean_opus,librispeech_test_other"
 PLACES: Final = {"quiet": desk, "noise": in_noise}
 WITH, WITHOUT = "both", "automatic gain"
 """Of PROCESSING."""
+CALM_MINUTES: Final = 3.0
+"""Heard of each set, at most."""
 
 
 def errors(engine: Engine, clips: Sequence[Recording], place: str, how: str) -> list[WordErrors]:
@@ -79,13 +90,34 @@ def words(clips: Sequence[Recording]) -> dict[str, Any]:
     return results
 
 
+def calm(viewer: Viewer, data: Path) -> dict[str, Any]:
+    """Segments in which nobody acts, and how many of them are shown as emotional, in percent."""
+
+    def told(how: str) -> dict[str, Any]:
+        def arriving(samples: Floats) -> Floats:
+            return browsed(desk(samples), PROCESSING[how])
+
+        labels = [
+            label
+            for folders in NEUTRAL_SETS.values()
+            for _, label, _ in neutral(viewer, data, folders, arriving, CALM_MINUTES).segments
+        ]
+        shown_percent = round(100 * sum(map(emotional, labels)) / len(labels), 2)
+        return {"segments": len(labels), "shown_percent": shown_percent}
+
+    return {how: told(how) for how in (WITH, WITHOUT)}
+
+
 def main(
     data: DataOption = Path("../shared/data"),
     out: OutOption = RESULTS,
     clips: Annotated[int, typer.Option(help="Clips, as many of each set.")] = 30,
 ) -> None:
     chosen = [clip for some in choose(load_sets(SETS, data), clips, 0).values() for clip in some]
-    results = words(chosen)
+    viewer = Viewer(
+        EmotionClassifier(WEIGHTS, threads=1), VadModel(Zoo().path(SILERO.name, VAD_FILE))
+    )
+    results = {**words(chosen), "calm": calm(viewer, data)}
     Console().print_json(json.dumps(results))
     parameters = {"sets": SETS, "clips": clips}
     write_json("emotion.suppression", out, parameters, results, file="emotion_suppression")

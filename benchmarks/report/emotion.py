@@ -110,16 +110,26 @@ def _browser() -> Row:
 
 
 def _words_without_suppression() -> Row:
+    found = results("emotion_suppression")
     parts = [
         f"in {place} {fixed(told['suppressed_wer_percent'], 1)} → "
         f"{fixed(told['not_suppressed_wer_percent'], 1)} % (more by "
         f"{between(told['more_without_ci95'], 1)})"
-        for place, told in results("emotion_suppression").items()
+        for place, told in found.items()
+        if place != "calm"
     ]
+    segments = "; ".join(
+        f"{how} {told['shown_percent']:.1f} % of {told['segments']}"
+        for how, told in (
+            ("with it", found["calm"]["both"]),
+            ("without", found["calm"]["automatic gain"]),
+        )
+    )
     return Row(
         "words wrong of read speech, by the draft, with a browser's noise suppression → without "
-        "(as the page has it where emotion is told)",
-        "; ".join(parts),
+        "(as the page has it where the emotion of everything is shown); calm segments shown as "
+        "emotional",
+        f"{'; '.join(parts)}; {segments}",
         "–",
         "benchmarks.emotion.suppression",
     )
