@@ -5,16 +5,12 @@ The network looks 1.6 s ahead, so what it says of a frame comes so much later.
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-import onnxruntime as ort
-from onnxruntime.capi import onnxruntime_pybind11_state as ort_state
 
-from streamer.models.errors import ModelCorruptError, ModelMissingError
-from streamer.models.onnx.runtime import open_session
+from streamer.models.onnx.late_session import LateSession
 from streamer.models.sounds.features import FRAME_SAMPLES, HOP_SAMPLES, Array, power_frames
 
 KINDS: Final = ("speech", "singing", "music")
@@ -40,11 +36,7 @@ class SoundClassifier:
         Raises:
             ModelMissingError: there is no such file.
         """
-        if not model_path.is_file():
-            raise ModelMissingError(f"there is no model of sounds at {model_path}")
-        self._path = model_path
-        self._opening = threading.Lock()
-        self._session: ort.InferenceSession | None = None
+        self._session = LateSession(model_path, "sounds")
 
     def run(self, power: Array, before: Array, skipped: Array) -> tuple[Array, Array, Array]:
         """
@@ -60,25 +52,10 @@ class SoundClassifier:
         Raises:
             ModelCorruptError: the file cannot be read.
         """
-        told, before, skipped = self._opened().run(
+        told, before, skipped = self._session.opened().run(
             None, {"power": power, "before": before, "skipped": skipped}
         )
         return told, before, skipped
-
-    def _opened(self) -> ort.InferenceSession:
-        with self._opening:
-            if self._session is None:
-                try:
-                    self._session = open_session(self._path, threads=1)
-                except (
-                    ort_state.Fail,
-                    ort_state.InvalidGraph,
-                    ort_state.InvalidProtobuf,
-                ) as error:
-                    raise ModelCorruptError(
-                        f"{self._path} is not a model that can be loaded"
-                    ) from error
-            return self._session
 
 
 class SoundStream:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-import onnxruntime as ort
-from onnxruntime.capi import onnxruntime_pybind11_state as ort_state
 
 from streamer.audio.clock import SAMPLE_RATE
-from streamer.models.errors import ModelCorruptError, ModelMissingError
-from streamer.models.onnx.runtime import open_session
+from streamer.models.onnx.late_session import LateSession
 from streamer.models.speakers.features import Array, mel_frames
 
 MIN_WINDOW_S: Final = 0.4
@@ -33,12 +29,7 @@ class VoiceEncoder:
         Raises:
             ModelMissingError: there is no such file.
         """
-        if not model_path.is_file():
-            raise ModelMissingError(f"there is no model of voices at {model_path}")
-        self._path = model_path
-        self._device = device
-        self._opening = threading.Lock()
-        self._session: ort.InferenceSession | None = None
+        self._session = LateSession(model_path, "voices", device=device)
 
     def embed(self, windows: Sequence[Array]) -> Array:
         """The voice of each window, as vectors of length 1 in which the same voice lies close.
@@ -59,20 +50,5 @@ class VoiceEncoder:
             raise ValueError(f"a window needs {MIN_WINDOW_S} s at least")
         voiced = np.array([float(np.max(np.abs(window))) >= _SILENCE_PEAK for window in windows])
         frames = np.stack([mel_frames(window) for window in windows])
-        found: Array = self._opened().run(["voices"], {"frames": frames})[0]
+        found: Array = self._session.opened().run(["voices"], {"frames": frames})[0]
         return np.asarray(found * voiced[:, None], np.float32)
-
-    def _opened(self) -> ort.InferenceSession:
-        with self._opening:
-            if self._session is None:
-                try:
-                    self._session = open_session(self._path, threads=1, device=self._device)
-                except (
-                    ort_state.Fail,
-                    ort_state.InvalidGraph,
-                    ort_state.InvalidProtobuf,
-                ) as error:
-                    raise ModelCorruptError(
-                        f"{self._path} is not a model that can be loaded"
-                    ) from error
-            return self._session
