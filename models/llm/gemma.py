@@ -24,7 +24,7 @@ HEAD_FILE: Final = "head.onnx"
 EMBEDDING_FILE: Final = "embedding.npy"
 SHORTLIST_FILE: Final = "shortlist.npy"
 SETTINGS_FILE: Final = "gemma.json"
-GRAPH_VERSION: Final = "graphs-4"
+GRAPH_VERSION: Final = "graphs-5"
 """Changes with what `streamer.models.llm.gemma_graph` writes, so that caches are built anew."""
 
 _HEAD_ROWS: Final = 32

@@ -201,4 +201,5 @@ def test_gemma_scores_as_in_a_plain_full_pass_and_prefers_sense(
     sea, see, _, letter, _ = score(scorer, context, texts)
     assert sea > see
     assert sea > letter
-    assert_scores_agree(tmp_path, scorer, context, texts, within=0.6)
+    # 0.6 where processors have instructions for products of 8 bits, 0.64 with AVX2 alone.
+    assert_scores_agree(tmp_path, scorer, context, texts, within=0.8)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from streamer.audio.arrays import Floats
 from streamer.decoding.decision.agreement import AgreementOptions
+from streamer.decoding.decision.shown_words import ShownOptions
 from streamer.decoding.options import DecoderOptions
 from streamer.decoding.speech import SpeechModels
 from streamer.decoding.speech_evidence import EvidenceOptions
@@ -120,8 +121,11 @@ def test_a_minute_without_speech_gives_no_word(sound: Floats, speech_models: Spe
 def test_silence_behind_the_window_steadies_the_tentative_words(
     speech_models: SpeechModels, clips: list[Clip]
 ) -> None:
-    # Words stay tentative for long.
-    decoder = DecoderOptions(agreement=AgreementOptions(sure_agree_ms=768, guard_ms=500))
+    # Words stay tentative for long, and all are shown as they are decoded.
+    decoder = DecoderOptions(
+        agreement=AgreementOptions(sure_agree_ms=768, guard_ms=500),
+        shown=ShownOptions(edge_confidence=0, stay_ms=0),
+    )
 
     def revised(step_silence_ms: float) -> int:
         options = RecognizerOptions(step_silence_ms=step_silence_ms, decoder=decoder)
