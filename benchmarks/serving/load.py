@@ -8,7 +8,7 @@ Under load the server leaves out the second listener first, then the LLM; `liste
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, Final
 
 import typer
@@ -16,7 +16,6 @@ from matplotlib.figure import Figure
 from rich.table import Table
 
 from benchmarks.common import (
-    Recording,
     Setup,
     figure,
     percentiles,
@@ -95,21 +94,21 @@ def carried(figures: Mapping[str, Any], max_lag_ms: float) -> bool:
 
 
 def climb(
-    server: ServerProcess,
-    clips: Sequence[Recording],
-    counts: Sequence[int],
-    seconds: float,
-    max_lag_ms: float,
-    seed: int,
-) -> list[dict[str, Any]]:
-    """Rounds with more and more sessions, up to the first that does not go well."""
+    measured: Callable[[int], dict[str, Any]], counts: Iterable[int], max_lag_ms: float
+) -> dict[str, Any]:
+    """Rounds with more and more sessions, up to the first that does not go well, and how many the
+    largest carried that did.
+
+    Args:
+        measured: the figures of a round with so many sessions.
+    """
     rounds = []
     for count in counts:
-        streams = [speech_stream(clips, seconds, PAUSE_S, seed + i) for i in range(count)]
-        rounds.append(measure(server, streams))
+        rounds.append(measured(count))
         if not carried(rounds[-1], max_lag_ms):
             break
-    return rounds
+    good = [one["sessions"] for one in rounds if carried(one, max_lag_ms)]
+    return {"sessions_carried": max(good, default=0), "rounds": rounds}
 
 
 def table(results: Mapping[Kind, Any]) -> Table:
@@ -168,9 +167,12 @@ def main(
     results: dict[Kind, Any] = {}
     for kind in kinds(setup.llm):
         with server_process(kind, threads=setup.threads, max_sessions=max_sessions) as server:
-            rounds = climb(server, clips, counts, seconds, max_lag_ms, setup.seed)
-        good = [one["sessions"] for one in rounds if carried(one, max_lag_ms)]
-        results[kind] = {"sessions_carried": max(good, default=0), "rounds": rounds}
+
+            def measured(count: int, server: ServerProcess = server) -> dict[str, Any]:
+                seeds = range(setup.seed, setup.seed + count)
+                return measure(server, [speech_stream(clips, seconds, PAUSE_S, s) for s in seeds])
+
+            results[kind] = climb(measured, counts, max_lag_ms)
     parameters = {
         "speech": sorted({clip.set_name for clip in clips}),
         "seconds": seconds,

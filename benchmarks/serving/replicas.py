@@ -26,7 +26,7 @@ from rich.table import Table
 
 from benchmarks.common import Setup, figure, run_speech, speech_stream, style
 from benchmarks.serving.live import LiveSession
-from benchmarks.serving.load import PAUSE_S, carried, figures, sessions_at_once
+from benchmarks.serving.load import PAUSE_S, climb, figures, sessions_at_once
 from benchmarks.serving.local_cluster import local_cluster
 from streamer.audio.arrays import Floats
 from streamer.cluster.options import ClusterOptions
@@ -137,23 +137,6 @@ def measure(cluster: HeldCluster, streams: Sequence[Sequence[Floats]]) -> dict[s
     return figures(ended, replicas_s) | {"share_of_the_cores": shares}
 
 
-def climb(
-    cluster: HeldCluster, setup: Setup, counts: Sequence[int], seconds: float, max_lag_ms: float
-) -> list[dict[str, Any]]:
-    """Rounds with more and more sessions a core, up to the first that does not go well."""
-    clips, rounds = setup.clips(), []
-    n_cores = len(cluster.replicas)
-    for count in counts:
-        streams = [
-            [speech_stream(clips, seconds, PAUSE_S, setup.seed + i) for i in range(count)]
-            for _ in range(n_cores)
-        ]
-        rounds.append(measure(cluster, streams))
-        if not carried(rounds[-1], max_lag_ms):
-            break
-    return rounds
-
-
 def table(results: Mapping[str, Any]) -> Table:
     """The summary for people."""
     shown = Table(title="Replicas, each on a core")
@@ -198,14 +181,19 @@ def main(
     max_replicas: Annotated[int, typer.Option(min=1, help="Go no further than this.")] = 2,
     max_lag_ms: Annotated[float, typer.Option(help="p95 lag at which to stop.")] = 1000,
 ) -> None:
+    clips = setup.clips()
     results: dict[str, Any] = {}
     for n_replicas in range(1, max_replicas + 1):
         with held_cluster(n_replicas, setup.llm) as cluster:
-            rounds = climb(cluster, setup, range(first, most + 1), seconds, max_lag_ms)
-        good = [one["sessions"] for one in rounds if carried(one, max_lag_ms)]
-        results[str(n_replicas)] = {"sessions_carried": max(good, default=0), "rounds": rounds}
+
+            def measured(count: int, cluster: HeldCluster = cluster) -> dict[str, Any]:
+                seeds = range(setup.seed, setup.seed + count)
+                streams = [speech_stream(clips, seconds, PAUSE_S, s) for s in seeds]
+                return measure(cluster, [streams] * len(cluster.replicas))
+
+            results[str(n_replicas)] = climb(measured, range(first, most + 1), max_lag_ms)
     parameters = {
-        "speech": sorted({clip.set_name for clip in setup.clips()}),
+        "speech": sorted({clip.set_name for clip in clips}),
         "llm": setup.llm,
         "seconds": seconds,
         "first": first,

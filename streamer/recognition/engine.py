@@ -193,12 +193,12 @@ class Engine:
             say("loading the emotion classifier")
             # A trained fusion wants states that only the other classifier gives.
             batched = runs_batched(options) and options.fusion is None
-            emotion = load_emotion(options.emotion_model, zoo, options.device, batched=batched)
+            emotion = load_emotion(options.emotion_model, zoo, device, batched=batched)
         llm, lora, audio_inputs = None, None, None
         if options.llm and options.speech_language == ENGLISH:
             if options.fusion is not None:
                 trained = read_fusion(
-                    options.fusion, speech_model=options.speech_model, device=options.device
+                    options.fusion, speech_model=options.speech_model, device=device
                 )
                 options = replace(options, weights=trained.weights(options.weights))
                 lora, audio_inputs = trained.lora, trained.inputs
@@ -211,7 +211,7 @@ class Engine:
                 options.listener, zoo, threads=threads, device=device, n_sessions=n_sessions
             )
         check_language(options.language or options.speech_language, _languages(options, listener))
-        voices = VoiceEncoder(zoo.path(SPEAKERS.name, "speakers.onnx"), device=options.device)
+        voices = VoiceEncoder(zoo.path(SPEAKERS.name, "speakers.onnx"), device=device)
         return cls(options, speech, emotion, llm, audio_inputs, listener, voices, load_sounds(zoo))
 
     @property
