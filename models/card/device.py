@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from streamer.models.onnx.runtime import DeviceUnavailableError, require_torch_device
+from streamer.models.staging import sent
 
 logger = logging.getLogger(__name__)
 
@@ -217,7 +218,7 @@ class Queue:
             timeline = self.timeline
             start = None if timeline is None else timeline.stamp()
             if self._stream is None:
-                found = function(torch.from_numpy(words), *sizes)
+                found = function(sent(words, self.card.device), *sizes)
             else:
                 found = self._run_on_cuda(function, words, sizes)
             if timeline is not None:
@@ -248,7 +249,7 @@ class Queue:
         if runs > EAGER_RUNS and len(self._graphs) < _MAX_GRAPHS:
             graph = self._graphs[key] = _Graph(function, words, sizes, self.card, self._memory)
             return graph.replay(words)
-        return function(torch.from_numpy(words).to(self.card.device), *sizes)
+        return function(sent(words, self.card.device), *sizes)
 
 
 def _stream(card: Card) -> torch.cuda.Stream:
@@ -259,12 +260,9 @@ class _Graph:
     """A captured pass, and the memory that its input lies in."""
 
     def __init__(self, function: Pass, words: Words, sizes: Sizes, card: Card, memory: Any) -> None:
-        self._pinned = torch.empty(len(words), dtype=torch.int32, pin_memory=True)
-        self._input = torch.empty(len(words), dtype=torch.int32, device=card.device)
-        self._sent = torch.cuda.Event()  # type: ignore[no-untyped-call]
-        self._graph = torch.cuda.CUDAGraph()
         # What this captures must be valid: it is run on whatever the input holds.
-        self._input.copy_(torch.from_numpy(words))
+        self._input = sent(words, card.device)
+        self._graph = torch.cuda.CUDAGraph()
         # What a thread needs to compute at all cannot be made while it captures.
         function(self._input, *sizes)
         # Not by `torch.cuda.graph`: that waits for all other queues, which may be capturing too.
@@ -275,10 +273,6 @@ class _Graph:
             self._graph.capture_end()
 
     def replay(self, words: Words) -> Tensor:
-        # The copy of the last call may still be on its way.
-        self._sent.synchronize()
-        self._pinned.copy_(torch.from_numpy(words))
-        self._input.copy_(self._pinned, non_blocking=True)
-        self._sent.record()
+        sent(words, self._input.device, into=self._input)
         self._graph.replay()
         return self._output

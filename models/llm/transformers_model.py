@@ -9,13 +9,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
+import numpy as np
 import torch
 from transformers import AutoModelForCausalLM, DynamicCache
 
 from streamer.models.errors import opening
 from streamer.models.llm.contract import LlmTokenRequest
 from streamer.models.onnx.runtime import require_torch_device
+from streamer.models.staging import sent
+
+_NOTHING: Final = -1
+"""In the place of a token where a row has ended."""
 
 
 @dataclass
@@ -60,25 +66,26 @@ class TransformersModel:
         self._fill(cache, list(request.context[:-1]))
         rows, shared = request.rows, request.shared
         width = max(len(row) for row in rows)
-        # Rows are padded behind their end, where no scored token sees it.
-        fed = torch.zeros((len(rows), width), dtype=torch.long, device=self._device)
+        # What is fed, and what is to follow each of it. Rows are padded behind their end, where no
+        # scored token sees it.
+        words = np.zeros((2, len(rows), width), np.int32)
+        words[1] = _NOTHING
         for i, row in enumerate(rows):
             known = [request.context[-1], *row][:width]
-            fed[i, : len(known)] = torch.tensor(known, device=self._device)
+            words[0, i, : len(known)] = known
+            words[1, i, : len(row)] = row
+        fed, following = sent(words.ravel(), self._device).view(words.shape).long()
         # Only the positions that tell rows apart go through the vocabulary.
         logits = self._model(
             fed,
             past_key_values=_fork(cache.states, len(rows)),
             logits_to_keep=torch.arange(shared, width, device=self._device),
         ).logits.float()
-        normalizers = logits.logsumexp(dim=-1)
-        return [
-            float(
-                logits[i, range(len(row) - shared), row[shared:]].sum()
-                - normalizers[i, : max(0, len(row) - shared)].sum()
-            )
-            for i, row in enumerate(rows)
-        ]
+        following = following[:, shared:]
+        asked = logits.gather(2, following.clamp(min=0)[..., None])[..., 0]
+        asked = (asked - logits.logsumexp(dim=-1)).masked_fill(following == _NOTHING, 0)
+        found: list[float] = asked.sum(dim=-1).tolist()
+        return found
 
     def _fill(self, cache: _ContextCache, wanted: list[int]) -> None:
         """Bring the cache up to the `wanted` tokens."""
@@ -86,7 +93,7 @@ class TransformersModel:
             cache.tokens, cache.states = [], DynamicCache()
         missing = wanted[len(cache.tokens) :]
         if missing:
-            fed = torch.tensor([missing], device=self._device)
+            fed = sent(np.array(missing, np.int32), self._device).long()[None]
             self._model(fed, past_key_values=cache.states, logits_to_keep=1)
             cache.tokens = wanted
 
