@@ -159,7 +159,7 @@ def _real_time(models: Models, bundle: Bundle, count: int, seconds: float) -> di
     )
     speech = loaded.serve(batcher, max_batch=1)
     emotions = batcher.lane(
-        models.emotion.probabilities_together, max_batch=64, exclusive=True, wait_ms=2.0
+        models.emotion.probabilities_together, max_batch=64, exclusive=True, sociable=True
     )
     lags: list[float] = []
     failed: list[str] = []

@@ -12,6 +12,7 @@ from streamer.cli.failures import EXIT_USAGE, fail
 from streamer.cli.options import LatencyChoice, checked_language
 from streamer.models.errors import ModelError
 from streamer.recognition.languages import AUTO
+from streamer.runtime.batcher import WAIT_MS
 
 if TYPE_CHECKING:
     from streamer.recognition.engine import Engine
@@ -52,12 +53,14 @@ def load_engine(
     language: str,
     tell: bool,
     max_sessions: int = 1,
+    batch_wait_ms: float = WAIT_MS,
 ) -> Engine:
     """Takes seconds; the very first time models are converted too, of which stderr tells.
 
     Args:
         emotion_model: None loads none.
         max_sessions: that a card sets memory aside for.
+        batch_wait_ms: what waits for a model there waits so long for company.
         tell: say there too what other time is spent on.
     """
     # The transformers library reads this when it is imported, which takes a second: most do not
@@ -73,6 +76,7 @@ def load_engine(
             EngineOptions(
                 device=device,
                 max_sessions=max_sessions,
+                batch_wait_ms=batch_wait_ms,
                 threads=threads,
                 llm=llm,
                 speech_model=speech_model,

@@ -16,6 +16,7 @@ import typer
 
 from streamer.cli.engine_loading import SpeechLanguageOption, load_engine, speech_language_code
 from streamer.cli.failures import EXIT_USAGE, fail
+from streamer.cli.input.device import BatchWaitOption
 from streamer.cli.links import Links, is_open_to_others
 from streamer.cli.options import (
     AllowHostOption,
@@ -44,6 +45,7 @@ from streamer.client.bundled import page_folder
 from streamer.hosting.options import TLS_CERTIFICATE, ServerOptions
 from streamer.models.store.catalog import EMOTION, GEMMA, MOONSHINE, WHISPER_BASE
 from streamer.recognition.languages import ENGLISH
+from streamer.runtime.batcher import WAIT_MS
 
 _DEFAULTS = ServerOptions()
 _STDIN: Final = 0
@@ -109,6 +111,7 @@ def serve(
         ),
     ] = None,
     device: DeviceOption = "cpu",
+    batch_wait_ms: BatchWaitOption = WAIT_MS,
     threads: ThreadsOption = 2,
     llm: LlmOption = True,
     speech_model: SpeechModelOption = MOONSHINE.name,
@@ -198,6 +201,7 @@ def serve(
         language=spoken,
         tell=True,
         max_sessions=max_sessions,
+        batch_wait_ms=batch_wait_ms,
     )
     try:
         app = create_app(engine, options, page_folder())

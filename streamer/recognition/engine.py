@@ -46,7 +46,7 @@ from streamer.recognition.voice.shared_emotion import EmotionService, load_emoti
 from streamer.recognition.words.expectation import Expectation
 from streamer.recognition.words.making import WordsMaker
 from streamer.recognition.writing import session_writer
-from streamer.runtime.batcher import Batcher
+from streamer.runtime.batcher import WAIT_MS, Batcher
 from streamer.runtime.deadline_executor import DeadlineExecutor
 from streamer.runtime.tracing import SpanSink
 from streamer.transcript.ledger import WordState
@@ -74,7 +74,9 @@ class EngineOptions:
     steps_in_flight: int = 16
     """Steps of different sessions that may be on their way at once; they wait for the models."""
     max_batch: int = 8
-    """Sessions whose drafts are decoded together, at most."""
+    """Sessions whose drafts are decoded together, at most. On a card, see `batch_wait_ms`."""
+    batch_wait_ms: float = WAIT_MS
+    """On a card, what a session asks a model waits so long, at most, for others to ask it too."""
     speech_model: str = MOONSHINE.name
     """What recognizes speech, by a name that `load_speech` knows."""
     draft: Path | None = None
@@ -140,7 +142,7 @@ class Engine:
         batched = runs_batched(options)
         # There they hardly compute, but each waits for a queue of the card.
         threads = max(options.threads, CARD_THREADS) if batched else options.threads
-        self._batcher = Batcher(threads, "model")
+        self._batcher = Batcher(threads, "model", wait_ms=options.batch_wait_ms)
         self._listener_lane = ListenerLane(listener, self._batcher) if listener else None
         self._source = speech.serve(self._batcher, max_batch=options.max_batch)
         self._emotions = EmotionService(emotion, self._batcher, options.emotion, audio_inputs)

@@ -15,19 +15,22 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from streamer.runtime.deadline_executor import EngineClosedError
 
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
 
+WAIT_MS: Final = 2.0
+"""For company, as a rule; a step asks three or four times."""
+
 
 @dataclass(frozen=True)
 class _Waiting:
     order: int
     due: float
-    """When it has waited enough, on `time.monotonic`."""
+    """When it has waited enough for company, on the batcher's clock."""
     request: Any
     future: Future[Any]
 
@@ -41,9 +44,9 @@ class Lane(Generic[Request, Answer]):
         serve: Callable[[Sequence[Request]], Sequence[Answer | Exception]],
         max_batch: int,
         exclusive: bool,
-        wait_ms: float,
+        sociable: bool,
     ) -> None:
-        self.wait_ms = wait_ms
+        self.sociable = sociable
         self.serve = serve
         self.max_batch = max_batch
         self.exclusive = exclusive
@@ -67,7 +70,21 @@ class Lane(Generic[Request, Answer]):
 class Batcher:
     """A fixed number of threads that serve lanes, oldest request first."""
 
-    def __init__(self, threads: int, name: str) -> None:
+    def __init__(
+        self,
+        threads: int,
+        name: str,
+        *,
+        wait_ms: float = WAIT_MS,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """
+        Args:
+            wait_ms: so long, at most, the oldest request of a sociable lane waits for others.
+            now: the time, in seconds.
+        """
+        self._wait_s = wait_ms / 1_000
+        self._now = now
         self._ready = threading.Condition()
         self._lanes: list[Lane[Any, Any]] = []
         self._order = itertools.count()
@@ -85,7 +102,7 @@ class Batcher:
         *,
         max_batch: int = 1,
         exclusive: bool = False,
-        wait_ms: float = 0.0,
+        sociable: bool = False,
     ) -> Lane[Request, Answer]:
         """Open a lane.
 
@@ -93,9 +110,10 @@ class Batcher:
             serve: answers up to `max_batch` requests, in their order. An answer that is an
                 exception is raised for its request alone; one that is raised, for all of them.
             exclusive: never serve this lane on two threads at once.
-            wait_ms: so long the oldest request waits for others, unless the batch is full.
+            sociable: the oldest request waits for others, unless the batch is full: for a model
+                that takes hardly longer for many than for one.
         """
-        lane = Lane(self._submit, serve, max_batch, exclusive, wait_ms)
+        lane = Lane(self._submit, serve, max_batch, exclusive, sociable)
         with self._ready:
             self._lanes.append(lane)
         return lane
@@ -113,7 +131,7 @@ class Batcher:
         with self._ready:
             if self._closed:
                 raise EngineClosedError("the engine is shut down")
-            due = time.monotonic() + lane.wait_ms / 1_000
+            due = self._now() + (self._wait_s if lane.sociable else 0.0)
             lane.waiting.append(_Waiting(next(self._order), due, request, future))
             self._ready.notify()
         return future
@@ -121,7 +139,7 @@ class Batcher:
     def _next(self) -> tuple[Lane[Any, Any] | None, float | None]:
         """The servable lane whose request is the oldest; if there is none, in how many seconds one
         may be, as far as that is known."""
-        now = time.monotonic()
+        now = self._now()
         open_lanes = [
             lane for lane in self._lanes if lane.waiting and not (lane.exclusive and lane.busy)
         ]

@@ -11,6 +11,7 @@ import typer
 
 from streamer.cli.engine_loading import SpeechLanguageOption, speech_language_code
 from streamer.cli.failures import EXIT_USAGE, fail
+from streamer.cli.input.device import BatchWaitOption
 from streamer.cli.options import (
     AllowHostOption,
     AllowOriginOption,
@@ -37,6 +38,7 @@ from streamer.cli.options import (
 from streamer.hosting.options import ServerOptions
 from streamer.models.store.catalog import EMOTION, GEMMA, MOONSHINE, WHISPER_BASE
 from streamer.recognition.languages import ENGLISH
+from streamer.runtime.batcher import WAIT_MS
 
 _DEFAULTS: Final = ServerOptions()
 _RAY_PORT: Final = 6379
@@ -138,6 +140,7 @@ def start(
         ),
     ] = _RAY_PORT,
     device: DeviceOption = "cpu",
+    batch_wait_ms: BatchWaitOption = WAIT_MS,
     threads: ThreadsOption = 2,
     llm: LlmOption = True,
     speech_model: SpeechModelOption = MOONSHINE.name,
@@ -177,6 +180,7 @@ def start(
                 engine=EngineOptions(
                     device=device,
                     max_sessions=max_sessions,
+                    batch_wait_ms=batch_wait_ms,
                     threads=threads,
                     llm=llm,
                     speech_model=speech_model,

@@ -28,8 +28,6 @@ from streamer.models.moonshine.tokenizer import Tokenizer
 from streamer.models.store.catalog import MOONSHINE
 from streamer.runtime.batcher import Batcher, Lane
 
-WAIT_MS: Final = 2.0
-"""For company; a step asks three or four times."""
 MAX_BATCH: Final = 256
 
 
@@ -61,13 +59,13 @@ class CardSpeech:
             self.tokenizer,
             SharedVad(self.vad, batcher),
             encodings=batcher.lane(
-                self.encoder.encode, max_batch=MAX_BATCH, exclusive=True, wait_ms=WAIT_MS
+                self.encoder.encode, max_batch=MAX_BATCH, exclusive=True, sociable=True
             ),
             drafts=batcher.lane(
                 lambda requests: draft_together(decoder, requests),
                 max_batch=MAX_BATCH,
                 exclusive=True,
-                wait_ms=WAIT_MS,
+                sociable=True,
             ),
             beams=batcher.lane(
                 lambda requests: [search(request) for request in requests], exclusive=True
@@ -83,7 +81,7 @@ class SharedVad:
 
     def __init__(self, model: CardVad, batcher: Batcher) -> None:
         self._lane: Lane[VadRequest, VadAnswer] = batcher.lane(
-            model.run_together, max_batch=MAX_BATCH, exclusive=True, wait_ms=WAIT_MS
+            model.run_together, max_batch=MAX_BATCH, exclusive=True, sociable=True
         )
 
     def run(self, frames: Floats, h: Floats, c: Floats) -> VadAnswer:

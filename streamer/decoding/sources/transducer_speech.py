@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from streamer.decoding.sources.card_speech import MAX_BATCH, WAIT_MS, SharedVad
+from streamer.decoding.sources.card_speech import MAX_BATCH, SharedVad
 from streamer.decoding.speech import PromptContext
 from streamer.decoding.transduced import TransducedSpeech
 from streamer.models.card.device import Queue
@@ -31,9 +31,7 @@ class TransducerSpeech:
 
     def serve(self, batcher: Batcher, *, max_batch: int) -> TransducerSource:
         """See `LoadedSpeech`; `max_batch` is for CPUs."""
-        hearings = batcher.lane(
-            self.model.hear, max_batch=MAX_BATCH, exclusive=True, wait_ms=WAIT_MS
-        )
+        hearings = batcher.lane(self.model.hear, max_batch=MAX_BATCH, exclusive=True, sociable=True)
         return TransducerSource(
             TransducedSpeech(self.tokenizer, SharedVad(self.vad, batcher), hearings)
         )

@@ -17,8 +17,6 @@ from streamer.runtime.batcher import Batcher, Lane, call_each
 from streamer.runtime.tracing import SpanSink
 
 MAX_BATCH: Final = 64
-WAIT_MS: Final = 2.0
-"""For company; nobody waits for an emotion before the end of a step."""
 
 
 def load_emotion(name: str, zoo: Zoo, device: str, *, batched: bool) -> EmotionModel:
@@ -84,7 +82,7 @@ class SharedEmotion(EmotionModel):
         # They wait for the model and compute nothing themselves.
         self._waiting = ThreadPoolExecutor(MAX_BATCH, "emotion")
         self._lane: Lane[Samples, Samples] = batcher.lane(
-            model.probabilities_together, max_batch=MAX_BATCH, exclusive=True, wait_ms=WAIT_MS
+            model.probabilities_together, max_batch=MAX_BATCH, exclusive=True, sociable=True
         )
 
     @property

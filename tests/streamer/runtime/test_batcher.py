@@ -103,10 +103,24 @@ def test_closing_answers_what_waits_and_refuses_more() -> None:
         lane.submit(6)
 
 
-def test_the_oldest_waits_for_company_until_the_batch_is_full(batcher: Batcher) -> None:
+class Clock:
+    """The time, in seconds, as the test says."""
+
+    def __init__(self) -> None:
+        self.now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+HOUR_MS = 3_600_000
+
+
+def test_the_oldest_waits_for_company_until_the_batch_is_full() -> None:
+    batcher = Batcher(1, "model", wait_ms=HOUR_MS)
     gate = Gate()
     gate.open.set()
-    lane = batcher.lane(gate.serve, max_batch=3, wait_ms=3_600_000)
+    lane = batcher.lane(gate.serve, max_batch=3, sociable=True)
     others = batcher.lane(gate.serve)
     first = [lane.submit(1), lane.submit(2)]
     assert others.run(9) == 90  # nobody else is held up
@@ -114,14 +128,57 @@ def test_the_oldest_waits_for_company_until_the_batch_is_full(batcher: Batcher) 
     assert lane.run(3) == 30
     assert [future.result(10) for future in first] == [10, 20]
     assert gate.batches == [[9], [1, 2, 3]]
+    batcher.close()
 
 
-def test_who_waits_for_company_in_vain_is_served_all_the_same() -> None:
-    batcher = Batcher(1, "model")
+def test_who_comes_within_the_wait_is_taken_along_and_nobody_waits_longer() -> None:
+    clock = Clock()
+    batcher = Batcher(1, "model", wait_ms=2, now=clock)
     gate = Gate()
     gate.open.set()
-    assert batcher.lane(gate.serve, max_batch=3, wait_ms=1).run(1) == 10
-    late = batcher.lane(gate.serve, max_batch=3, wait_ms=3_600_000).submit(2)
+    lane = batcher.lane(gate.serve, max_batch=3, sociable=True)
+    # One thread: when another lane's request is answered, this lane was looked at.
+    others = batcher.lane(gate.serve)
+    first = lane.submit(1)
+    clock.now_s += 0.0019
+    second = lane.submit(2)
+    others.run(9)
+    assert gate.batches == [[9]]
+    clock.now_s += 0.0002
+    others.run(8)
+    assert [first.result(10), second.result(10)] == [10, 20]
+    assert gate.batches == [[9], [1, 2], [8]]
+    # The next one's wait begins anew; alone, it ends all the same.
+    alone = lane.submit(3)
+    others.run(7)
+    clock.now_s += 0.002
+    others.run(6)
+    assert alone.result(10) == 30
+    assert gate.batches[3:] == [[7], [3], [6]]
+    batcher.close()
+
+
+def test_without_a_wait_the_oldest_goes_at_once() -> None:
+    batcher = Batcher(1, "model", wait_ms=0, now=Clock())
+    gate = Gate()
+    gate.open.set()
+    assert batcher.lane(gate.serve, max_batch=3, sociable=True).run(1) == 10
+    batcher.close()
+
+
+def test_a_thread_that_sleeps_wakes_when_the_wait_is_over() -> None:
+    batcher = Batcher(1, "model", wait_ms=1)
+    gate = Gate()
+    gate.open.set()
+    assert batcher.lane(gate.serve, max_batch=3, sociable=True).run(1) == 10
+    batcher.close()
+
+
+def test_closing_ends_the_wait() -> None:
+    batcher = Batcher(1, "model", wait_ms=HOUR_MS)
+    gate = Gate()
+    gate.open.set()
+    late = batcher.lane(gate.serve, max_batch=3, sociable=True).submit(2)
     batcher.close()
     assert late.result(0) == 20
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from streamer.app import ServerOptions
@@ -17,7 +19,9 @@ from streamer.client import StartMessage, connect
 from streamer.protocol.messages import Encoding
 from streamer.recognition.contract import SessionOptions
 from streamer.recognition.engine import Engine, EngineOptions
+from streamer.recognition.speakers.enrolment import NoVoiceError
 from streamer.recognition.transcribe import Transcription, transcribe
+from streamer.runtime.deadline_executor import EngineClosedError
 from streamer.runtime.tracing import NullSpans
 from streamer.transcript.wer import word_errors
 from tests.serving import ServerThread
@@ -72,6 +76,16 @@ async def test_the_trace_tells_encoder_and_emotion_side_by_side(
         for begin, end, _ in spans["emotion"]
         for other_begin, other_end, _ in spans["speech"]
     )
+
+
+def test_what_is_asked_waits_for_company_as_long_as_it_is_told(batched: Engine) -> None:
+    engine = batched.with_options(replace(batched.options, batch_wait_ms=3_600_000))
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(engine.voice_print, np.zeros(32_000, np.float32))
+        with pytest.raises(TimeoutError):
+            asked.result(0.2)
+        engine.close()  # that ends the wait
+        assert isinstance(asked.exception(10), NoVoiceError | EngineClosedError)
 
 
 def heard(engine: Engine, samples: Floats) -> Transcription:
