@@ -26,6 +26,11 @@ class ModelCacheError(ModelError):
     """The cache folder cannot be written."""
 
 
+class NoRoomError(RuntimeError):
+    """A graphics card has no memory for what a session asks; the others go on. The message says
+    what to do."""
+
+
 class ModelLanguageError(ModelError):
     """The model does not know the language that was asked for."""
 

@@ -17,6 +17,7 @@ from streamer.models.card.device import EAGER_RUNS, Card
 from streamer.models.card.transducer.contract import FRAME_SAMPLES, HearRequest, TransducerStream
 from streamer.models.card.transducer.model import StreamingTransducer
 from streamer.models.card.whisper.listener import CardListener, Special
+from streamer.models.errors import NoRoomError
 from streamer.models.onnx.runtime import DeviceUnavailableError
 from streamer.models.whisper.contract import Hearing, ListenerOptions, ListenRequest
 from streamer.models.whisper.tokens import WhisperTokens
@@ -151,7 +152,7 @@ def transducer(card: Card, scale: Scale) -> dict[str, Any]:
                 rows.append(row)
                 try:
                     took, slot_bytes = _transducer_steps(model, batch, look_ahead, card, scale)
-                except (torch.OutOfMemoryError, DeviceUnavailableError):
+                except (torch.OutOfMemoryError, NoRoomError, DeviceUnavailableError):
                     row["error"] = "memory"
                     break
                 p50, p95 = np.percentile(took, (50, 95))

@@ -155,6 +155,7 @@ def _real_time(models: Models, bundle: Bundle, count: int, seconds: float) -> di
         models.speech.decoder,
         models.tokenizer,
         models.speech.vad,
+        models.speech.pools,
         (models.speech.speech_queue, models.speech.vad.queue),
     )
     speech = loaded.serve(batcher, max_batch=1)

@@ -20,6 +20,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from streamer.models.errors import NoRoomError
 from streamer.models.onnx.runtime import DeviceUnavailableError, require_torch_device
 from streamer.models.staging import sent
 
@@ -58,11 +59,11 @@ def in_parts(
     To be used for what may be run again.
 
     Raises:
-        torch.OutOfMemoryError: it does not suffice for one alone.
+        NoRoomError: it does not suffice for one alone.
     """
     answers: list[Answer] = []
     for answer in in_parts_or_fail(run, requests, most):
-        if isinstance(answer, torch.OutOfMemoryError):
+        if isinstance(answer, NoRoomError):
             raise answer
         answers.append(answer)
     return answers
@@ -70,7 +71,7 @@ def in_parts(
 
 def in_parts_or_fail(
     run: Callable[[Sequence[Request]], list[Answer]], requests: Sequence[Request], most: int
-) -> list[Answer | torch.OutOfMemoryError]:
+) -> list[Answer | NoRoomError]:
     """As `in_parts`; where the memory does not suffice for one alone, its answer is the error, and
     the others have theirs."""
     if not requests:
@@ -80,11 +81,16 @@ def in_parts_or_fail(
         return [answer for part in parts for answer in in_parts_or_fail(run, part, most)]
     try:
         return [*run(requests)]
-    except torch.OutOfMemoryError as error:
-        # What the failed pass had on the card is held by its frames: let them go first.
-        failure = error.with_traceback(None)
+    except torch.OutOfMemoryError:
+        # What the failed pass had on the card is held by its frames: they go with the exception.
+        pass
     if len(requests) < 2:
-        return [failure]
+        return [
+            NoRoomError(
+                "the graphics card has no memory left for this session; allow fewer "
+                "(--max-sessions), or choose smaller models"
+            )
+        ]
     logger.warning("the card is short of memory: %d requests are halved", len(requests))
     return in_parts_or_fail(run, requests, (len(requests) + 1) // 2)
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 import weakref
 
+from streamer.models.errors import NoRoomError
 
-class NoSlotError(RuntimeError):
+
+class NoSlotError(NoRoomError):
     """More segments are open than the card has memory for."""
 
 
@@ -31,6 +33,17 @@ class Slots:
     def n_free(self) -> int:
         return len(self._free)
 
+    def check(self) -> None:
+        """
+        Raises:
+            NoSlotError: all are taken.
+        """
+        if not self._free:
+            raise NoSlotError(
+                f"all {self.n_slots} places on the card are taken; allow more sessions "
+                "(--max-sessions), or add a card"
+            )
+
     def take(self) -> Slot:
         """A row, until nobody holds what stands for it.
 
@@ -38,11 +51,7 @@ class Slots:
             NoSlotError: all are taken.
         """
         with self._lock:
-            if not self._free:
-                raise NoSlotError(
-                    f"all {self.n_slots} places on the card are taken; allow more sessions "
-                    "(--max-sessions), or add a card"
-                )
+            self.check()
             slot = Slot(self._free.pop())
         weakref.finalize(slot, self._give_back, slot.index).atexit = False
         return slot

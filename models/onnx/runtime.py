@@ -76,8 +76,9 @@ def require_torch_device(device: str) -> None:
         raise DeviceUnavailableError(f"{_NO_CUDA} ({reason})") from error
     n_cards = torch.cuda.device_count()
     if index >= n_cards:
+        there = " and ".join(f"cuda:{number}" for number in range(n_cards))
         raise DeviceUnavailableError(
-            f"there is no {device}: this machine has {n_cards} cards, numbered from 0"
+            f"there is no {device} on this machine; use {there}, or --device cpu"
         )
     found = torch.cuda.get_device_capability(index)
     if found < _OLDEST:

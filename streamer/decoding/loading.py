@@ -139,7 +139,7 @@ def _card_speech(
         updates=draft,
     )
     queues = (models.speech_queue, models.vad.queue)
-    return CardSpeech(models.encoder, models.decoder, tokenizer, models.vad, queues)
+    return CardSpeech(models.encoder, models.decoder, tokenizer, models.vad, models.pools, queues)
 
 
 def _transducer(

@@ -74,7 +74,11 @@ class SpeechSource(Protocol):
     """Models on the engine's threads."""
 
     def session(self, prompt_context: Callable[[], PromptContext]) -> Speech | TransducedSpeech:
-        """What one session asks; `prompt_context` gives what it knows by then."""
+        """What one session asks; `prompt_context` gives what it knows by then.
+
+        Raises:
+            NoRoomError: a graphics card has no memory for one more.
+        """
 
 
 class LoadedSpeech(Protocol):
@@ -165,7 +169,13 @@ class SharedSpeech:
         scores: Lane[ScoreRequest, list[BeamHypothesis]],
         frame_samples: int = FRAME_SAMPLES,
         open_stream: Callable[[], AudioStream] = EncoderStream,
+        check_room: Callable[[], None] = lambda: None,
     ) -> None:
+        """
+        Args:
+            check_room: raises NoRoomError where nobody more can be served.
+        """
+        self._check_room = check_room
         self.tokenizer = tokenizer
         self.vad = vad
         self.frame_samples = frame_samples
@@ -174,6 +184,8 @@ class SharedSpeech:
         self._beams, self._scores = beams, scores
 
     def session(self, prompt_context: Callable[[], PromptContext]) -> Speech:
+        """See `SpeechSource`."""
+        self._check_room()
         return self
 
     def encode(self, request: EncodeRequest) -> Audio | None:

@@ -18,9 +18,9 @@ from streamer.protocol.frame_reader import FrameReader
 from streamer.protocol.messages import ByeEvent, Encoding, ErrorCode, LatencyEvent, StartMessage
 from streamer.runtime.bounded_queue import BoundedQueue
 from streamer.runtime.faults import fault_line
+from streamer.session.failure import SessionFailedError
 from streamer.session.report import Report
 from streamer.session.runner import SessionRun
-from streamer.session.session import SessionFailedError
 from streamer.transcript.events import AudioPaused, StepDone
 
 logger = logging.getLogger(__name__)

@@ -7,6 +7,7 @@ import logging
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 
+from streamer.models.errors import NoRoomError
 from streamer.protocol.errors import ProtocolError
 from streamer.protocol.messages import ErrorCode
 from streamer.recognition.channels.recognizer import ChannelsRecognizer
@@ -178,8 +179,9 @@ class SessionRunner:
             container: its audio comes in one.
 
         Raises:
-            ProtocolError: there is no place, containers cannot be decoded here, the language is
-                not to be had, or the engine could not make a recognizer; why is in the log.
+            ProtocolError: there is no place, or none on the graphics card, containers cannot be
+                decoded here, the language is not to be had, or the engine could not make a
+                recognizer; why is in the log.
         """
         if container:
             check_containers()
@@ -220,6 +222,8 @@ class SessionRunner:
             )
         except UnknownLanguageError as error:
             raise ProtocolError(ErrorCode.BAD_CONFIG, f"language: {error}") from error
+        except NoRoomError as error:
+            raise ProtocolError(ErrorCode.TOO_MANY_SESSIONS, f"{error}; try again later") from error
         except Exception as error:  # whatever broke, the client gets an answer
             logger.error("session %s: no recognizer: %s", session_id, fault_line(error))
             raise ProtocolError(

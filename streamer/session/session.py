@@ -22,6 +22,7 @@ from streamer.runtime.deadline_executor import DeadlineExecutor, EngineClosedErr
 from streamer.runtime.faults import fault_line
 from streamer.runtime.tracing import LatencyTrace
 from streamer.session.arrivals import Arrivals
+from streamer.session.failure import SessionFailedError, failure_by
 from streamer.session.limits import SessionLimits
 from streamer.session.pace import Pace
 from streamer.session.report import Report
@@ -32,10 +33,6 @@ logger = logging.getLogger(__name__)
 _SKIP_SAMPLES: Final = SAMPLE_RATE
 _POLL_S: Final = 0.1
 _MAX_CLOCK_SKEW_MS: Final = 60_000.0
-
-
-class SessionFailedError(RuntimeError):
-    """The recognizer broke; the message is for the client, the cause is in the log."""
 
 
 class Session:
@@ -238,12 +235,7 @@ class Session:
             self._end(SessionFailedError("the server is shutting down; connect again"))
         except Exception as error:  # noqa: BLE001 - whatever broke, it ends this session alone
             logger.error("the recognizer failed: %s", fault_line(error))
-            self._end(
-                SessionFailedError(
-                    "the recognizer failed and this session is over; what was committed stays "
-                    "valid, start a new session to go on"
-                )
-            )
+            self._end(failure_by(error))
         finally:
             self._totals = self._snapshot()
             self._closed = True

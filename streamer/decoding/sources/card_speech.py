@@ -23,6 +23,7 @@ from streamer.decoding.speech import SharedSpeech
 from streamer.models.card.decoder import CardDecoder
 from streamer.models.card.device import Queue
 from streamer.models.card.encoder import CardEncoder
+from streamer.models.card.slots import Pools
 from streamer.models.card.vad import CardVad, VadAnswer, VadRequest
 from streamer.models.moonshine.tokenizer import Tokenizer
 from streamer.models.store.catalog import MOONSHINE
@@ -39,6 +40,7 @@ class CardSpeech:
     decoder: CardDecoder
     tokenizer: Tokenizer
     vad: CardVad
+    pools: Pools
     queues: tuple[Queue, ...]
     name: str = MOONSHINE.name
     decides_alone: bool = False
@@ -73,6 +75,7 @@ class CardSpeech:
             scores=batcher.lane(
                 lambda requests: [score(request) for request in requests], exclusive=True
             ),
+            check_room=self.pools.check,
         )
 
 

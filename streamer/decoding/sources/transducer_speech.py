@@ -9,6 +9,7 @@ from streamer.decoding.sources.card_speech import MAX_BATCH, SharedVad
 from streamer.decoding.speech import PromptContext
 from streamer.decoding.transduced import TransducedSpeech
 from streamer.models.card.device import Queue
+from streamer.models.card.places import Slots
 from streamer.models.card.transducer.model import StreamingTransducer
 from streamer.models.card.vad import CardVad
 from streamer.models.moonshine.tokenizer import Tokenizer
@@ -33,7 +34,8 @@ class TransducerSpeech:
         """See `LoadedSpeech`; `max_batch` is for CPUs."""
         hearings = batcher.lane(self.model.hear, max_batch=MAX_BATCH, exclusive=True, sociable=True)
         return TransducerSource(
-            TransducedSpeech(self.tokenizer, SharedVad(self.vad, batcher), hearings)
+            TransducedSpeech(self.tokenizer, SharedVad(self.vad, batcher), hearings),
+            self.model.slots,
         )
 
 
@@ -42,7 +44,13 @@ class TransducerSource:
     """See `streamer.decoding.speech.SpeechSource`."""
 
     speech: TransducedSpeech
+    slots: Slots
 
     def session(self, prompt_context: Callable[[], PromptContext]) -> TransducedSpeech:
-        """The same for all: it takes no prompt, and what is remembered is the segment's."""
+        """The same for all: it takes no prompt, and what is remembered is the segment's.
+
+        Raises:
+            NoSlotError: all places on the card are taken.
+        """
+        self.slots.check()
         return self.speech

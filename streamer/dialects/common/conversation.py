@@ -30,9 +30,9 @@ from streamer.runtime.metrics import ServerMetrics
 from streamer.server.receiver import Receiver
 from streamer.server.sender import Sender, Socket, SocketClosedError
 from streamer.server.stream_server import StreamServer
+from streamer.session.failure import SessionFailedError
 from streamer.session.report import Report
 from streamer.session.runner import SessionRunner
-from streamer.session.session import SessionFailedError
 
 logger = logging.getLogger(__name__)
 

@@ -30,10 +30,10 @@ from streamer.dialects.deepgram.settings import MAX_CHANNELS, Wanted
 from streamer.protocol.errors import ProtocolError
 from streamer.protocol.messages import ErrorCode
 from streamer.server.stream_server import StreamServer
+from streamer.session.failure import SessionFailedError
 from streamer.session.places import Place
 from streamer.session.report import Report
 from streamer.session.runner import Take
-from streamer.session.session import SessionFailedError
 from streamer.transcript.events import LanguageChanged, SegmentClosed
 
 _JSON: Final = "application/json"

@@ -41,9 +41,9 @@ from streamer.protocol.messages import ErrorCode
 from streamer.recognition.languages import ENGLISH
 from streamer.runtime.bounded_queue import BoundedQueue
 from streamer.server.stream_server import StreamServer
+from streamer.session.failure import SessionFailedError
 from streamer.session.places import Place
 from streamer.session.report import Report
-from streamer.session.session import SessionFailedError
 from streamer.transcript.events import LanguageChanged, SegmentClosed, WordsUpdate
 from streamer.transcript.ledger import Segment
 

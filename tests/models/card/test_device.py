@@ -7,6 +7,7 @@ import torch
 from streamer.models.card.device import EAGER_RUNS, Card, Timeline, bucket, in_parts
 from streamer.models.card.loading import check_memory
 from streamer.models.card.slots import Pools, slot_bytes
+from streamer.models.errors import NoRoomError
 from streamer.models.onnx.runtime import DeviceUnavailableError
 
 
@@ -69,7 +70,7 @@ def test_halves_of_halves() -> None:
     def never(requests: list[int]) -> list[int]:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    with pytest.raises(torch.OutOfMemoryError):
+    with pytest.raises(NoRoomError, match="allow fewer"):
         in_parts(never, [1, 2], 4)
 
 

@@ -20,6 +20,7 @@ from streamer.models.card.encoder import SlotAudio
 from streamer.models.card.loading import CardModels
 from streamer.models.card.moonshine import read_decoder
 from streamer.models.card.places import NoSlotError
+from streamer.models.errors import NoRoomError
 from streamer.models.moonshine.contract import Audio, EncodeRequest
 from streamer.models.moonshine.decoder import DraftDecoder
 from streamer.models.moonshine.encoder import AsrEncoder, EncodedAudio, EncoderStream
@@ -216,7 +217,7 @@ def test_where_memory_is_short_a_batch_is_halved(
 
     monkeypatch.setattr(type(on_card.encoder), "_pass", short)
     first, second, third = on_card.encoder.encode(requests)
-    assert isinstance(second, torch.OutOfMemoryError)
+    assert isinstance(second, NoRoomError)
     for walk, request, found in ((walks[0], requests[0], first), (walks[2], requests[2], third)):
         same(found, walk.expected(exact, request))
 

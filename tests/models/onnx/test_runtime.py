@@ -14,6 +14,7 @@ from streamer.models.onnx.runtime import (
     require_torch_device,
 )
 from tests.conftest import ROOT
+from tests.models.fake_cuda import FakeCuda
 from tests.speech_models import MoonshineFiles
 
 
@@ -55,41 +56,19 @@ def test_the_gpu_comes_first_where_there_is_one(monkeypatch: pytest.MonkeyPatch)
     assert session.wanted == [("CUDAExecutionProvider", {"device_id": 1}), "CPUExecutionProvider"]
 
 
-class FakeCuda:
-    """What PyTorch tells of the cards of other machines."""
-
-    def __init__(self, error: str = "", capability: tuple[int, int] = (9, 0)) -> None:
-        self._error, self._capability = error, capability
-
-    def init(self) -> None:
-        if self._error:
-            raise RuntimeError(self._error)
-
-    def device_count(self) -> int:
-        return 1
-
-    def get_device_capability(self, index: int) -> tuple[int, int]:
-        return self._capability
-
-    def get_device_name(self, index: int) -> str:
-        return "Tesla K80"
-
-
 @pytest.mark.parametrize(
     ("cuda", "device", "told"),
     [
         (FakeCuda("Found no NVIDIA driver on your system."), "cuda", "Found no NVIDIA driver"),
         (FakeCuda("The NVIDIA driver on your system is too old"), "cuda", "driver .* is too old"),
-        (FakeCuda(), "cuda:1", "there is no cuda:1: this machine has 1 cards"),
+        (FakeCuda(), "cuda:1", "no cuda:1 on this machine; use cuda:0, or"),
         (FakeCuda(capability=(3, 7)), "cuda", "Tesla K80 is too old .*use --device cpu"),
     ],
 )
 def test_why_a_card_cannot_be_used(
     cuda: FakeCuda, device: str, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    torch = pytest.importorskip("torch")
-    monkeypatch.setattr(torch, "cuda", cuda)
-    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    cuda.put(monkeypatch)
     with pytest.raises(DeviceUnavailableError, match=told):
         require_torch_device(device)
 

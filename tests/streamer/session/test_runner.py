@@ -7,9 +7,9 @@ import pytest
 from streamer.protocol.errors import ProtocolError
 from streamer.protocol.messages import ErrorCode
 from streamer.recognition.contract import SessionOptions
+from streamer.session.failure import SessionFailedError
 from streamer.session.limits import SessionLimits
 from streamer.session.report import Report
-from streamer.session.session import SessionFailedError
 from streamer.transcript.events import SegmentClosed
 from tests.fakes import tone
 from tests.streamer.session.helpers import Bench

@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator
 import numpy as np
 import pytest
 
+from streamer.session.failure import SessionFailedError
 from streamer.session.limits import SessionLimits
 from streamer.session.report import Report
-from streamer.session.session import Session, SessionFailedError
+from streamer.session.session import Session
 from streamer.transcript.events import (
     AudioLost,
     Finalized,

@@ -13,7 +13,7 @@ import pytest
 
 from streamer.audio.arrays import Floats
 from streamer.audio.clock import SAMPLE_RATE
-from streamer.models.errors import ModelCorruptError, ModelLanguageError
+from streamer.models.errors import ModelCorruptError, ModelLanguageError, NoRoomError
 from tests.speech_models import Clip
 
 pytest.importorskip("torch", reason="PyTorch is not installed")
@@ -258,7 +258,7 @@ def test_memory_that_does_not_suffice_is_told_to_one_alone(
 
     monkeypatch.setattr(listener._network, "states", short_of_memory)
     first, second, third = listener.hear(requests)
-    assert isinstance(second, torch.OutOfMemoryError)
+    assert isinstance(second, NoRoomError)
     assert isinstance(first, Hearing)
     assert isinstance(third, Hearing)
     for found, wanted in ((first, expected[0]), (third, expected[2])):
