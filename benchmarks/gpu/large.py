@@ -16,10 +16,17 @@ import transformers
 from streamer.models.card.device import EAGER_RUNS, Card
 from streamer.models.card.transducer.contract import FRAME_SAMPLES, HearRequest, TransducerStream
 from streamer.models.card.transducer.model import StreamingTransducer
-from streamer.models.card.whisper.listener import CardListener, Special
+from streamer.models.card.whisper.listener import CardListener
+from streamer.models.card.whisper.special import Special
 from streamer.models.errors import NoRoomError
 from streamer.models.onnx.runtime import DeviceUnavailableError
-from streamer.models.whisper.contract import Hearing, ListenerOptions, ListenRequest
+from streamer.models.whisper.contract import (
+    Hearing,
+    ListenerOptions,
+    ListenRequest,
+    ScoreQuestion,
+    TimesQuestion,
+)
 from streamer.models.whisper.tokens import WhisperTokens
 
 FRAME_MS: Final = 80.0
@@ -90,17 +97,35 @@ def whisper(card: Card, scale: Scale) -> dict[str, Any]:
                         "windows_per_s": round(1e3 * batch / took, 1),
                     }
                 )
-        (hearing,) = listener.hear([ListenRequest(np.zeros(160_000, np.float32), "en")])
-        assert isinstance(hearing, Hearing)
-        texts = ["word " * (n_tokens // 2)] * 8
-        score_ms = _median_ms(lambda: listener.score(hearing, texts), card.device, scale.rounds)
-        times_ms = _median_ms(lambda: listener.times(hearing, texts[0]), card.device, scale.rounds)
         return {
             "parameters": _count(model),
             "rows": rows,
-            "score_8_texts_ms": round(score_ms, 2),
-            "times_ms": round(times_ms, 2),
+            "questions": _questions(listener, most, card, scale, n_tokens),
         }
+
+
+def _questions(
+    listener: CardListener, most: int, card: Card, scale: Scale, n_tokens: int
+) -> list[dict[str, Any]]:
+    """What sessions ask about what was heard: how likely four texts are, and when one is said."""
+    requests = [ListenRequest(np.zeros(160_000, np.float32), "en")] * most
+    heard = [each for each in listener.hear(requests) if isinstance(each, Hearing)]
+    text = "word " * (n_tokens // 2)
+    rows = []
+    for count in scale.batches(1, most):
+        scores = [ScoreQuestion(hearing, [text] * 4) for hearing in heard[:count]]
+        times = [TimesQuestion(hearing, text) for hearing in heard[:count]]
+        score_ms = _median_ms(lambda asked=scores: listener.score(asked), card.device, scale.rounds)
+        times_ms = _median_ms(lambda asked=times: listener.times(asked), card.device, scale.rounds)
+        rows.append(
+            {
+                "sessions": len(scores),
+                "texts_each": 4,
+                "score_ms": round(score_ms, 2),
+                "times_ms": round(times_ms, 2),
+            }
+        )
+    return rows
 
 
 class Spelling(WhisperTokens):

@@ -137,7 +137,7 @@ def main(
     heard: dict[str, dict[str, Any]] = {name: {} for name in clips}
     for window, options in WINDOWS.items():
         listener = load_listener(model, Zoo(), threads=threads, options=options)
-        listener.language(np.zeros(SAMPLE_RATE, np.float32))  # the first pass is slower
+        listener.language([np.zeros(SAMPLE_RATE, np.float32)])  # the first pass is slower
         for name, some in clips.items():
             told = track(some, f"{window}, {name}", console=Console(stderr=True))
             rows = [hear(listener, clip, beam_width) for clip in told]

@@ -91,6 +91,22 @@ class TimedWord:
     """Geometric mean over its tokens, each behind those before it."""
 
 
+@dataclass(frozen=True)
+class ScoreQuestion:
+    """How likely texts are on what was heard, behind the given words."""
+
+    hearing: Hearing
+    texts: Sequence[str]
+
+
+@dataclass(frozen=True)
+class TimesQuestion:
+    """When the words of a text, behind the given words, are said."""
+
+    hearing: Hearing
+    text: str
+
+
 class SecondListener(Protocol):
     """Stateless: safe for calls from several threads."""
 
@@ -102,15 +118,21 @@ class SecondListener(Protocol):
     def together(self) -> int:
         """Requests that share a pass at most: a bigger one would keep those behind it waiting."""
 
+    @property
+    def asked_together(self) -> int:
+        """Questions that share a pass at most; 1 where they gain nothing by it."""
+
     def hear(self, requests: Sequence[ListenRequest]) -> Sequence[Hearing | Exception]:
         """Hear stretches of several sessions in one batch. Where one alone cannot be heard, for
         want of memory, the error stands in its place."""
 
-    def score(self, hearing: Hearing, texts: Sequence[str]) -> list[float]:
-        """Log-probability (nats, the end included) of each text behind the given words."""
+    def score(self, questions: Sequence[ScoreQuestion]) -> Sequence[list[float] | Exception]:
+        """Of each question the log-probability (nats, the end included) of each text; or why it
+        alone has no answer."""
 
-    def times(self, hearing: Hearing, text: str) -> list[TimedWord]:
-        """When the words of `text`, behind the given words, are said. Times never fall."""
+    def times(self, questions: Sequence[TimesQuestion]) -> Sequence[list[TimedWord] | Exception]:
+        """Of each question the words with their times, which never fall; or why not."""
 
-    def language(self, samples: Floats) -> list[tuple[str, float]]:
-        """Languages, by code, and their probabilities, likeliest first."""
+    def language(self, sounds: Sequence[Floats]) -> Sequence[list[tuple[str, float]] | Exception]:
+        """Of each sound languages, by code, and their probabilities, likeliest first; or why
+        not."""

@@ -23,7 +23,9 @@ from streamer.models.whisper.contract import (
     Hypothesis,
     ListenerOptions,
     ListenRequest,
+    ScoreQuestion,
     TimedWord,
+    TimesQuestion,
 )
 from streamer.models.whisper.features import HOP_SAMPLES, LogMel
 from streamer.models.whisper.judge import Judge
@@ -46,6 +48,7 @@ class WhisperListener:
     """A `streamer.models.whisper.contract.SecondListener`."""
 
     together = 4
+    asked_together = 1
 
     def __init__(
         self,
@@ -112,14 +115,32 @@ class WhisperListener:
             )
         ]
 
-    def score(self, hearing: Hearing, texts: Sequence[str]) -> list[float]:
-        """Log-probability (nats, the end included) of each text behind the given words, in one
-        pass. A text with symbols that no hypothesis may have (brackets, quotation marks) has
-        minus infinity.
+    def score(self, questions: Sequence[ScoreQuestion]) -> list[list[float]]:
+        """See `SecondListener`; the texts of a question in one pass. A text with symbols that no
+        hypothesis may have (brackets, quotation marks) has minus infinity.
 
         Raises:
             ValueError: a text is longer than a window can hold.
         """
+        return [self._scores(question.hearing, question.texts) for question in questions]
+
+    def times(self, questions: Sequence[TimesQuestion]) -> list[list[TimedWord]]:
+        """See `SecondListener`; by where cross-attention looks. Where a language has no spaces, a
+        word is a few characters.
+
+        Raises:
+            ValueError: the text is longer than a window can hold.
+        """
+        return [self._timed(question.hearing, question.text) for question in questions]
+
+    def language(self, sounds: Sequence[Floats]) -> list[list[tuple[str, float]]]:
+        """See `SecondListener`; what is spoken in the first 30 s decides. A model of one language
+        knows no other."""
+        if not self._model.is_multilingual:
+            return [[("en", 1.0)] for _ in sounds]
+        return [self._spoken(samples) for samples in sounds]
+
+    def _scores(self, hearing: Hearing, texts: Sequence[str]) -> list[float]:
         if not texts:
             return []
         request = hearing.request
@@ -129,13 +150,7 @@ class WhisperListener:
         ended = [[*tokens, self._tokens.end] for tokens in spelled]
         return self._judge.logprobs(hearing.states, [*self._prompt(request), *given], ended)
 
-    def times(self, hearing: Hearing, text: str) -> list[TimedWord]:
-        """When the words of `text`, behind the given words, are said, by where cross-attention
-        looks. Times never fall. Where a language has no spaces, a word is a few characters.
-
-        Raises:
-            ValueError: the text is longer than a window can hold.
-        """
+    def _timed(self, hearing: Hearing, text: str) -> list[TimedWord]:
         request = hearing.request
         said = self._tokens.spell(request.said, request.text_language)
         spelled = self._tokens.spell(text, request.text_language)
@@ -163,12 +178,7 @@ class WhisperListener:
             for start, end in zip(starts, ends, strict=True)
         ]
 
-    def language(self, samples: Floats) -> list[tuple[str, float]]:
-        """Languages, by code, and their probabilities, likeliest first; what is spoken in the
-        first 30 s decides. A model of one language knows no other.
-        """
-        if not self._model.is_multilingual:
-            return [("en", 1.0)]
+    def _spoken(self, samples: Floats) -> list[tuple[str, float]]:
         (found,) = self._model.detect_language(self._encode([samples[:MAX_SAMPLES]]))
         return [(name.strip("<|>"), probability) for name, probability in found]
 

@@ -73,7 +73,7 @@ def load_listener(
         listener = WhisperListener(model, judge, tokens, options)
         if card is not None:
             # Its libraries are opened by the first pass.
-            listener.language(np.zeros(0, np.float32))
+            listener.language([np.zeros(0, np.float32)])
     except (RuntimeError, ValueError) as error:
         if any(word in str(error) for word in ("CUDA", "libcu")):
             raise DeviceUnavailableError(

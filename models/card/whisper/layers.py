@@ -93,10 +93,11 @@ class Network:
         found: Tensor = self._logits(last).float()
         return found
 
-    def weights(self, attention: Any, x: Tensor, keys: Tensor) -> Tensor:
-        """Of attention without a mask, `[B, H, T, S]`, in float32."""
+    def weights(self, attention: Any, x: Tensor, keys: Tensor, mask: Tensor) -> Tensor:
+        """Of attention, `[B, H, T, S]`, in float32; `mask` is True where one attends."""
         query = self._heads(attention.q_proj(x) * attention.scaling)
-        return (query @ self._heads(keys).transpose(-1, -2)).float().softmax(-1)
+        scores = (query @ self._heads(keys).transpose(-1, -2)).float()
+        return scores.masked_fill(~mask, -torch.inf).softmax(-1)
 
     def attended(
         self, attention: Any, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None

@@ -7,9 +7,11 @@ encoder's states never leave the card: a hearing has a slot there for as long as
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import torch
@@ -21,15 +23,19 @@ from streamer.models.card.device import Card, Queue, bucket, in_parts_or_fail
 from streamer.models.card.places import NoSlotError, Slot, Slots
 from streamer.models.card.whisper.alignment import first_positions
 from streamer.models.card.whisper.layers import POSITION_SAMPLES, Network
-from streamer.models.card.whisper.scorer import Scorer
+from streamer.models.card.whisper.scorer import Scorer, Text
 from streamer.models.card.whisper.search import ROWS, BeamSearch, Found, Window
+from streamer.models.card.whisper.special import Special
+from streamer.models.errors import NoRoomError
 from streamer.models.whisper.contract import (
     MAX_SAMPLES,
     Hearing,
     Hypothesis,
     ListenerOptions,
     ListenRequest,
+    ScoreQuestion,
     TimedWord,
+    TimesQuestion,
 )
 from streamer.models.whisper.requests import (
     check_length,
@@ -38,6 +44,9 @@ from streamer.models.whisper.requests import (
     window_samples,
 )
 from streamer.models.whisper.tokens import WhisperTokens
+
+Question = TypeVar("Question")
+Spelled = TypeVar("Spelled")
 
 _POSITION_S: Final = POSITION_SAMPLES / SAMPLE_RATE
 
@@ -50,22 +59,11 @@ class SlotStates:
     n_positions: int
 
 
-@dataclass(frozen=True)
-class Special:
-    """What a folder's configuration says about tokens and heads."""
-
-    multilingual: bool
-    closed: Sequence[int]
-    """Tokens that may not be said."""
-    heads: Sequence[tuple[int, int]]
-    """Layer and head of the cross-attention that follows the sound."""
-    median_width: int
-
-
 class CardListener:
     """A `streamer.models.whisper.contract.SecondListener`."""
 
     together = ROWS[-1]
+    asked_together = ROWS[-1]
 
     def __init__(
         self,
@@ -104,7 +102,14 @@ class CardListener:
             network, self._states, closed, tokens.end, tokens.no_speech, card, hearing
         )
         self._scorer = Scorer(
-            network, self._states, closed, special.heads, special.median_width, asking
+            network,
+            self._states,
+            closed,
+            special.heads,
+            special.median_width,
+            list(tokens.language_ids.values()),
+            card,
+            asking,
         )
         card.wait()
 
@@ -156,46 +161,100 @@ class CardListener:
             answers.append(Hearing(request, hypotheses, outcome.no_speech, states))
         return answers
 
-    def score(self, hearing: Hearing, texts: Sequence[str]) -> list[float]:
+    def score(self, questions: Sequence[ScoreQuestion]) -> list[list[float] | Exception]:
         """See `SecondListener`; a text with symbols that no hypothesis may have has minus
-        infinity.
+        infinity. For what is longer than a window can hold the answer is a ValueError."""
+        asked = [_or_error(self._rivals, question) for question in questions]
+        known = [texts for texts in asked if not isinstance(texts, ValueError)]
+        found = iter(self._scorer.logprobs([text for texts in known for text in texts]))
+        return [
+            texts if isinstance(texts, ValueError) else _all([next(found) for _ in texts])
+            for texts in asked
+        ]
 
-        Raises:
-            ValueError: a text is longer than a window can hold.
-        """
-        if not texts:
-            return []
-        request, states = hearing.request, _states(hearing)
-        given = self._given(request)
-        spelled = [self._tokens.spell(text, request.text_language) for text in texts]
-        check_length(len(given) + max(map(len, spelled)))
-        ended = [[*tokens, self._tokens.end] for tokens in spelled]
-        return self._scorer.logprobs(
-            states.slot.index, states.n_positions, [*self._prompt(request), *given], ended
+    def times(self, questions: Sequence[TimesQuestion]) -> list[list[TimedWord] | Exception]:
+        """See `SecondListener`. For what is longer than a window can hold the answer is a
+        ValueError."""
+        asked = [_or_error(self._whole, question) for question in questions]
+        found = iter(self._scorer.alignments([text for text in asked if isinstance(text, Text)]))
+        return [
+            self._timed(question, next(found)) if isinstance(text, Text) else text or []
+            for question, text in zip(questions, asked, strict=True)
+        ]
+
+    def language(self, sounds: Sequence[Floats]) -> list[list[tuple[str, float]] | Exception]:
+        """See `SecondListener`; what is spoken in the first 30 s of each decides. In the place of a
+        sound that finds no room on the card the error stands."""
+        if not self._multilingual:
+            return [[("en", 1.0)] for _ in sounds]
+        answers: dict[int, list[tuple[str, float]] | Exception] = {}
+        by_length: dict[int, list[tuple[int, Floats, Slot]]] = defaultdict(list)
+        for at, samples in enumerate(sounds):
+            heard, slot = samples[:MAX_SAMPLES], self._place()
+            if isinstance(slot, NoSlotError):
+                answers[at] = slot
+                continue
+            by_length[window_samples([heard], self._options)].append((at, heard, slot))
+        for length, group in by_length.items():
+            found = in_parts_or_fail(partial(self._spoken, length), group, ROWS[-1])
+            answers.update(zip((at for at, *_ in group), found, strict=True))
+        return [answers[at] for at in range(len(sounds))]
+
+    def _spoken(
+        self, length: int, group: Sequence[tuple[int, Floats, Slot]]
+    ) -> list[list[tuple[str, float]] | NoRoomError]:
+        self._encode([(heard, slot) for _, heard, slot in group], length)
+        n_positions, start = length // POSITION_SAMPLES, (self._tokens.start,)
+        found = self._scorer.spoken(
+            [Text(slot.index, n_positions, start, start) for _, _, slot in group]
         )
+        return [
+            shares
+            if isinstance(shares, NoRoomError)
+            else sorted(zip(self._language_ids, shares.tolist(), strict=True), key=lambda e: -e[1])
+            for shares in found
+        ]
 
-    def times(self, hearing: Hearing, text: str) -> list[TimedWord]:
-        """See `SecondListener`.
+    def _rivals(self, question: ScoreQuestion) -> list[Text]:
+        """Each text, with its end, behind what is given."""
+        request, states = question.hearing.request, _states(question.hearing)
+        given = self._given(request)
+        spelled = [self._tokens.spell(text, request.text_language) for text in question.texts]
+        check_length(len(given) + max(map(len, spelled), default=0))
+        before = [*self._prompt(request), *given]
+        return [
+            Text(states.slot.index, states.n_positions, before, [*tokens, self._tokens.end])
+            for tokens in spelled
+        ]
 
-        Raises:
-            ValueError: the text is longer than a window can hold.
-        """
-        request, states = hearing.request, _states(hearing)
-        said, language = self._given(request), request.text_language
-        spelled = self._tokens.spell(text, language)
+    def _whole(self, question: TimesQuestion) -> Text | None:
+        """What is given and the text as one, with its end; None if the text is nothing."""
+        request, states = question.hearing.request, _states(question.hearing)
+        said = self._given(request)
+        spelled = self._tokens.spell(question.text, request.text_language)
         if not spelled:
-            return []
+            return None
         check_length(len(said) + len(spelled))
-        length_s = len(request.samples) / SAMPLE_RATE
-        weights, logprobs = self._scorer.alignment(
+        return Text(
             states.slot.index,
             states.n_positions,
-            max(1, len(request.samples) // POSITION_SAMPLES),
             self._prompt(request),
             [*said, *spelled, self._tokens.end],
+            max(1, len(request.samples) // POSITION_SAMPLES),
         )
-        begins = np.minimum(first_positions(weights) * _POSITION_S, length_s)[len(said) :]
-        probabilities = logprobs[len(said) :]
+
+    def _timed(
+        self, question: TimesQuestion, alignment: tuple[Floats, Floats] | NoRoomError
+    ) -> list[TimedWord] | Exception:
+        if isinstance(alignment, NoRoomError):
+            return alignment
+        weights, logprobs = alignment
+        request = question.hearing.request
+        n_said, language = len(self._given(request)), request.text_language
+        spelled = self._tokens.spell(question.text, language)
+        length_s = len(request.samples) / SAMPLE_RATE
+        begins = np.minimum(first_positions(weights) * _POSITION_S, length_s)[n_said:]
+        probabilities = logprobs[n_said:]
         starts = self._tokens.word_starts(spelled, language)
         ends = [*starts[1:], len(spelled)]
         return [
@@ -208,28 +267,6 @@ class CardListener:
             for start, end in zip(starts, ends, strict=True)
         ]
 
-    def language(self, samples: Floats) -> list[tuple[str, float]]:
-        """See `SecondListener`; what is spoken in the first 30 s decides.
-
-        Raises:
-            NoSlotError: there is no place for the sound.
-        """
-        if not self._multilingual:
-            return [("en", 1.0)]
-        heard = samples[:MAX_SAMPLES]
-        length = window_samples([heard], self._options)
-        slot = self._slots.take()
-        self._encode([(heard, slot)], length)
-        codes = list(self._language_ids)
-        found = self._scorer.first(
-            slot.index,
-            length // POSITION_SAMPLES,
-            self._tokens.start,
-            [self._language_ids[code] for code in codes],
-        )
-        named = zip(codes, (float(share) for share in found), strict=True)
-        return sorted(named, key=lambda each: -each[1])
-
     def warm_up(self) -> None:
         """Run what is usual, so that it is captured before anybody waits for it."""
         silence = np.zeros(0, np.float32)
@@ -237,7 +274,7 @@ class CardListener:
             for _ in range(3):
                 (hearing,) = self.hear([ListenRequest(silence, "en", beam_width=width)])
                 if isinstance(hearing, Hearing):
-                    self.score(hearing, ["yes", "no"])
+                    self.score([ScoreQuestion(hearing, ["yes", "no"])])
 
     def _place(self) -> Slot | NoSlotError:
         try:
@@ -288,3 +325,21 @@ class CardListener:
 def _states(hearing: Hearing) -> SlotStates:
     assert isinstance(hearing.states, SlotStates)
     return hearing.states
+
+
+def _or_error(spell: Callable[[Question], Spelled], question: Question) -> Spelled | ValueError:
+    """One session's long text is no one else's business."""
+    try:
+        return spell(question)
+    except ValueError as error:
+        return error
+
+
+def _all(scores: Sequence[float | NoRoomError]) -> list[float] | Exception:
+    """Of one question: all, or why not."""
+    found: list[float] = []
+    for score in scores:
+        if isinstance(score, NoRoomError):
+            return score
+        found.append(score)
+    return found

@@ -12,7 +12,8 @@ import transformers
 
 from streamer.models.card.device import Card
 from streamer.models.card.loading import slots_of
-from streamer.models.card.whisper.listener import CardListener, Special
+from streamer.models.card.whisper.listener import CardListener
+from streamer.models.card.whisper.special import Special
 from streamer.models.errors import ModelCorruptError, opening
 from streamer.models.whisper.contract import ListenerOptions
 from streamer.models.whisper.tokens import WhisperTokens

@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 
 from streamer.audio.arrays import Floats
-from streamer.models.whisper.contract import Hearing, ListenRequest, SecondListener, TimedWord
+from streamer.models.whisper.contract import (
+    Hearing,
+    ListenRequest,
+    ScoreQuestion,
+    SecondListener,
+    TimedWord,
+    TimesQuestion,
+)
 from streamer.runtime.batcher import Batcher, Lane
 from streamer.runtime.tracing import SpanSink, span
 
@@ -44,12 +51,6 @@ class SessionListener(Protocol):
         """Run what asks it beside the session's steps: they need not wait."""
 
 
-@dataclass(frozen=True)
-class _Question:
-    hearing: Hearing
-    texts: Sequence[str]
-
-
 class ListenerLane:
     """Serves the sessions' requests on a batcher's threads."""
 
@@ -62,16 +63,15 @@ class ListenerLane:
         self._hearings: Lane[ListenRequest, Hearing] = batcher.lane(
             listener.hear, max_batch=listener.together, exclusive=True
         )
-        self._scores: Lane[_Question, list[float]] = batcher.lane(
-            lambda questions: [listener.score(q.hearing, q.texts) for q in questions],
-            exclusive=True,
+        most = listener.asked_together
+        self._scores: Lane[ScoreQuestion, list[float]] = batcher.lane(
+            listener.score, max_batch=most, exclusive=True
         )
-        self._times: Lane[_Question, list[TimedWord]] = batcher.lane(
-            lambda questions: [listener.times(q.hearing, q.texts[0]) for q in questions],
-            exclusive=True,
+        self._times: Lane[TimesQuestion, list[TimedWord]] = batcher.lane(
+            listener.times, max_batch=most, exclusive=True
         )
         self._languages: Lane[Floats, list[tuple[str, float]]] = batcher.lane(
-            lambda sounds: [listener.language(samples) for samples in sounds], exclusive=True
+            listener.language, max_batch=most, exclusive=True
         )
 
     def session(self, language: str, spans: SpanSink) -> LaneListener:
@@ -89,10 +89,10 @@ class ListenerLane:
         return self._hearings.run(request)
 
     def score(self, hearing: Hearing, texts: Sequence[str]) -> list[float]:
-        return self._scores.run(_Question(hearing, texts))
+        return self._scores.run(ScoreQuestion(hearing, texts))
 
     def times(self, hearing: Hearing, text: str) -> list[TimedWord]:
-        return self._times.run(_Question(hearing, (text,)))
+        return self._times.run(TimesQuestion(hearing, text))
 
     def language(self, samples: Floats) -> list[tuple[str, float]]:
         return self._languages.run(samples)

@@ -52,6 +52,7 @@ def test_every_section_of_a_dry_run_has_figures(found: dict[str, Any]) -> None:
     assert {row["look_ahead_ms"] for row in found["transducer"]["rows"]} == {320.0, 1120.0}
     assert found["llm"]["rows"]
     assert found["whisper"]["rows"]
+    assert [row["sessions"] for row in found["whisper"]["questions"]] == [1, 2]
 
 
 def test_a_section_that_fails_or_comes_too_late_is_told(tmp_path: Path) -> None:

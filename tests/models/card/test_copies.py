@@ -28,6 +28,7 @@ from streamer.models.moonshine.encoder import EncoderStream
 from streamer.models.silero import STATE_SIZE
 from streamer.models.whisper.contract import Hearing, ListenRequest
 from tests.models.card.far_card import FarCard, FarQueue, Sent
+from tests.models.questions import score, times
 from tests.models.tiny_gemma import write_tiny_gemma
 from tests.models.tiny_transducer import write_transducer
 from tests.models.tiny_whisper import write_listener
@@ -132,8 +133,8 @@ def test_a_second_listener(far: FarCard, tmp_path: Path, monkeypatch: pytest.Mon
     check(lambda: listener.hear(requests), hearing)
     (heard, _) = listener.hear(requests)
     assert isinstance(heard, Hearing)
-    check(lambda: listener.score(heard, ["bal bil", "dom"]), judging, 1)
-    check(lambda: listener.times(heard, "bal bil"), judging, 1)
+    check(lambda: score(listener, heard, ["bal bil", "dom"]), judging)
+    check(lambda: times(listener, heard, "bal bil"), judging, 1)
 
 
 @pytest.mark.skipif(

@@ -20,6 +20,7 @@ from streamer.models.whisper.contract import MAX_SAMPLES, Hearing, ListenerOptio
 from streamer.models.whisper.listener import WhisperListener
 from streamer.models.whisper.loading import load_listener
 from streamer.transcript.wer import WordErrors, normalize, word_errors
+from tests.models.questions import language, score, times
 from tests.speech_models import Clip
 
 pytestmark = pytest.mark.slow
@@ -101,7 +102,7 @@ def search_and_score(
     """What the search gives the hypotheses, and what they score."""
     hearing = heard(listener, samples, said)
     texts = [hypothesis.text for hypothesis in hearing.hypotheses]
-    return [each.logprob for each in hearing.hypotheses], listener.score(hearing, texts)
+    return [each.logprob for each in hearing.hypotheses], score(listener, hearing, texts)
 
 
 def test_a_text_scores_alone_what_it_scores_among_others(
@@ -111,9 +112,9 @@ def test_a_text_scores_alone_what_it_scores_among_others(
     words = hearing.hypotheses[0].text.split()
     texts = [" ".join([*words[:at], "and", *words[at:]]) for at in range(len(words))]
     texts += [" ".join(words[:at]) for at in range(len(words))]
-    alone = [exact_listener.score(hearing, [text])[0] for text in texts]
+    alone = [score(exact_listener, hearing, [text])[0] for text in texts]
     assert max(alone) - min(alone) > 10
-    assert exact_listener.score(hearing, texts) == pytest.approx(alone, abs=0.01)
+    assert score(exact_listener, hearing, texts) == pytest.approx(alone, abs=0.01)
 
 
 def test_what_was_said_scores_best(listener: WhisperListener, clips: list[Clip]) -> None:
@@ -127,11 +128,11 @@ def test_what_was_said_scores_best(listener: WhisperListener, clips: list[Clip])
         "",
         "(cold)",
     ]
-    scores = listener.score(hearing, texts)
+    scores = score(listener, hearing, texts)
     assert scores[0] == max(scores)
     assert scores[0] - 2 > max(scores[1:])
     assert scores[-1] == -np.inf
-    assert listener.score(hearing, []) == []
+    assert score(listener, hearing, []) == []
 
 
 def test_hypotheses_continue_what_is_said(listener: WhisperListener, clips: list[Clip]) -> None:
@@ -169,7 +170,7 @@ def test_times_rise_within_the_sound(listener: WhisperListener, clips: list[Clip
     for clip in clips[:2] + clips[-2:]:
         hearing = heard(listener, clip.samples, n_best=1)
         text = hearing.hypotheses[0].text
-        words = listener.times(hearing, text)
+        words = times(listener, hearing, text)
         assert [word.text for word in words] == text.split()
         assert all(0 < word.probability <= 1 for word in words)
         assert np.mean([word.probability for word in words]) > 0.6
@@ -181,24 +182,24 @@ def test_times_rise_within_the_sound(listener: WhisperListener, clips: list[Clip
         continued = replace(
             hearing, request=replace(hearing.request, said=" ".join(text.split()[:2]))
         )
-        rest = listener.times(continued, " ".join(text.split()[2:]))
+        rest = times(listener, continued, " ".join(text.split()[2:]))
         assert rest == words[2:]
-    assert listener.times(hearing, "") == []
+    assert times(listener, hearing, "") == []
 
 
 def test_times_follow_the_sound(listener: WhisperListener, clips: list[Clip]) -> None:
     """With a second of silence before it, everything is a second later."""
     samples = clips[-1].samples
     text = heard(listener, samples).hypotheses[0].text
-    early = listener.times(heard(listener, samples), text)
-    late = listener.times(heard(listener, np.pad(samples, (16_000, 0))), text)
+    early = times(listener, heard(listener, samples), text)
+    late = times(listener, heard(listener, np.pad(samples, (16_000, 0))), text)
     shifts = [b.end_s - a.end_s for a, b in zip(early, late, strict=True)]
     assert np.median(shifts) == pytest.approx(1, abs=0.1)
 
 
 def test_english_is_known(listener: WhisperListener, clips: list[Clip]) -> None:
     for clip in clips[-2:]:
-        languages = listener.language(clip.samples)
+        languages = language(listener, clip.samples)
         assert languages[0][0] == "en"
         assert len(languages) == 99
         assert sum(probability for _, probability in languages) == pytest.approx(1, abs=1e-3)
@@ -213,7 +214,7 @@ def test_other_languages_are_known_and_heard(
     rows = [json.loads(line) for line in manifest.read_text(encoding="utf-8").splitlines()]
     row = next(row for row in rows if row["language"] == language)
     samples = read_samples(manifest.parent / row["path"])
-    assert listener.language(samples)[0][0] == language
+    assert language(listener, samples)[0][0] == language
     text = heard(listener, samples, language=language).hypotheses[0].text
     assert word_errors(row["text"], text).rate < 0.35
     translate = ListenRequest(samples, language, task="translate")
@@ -225,7 +226,7 @@ def test_what_nobody_said_is_unlikely(listener: WhisperListener, clips: list[Cli
     hearing = heard(listener, clips[-1].samples, n_best=1)
     said = hearing.hypotheses[0].text.split()
     wrong = " ".join([*said[:4], "zebra", *said[5:]])
-    timed = listener.times(hearing, wrong)
+    timed = times(listener, hearing, wrong)
     assert timed[4].probability < 0.01
     assert timed[4].probability < min(word.probability for word in timed[:4])
 
@@ -234,7 +235,7 @@ def test_a_translation_is_written_as_english_is(listener: WhisperListener) -> No
     """Out of Japanese too, which has no spaces."""
     sound = np.zeros(32_000, np.float32)
     (hearing,) = listener.hear([ListenRequest(sound, "ja", said="Good", task="translate")])
-    words = listener.times(hearing, "evening, my friends")
+    words = times(listener, hearing, "evening, my friends")
     assert [word.text for word in words] == ["evening,", "my", "friends"]
 
 
@@ -256,10 +257,10 @@ def test_silence_is_no_speech(listener: WhisperListener) -> None:
 def test_hardly_any_sound_is_taken(n_samples: int, listener: WhisperListener) -> None:
     hearing = heard(listener, np.full(n_samples, 0.1, np.float32))
     assert len(hearing.hypotheses) <= 5
-    assert all(score < 0 for score in listener.score(hearing, ["", "Hello"]))
-    for word in listener.times(hearing, "Hello you"):
+    assert all(score < 0 for score in score(listener, hearing, ["", "Hello"]))
+    for word in times(listener, hearing, "Hello you"):
         assert 0 <= word.start_s <= word.end_s <= n_samples / 16_000
-    assert len(listener.language(np.full(n_samples, 0.1, np.float32))) == 99
+    assert len(language(listener, np.full(n_samples, 0.1, np.float32))) == 99
 
 
 def test_a_loop_is_no_hypothesis(clips: list[Clip]) -> None:
@@ -282,19 +283,19 @@ def test_what_cannot_be_asked_is_refused(listener: WhisperListener) -> None:
         listener.hear([ListenRequest(sound, "xx")])
     hearing = heard(listener, sound)
     with pytest.raises(ValueError, match="longer than 30 s can hold"):
-        listener.score(hearing, ["hello there " * 300])
+        score(listener, hearing, ["hello there " * 300])
     with pytest.raises(ValueError, match="longer than 30 s can hold"):
-        listener.times(hearing, "hello there " * 300)
+        times(listener, hearing, "hello there " * 300)
 
 
 def test_english_alone_hears_english(english_listener: WhisperListener, clips: list[Clip]) -> None:
     hearing = heard(english_listener, clips[-1].samples)
     assert word_errors(clips[-1].text, hearing.hypotheses[0].text).rate < 0.2
     best = hearing.hypotheses[0]
-    (score,) = english_listener.score(hearing, [best.text])
-    assert score == pytest.approx(best.logprob, abs=WITHIN_NATS)
-    words = english_listener.times(hearing, best.text)
+    (found,) = score(english_listener, hearing, [best.text])
+    assert found == pytest.approx(best.logprob, abs=WITHIN_NATS)
+    words = times(english_listener, hearing, best.text)
     assert [word.text for word in words] == best.text.split()
-    assert english_listener.language(clips[-1].samples) == [("en", 1.0)]
+    assert language(english_listener, clips[-1].samples) == [("en", 1.0)]
     with pytest.raises(ModelLanguageError, match="English alone"):
         heard(english_listener, clips[-1].samples, language="de")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,8 @@ import pytest
 from streamer.audio.arrays import Floats
 from streamer.audio.clock import SAMPLE_RATE
 from streamer.models.errors import ModelCorruptError, ModelLanguageError, NoRoomError
-from tests.speech_models import Clip
+from tests.models.card.whisper.conftest import hear, load
+from tests.models.questions import language, score, times
 
 pytest.importorskip("torch", reason="PyTorch is not installed")
 pytest.importorskip("transformers", reason="transformers is not installed")
@@ -24,34 +24,14 @@ import transformers
 
 from streamer.models.card.places import NoSlotError
 from streamer.models.card.whisper.listener import CardListener
-from streamer.models.card.whisper.loading import load_card_listener
-from streamer.models.whisper.contract import Hearing, ListenRequest
+from streamer.models.whisper.contract import (
+    Hearing,
+    ListenRequest,
+)
 from streamer.models.whisper.features import LogMel
 from tests.models.tiny_whisper import SECONDS, write_listener
 
 TEXTS = ("bal bil", "dom", "gus kat kat bol", "")
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("whisper")
-    write_listener(folder)
-    return folder
-
-
-def load(folder: Path, n_sessions: int = 8) -> CardListener:
-    return load_card_listener(folder, name="tiny", threads=1, device="cpu", n_sessions=n_sessions)
-
-
-@pytest.fixture(scope="module")
-def listener(folder: Path) -> CardListener:
-    return load(folder)
-
-
-@pytest.fixture(scope="module")
-def sounds(clips: list[Clip]) -> list[Floats]:
-    long = np.concatenate([clip.samples for clip in clips[:3]])
-    return [long[at : at + n] for at, n in ((0, 70_001), (30_000, 16_000), (9_000, 99_999))]
 
 
 class Library:
@@ -118,12 +98,6 @@ def library(folder: Path) -> Library:
     return Library(folder)
 
 
-def hear(listener: CardListener, requests: Sequence[ListenRequest]) -> list[Hearing]:
-    answers = listener.hear(requests)
-    assert all(isinstance(answer, Hearing) for answer in answers)
-    return answers  # type: ignore[return-value]
-
-
 def budget(samples: Floats) -> int:
     return round(16 + 12 * len(samples) / SAMPLE_RATE)
 
@@ -176,9 +150,9 @@ def test_texts_are_scored_together(
         logits = library.forced(sounds[0], [*prompt, *tokens[:-1]]).logits[0, len(prompt) - 1 :]
         logprobs = library.logprobs(logits)
         expected.append(float(logprobs.gather(1, torch.tensor(tokens)[:, None]).sum()))
-    assert listener.score(hearing, TEXTS) == pytest.approx(expected, abs=1e-3)
-    assert listener.score(hearing, []) == []
-    assert listener.score(hearing, ["bal (bil"]) == [-math.inf]
+    assert score(listener, hearing, TEXTS) == pytest.approx(expected, abs=1e-3)
+    assert score(listener, hearing, []) == []
+    assert score(listener, hearing, ["bal (bil"]) == [-math.inf]
 
 
 def test_words_begin_where_attention_moves(
@@ -191,7 +165,7 @@ def test_words_begin_where_attention_moves(
 
     samples, said, text = sounds[0], "dom", "bal bil gus kat"
     (hearing,) = hear(listener, [ListenRequest(samples, "en", said)])
-    timed = listener.times(hearing, text)
+    timed = times(listener, hearing, text)
     prompt = library.prompt()
     spelled = [*library.spell(said), *library.spell(text)]
     found = library.forced(samples, [*prompt, *spelled], output_attentions=True)
@@ -211,7 +185,7 @@ def test_words_begin_where_attention_moves(
     rows = torch.arange(starts[-1], len(spelled)) + len(prompt) - 1
     last = logprobs[rows, torch.tensor(spelled[starts[-1] :])].mean().exp()
     assert timed[-1].probability == pytest.approx(float(last), abs=1e-4)
-    assert listener.times(hearing, "") == []
+    assert times(listener, hearing, "") == []
 
 
 def test_the_language_and_whether_anybody_speaks(
@@ -221,7 +195,7 @@ def test_the_language_and_whether_anybody_speaks(
     logits = library.forced(sounds[0], start).logits[0, 0]
     codes = ("en", "de", "fr")
     shares = logits[library.ids(*(f"<|{code}|>" for code in codes))].softmax(-1).tolist()
-    found = dict(listener.language(sounds[0]))
+    found = dict(language(listener, sounds[0]))
     assert found == pytest.approx(dict(zip(codes, shares, strict=True)), abs=1e-4)
     assert list(found.values()) == sorted(found.values(), reverse=True)
     (hearing,) = hear(listener, [ListenRequest(sounds[0], "en")])
@@ -236,11 +210,11 @@ def test_a_place_is_kept_as_long_as_its_hearing(folder: Path, sounds: list[Float
     kept = hear(listener, [request, request])
     (refused,) = listener.hear([request])
     assert isinstance(refused, NoSlotError)
-    before = listener.score(kept[0], TEXTS)
+    before = score(listener, kept[0], TEXTS)
     del kept[1]
     gc.collect()
     hear(listener, [ListenRequest(sounds[2][:30_000], "en")])
-    assert listener.score(kept[0], TEXTS) == before
+    assert score(listener, kept[0], TEXTS) == before
 
 
 def test_memory_that_does_not_suffice_is_told_to_one_alone(
@@ -273,7 +247,7 @@ def test_what_cannot_be_heard(listener: CardListener) -> None:
         listener.hear([ListenRequest(silence, "en", "bal " * 500)])
     (hearing,) = hear(listener, [ListenRequest(silence, "en")])
     with pytest.raises(ValueError, match="longer than 30 s can hold"):
-        listener.score(hearing, ["bal " * 500])
+        score(listener, hearing, ["bal " * 500])
     assert listener.hear([]) == []
 
 
@@ -281,7 +255,7 @@ def test_one_that_knows_english_alone(tmp_path: Path, sounds: list[Floats]) -> N
     write_listener(tmp_path, multilingual=False)
     listener = load(tmp_path)
     assert listener.languages == {"en"}
-    assert listener.language(sounds[0]) == [("en", 1.0)]
+    assert language(listener, sounds[0]) == [("en", 1.0)]
 
 
 def test_another_kind_is_refused(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from streamer.recognition.engine import Engine, EngineOptions
 from streamer.recognition.transcribe import transcribe
 from streamer.runtime.batcher import Batcher
 from streamer.runtime.tracing import NullSpans
+from tests.models.questions import score
 from tests.speech_models import Clip
 
 pytest.importorskip("torch", reason="PyTorch is not installed")
@@ -48,7 +49,7 @@ def test_sessions_hear_together_what_each_hears_alone(folder: Path, clips: list[
     lane.close()
     batcher.close()
     assert [h.text for h in alone[0].hypotheses] == texts[0]
-    assert scores[0] == pytest.approx(listener.score(alone[0], texts[0]), abs=1e-3)
+    assert scores[0] == pytest.approx(score(listener, alone[0], texts[0]), abs=1e-3)
 
 
 def test_it_is_the_ear_of_another_language(folder: Path, clips: list[Clip]) -> None:
