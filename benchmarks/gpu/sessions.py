@@ -23,6 +23,7 @@ from streamer.models.card.emotion import CardEmotion
 from streamer.models.card.encoder import SlotAudio
 from streamer.models.card.loading import CardModels, load_card_models
 from streamer.models.card.vad import VadRequest
+from streamer.models.errors import NoRoomError
 from streamer.models.moonshine.contract import EncodeRequest
 from streamer.models.moonshine.encoder import EncoderStream
 from streamer.models.moonshine.tokenizer import FRAME_SAMPLES, Tokenizer
@@ -148,16 +149,18 @@ def step_together(models: Models, sessions: Sequence[Session]) -> None:
     """A step of all, emotion left out."""
     speech = models.speech
     requests = [session.advance() for session in sessions]
-    for session, (_, h, c) in zip(sessions, speech.vad.run_together(requests), strict=True):
-        session.keep(h, c)
+    for session, heard in zip(sessions, speech.vad.run_together(requests), strict=True):
+        if isinstance(heard, NoRoomError):
+            raise heard
+        session.keep(*heard[1:])
     audios = speech.encoder.encode([session.encode() for session in sessions])
-    heard = [
+    encoded = [
         (session, audio)
         for session, audio in zip(sessions, audios, strict=True)
         if isinstance(audio, SlotAudio)
     ]
-    drafts = draft_together(speech.decoder, [session.draft(audio) for session, audio in heard])
-    for (session, audio), draft in zip(heard, drafts, strict=True):
+    drafts = draft_together(speech.decoder, [session.draft(audio) for session, audio in encoded])
+    for (session, audio), draft in zip(encoded, drafts, strict=True):
         session.take(audio, draft)
 
 

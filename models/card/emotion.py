@@ -20,10 +20,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from streamer.audio.clock import SAMPLE_RATE
-from streamer.models.card.device import ROWS, Card, Queue, bucket, in_parts
+from streamer.models.card.device import ROWS, Card, Queue, bucket, in_parts, in_parts_or_fail
 from streamer.models.card.layers import FeedForward, attend, layer_norm, rotated, turns
 from streamer.models.emotion.classifier import LABELS, ClipOptions, EmotionModel, Samples
-from streamer.models.errors import ModelCorruptError
+from streamer.models.errors import ModelCorruptError, NoRoomError
 
 SAMPLES: Final = (16_000, 32_000, 48_000, 96_000)
 """Buckets of a window's length."""
@@ -163,12 +163,13 @@ class CardEmotion(EmotionModel):
     def queues(self) -> tuple[Queue, ...]:
         return (self._queue,)
 
-    def probabilities_together(self, windows: Sequence[Samples]) -> list[Samples]:
-        """See `EmotionModel`; each of 0.4 to 6 s."""
-        return in_parts(self._run, windows, ROWS[-3])
+    def probabilities_together(self, windows: Sequence[Samples]) -> list[Samples | NoRoomError]:
+        """See `EmotionModel`; each of 0.4 to 6 s. For what finds no memory the answer is the
+        error."""
+        return in_parts_or_fail(self._run, windows, ROWS[-3])
 
     def _probabilities(self, samples: Samples) -> Samples:
-        (found,) = self.probabilities_together([samples])
+        (found,) = in_parts(self._run, [samples], 1)
         return found
 
     def _run(self, windows: Sequence[Samples]) -> list[Samples]:

@@ -15,7 +15,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from streamer.audio.arrays import Floats
-from streamer.models.card.device import ROWS, Card, Queue, bucket, in_parts
+from streamer.models.card.device import ROWS, Card, Queue, bucket, in_parts, in_parts_or_fail
+from streamer.models.errors import NoRoomError
 from streamer.models.silero import CONTEXT_SAMPLES, FRAME_SAMPLES, STATE_SIZE
 
 FRAMES: Final = (1, 8, 32, 128, 640)
@@ -69,13 +70,17 @@ class CardVad:
         self.queue = queue
         card.wait()
 
-    def run_together(self, requests: Sequence[VadRequest]) -> list[VadAnswer]:
-        """What each says about its frames."""
-        return in_parts(self._run, requests, ROWS[-1])
+    def run_together(self, requests: Sequence[VadRequest]) -> list[VadAnswer | NoRoomError]:
+        """What each says about its frames. For what finds no memory the answer is the error."""
+        return in_parts_or_fail(self._run, requests, ROWS[-1])
 
     def run(self, frames: Floats, h: Floats, c: Floats) -> VadAnswer:
-        """See `streamer.models.silero.VadModel`."""
-        (answer,) = self.run_together([VadRequest(frames, h, c)])
+        """See `streamer.models.silero.VadModel`.
+
+        Raises:
+            NoRoomError: the card has no memory for it.
+        """
+        (answer,) = in_parts(self._run, [VadRequest(frames, h, c)], 1)
         return answer
 
     def _run(self, requests: Sequence[VadRequest]) -> list[VadAnswer]:

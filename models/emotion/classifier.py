@@ -129,8 +129,8 @@ class EmotionModel(ABC):
     batched = False
     """Whether many windows at once cost hardly more than one, as on a card."""
 
-    def probabilities_together(self, windows: Sequence[Samples]) -> list[Samples]:
-        """`[C]` of each window `[N]`, in the order of `labels`."""
+    def probabilities_together(self, windows: Sequence[Samples]) -> Sequence[Samples | Exception]:
+        """`[C]` of each window `[N]`, in the order of `labels`; or why it alone has none."""
         return [self._probabilities(window) for window in windows]
 
     @abstractmethod
