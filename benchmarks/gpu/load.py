@@ -160,7 +160,7 @@ def _real_time(models: Models, bundle: Bundle, count: int, seconds: float) -> di
     )
     speech = loaded.serve(batcher, max_batch=1)
     emotions = batcher.lane(
-        models.emotion.probabilities_together, max_batch=64, exclusive=True, sociable=True
+        models.emotion.probabilities_together, max_batch=64, exclusive=True, waits=True
     )
     lags: list[float] = []
     failed: list[str] = []

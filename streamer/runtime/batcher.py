@@ -44,9 +44,9 @@ class Lane(Generic[Request, Answer]):
         serve: Callable[[Sequence[Request]], Sequence[Answer | Exception]],
         max_batch: int,
         exclusive: bool,
-        sociable: bool,
+        waits: bool,
     ) -> None:
-        self.sociable = sociable
+        self.waits = waits
         self.serve = serve
         self.max_batch = max_batch
         self.exclusive = exclusive
@@ -80,7 +80,7 @@ class Batcher:
     ) -> None:
         """
         Args:
-            wait_ms: so long, at most, the oldest request of a sociable lane waits for others.
+            wait_ms: of a lane that waits: how long its oldest request does, at most.
             now: the time, in seconds.
         """
         self._wait_s = wait_ms / 1_000
@@ -102,7 +102,7 @@ class Batcher:
         *,
         max_batch: int = 1,
         exclusive: bool = False,
-        sociable: bool = False,
+        waits: bool = False,
     ) -> Lane[Request, Answer]:
         """Open a lane.
 
@@ -110,10 +110,10 @@ class Batcher:
             serve: answers up to `max_batch` requests, in their order. An answer that is an
                 exception is raised for its request alone; one that is raised, for all of them.
             exclusive: never serve this lane on two threads at once.
-            sociable: the oldest request waits for others, unless the batch is full: for a model
+            waits: the oldest request waits for others, unless the batch is full: for a model
                 that takes hardly longer for many than for one.
         """
-        lane = Lane(self._submit, serve, max_batch, exclusive, sociable)
+        lane = Lane(self._submit, serve, max_batch, exclusive, waits)
         with self._ready:
             self._lanes.append(lane)
         return lane
@@ -131,7 +131,7 @@ class Batcher:
         with self._ready:
             if self._closed:
                 raise EngineClosedError("the engine is shut down")
-            due = self._now() + (self._wait_s if lane.sociable else 0.0)
+            due = self._now() + (self._wait_s if lane.waits else 0.0)
             lane.waiting.append(_Waiting(next(self._order), due, request, future))
             self._ready.notify()
         return future

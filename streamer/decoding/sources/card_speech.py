@@ -61,13 +61,13 @@ class CardSpeech:
             self.tokenizer,
             SharedVad(self.vad, batcher),
             encodings=batcher.lane(
-                self.encoder.encode, max_batch=MAX_BATCH, exclusive=True, sociable=True
+                self.encoder.encode, max_batch=MAX_BATCH, exclusive=True, waits=True
             ),
             drafts=batcher.lane(
                 lambda requests: draft_together(decoder, requests),
                 max_batch=MAX_BATCH,
                 exclusive=True,
-                sociable=True,
+                waits=True,
             ),
             beams=batcher.lane(
                 lambda requests: [search(request) for request in requests], exclusive=True
@@ -84,7 +84,7 @@ class SharedVad:
 
     def __init__(self, model: CardVad, batcher: Batcher) -> None:
         self._lane: Lane[VadRequest, VadAnswer] = batcher.lane(
-            model.run_together, max_batch=MAX_BATCH, exclusive=True, sociable=True
+            model.run_together, max_batch=MAX_BATCH, exclusive=True, waits=True
         )
 
     def run(self, frames: Floats, h: Floats, c: Floats) -> VadAnswer:

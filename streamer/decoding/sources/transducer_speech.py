@@ -32,7 +32,7 @@ class TransducerSpeech:
 
     def serve(self, batcher: Batcher, *, max_batch: int) -> TransducerSource:
         """See `LoadedSpeech`; `max_batch` is for CPUs."""
-        hearings = batcher.lane(self.model.hear, max_batch=MAX_BATCH, exclusive=True, sociable=True)
+        hearings = batcher.lane(self.model.hear, max_batch=MAX_BATCH, exclusive=True, waits=True)
         return TransducerSource(
             TransducedSpeech(self.tokenizer, SharedVad(self.vad, batcher), hearings),
             self.model.slots,

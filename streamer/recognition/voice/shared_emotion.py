@@ -82,7 +82,7 @@ class SharedEmotion(EmotionModel):
         # They wait for the model and compute nothing themselves.
         self._waiting = ThreadPoolExecutor(MAX_BATCH, "emotion")
         self._lane: Lane[Samples, Samples] = batcher.lane(
-            model.probabilities_together, max_batch=MAX_BATCH, exclusive=True, sociable=True
+            model.probabilities_together, max_batch=MAX_BATCH, exclusive=True, waits=True
         )
 
     @property

@@ -120,7 +120,7 @@ def test_the_oldest_waits_for_company_until_the_batch_is_full() -> None:
     batcher = Batcher(1, "model", wait_ms=HOUR_MS)
     gate = Gate()
     gate.open.set()
-    lane = batcher.lane(gate.serve, max_batch=3, sociable=True)
+    lane = batcher.lane(gate.serve, max_batch=3, waits=True)
     others = batcher.lane(gate.serve)
     first = [lane.submit(1), lane.submit(2)]
     assert others.run(9) == 90  # nobody else is held up
@@ -136,7 +136,7 @@ def test_who_comes_within_the_wait_is_taken_along_and_nobody_waits_longer() -> N
     batcher = Batcher(1, "model", wait_ms=2, now=clock)
     gate = Gate()
     gate.open.set()
-    lane = batcher.lane(gate.serve, max_batch=3, sociable=True)
+    lane = batcher.lane(gate.serve, max_batch=3, waits=True)
     # One thread: when another lane's request is answered, this lane was looked at.
     others = batcher.lane(gate.serve)
     first = lane.submit(1)
@@ -162,7 +162,7 @@ def test_without_a_wait_the_oldest_goes_at_once() -> None:
     batcher = Batcher(1, "model", wait_ms=0, now=Clock())
     gate = Gate()
     gate.open.set()
-    assert batcher.lane(gate.serve, max_batch=3, sociable=True).run(1) == 10
+    assert batcher.lane(gate.serve, max_batch=3, waits=True).run(1) == 10
     batcher.close()
 
 
@@ -170,7 +170,7 @@ def test_a_thread_that_sleeps_wakes_when_the_wait_is_over() -> None:
     batcher = Batcher(1, "model", wait_ms=1)
     gate = Gate()
     gate.open.set()
-    assert batcher.lane(gate.serve, max_batch=3, sociable=True).run(1) == 10
+    assert batcher.lane(gate.serve, max_batch=3, waits=True).run(1) == 10
     batcher.close()
 
 
@@ -178,7 +178,7 @@ def test_closing_ends_the_wait() -> None:
     batcher = Batcher(1, "model", wait_ms=HOUR_MS)
     gate = Gate()
     gate.open.set()
-    late = batcher.lane(gate.serve, max_batch=3, sociable=True).submit(2)
+    late = batcher.lane(gate.serve, max_batch=3, waits=True).submit(2)
     batcher.close()
     assert late.result(0) == 20
 
