@@ -18,7 +18,7 @@ class SpeakerOptions:
     """What is older in the open segment is not looked at any more."""
     speech_share: float = 0.4
     """Of a window; one with less tells nothing."""
-    same: float = 0.6
+    same: float = 0.62
     """Windows whose vectors are as similar (cosine, the mean of all pairs) are of one voice: those
     of a segment, and those of a voice that was heard before."""
     known: float = 0.64

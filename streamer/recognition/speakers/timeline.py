@@ -37,8 +37,6 @@ class Timeline:
     first_cell: int
     voices: tuple[int, ...]
     """Indices: those that are known first, then new ones."""
-    new: tuple[Floats, ...] = ()
-    """Vectors [N, D] of each new voice."""
 
     def at(self, start_sample: int, end_sample: int) -> int | None:
         """Whose most of that stretch is. None: there are no cells."""
@@ -80,27 +78,34 @@ def timeline(
         path = _path(weights @ (vectors @ np.stack(centres).T), is_speech, options)
         cells = np.bincount(path, is_speech, len(centres))[len(here) :]
         spoken_s = cells * seconds_from_samples(CELL_SAMPLES)
-        # A voice that hardly speaks is none; but somebody does speak.
-        if len(centres) == 1 or not new or spoken_s.min() >= options.new_ms / 1000:
+        own = _alone(windows, Timeline(first_cell, tuple(path)))
+        # A voice that hardly speaks is none, nor is one that no window has to itself: where one
+        # gives way to another, a window holds both and is like neither. But somebody does speak.
+        doubtful = [
+            at
+            for at, seconds in enumerate(spoken_s)
+            if seconds < options.new_ms / 1000 or len(here) + at not in own
+        ]
+        if len(centres) == 1 or not doubtful:
             indices = [*here, *range(len(voices), len(voices) + len(new))]
-            spoken = tuple(indices[at] for at in path)
-            return _in_order(Timeline(first_cell, spoken, tuple(new)), len(voices))
-        new.pop(int(spoken_s.argmin()))
+            return _in_order(Timeline(first_cell, tuple(indices[at] for at in path)), len(voices))
+        new.pop(min(doubtful, key=lambda at: spoken_s[at]))
 
 
 def learn(voices: Voices, windows: Sequence[Window], found: Timeline) -> None:
     """Windows in which one person speaks make their voice better known, or known at all."""
+    for index, vectors in sorted(_alone(windows, found).items()):
+        voices.learn(index, np.stack(vectors))
+
+
+def _alone(windows: Sequence[Window], found: Timeline) -> dict[int, list[Floats]]:
+    """Of each voice the vectors of the windows in which nobody else speaks."""
     alone: dict[int, list[Floats]] = {}
     for window in windows:
         speaking = found.between(window.start_sample, window.end_sample)
         if len(speaking) == 1:
             alone.setdefault(speaking.pop(), []).append(window.vector)
-    n_known = len(voices)
-    for index in range(n_known):
-        if index in alone:
-            voices.learn(index, np.stack(alone[index]))
-    for index, group in enumerate(found.new, n_known):
-        voices.learn(index, np.stack(alone[index]) if index in alone else group)
+    return alone
 
 
 def _who_may_speak(
@@ -160,8 +165,4 @@ def _in_order(found: Timeline, n_known: int) -> Timeline:
     """New voices counted in the order in which they begin to speak."""
     order = [voice for voice in dict.fromkeys(found.voices) if voice >= n_known]
     rank = {voice: n_known + at for at, voice in enumerate(order)}
-    return Timeline(
-        found.first_cell,
-        tuple(rank.get(voice, voice) for voice in found.voices),
-        tuple(found.new[voice - n_known] for voice in order),
-    )
+    return Timeline(found.first_cell, tuple(rank.get(voice, voice) for voice in found.voices))

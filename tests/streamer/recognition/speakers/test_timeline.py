@@ -65,6 +65,22 @@ def test_a_moment_makes_no_voice() -> None:
     assert set(told(brief, voices).voices) == {0}
 
 
+def test_what_lies_between_two_voices_is_no_third_one() -> None:
+    # The window with the change in it is like neither of them; it has 1.2 s to itself at most.
+    assert set(told(heard(0, 0, 0, 9, 1, 1, 1), Voices(4, 60)).voices) == {0, 1}
+    voices = Voices(4, 60)
+    told(heard(0, 0, 0), voices)
+    assert set(told(heard(1, 1, 9, 0, start=10 * SECOND), voices).voices) == {0, 1}
+
+
+def test_a_brief_turn_makes_a_voice_if_a_window_hears_nobody_else() -> None:
+    assert set(told(heard(0, 0, 0, 9, 9, 9, 1, 1), Voices(4, 60)).voices) == {0, 1, 2}
+    voices = Voices(4, 60)
+    told(heard(0, 0, 0), voices)
+    assert set(told(heard(9, start=10 * SECOND), voices).voices) == {1}
+    assert voices.means[1] @ VOICES[9] > 0.99
+
+
 def test_a_pause_is_where_a_change_is_cheapest() -> None:
     # Voices of people are more alike than those above.
     windows = [
