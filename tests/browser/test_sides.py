@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from streamer.client.bundled import bundled_speech
+from streamer.client.bundled import SpeechClip, bundled_speech
 from streamer.protocol.messages import WordsEvent
 from streamer.protocol.speakers import SpeakersEvent
 from streamer.recognition.engine import Engine
 from streamer.transcript.wer import word_errors
-from tests.browser.captioned_page import microphone_file, serve_page, share_clips
+from tests.browser.captioned_page import PAUSE_S, microphone_file, serve_page, share_clips
 from tests.browser.chromium import BrowserOptions, Page, open_page
 from tests.browser.conftest import TONE_HZ
 from tests.browser.page_state import IDLE, LIVE, NOTICES, rename, saved, stop, violations
@@ -53,6 +54,29 @@ SAID_BY_SIDE = """(() => {
   return said;
 })()"""
 SAID = "[...document.querySelectorAll('#announcer p')].map(p => p.textContent)"
+
+
+async def tell_apart(page: Page, people: int) -> None:
+    """Ask who speaks, in the settings."""
+    await page.click("#settings-open")
+    await page.wait_for("document.querySelector('#settings').open")
+    await page.click("#speakers")
+    await page.evaluate(f"document.querySelector('#people').value = '{people}'; 0")
+    await page.click("#settings-close")
+
+
+async def said_by_each(page: Page, theirs: Sequence[SpeechClip], seconds: float) -> dict[str, str]:
+    """Hear the microphone and the others, and give the words by the names at the lines."""
+    await share_clips(page, theirs)
+    await page.click("#sides-open")
+    await page.wait_for(LIVE)
+    await page.evaluate("sharing.resume()")
+    await asyncio.sleep(seconds)
+    await page.click("#toggle")
+    await page.wait_for(IDLE, timeout_s=60)
+    assert page.problems == []
+    said: dict[str, str] = await page.evaluate(SAID_BY_SIDE)
+    return said
 
 
 def of_the_other(event: WordsEvent) -> WordsEvent:
@@ -131,12 +155,7 @@ async def test_lines_are_parted_where_somebody_else_speaks(page: Page) -> None:
 
     async with scripted(script) as server:
         await page.goto(server.url)
-        await page.click("#settings-open")
-        await page.wait_for("document.querySelector('#settings').open")
-        await page.click("#speakers")
-        chosen = "document.querySelector('#people')"
-        await page.evaluate(f"{chosen}.value = '2'; 0")
-        await page.click("#settings-close")
+        await tell_apart(page, 2)
         await page.click("#toggle")
         await page.wait_for("document.querySelector('.who')?.textContent === 'Speaker 2'")
         assert await page.evaluate(LINES) == [["Speaker 2", "Are you there I am not"]]
@@ -160,16 +179,27 @@ async def test_the_words_of_each_side_stand_under_its_name(engine: Engine, tmp_p
     options = BrowserOptions(microphone=microphone)
     async with serve_page(engine) as url, open_page(options) as page:
         await page.goto(url)
-        await share_clips(page, [theirs])
-        await page.click("#sides-open")
-        await page.wait_for(LIVE)
-        await page.evaluate("sharing.resume()")
-        await asyncio.sleep(max(mine.duration_s, theirs.duration_s) + 1.0)
-        await page.click("#toggle")
-        await page.wait_for(IDLE, timeout_s=60)
-        said = await page.evaluate(SAID_BY_SIDE)
-        assert page.problems == []
+        seconds = max(mine.duration_s, theirs.duration_s) + 1.0
+        said = await said_by_each(page, [theirs], seconds)
     for name, clip in (("You", mine), ("Others", theirs)):
+        assert word_errors(clip.text, said[name]).rate <= 0.3, said
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("chromium")
+async def test_each_of_the_others_has_a_name_if_speakers_are_told(
+    engine: Engine, tmp_path: Path
+) -> None:
+    mine, one, _, other, *_ = [clip for clip in bundled_speech() if clip.label is None]
+    options = BrowserOptions(microphone=microphone_file([mine], tmp_path / "microphone.wav"))
+    async with serve_page(engine) as url, open_page(options) as page:
+        await page.goto(url)
+        await tell_apart(page, 2)
+        seconds = one.duration_s + PAUSE_S + other.duration_s + 1.0
+        said = await said_by_each(page, [one, other], seconds)
+    people = {"You": mine, "Others": one, "Others (2)": other}
+    assert set(said) == set(people)
+    for name, clip in people.items():
         assert word_errors(clip.text, said[name]).rate <= 0.3, said
 
 
