@@ -3,7 +3,7 @@
 Conversations are made of recordings of speakers on whom nothing was chosen (LibriSpeech test-clean;
 CREMA-D, whose actors shout, weep and whisper); with `--part dev` of those on whom the options were.
 Real meetings follow: the first half minutes of AMI's. Each conversation is a session of its own,
-without the LLM, once with speakers and once without.
+without the LLM; the first of each kind are heard without speakers too.
 """
 
 from __future__ import annotations
@@ -77,10 +77,14 @@ class Judged:
     heard: int = 0
     misplaced: int = 0
     """Heard words whose label is another speaker's than the one whose turn it was."""
+    compared: int = 0
+    """Conversations that were heard without speakers too."""
+    compared_s: float = 0.0
     cpu_s: float = 0.0
+    """With speakers, of those that were compared."""
     cpu_without_s: float = 0.0
     same_text: int = 0
-    """Conversations whose words are the same without speakers."""
+    """Of those that were compared: their words are the same without speakers."""
 
     def summary(self) -> dict[str, Any]:
         return {
@@ -97,8 +101,9 @@ class Judged:
             "words": self.words,
             "cpwer_percent": share(self.wrong, self.words),
             "wrong_speaker_percent": share(self.misplaced, self.heard),
-            "cpu_ms_a_second": _a_second(self.cpu_s, self.audio_s),
-            "cpu_ms_a_second_without": _a_second(self.cpu_without_s, self.audio_s),
+            "compared": self.compared,
+            "cpu_ms_a_second": _a_second(self.cpu_s, self.compared_s),
+            "cpu_ms_a_second_without": _a_second(self.cpu_without_s, self.compared_s),
             "same_words_without": self.same_text,
         }
 
@@ -106,7 +111,7 @@ class Judged:
 def pools(data: Path, part: Part) -> list[tuple[str, dict[str, list[Recording]], int]]:
     """The kinds of conversations, the recordings of each speaker, and how many take part: two to
     four readers, two actors."""
-    readers = _by_speaker(load_clips(_LIBRISPEECH[part], data))
+    readers = _one_chapter_each(_by_speaker(load_clips(_LIBRISPEECH[part], data)))
     actors = _by_speaker(load_clips("emotion/crema_d", data))
     chosen = sorted(actors)[:_DEV_ACTORS] if part == "dev" else sorted(actors)[_DEV_ACTORS:]
     kinds = [(f"{n} readers", readers, n) for n in (2, 3, 4)]
@@ -144,10 +149,11 @@ def meetings(data: Path) -> Iterator[Conversation]:
         yield Conversation("AMI", read_samples(folder / row["path"]), turns, texts)
 
 
-def judge(engine: Engine, one: Conversation, judged: Judged) -> None:
-    """Add a conversation's figures."""
+def judge(engine: Engine, one: Conversation, judged: Judged, compare: int) -> None:
+    """Add a conversation's figures; the first `compare` are heard without speakers too."""
     segments, cpu_s = _hear(engine, one, USUAL_SPEAKERS)
-    plain, cpu_without_s = _hear(engine, one, 0)
+    if judged.compared < compare:
+        _compare(judged, one, segments, cpu_s, *_hear(engine, one, 0))
     seconds = seconds_from_samples(len(one.samples))
     found = diarization(one.turns, _told(segments), seconds)
     said: dict[str, list[str]] = defaultdict(list)
@@ -166,9 +172,6 @@ def judge(engine: Engine, one: Conversation, judged: Judged) -> None:
     judged.overlap += found.overlap
     judged.words += sum(len(text.split()) for text in truth.values())
     judged.wrong += word_errors(truth, {label: " ".join(words) for label, words in said.items()})
-    judged.cpu_s += cpu_s
-    judged.cpu_without_s += cpu_without_s
-    judged.same_text += _texts(segments) == _texts(plain)
 
 
 def table(results: Mapping[str, Any]) -> Table:
@@ -212,6 +215,9 @@ def main(
     data: DataOption = Path("data"),
     part: Annotated[str, typer.Option(help="dev or test: whose recordings.")] = "test",
     count: Annotated[int, typer.Option(min=1, help="Conversations of each kind.")] = 4,
+    compare: Annotated[
+        int, typer.Option(min=1, help="Of each kind, heard without speakers too: CPU, words.")
+    ] = 2,
     seconds: Annotated[float, typer.Option(min=10, help="Of each conversation.")] = 75,
     seed: SeedOption = 0,
     out: OutOption = RESULTS,
@@ -222,13 +228,29 @@ def main(
     everything = [*mixtures(data, chosen, count, seconds, seed), *meetings(data)]
     try:
         for one in track(everything, "listening", console=Console(stderr=True)):
-            judge(engine, one, judged[one.name])
+            judge(engine, one, judged[one.name], compare)
     finally:
         engine.close()
     results = {kind: sums.summary() for kind, sums in judged.items()}
     parameters = {"part": part, "count": count, "seconds": seconds, "seed": seed}
+    parameters["compare"] = compare
     write_result("quality.speakers", out, parameters, results, draw(results))
     Console(width=140).print(table(results))
+
+
+def _compare(
+    judged: Judged,
+    one: Conversation,
+    segments: Sequence[Segment],
+    cpu_s: float,
+    plain: Sequence[Segment],
+    cpu_without_s: float,
+) -> None:
+    judged.compared += 1
+    judged.compared_s += seconds_from_samples(len(one.samples))
+    judged.cpu_s += cpu_s
+    judged.cpu_without_s += cpu_without_s
+    judged.same_text += _texts(segments) == _texts(plain)
 
 
 def _by_speaker(clips: Sequence[Recording]) -> dict[str, list[Recording]]:
@@ -236,6 +258,20 @@ def _by_speaker(clips: Sequence[Recording]) -> dict[str, list[Recording]]:
     for clip in clips:
         found[clip.speaker].append(clip)
     return {name: some for name, some in found.items() if len(some) >= _LEAST_CLIPS}
+
+
+def _one_chapter_each(
+    readers: Mapping[str, Sequence[Recording]],
+) -> dict[str, list[Recording]]:
+    """The chapter of each reader of which there is most: a meeting has one room and one microphone,
+    and chapters were recorded on other days, often in others."""
+    found = {}
+    for name, clips in readers.items():
+        chapters: dict[str, list[Recording]] = defaultdict(list)
+        for clip in clips:
+            chapters[clip.id.rpartition("-")[0]].append(clip)
+        found[name] = max(chapters.values(), key=len)
+    return found
 
 
 def _hear(engine: Engine, one: Conversation, speakers: int) -> tuple[tuple[Segment, ...], float]:
