@@ -77,6 +77,7 @@ def _start_ray(cpus: int) -> None:
                 include_dashboard=False,
                 object_store_memory=_OBJECT_STORE_BYTES,
                 log_to_driver=False,
+                _system_config={"worker_niceness": 0},  # as `streamer cluster start` has it
             )
         except Exception:  # Ray raises no other
             if not tries_left:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -74,7 +75,9 @@ def _ray_start(*place: str) -> None:
         "--disable-usage-stats",
         *place,
     ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    # Ray lets its workers give way to all else that runs, but who speaks does not wait.
+    environment = {"RAY_worker_niceness": "0", **os.environ}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         said = (done.stderr or done.stdout).strip().splitlines()
         raise ClusterError(f"Ray does not start: {said[-1] if said else done.returncode}")

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from websockets.asyncio.client import connect as open_websocket
-from websockets.exceptions import ConnectionClosedError
-
 from benchmarks.serving.local_cluster import local_cluster
-from streamer.audio.arrays import Floats
 from streamer.client.address import websocket_url
 from streamer.cluster.options import ClusterOptions
 from streamer.hosting.options import ServerOptions
@@ -61,9 +56,12 @@ class Cluster:
 
         return set(replica_names())
 
-    def about(self, name: str) -> dict[str, Any]:
-        told: dict[str, Any] = self.handle.about.remote(name).result(timeout_s=60)
-        return told
+    def pid(self, name: str) -> int:
+        """Of that replica's process."""
+        told: dict[str, Any] = self.handle.about.remote(name).result(timeout_s=WITHIN_S)
+        assert told["name"] == name
+        pid: int = told["pid"]
+        return pid
 
     def serving(self) -> set[str]:
         """Replicas that answer for themselves, and are to stay."""
@@ -109,19 +107,3 @@ async def until(condition: Callable[[], object], within_s: float = WITHIN_S) -> 
     async with asyncio.timeout(within_s):
         while not condition():
             await asyncio.sleep(0.02)
-
-
-async def deepgram_client(cluster: Cluster, name: str, sound: Floats) -> tuple[str, int | None]:
-    """Says it to that replica, at 16 kHz, and waits for the end; gives what was final, and the
-    close code."""
-    query = f"encoding=linear16&sample_rate=16000&session={name}.any"
-    url = cluster.url.replace("/v1/stream", f"/v1/listen?{query}")
-    text = []
-    async with open_websocket(url) as websocket:
-        await websocket.send((sound * 32_767).astype("<i2").tobytes())
-        with suppress(ConnectionClosedError):
-            async for message in websocket:
-                told = json.loads(message)
-                if told["type"] == "Results" and told["is_final"]:
-                    text.append(told["channel"]["alternatives"][0]["transcript"])
-    return " ".join(text), websocket.close_code
