@@ -23,10 +23,13 @@ install: $(VENV)/installed  ## Create .venv with streamer and its models (once; 
 demo: $(VENV)/installed  ## Caption bundled speech live, in this terminal
 	@$(BIN)/streamer demo --overwrite
 
-test: $(VENV)/installed-test system-packages typescript proxies lint types  ## Style, types, tests, coverage
-	$(BIN)/pytest -n 3 --dist loadfile --cov --cov-report=term:skip-covered --durations=10 || \
-	  { echo "once more, alone: what fails because the machine is busy says nothing about the code"; \
-	  $(BIN)/pytest --last-failed --last-failed-no-failures none; }
+ONCE_MORE = { echo "once more, alone: what fails because the machine is busy says nothing about the code"; \
+  $(BIN)/pytest --last-failed --last-failed-no-failures none; }
+
+# A cluster and those who speak to it keep both cores of a small machine busy for minutes.
+test: $(VENV)/installed-test system-packages typescript proxies ray lint types  ## Style, types, tests, coverage
+	$(BIN)/pytest -n 3 --dist loadfile -m "not cluster" --cov --cov-report=term:skip-covered --durations=10 || $(ONCE_MORE)
+	@if [ -e $(VENV)/ray ]; then $(BIN)/pytest -m cluster tests/streamer/cluster --durations=10 || $(ONCE_MORE); fi
 
 test-fast: $(VENV)/installed-test  ## Style, types, and what runs in two minutes: before a commit
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
@@ -123,7 +126,7 @@ proxies: $(VENV)/installed  ## Unpack nginx and Caddy in .venv, for the tests of
 	for package in *.deb; do dpkg -x "$$package" .; done && rm ./*.deb \
 	  || echo "could not unpack nginx and caddy; the tests that need them will be skipped"
 
-ray: $(VENV)/installed-test  ## Install Ray in .venv, 0.3 GB: `make test` then tests clusters too
+ray: $(VENV)/installed-test  ## Install Ray in .venv, 0.3 GB, for the tests of clusters
 	@if [ $(VENV)/ray -nt $(CLUSTER_LOCK) ]; then exit 0; fi; \
 	$(INSTALL_LOCKED) --requirement $(CLUSTER_LOCK) && touch $(VENV)/ray \
 	  || echo "could not install Ray; the tests that need it will be skipped"

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.serving.local_cluster import local_cluster
@@ -30,6 +30,8 @@ class Cluster:
     """Of the deployment."""
     options: ClusterOptions
     ray_address: str
+    _deployed: list[dict[str, object]] = field(default_factory=lambda: [{}])
+    """What was asked for, one after the other."""
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """`streamer cluster …`"""
@@ -49,6 +51,12 @@ class Cluster:
         from streamer.cluster.replica import APPLICATION, build
 
         serve.run(build(self.options.model_copy(update=changed)), name=APPLICATION)
+        self._deployed.append(changed)
+
+    def ensure(self, **changed: object) -> None:
+        """Update to these options, unless the last update had them."""
+        if self._deployed[-1] != changed:
+            self.update(**changed)
 
     def names(self) -> set[str]:
         """Of the replicas that run."""

@@ -110,15 +110,16 @@ async def to_the_end(speaking: Iterable[asyncio.Task[None]]) -> None:
 
 async def speaker_who_left(cluster: Cluster, name: str) -> ReadyEvent:
     """Of a session on that replica, which waits to be resumed."""
-    while True:
-        async with sessions(cluster, 1) as (client,):
-            for _ in range(5):
-                await hear(client, np.zeros(HOP, np.float32))
-            assert client.ready is not None
-            if replica(client) == name:
-                assert client._connection is not None
-                client._connection.abort()
-                return client.ready
+    async with asyncio.timeout(WITHIN_S):
+        while True:
+            async with sessions(cluster, 1) as (client,):
+                for _ in range(5):
+                    await hear(client, np.zeros(HOP, np.float32))
+                assert client.ready is not None
+                if replica(client) == name:
+                    assert client._connection is not None
+                    client._connection.abort()
+                    return client.ready
 
 
 def check_nothing_is_lost(clients: list[Client], said: str) -> None:

@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from pathlib import Path
 
 import httpx
 import pytest
@@ -23,6 +22,7 @@ from streamer.client.address import resume_url
 from streamer.client.client import connect
 from streamer.client.follow import follow
 from streamer.client.transcript import ServerRefusedError
+from streamer.hosting.options import ServerOptions
 from streamer.protocol.messages import FollowingEvent, ResumeMessage, StartMessage
 from streamer.protocol.replica_names import replica_of
 from streamer.transcript.wer import word_errors
@@ -48,9 +48,10 @@ from tests.streamer.cluster.speaking import (
 )
 
 pytest.importorskip("ray.serve", reason="Ray is not installed (extra `cluster`)")
-pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.slow, pytest.mark.cluster, pytest.mark.asyncio(loop_scope="module")]
 
 N_SESSIONS = 12
+SCALED = {"min_replicas": 1, "max_replicas": 2, "down_after_s": 3.0}
 CONTRACTS = (
     "test_deepgram.py::test_finalize_in_the_middle_of_speech",
     "test_deepgram_flux.py::test_a_turn",
@@ -68,9 +69,9 @@ def cluster() -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of the replicas that the update makes."""
-    return tmp_path_factory.mktemp("store")
+def stored(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> ServerOptions:
+    """Options of replicas with a store."""
+    return replace(cluster.options.server, shared_store=tmp_path_factory.mktemp("store"))
 
 
 @pytest.fixture(scope="module")
@@ -213,7 +214,7 @@ async def test_other_protocols_are_served(cluster: Cluster) -> None:
 
 
 async def test_an_update_sends_everybody_to_new_replicas(
-    cluster: Cluster, speech: Speech, store: Path
+    cluster: Cluster, speech: Speech, stored: ServerOptions
 ) -> None:
     old = await cluster.settled()
     async with sessions(cluster, N_SESSIONS) as clients:
@@ -221,16 +222,18 @@ async def test_an_update_sends_everybody_to_new_replicas(
         left = sockets(clients)
         speaking = [speak(c, speech, lambda c=c: replica(c) not in old) for c in clients]
         await until(lambda: all(client.transcript.committed for client in clients))
-        server = replace(cluster.options.server, shared_store=store)
-        await asyncio.to_thread(cluster.update, min_replicas=1, down_after_s=3.0, server=server)
+        await asyncio.to_thread(cluster.update, **SCALED, server=stored)
         await to_the_end(speaking)
         assert all(client.ready.resumed for client in clients if client.ready is not None)
         assert {socket.close_code for socket in left} == {1012}
         check_nothing_is_lost(clients, speech.text)
 
 
-async def test_replicas_come_and_go_with_those_who_speak(cluster: Cluster, speech: Speech) -> None:
-    """It goes on with what the update made: one replica, and at most two."""
+async def test_replicas_come_and_go_with_those_who_speak(
+    cluster: Cluster, speech: Speech, stored: ServerOptions
+) -> None:
+    """It goes on with what the update made."""
+    await asyncio.to_thread(cluster.ensure, **SCALED, server=stored)
     await cluster.settled(n_replicas=1)
     async with sessions(cluster, N_SESSIONS) as early:
         leaving, staying = early[1:], early[:1]
@@ -249,11 +252,10 @@ async def test_replicas_come_and_go_with_those_who_speak(cluster: Cluster, speec
 
 
 async def test_with_a_store_sessions_outlive_their_replica(
-    cluster: Cluster, speech: Speech, store: Path
+    cluster: Cluster, speech: Speech, stored: ServerOptions
 ) -> None:
     """The only one, whose place another takes."""
-    server = replace(cluster.options.server, shared_store=store)
-    await asyncio.to_thread(cluster.update, min_replicas=1, max_replicas=1, server=server)
+    await asyncio.to_thread(cluster.update, min_replicas=1, max_replicas=1, server=stored)
     (killed,) = await cluster.settled(n_replicas=1)
     async with (
         sessions(cluster, 3) as kept,
