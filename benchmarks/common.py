@@ -101,10 +101,12 @@ class Setup:
         picture: Figure,
         table: Table,
         notes: Sequence[str],
+        file: str | None = None,
     ) -> None:
-        """Write JSON and picture, and show the table. `notes` tell how to read the figures."""
+        """Write JSON and picture, and show the table. `notes` tell how to read the figures; `file`
+        is the name of both, by default the module's own."""
         shared = {"threads": self.threads, "seed": self.seed, "notes": list(notes)}
-        write_result(module, self.out, {**parameters, **shared}, results, picture)
+        write_result(module, self.out, {**parameters, **shared}, results, picture, file)
         Console(width=120).print(table)
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.report.figures import (
     Row,
+    Tables,
     difference,
     document,
     fixed,
     pair,
     results,
     signed,
+    table,
     target,
 )
 
@@ -21,6 +24,11 @@ _LOAD = "benchmarks.serving.load --seconds 20"
 
 def rows() -> list[Row]:
     return [*_live(), *_commits(), *_load(), *_cost(), *_hours()]
+
+
+def tables() -> Tables:
+    """Of clusters."""
+    return {"cluster changes": _cluster_changes, "replicas": _replicas}
 
 
 def rounds(kind: str) -> dict[int, dict[str, Any]]:
@@ -248,3 +256,60 @@ def _hours() -> list[Row]:
             "benchmarks.serving.long_files",
         ),
     ]
+
+
+def _cluster_changes() -> str:
+    head = (
+        "what was done",
+        "somebody behind by > 1 s, for so long, s",
+        "how many sessions",
+        "behind in that time, p50 / p95",
+        "most",
+        "two replicas again after, s",
+    )
+    rows = []
+    for name, label in (("cluster_changes", ""), ("cluster_changes_store", ", with a store")):
+        found = results(f"avx2/{name}")
+        for change, one in found["changes"].items():
+            rows.append(
+                (
+                    f"{change}{label}",
+                    fixed(one["window_s"], 1),
+                    f"{one['sessions_behind']} of {found['sessions']}",
+                    _lags(one["behind_ms"]),
+                    f"{fixed(one['behind_ms_max'], 0)} ms",
+                    fixed(one["replicas_whole_after_s"], 1),
+                )
+            )
+        outside = found["outside_windows"]
+        seconds = f"{fixed(outside['seconds'], 0)} s besides{label}"
+        rows.append((seconds, "–", "–", _lags(outside["behind_ms"]), "–", "–"))
+    return table(head, rows)
+
+
+def _replicas() -> str:
+    head = (
+        "replicas, as many cores",
+        "sessions",
+        "lag p50 / p95",
+        "samples lost",
+        "share of the cores: replicas, speakers, proxy and Ray",
+    )
+    rows = []
+    for replicas, outcome in results("avx2/replicas").items():
+        for one in outcome["rounds"]:
+            shares = one["share_of_the_cores"].values()
+            rows.append(
+                (
+                    replicas,
+                    str(one["sessions"]),
+                    _lags(one["lag_ms"]),
+                    str(one["lost_samples"]),
+                    ", ".join(f"{fixed(100 * share, 0)} %" for share in shares),
+                )
+            )
+    return table(head, rows)
+
+
+def _lags(stats: Mapping[str, float]) -> str:
+    return pair(stats) if stats else "–"

@@ -9,6 +9,7 @@ from benchmarks.report import (
     research,
     results,
     scorecard,
+    serving,
     speakers,
     tuning,
     turns,
@@ -18,5 +19,16 @@ from benchmarks.report.figures import Tables
 
 def result_tables() -> Tables:
     """By the names that documents ask for."""
-    parts = (scorecard, results, languages, speakers, peers, research, emotion, tuning, turns)
+    parts = (
+        scorecard,
+        results,
+        languages,
+        speakers,
+        peers,
+        research,
+        emotion,
+        tuning,
+        turns,
+        serving,
+    )
     return {name: write for part in parts for name, write in part.tables().items()}

@@ -34,7 +34,6 @@ from streamer.client.client import Client, connect
 from streamer.cluster.options import ClusterOptions
 from streamer.hosting.options import ServerOptions
 from streamer.protocol.messages import LatencyEvent
-from streamer.protocol.replica_names import replica_of
 from streamer.recognition.engine import EngineOptions
 
 N_REPLICAS: Final = 2
@@ -87,11 +86,6 @@ class Speaker:
         grown_s = silent_s if silent_s > 2 * _HEARTBEAT_S else 0.0
         return max(0.0, self.behind_ms[at]) + 1000 * grown_s
 
-    @property
-    def replica(self) -> str:
-        assert self.client.ready is not None
-        return replica_of(self.client.ready.session_id) or ""
-
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -126,11 +120,11 @@ async def watched(
         speaking = [asyncio.create_task(one(i, s)) for i, s in enumerate(speakers)]
 
         async def kill() -> None:
-            about = cluster.handle.about.remote(speakers[0].replica)
+            about = cluster.handle.about.remote(await asyncio.to_thread(_fullest))
             os.kill((await asyncio.to_thread(about.result))["pid"], signal.SIGKILL)
 
         async def drain() -> None:
-            await asyncio.to_thread(control.drain, speakers[0].replica)
+            await asyncio.to_thread(control.drain, await asyncio.to_thread(_fullest))
 
         async def update() -> None:
             await asyncio.to_thread(cluster.deploy)
@@ -160,6 +154,13 @@ def _serving() -> set[str]:
     from streamer.cluster.control import replicas
 
     return {replica.name for replica in replicas() if replica.state == "serving"}
+
+
+def _fullest() -> str:
+    """The replica that has most of the sessions; with a store their ids do not tell it."""
+    from streamer.cluster.control import replicas
+
+    return max(replicas(), key=lambda replica: replica.connections).name
 
 
 def _leaving(change: str, before: set[str]) -> set[str]:
@@ -233,23 +234,23 @@ def table(results: Mapping[str, Any], max_lag_ms: float) -> Table:
     for column in ("", "window s", "sessions behind", "p50 ms", "p95 ms", "most ms", "whole s"):
         shown.add_column(column, justify="right" if column else "left")
     for name, one in results["changes"].items():
-        lag = one["behind_ms"]
         shown.add_row(
             name,
             str(one["window_s"]),
             str(one["sessions_behind"]),
-            *(str(lag[p]) if lag else "-" for p in ("p50", "p95")),
+            *_two(one["behind_ms"]),
             str(one["behind_ms_max"]),
             str(one["replicas_whole_after_s"]),
         )
     outside = results["outside_windows"]
-    lag = outside["behind_ms"]
-    shown.add_row(f"else (limit {max_lag_ms:g})", str(outside["seconds"]), "", *_two(lag), "", "")
+    lags = _two(outside["behind_ms"])
+    shown.add_row(f"else (limit {max_lag_ms:g})", str(outside["seconds"]), "", *lags, "", "")
     return shown
 
 
 def _two(lag: Mapping[str, float]) -> tuple[str, str]:
-    return str(lag["p50"]), str(lag["p95"])
+    """Empty where nothing was measured: all was in windows, or nothing."""
+    return (str(lag["p50"]), str(lag["p95"])) if lag else ("-", "-")
 
 
 def draw(
@@ -309,9 +310,14 @@ def main(
         "max_lag_ms": max_lag_ms,
     }
     notes = ["clients, proxy and Ray's processes run on the same machine as the replicas"]
-    picture = draw(speakers, changes, results)
     setup.publish(
-        "serving.cluster_changes", parameters, results, picture, table(results, max_lag_ms), notes
+        "serving.cluster_changes",
+        parameters,
+        results,
+        draw(speakers, changes, results),
+        table(results, max_lag_ms),
+        notes,
+        "cluster_changes_store" if store else None,
     )
 
 

@@ -48,3 +48,11 @@ def test_a_window_lasts_until_nobody_is_behind() -> None:
     assert (told["words"], told["sessions_with_words_missing_or_twice"]) == (4, 0)
     assert table(told, LIMIT_MS).row_count == 3
     assert len(draw(speakers, [Change("kill -9", 10.0, 20.0)], told).axes) == 1
+
+
+def test_who_is_behind_all_the_time_leaves_nothing_outside() -> None:
+    late = [speaker(dict.fromkeys(beats(20.0), 3_000.0))]
+    told = judged(late, [Change("kill -9", 0.0, 5.0)], 20.0, LIMIT_MS)
+    assert told["changes"]["kill -9"]["window_s"] == pytest.approx(20.0, abs=0.3)
+    assert told["outside_windows"] == {"seconds": 0.0, "behind_ms": {}}
+    assert table(told, LIMIT_MS).row_count == 2
