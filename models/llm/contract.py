@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from streamer.audio.arrays import Floats
+from streamer.models.errors import NoRoomError
 
 MAX_CONTEXT_TOKENS: Final = 256
 KEPT_CONTEXT_TOKENS: Final = 128
@@ -65,21 +66,31 @@ class TextScorer(Protocol):
         """Append text. Words carry their leading space: ` word`."""
 
     def score(self, requests: Sequence[LlmRequest]) -> list[list[float]]:
-        """Log-probability (nats) of each text of each request, less what its texts share."""
+        """Log-probability (nats) of each text of each request, less what its texts share.
+
+        Raises:
+            NoRoomError: a graphics card has no memory for one of them.
+        """
 
 
 class LanguageModel(Protocol):
     """A causal language model."""
 
     bos: int
+    together: int
+    """Requests that one call should have, at most."""
+    waits: bool
+    """Whether many cost hardly more than one, so that the first may wait for others."""
 
     def new_cache(self) -> Any:
         """An empty cache for one session."""
 
-    def logprobs(self, requests: Sequence[LlmTokenRequest]) -> list[list[float]]:
+    def logprobs(self, requests: Sequence[LlmTokenRequest]) -> Sequence[list[float] | NoRoomError]:
         """For each row of each request log P(row[shared:] | context, soft prompt, row[:shared]) in
-        nats. Only a model that the fusion layer was trained for understands a soft prompt.
+        nats; or why there is no answer to this request. Only a model that the fusion layer was
+        trained for understands a soft prompt.
 
-        One pass answers all requests; an answer does not depend on what shares the pass. The
-        caches are brought up to date. A cache must not be in two calls at once.
+        One pass answers all requests; an answer does not depend on what shares the pass, but for
+        rounding on a card. The caches are brought up to date. A cache must not be in two calls at
+        once.
         """

@@ -62,6 +62,10 @@ class _Planned:
 class Gemma:
     """A `streamer.models.llm.contract.LanguageModel`. Safe for calls from several threads."""
 
+    together = 8
+    """A bigger pass would keep those behind it waiting."""
+    waits = False
+
     def __init__(self, folder: Path, *, threads: int, device: str = "cpu") -> None:
         """Open graphs that `streamer.models.llm.gemma_graph.build_graphs` wrote."""
         settings = GemmaSettings(**json.loads((folder / SETTINGS_FILE).read_text()))

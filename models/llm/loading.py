@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,6 +23,9 @@ from streamer.models.store.zoo import Zoo
 
 GEMMA_FILE: Final = GEMMA.files[0].name
 
+OpenFolder = Callable[..., LanguageModel]
+"""`open_folder(folder, threads=…, device=…)`: a model of the transformers library."""
+
 
 def load_llm(
     name: str,
@@ -30,6 +34,7 @@ def load_llm(
     threads: int,
     device: str = "cpu",
     lora: Path | None = None,
+    open_folder: OpenFolder | None = None,
 ) -> LlmScorer:
     """Opens a language model.
 
@@ -42,6 +47,7 @@ def load_llm(
         device: "cpu" or "cuda".
         lora: updates of the project's own (see `lora`); with them it is another model, and
             is converted again.
+        open_folder: see `open_llm`.
 
     Raises:
         ModelError: it is missing, cannot be fetched, is no language model, or is
@@ -56,7 +62,7 @@ def load_llm(
         folder = zoo.folder(name)
     else:
         folder = gemma_graphs(zoo, lora)
-    return open_llm(folder, threads=threads, device=device)
+    return open_llm(folder, threads=threads, device=device, open_folder=open_folder)
 
 
 def gemma_graphs(zoo: Zoo, lora: Path | None = None) -> Path:
@@ -71,9 +77,14 @@ def gemma_graphs(zoo: Zoo, lora: Path | None = None) -> Path:
     )
 
 
-def open_llm(folder: Path, *, threads: int, device: str = "cpu") -> LlmScorer:
+def open_llm(
+    folder: Path, *, threads: int, device: str = "cpu", open_folder: OpenFolder | None = None
+) -> LlmScorer:
     """Open the model in `folder`: graphs of `gemma_graph`, or any causal language model
     in transformers' format; `tokenizer.json` in either case.
+
+    Args:
+        open_folder: runs the latter. None: PyTorch does, sessions one after the other.
 
     Raises:
         ModelError: a file is missing, or it is no causal language model.
@@ -89,10 +100,14 @@ def open_llm(folder: Path, *, threads: int, device: str = "cpu") -> LlmScorer:
         require_torch(str(folder))
         # Those two take seconds to import: only for those who use them.
         calm_openmp()
-        from streamer.models.llm.transformers_model import TransformersModel
-
-        model = TransformersModel(folder, threads=threads, device=device)
+        model = (open_folder or _one_by_one)(folder, threads=threads, device=device)
     return LlmScorer(model, Tokenizer.from_file(str(tokenizer)))
+
+
+def _one_by_one(folder: Path, *, threads: int, device: str) -> LanguageModel:
+    from streamer.models.llm.transformers_model import TransformersModel, read_model
+
+    return TransformersModel(read_model(folder, threads=threads, device=device))
 
 
 def _build_gemma(zoo: Zoo, folder: Path, lora: Path | None, reached: Reached) -> None:

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
 from transformers import AutoModelForCausalLM, DynamicCache
 
-from streamer.models.errors import opening
+from streamer.models.errors import ModelCorruptError, opening
 from streamer.models.llm.contract import LlmTokenRequest
 from streamer.models.onnx.runtime import require_torch_device
 from streamer.models.staging import sent
@@ -30,28 +30,49 @@ class _ContextCache:
     states: DynamicCache = field(default_factory=DynamicCache)
 
 
+def read_model(folder: Path, *, threads: int, device: str = "cpu") -> Any:
+    """The library's causal language model in `folder`, in bfloat16.
+
+    Raises:
+        ModelError: a file is missing, or it is no causal language model of attention alone.
+        DeviceUnavailableError: the device is not usable.
+    """
+    require_torch_device(device)
+    torch.set_num_threads(threads)
+    with opening(str(folder), "a causal language model"):
+        model = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=torch.bfloat16, trust_remote_code=False
+        )
+    if any(DynamicCache(config=model.config).is_linear):
+        raise ModelCorruptError(
+            f"{folder} has recurrent layers: what they remember cannot be shared by several texts; "
+            "choose an LLM of attention alone"
+        )
+    return model.to(torch.device(device)).eval()
+
+
+def first_token(model: Any) -> int:
+    """What stands before a text. Models that know no beginning have learned that texts end where
+    others begin."""
+    text = model.config.get_text_config()
+    begins = [text.bos_token_id, text.eos_token_id, text.pad_token_id]
+    return next(_first(token) for token in begins if token is not None)
+
+
 class TransformersModel:
     """A `LanguageModel`. Not safe for calls from several threads at once."""
 
-    def __init__(self, folder: Path, *, threads: int, device: str = "cpu") -> None:
-        """Load the model in `folder`.
+    together = 8
+    waits = False
 
-        Raises:
-            ModelError: a file is missing, or it is no causal language model.
-            DeviceUnavailableError: the device is not usable.
+    def __init__(self, model: Any) -> None:
         """
-        require_torch_device(device)
-        torch.set_num_threads(threads)
-        self._device = torch.device(device)
-        with opening(str(folder), "a causal language model"):
-            model = AutoModelForCausalLM.from_pretrained(
-                folder, dtype=torch.bfloat16, trust_remote_code=False
-            )
-        self._model = model.to(self._device).eval()
-        text = model.config.get_text_config()
-        # Models that know no beginning have learned that texts end where others begin.
-        begins = [text.bos_token_id, text.eos_token_id, text.pad_token_id]
-        self.bos = next(_first(token) for token in begins if token is not None)
+        Args:
+            model: of `read_model`.
+        """
+        self._model = model
+        self._device = model.device
+        self.bos = first_token(model)
 
     def new_cache(self) -> _ContextCache:
         return _ContextCache()
@@ -93,9 +114,11 @@ class TransformersModel:
             cache.tokens, cache.states = [], DynamicCache()
         missing = wanted[len(cache.tokens) :]
         if missing:
+            # A pass that fails may have grown some layers: then nothing is remembered.
+            states, cache.tokens, cache.states = cache.states, [], DynamicCache()
             fed = sent(np.array(missing, np.int32), self._device).long()[None]
-            self._model(fed, past_key_values=cache.states, logits_to_keep=1)
-            cache.tokens = wanted
+            self._model(fed, past_key_values=states, logits_to_keep=1)
+            cache.tokens, cache.states = wanted, states
 
 
 def _fork(cache: DynamicCache, n_rows: int) -> DynamicCache:

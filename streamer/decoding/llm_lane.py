@@ -5,14 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
 
+from streamer.models.errors import NoRoomError
 from streamer.models.llm.contract import LlmContext, LlmRequest, TextScorer
+from streamer.models.llm.scorer import LlmScorer
 from streamer.runtime.batcher import Batcher, Lane
 from streamer.runtime.tracing import SpanSink
-
-MAX_SESSIONS: Final = 8
-"""Sessions that share a pass at most: a bigger one would keep those behind it waiting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,21 +23,25 @@ class _Scored:
 class LlmLane:
     """Serves the sessions' requests on a batcher's threads."""
 
-    def __init__(self, scorer: TextScorer, batcher: Batcher) -> None:
+    def __init__(self, scorer: LlmScorer, batcher: Batcher) -> None:
         self._scorer = scorer
+        model = scorer.model
         self._lane: Lane[LlmRequest, _Scored] = batcher.lane(
-            self._serve, max_batch=MAX_SESSIONS, exclusive=True
+            self._serve, max_batch=model.together, exclusive=True, waits=model.waits
         )
 
     def session(self, spans: SpanSink) -> LaneScorer:
         """What one session asks; its steps wait for their answers."""
         return LaneScorer(self._scorer, self._lane.run, spans)
 
-    def _serve(self, requests: Sequence[LlmRequest]) -> list[_Scored]:
+    def _serve(self, requests: Sequence[LlmRequest]) -> list[_Scored | Exception]:
         began = time.perf_counter_ns()
-        answers = self._scorer.score(requests)
+        answers = self._scorer.score_or_fail(requests)
         ended = time.perf_counter_ns()
-        return [_Scored(scores, began, ended) for scores in answers]
+        return [
+            answer if isinstance(answer, NoRoomError) else _Scored(answer, began, ended)
+            for answer in answers
+        ]
 
 
 class LaneScorer:

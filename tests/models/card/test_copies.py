@@ -22,7 +22,7 @@ from streamer.models.card.transducer.contract import HearRequest, TransducerStre
 from streamer.models.card.vad import VadRequest
 from streamer.models.card.whisper import loading as whisper_loading
 from streamer.models.llm.contract import LlmTokenRequest
-from streamer.models.llm.transformers_model import TransformersModel
+from streamer.models.llm.transformers_model import TransformersModel, read_model
 from streamer.models.moonshine.contract import EncodeRequest
 from streamer.models.moonshine.encoder import EncoderStream
 from streamer.models.silero import STATE_SIZE
@@ -157,9 +157,7 @@ def test_hypotheses_on_their_way_to_an_llm(tmp_path: Path) -> None:
     """Its passes have no queue: one for the context, one for all texts. What the library makes of
     lists of its own is none of ours."""
     write_tiny_gemma(tmp_path)
-    model = TransformersModel(tmp_path, threads=1)
-    model._device = torch.device("meta")
-    model._model.to(model._device)
+    model = TransformersModel(read_model(tmp_path, threads=1).to("meta"))
     request = LlmTokenRequest([1, 2, 3], model.new_cache(), [[4, 5, 6], [4, 7]], 1)
     with Sent() as sent, pytest.raises(RuntimeError, match="meta"):
         model.logprobs([request])  # nothing comes back from there

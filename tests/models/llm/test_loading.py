@@ -89,6 +89,11 @@ def test_what_is_missing_or_no_language_model_is_named(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "wav2vec2"}))
     with pytest.raises(ModelCorruptError, match="not a causal language model"):
         load(tmp_path, zoo)
+    transformers.MambaForCausalLM(
+        transformers.MambaConfig(hidden_size=8, num_hidden_layers=1, vocab_size=8, state_size=2)
+    ).save_pretrained(tmp_path)
+    with pytest.raises(ModelCorruptError, match="has recurrent layers"):
+        load(tmp_path, zoo)
     with pytest.raises(ModelMissingError, match=r"choose from .* a folder, or hub:"):
         load("nonesuch", zoo)
     with pytest.raises(ModelMissingError, match="another kind of model: voice activity"):

@@ -2,20 +2,28 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 
-from streamer.decoding.llm_lane import MAX_SESSIONS, LlmLane
+from streamer.decoding.llm_lane import LlmLane
+from streamer.models.errors import NoRoomError
 from streamer.models.fusion.score import Candidate, FusionWeights, LlmFusion
 from streamer.models.llm.contract import LlmRequest
 from streamer.runtime.batcher import Batcher
 from streamer.runtime.tracing import NullSpans
 
+MAX_SESSIONS = 8
+HOUR_MS = 3_600_000
+
 
 class WaitingScorer:
     """Prefers long words; waits to be let go and keeps who shared a pass."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, waits: bool = False) -> None:
+        self.model = SimpleNamespace(together=MAX_SESSIONS, waits=waits)
+        self.poor: str | None = None
         self.open = threading.Event()
         self.entered = threading.Event()
         self.passes: list[list[str]] = []
@@ -23,11 +31,17 @@ class WaitingScorer:
     def context(self, text: str = "") -> list[str]:
         return [text]
 
-    def score(self, requests: Sequence[LlmRequest]) -> list[list[float]]:
+    def score_or_fail(self, requests: Sequence[LlmRequest]) -> list[list[float] | NoRoomError]:
         self.entered.set()
         assert self.open.wait(10)
-        self.passes.append([request.context[0] for request in requests])  # type: ignore[index]
-        return [[float(len(text)) for text in request.texts] for request in requests]
+        names: list[str] = [request.context[0] for request in requests]  # type: ignore[index]
+        self.passes.append(names)
+        return [
+            NoRoomError("no room")
+            if name == self.poor
+            else [float(len(text)) for text in request.texts]
+            for name, request in zip(names, requests, strict=True)
+        ]
 
 
 class Spans:
@@ -81,3 +95,23 @@ def test_a_session_sees_what_its_passes_cost(batcher: Batcher) -> None:
         fusion.terms([Candidate("a", 0.0), Candidate("b", 0.0)])
     assert [span[:2] for span in spans.made] == [("llm", "llm")] * 3
     assert all(start < end for _, _, start, end in spans.made)
+
+
+def test_where_many_cost_hardly_more_the_first_waits_and_who_fails_fails_alone() -> None:
+    batcher = Batcher(1, "llm", wait_ms=HOUR_MS)
+    scorer = WaitingScorer(waits=True)
+    scorer.open.set()
+    scorer.poor = "aaa"
+    lane = LlmLane(scorer, batcher)  # type: ignore[arg-type]
+
+    def ask(name: str) -> list[float]:
+        session = lane.session(NullSpans())
+        return session.score([LlmRequest(session.context(name), ["a", "bc"])])[0]
+
+    with ThreadPoolExecutor(MAX_SESSIONS) as pool:
+        asked = {name: pool.submit(ask, name) for name in ("a" * i for i in range(MAX_SESSIONS))}
+    batcher.close()
+    assert [len(names) for names in scorer.passes] == [MAX_SESSIONS]
+    with pytest.raises(NoRoomError, match="no room"):
+        asked.pop("aaa").result()
+    assert [each.result() for each in asked.values()] == [[1.0, 2.0]] * (MAX_SESSIONS - 1)

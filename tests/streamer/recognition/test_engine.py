@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import onnxruntime as ort
@@ -144,6 +145,8 @@ def test_a_missing_gpu_is_named() -> None:
 
 
 class FakeScorer:
+    model = SimpleNamespace(together=8, waits=False)
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.opened: list[str] = []
@@ -162,7 +165,7 @@ class TerseScorer(FakeScorer):
     def extend(self, context: list[str], text: str) -> None:
         context.append(text)
 
-    def score(self, requests: Sequence[LlmRequest]) -> list[list[float]]:
+    def score_or_fail(self, requests: Sequence[LlmRequest]) -> list[list[float]]:
         return [[-float(len(text)) for text in request.texts] for request in requests]
 
 
@@ -188,8 +191,8 @@ def test_the_llm_is_converted_once_and_opened_with_the_context(
         assert source == "read"
         (folder / "body.onnx").write_text("built")
 
-    def open_llm(folder: Path, *, threads: int, device: str) -> FakeScorer:
-        assert (threads, device) == (1, "cpu")
+    def open_llm(folder: Path, *, threads: int, device: str, open_folder: object) -> FakeScorer:
+        assert (threads, device, open_folder) == (1, "cpu", None)
         return FakeScorer(folder)
 
     monkeypatch.setattr(streamer.models.llm.gemma_gguf, "read_gemma", read_gemma)
