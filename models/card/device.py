@@ -217,19 +217,22 @@ class Queue:
                 with torch.cuda.device(self.card.device), torch.cuda.stream(self._stream):
                     yield
 
+    @contextmanager
+    def noted(self, name: str) -> Iterator[None]:
+        """A pass of this name within a turn, written down when it has been handed over."""
+        timeline = self.timeline
+        start = None if timeline is None else timeline.stamp()
+        yield
+        if timeline is not None:
+            timeline.add(self.name, name, start, timeline.stamp())
+
     def run(self, function: Pass, words: Words, *sizes: int) -> Tensor:
         """`function(words, *sizes)` on the card. Does not wait for it; what it gives is valid until
         the next pass of these sizes."""
-        with self.turn():
-            timeline = self.timeline
-            start = None if timeline is None else timeline.stamp()
+        with self.turn(), self.noted(function.__qualname__):
             if self._stream is None:
-                found = function(sent(words, self.card.device), *sizes)
-            else:
-                found = self._run_on_cuda(function, words, sizes)
-            if timeline is not None:
-                timeline.add(self.name, function.__qualname__, start, timeline.stamp())
-            return found
+                return function(sent(words, self.card.device), *sizes)
+            return self._run_on_cuda(function, words, sizes)
 
     def warm_up(self, function: Pass, words: Words, *sizes: int) -> None:
         """Capture a pass before anybody waits for it; `words` name nobody. One that the card has no

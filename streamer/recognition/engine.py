@@ -17,13 +17,14 @@ from streamer.decoding.decision.second_listener import ListenerLane
 from streamer.decoding.llm_lane import LlmLane
 from streamer.decoding.loading import load_speech
 from streamer.decoding.sources.card_trace import trace_queues
+from streamer.decoding.sources.language_model import load_any_llm
 from streamer.decoding.sources.listener import load_second_listener
 from streamer.decoding.speech import LoadedSpeech, PromptContext
 from streamer.models.emotion.classifier import EmotionModel
 from streamer.models.fusion.audio_aware import AudioInputs
 from streamer.models.fusion.score import FusionWeights
 from streamer.models.fusion.trained import read_fusion
-from streamer.models.llm.loading import GEMMA_FILE, load_llm
+from streamer.models.llm.loading import GEMMA_FILE
 from streamer.models.llm.scorer import LlmScorer
 from streamer.models.sounds.classifier import SoundClassifier
 from streamer.models.speakers.encoder import VoiceEncoder
@@ -65,8 +66,7 @@ class EngineOptions:
     device: str = "cpu"
     """`cpu`, `cuda` or `cuda:1`."""
     batched: bool | None = None
-    """Run the project's own small models in PyTorch, batched over sessions. None: on a card, if
-    PyTorch is installed."""
+    """Small models and an LLM by name run batched, in PyTorch. None: on a card, if it is there."""
     max_sessions: int = 8
     """That a card has memory for."""
     threads: int = 2
@@ -178,13 +178,14 @@ class Engine:
         zoo = zoo or Zoo()
         say = progress or (lambda _: None)
         threads, device, n_sessions = options.threads, options.device, options.max_sessions
+        batched = runs_batched(options)
         say("loading speech recognition")
         speech = load_speech(
             options.speech_model,
             zoo,
             threads=threads,
             device=device,
-            batched=runs_batched(options),
+            batched=batched,
             n_sessions=n_sessions,
             look_ahead_ms=LOOK_AHEAD_MS[options.latency],
             draft=options.draft,
@@ -194,8 +195,8 @@ class Engine:
         if options.emotion_model is not None:
             say("loading the emotion classifier")
             # A trained fusion wants states that only the other classifier gives.
-            batched = runs_batched(options) and options.fusion is None
-            emotion = load_emotion(options.emotion_model, zoo, device, batched=batched)
+            batch = batched and options.fusion is None
+            emotion = load_emotion(options.emotion_model, zoo, device, batched=batch)
         llm, lora, audio_inputs = None, None, None
         if options.llm and options.speech_language == ENGLISH:
             if options.fusion is not None:
@@ -205,7 +206,7 @@ class Engine:
                 options = replace(options, weights=trained.weights(options.weights))
                 lora, audio_inputs = trained.lora, trained.inputs
             say("loading the LLM")
-            llm = load_llm(options.llm_model, zoo, threads=threads, device=device, lora=lora)
+            llm = load_any_llm(options.llm_model, zoo, lora, threads, device, batched=batched)
         listener = None
         if options.languages or (options.latency != "low" and llm is not None):
             say("loading the second listener")
@@ -325,7 +326,8 @@ class Engine:
         return self._speakers.voice_print(samples, vad)
 
     def trace(self, open_sink: Callable[[str], SpanSink]) -> None:
-        trace_queues((self._speech, self._emotion, self._listener), open_sink)
+        models = (self._speech, self._emotion, self._listener, self._llm and self._llm.model)
+        trace_queues(models, open_sink)
 
     def close(self) -> None:
         """Finish running steps and stop all threads."""
@@ -337,7 +339,7 @@ class Engine:
 
 
 def runs_batched(options: EngineOptions) -> bool:
-    """Whether the project's own small models run in PyTorch, batched over sessions."""
+    """See `EngineOptions.batched`."""
     if options.batched is not None:
         return options.batched
     return options.device != "cpu" and importlib.util.find_spec("torch") is not None

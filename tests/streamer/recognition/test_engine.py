@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
@@ -142,6 +143,25 @@ def test_closing_stops_the_threads_and_is_harmless_twice() -> None:
 def test_a_missing_gpu_is_named() -> None:
     with pytest.raises(DeviceUnavailableError, match="use --device cpu"):
         Engine.load(EngineOptions(device="cuda", llm=False))
+
+
+@pytest.mark.parametrize("batched", [False, True])
+def test_an_llm_is_batched_as_the_small_models_are(
+    batched: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[Any, ...]] = []
+
+    def opened(*given: Any, batched: bool) -> None:
+        asked.append((given[0], *given[2:], batched))
+        raise ZeroDivisionError
+
+    speech = SimpleNamespace(decides_alone=False)
+    monkeypatch.setattr("streamer.recognition.engine.load_speech", lambda *_, **__: speech)
+    monkeypatch.setattr("streamer.recognition.engine.load_any_llm", opened)
+    options = EngineOptions(threads=3, batched=batched, llm_model="some", emotion_model=None)
+    with pytest.raises(ZeroDivisionError):
+        Engine.load(options)
+    assert asked == [("some", None, 3, "cpu", batched)]
 
 
 class FakeScorer:
