@@ -127,7 +127,7 @@ def main(
     # What was last asked for comes last: it is the first to be left out.
     large_card = Card(device, half)
     results.section("transducer", lambda: large.transducer(large_card, scale), 25)
-    results.section("llm", lambda: large.llm(card.device, half, scale), 15)
+    results.section("llm", lambda: large.llm(large_card, scale), 20)
     results.section("whisper", lambda: large.whisper(large_card, scale), 20)
     results.section("picture", lambda: draw(results.found, out / f"{NAME}.png"), -60)
 

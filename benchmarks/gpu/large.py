@@ -14,11 +14,13 @@ import torch
 import transformers
 
 from streamer.models.card.device import EAGER_RUNS, Card
+from streamer.models.card.llm import TOGETHER, CardLlm
 from streamer.models.card.transducer.contract import FRAME_SAMPLES, HearRequest, TransducerStream
 from streamer.models.card.transducer.model import StreamingTransducer
 from streamer.models.card.whisper.listener import CardListener
 from streamer.models.card.whisper.special import Special
 from streamer.models.errors import NoRoomError
+from streamer.models.llm.contract import LlmTokenRequest
 from streamer.models.onnx.runtime import DeviceUnavailableError
 from streamer.models.whisper.contract import (
     Hearing,
@@ -215,39 +217,57 @@ def _transducer_steps(
     return took[priming:], lane.slot_bytes
 
 
-def llm(device: torch.device, dtype: torch.dtype, scale: Scale) -> dict[str, Any]:
-    """An LLM of 0.5 B that scores four hypotheses of 16 tokens a session, behind 128 of context
-    that it remembers."""
-    sizes: dict[str, Any] = {"vocab_size": 151_936, "tie_word_embeddings": True}
+def llm(card: Card, scale: Scale) -> dict[str, Any]:
+    """LLMs of 0.5 and 4 B through the model that sessions use. Of each session four hypotheses of
+    16 tokens are scored behind 128 that it remembers; then with four new ones before them each
+    time."""
+    small: dict[str, Any] = {"vocab_size": 151_936, "tie_word_embeddings": True, "bos_token_id": 1}
+    small |= {"hidden_size": 896, "num_hidden_layers": 24, "num_attention_heads": 14}
+    small |= {"num_key_value_heads": 2, "intermediate_size": 4_864}
+    large = {**small, "hidden_size": 2_560, "num_hidden_layers": 36, "num_attention_heads": 32}
+    large |= {"num_key_value_heads": 8, "head_dim": 128, "intermediate_size": 9_728}
     if scale.tiny:
-        sizes = {"vocab_size": 512, "hidden_size": 32, "num_hidden_layers": 2}
-        sizes |= {"num_attention_heads": 2, "num_key_value_heads": 1, "intermediate_size": 64}
-    else:
-        sizes |= {"hidden_size": 896, "num_hidden_layers": 24, "num_attention_heads": 14}
-        sizes |= {"num_key_value_heads": 2, "intermediate_size": 4_864}
-    config = transformers.Qwen2Config(**sizes)
-    rows = []
-    with _random(transformers.Qwen2ForCausalLM, config, device, dtype) as model:
-        for batch in scale.batches(1, 16, 64, 128):
-            texts = torch.randint(0, 512, (4 * batch, 128), device=device)
-            past = model(texts, use_cache=True, logits_to_keep=1).past_key_values
+        tiny = {"vocab_size": 512, "hidden_size": 32, "num_hidden_layers": 2}
+        tiny |= {"num_attention_heads": 2, "num_key_value_heads": 1, "intermediate_size": 64}
+        small, large = small | tiny, large | tiny
+    models = []
+    for kind, config in (
+        (transformers.Qwen2ForCausalLM, transformers.Qwen2Config(**small)),
+        (transformers.Qwen3ForCausalLM, transformers.Qwen3Config(**large)),
+    ):
+        with _random(kind, config, card.device, card.dtype) as model:
+            batches = scale.batches(1, 4, 16, 64)
+            rows = [_decisions(CardLlm(model, card, card.queue("llm")), n, scale) for n in batches]
+            models.append({"parameters": _count(model), "rows": rows})
+    return {"together": TOGETHER, "models": models}
 
-            def score(past: Any = past, fed: torch.Tensor = texts[:, :16]) -> torch.Tensor:
-                logits = model(fed, past_key_values=past, use_cache=True).logits
-                past.crop(-fed.shape[1])
-                scored: torch.Tensor = logits.float().log_softmax(-1).gather(2, fed[..., None])
-                return scored
 
-            score_ms = _median_ms(score, device, scale.rounds)
-            rows.append(
-                {
-                    "sessions": batch,
-                    "pass_ms": round(score_ms, 2),
-                    "decisions_per_s": round(1e3 * batch / score_ms, 1),
-                }
-            )
-            del past
-        return {"parameters": _count(model), "rows": rows}
+def _decisions(lane: CardLlm, n_sessions: int, scale: Scale) -> dict[str, Any]:
+    """More than may share a pass are served by several."""
+    draw = np.random.default_rng(n_sessions)
+    contexts = draw.integers(3, 512, (n_sessions, 129)).tolist()
+    texts = draw.integers(3, 512, (n_sessions, 4, 16)).tolist()
+    requests = [
+        LlmTokenRequest(context, lane.new_cache(), rows, 0)
+        for context, rows in zip(contexts, texts, strict=True)
+    ]
+
+    def answer(n_new: int) -> None:
+        for context in contexts:
+            context.extend(context[1 : 1 + n_new])
+        for found in lane.logprobs(requests):
+            if isinstance(found, NoRoomError):
+                raise found
+
+    device = lane.device
+    score_ms = _median_ms(lambda: answer(0), device, scale.rounds)
+    grown_ms = _median_ms(lambda: answer(4), device, min(scale.rounds, 20))
+    return {
+        "sessions": n_sessions,
+        "pass_ms": round(score_ms, 2),
+        "grown_pass_ms": round(grown_ms, 2),
+        "decisions_per_s": round(1e3 * n_sessions / score_ms, 1),
+    }
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,12 @@ pytest.importorskip("torch", reason="PyTorch is not installed")
 pytest.importorskip("transformers", reason="transformers is not installed")
 pytest.importorskip("matplotlib")
 
-from benchmarks.gpu import card, pack
+from benchmarks.gpu import card, large, pack
 from benchmarks.gpu.load import growing
 from streamer.client.bundled import bundled_speech
+from streamer.models.card.device import Card
+from streamer.models.card.llm import CardLlm
+from streamer.models.llm.contract import LlmTokenRequest
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +54,29 @@ def test_every_section_of_a_dry_run_has_figures(found: dict[str, Any]) -> None:
     assert [row["sessions"] for row in found["step_times"]] == [1, 2]
     assert found["real_time"][0]["failed"] == 0
     assert {row["look_ahead_ms"] for row in found["transducer"]["rows"]} == {320.0, 1120.0}
-    assert found["llm"]["rows"]
+    for model in found["llm"]["models"]:
+        assert [row["sessions"] for row in model["rows"]] == [1, 2]
     assert found["whisper"]["rows"]
     assert [row["sessions"] for row in found["whisper"]["questions"]] == [1, 2]
+
+
+def test_llms_score_for_several_sessions_through_the_model_that_sessions_use(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[tuple[int, int]] = []
+    plain = CardLlm.logprobs
+
+    def counted(self: CardLlm, requests: Sequence[LlmTokenRequest]) -> object:
+        asked.append((len(requests), len(requests[0].context)))
+        return plain(self, requests)
+
+    monkeypatch.setattr(CardLlm, "logprobs", counted)
+    found = large.llm(Card("cpu"), large.Scale(tiny=True, rounds=1))
+    assert [len(model["rows"]) for model in found["models"]] == [2, 2]
+    for model in found["models"]:
+        assert all(row["decisions_per_s"] > 0 < row["grown_pass_ms"] for row in model["rows"])
+    # Twice to warm up, once measured; the same again with contexts that grow.
+    assert asked == 2 * [(n, n_known) for n in (1, 2) for n_known in (129, 129, 129, 133, 137, 141)]
 
 
 def test_a_section_that_fails_or_comes_too_late_is_told(tmp_path: Path) -> None:
