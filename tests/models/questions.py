@@ -25,7 +25,7 @@ def times(listener: SecondListener, hearing: Hearing, text: str) -> list[TimedWo
     return _only(listener.times([TimesQuestion(hearing, text)]))
 
 
-def language(listener: SecondListener, samples: Floats) -> list[tuple[str, float]]:
+def languages_of(listener: SecondListener, samples: Floats) -> list[tuple[str, float]]:
     return _only(listener.language([samples]))
 
 

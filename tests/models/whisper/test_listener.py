@@ -20,7 +20,7 @@ from streamer.models.whisper.contract import MAX_SAMPLES, Hearing, ListenerOptio
 from streamer.models.whisper.listener import WhisperListener
 from streamer.models.whisper.loading import load_listener
 from streamer.transcript.wer import WordErrors, normalize, word_errors
-from tests.models.questions import language, score, times
+from tests.models.questions import languages_of, score, times
 from tests.speech_models import Clip
 
 pytestmark = pytest.mark.slow
@@ -199,7 +199,7 @@ def test_times_follow_the_sound(listener: WhisperListener, clips: list[Clip]) ->
 
 def test_english_is_known(listener: WhisperListener, clips: list[Clip]) -> None:
     for clip in clips[-2:]:
-        languages = language(listener, clip.samples)
+        languages = languages_of(listener, clip.samples)
         assert languages[0][0] == "en"
         assert len(languages) == 99
         assert sum(probability for _, probability in languages) == pytest.approx(1, abs=1e-3)
@@ -214,7 +214,7 @@ def test_other_languages_are_known_and_heard(
     rows = [json.loads(line) for line in manifest.read_text(encoding="utf-8").splitlines()]
     row = next(row for row in rows if row["language"] == language)
     samples = read_samples(manifest.parent / row["path"])
-    assert language(listener, samples)[0][0] == language
+    assert languages_of(listener, samples)[0][0] == language
     text = heard(listener, samples, language=language).hypotheses[0].text
     assert word_errors(row["text"], text).rate < 0.35
     translate = ListenRequest(samples, language, task="translate")
@@ -260,7 +260,7 @@ def test_hardly_any_sound_is_taken(n_samples: int, listener: WhisperListener) ->
     assert all(score < 0 for score in score(listener, hearing, ["", "Hello"]))
     for word in times(listener, hearing, "Hello you"):
         assert 0 <= word.start_s <= word.end_s <= n_samples / 16_000
-    assert len(language(listener, np.full(n_samples, 0.1, np.float32))) == 99
+    assert len(languages_of(listener, np.full(n_samples, 0.1, np.float32))) == 99
 
 
 def test_a_loop_is_no_hypothesis(clips: list[Clip]) -> None:
@@ -296,6 +296,6 @@ def test_english_alone_hears_english(english_listener: WhisperListener, clips: l
     assert found == pytest.approx(best.logprob, abs=WITHIN_NATS)
     words = times(english_listener, hearing, best.text)
     assert [word.text for word in words] == best.text.split()
-    assert language(english_listener, clips[-1].samples) == [("en", 1.0)]
+    assert languages_of(english_listener, clips[-1].samples) == [("en", 1.0)]
     with pytest.raises(ModelLanguageError, match="English alone"):
         heard(english_listener, clips[-1].samples, language="de")

@@ -14,7 +14,7 @@ from streamer.audio.arrays import Floats
 from streamer.audio.clock import SAMPLE_RATE
 from streamer.models.errors import ModelCorruptError, ModelLanguageError, NoRoomError
 from tests.models.card.whisper.conftest import hear, load
-from tests.models.questions import language, score, times
+from tests.models.questions import languages_of, score, times
 
 pytest.importorskip("torch", reason="PyTorch is not installed")
 pytest.importorskip("transformers", reason="transformers is not installed")
@@ -195,7 +195,7 @@ def test_the_language_and_whether_anybody_speaks(
     logits = library.forced(sounds[0], start).logits[0, 0]
     codes = ("en", "de", "fr")
     shares = logits[library.ids(*(f"<|{code}|>" for code in codes))].softmax(-1).tolist()
-    found = dict(language(listener, sounds[0]))
+    found = dict(languages_of(listener, sounds[0]))
     assert found == pytest.approx(dict(zip(codes, shares, strict=True)), abs=1e-4)
     assert list(found.values()) == sorted(found.values(), reverse=True)
     (hearing,) = hear(listener, [ListenRequest(sounds[0], "en")])
@@ -255,7 +255,7 @@ def test_one_that_knows_english_alone(tmp_path: Path, sounds: list[Floats]) -> N
     write_listener(tmp_path, multilingual=False)
     listener = load(tmp_path)
     assert listener.languages == {"en"}
-    assert language(listener, sounds[0]) == [("en", 1.0)]
+    assert languages_of(listener, sounds[0]) == [("en", 1.0)]
 
 
 def test_another_kind_is_refused(tmp_path: Path) -> None:

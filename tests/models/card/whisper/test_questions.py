@@ -26,7 +26,7 @@ from streamer.models.whisper.contract import (
     TimesQuestion,
 )
 from tests.models.card.whisper.conftest import hear
-from tests.models.questions import language, score, times
+from tests.models.questions import languages_of, score, times
 
 TEXTS = ("bal bil", "dom", "gus kat kat bol", "")
 SAID = ("", "dom gus", "bal")
@@ -100,7 +100,7 @@ def test_words_of_several_sessions_begin_where_they_begin_alone(
 def test_languages_of_several_sounds(
     listener: CardListener, several: tuple[CardListener, list[Hearing]], sounds: list[Floats]
 ) -> None:
-    alone = [dict(language(listener, samples)) for samples in sounds]
+    alone = [dict(languages_of(listener, samples)) for samples in sounds]
     together = listener.language(sounds)
     for found, expected in zip(together, alone, strict=True):
         assert isinstance(found, list)

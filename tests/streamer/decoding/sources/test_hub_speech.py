@@ -264,7 +264,7 @@ def test_real_weights_hear_what_the_project_s_own_engine_hears(
         )
     write_real_moonshine(tmp_path)
     hub_speech = HubSpeech(load_speech_model(tmp_path, threads=2), speech_models.vad)
-    chosen = clips[:6]
+    chosen = clips[:3]
     apart_ms = []
     for clip, own, other in zip(
         chosen, captions(speech_models, chosen), captions(hub_speech, chosen), strict=True
@@ -277,17 +277,18 @@ def test_real_weights_hear_what_the_project_s_own_engine_hears(
                 abs(one.start_sample - two.start_sample) / 16
                 for one, two in zip(own, other, strict=True)
             ]
-    assert len(apart_ms) > 30
+    assert len(apart_ms) > 15
     assert np.median(apart_ms) < median_ms
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not real_whisper_is_here(), reason=f"needs the packages {PACKAGES}")
-def test_real_whisper_hears_short_clips(
+def test_real_whisper_hears_a_short_clip(
     speech_models: SpeechModels, clips: list[Clip], tmp_path: Path
 ) -> None:
     folder = tmp_path / "whisper-base"
     write_real_whisper(folder, tmp_path)
     hub_speech = HubSpeech(load_speech_model(folder, threads=2), speech_models.vad)
-    for clip, words in zip(clips[:2], captions(hub_speech, clips[:2]), strict=True):
-        assert word_errors(clip.text, " ".join(word.text for word in words)).errors == 0
+    clip = clips[0]
+    (words,) = captions(hub_speech, [clip])
+    assert word_errors(clip.text, " ".join(word.text for word in words)).errors == 0
