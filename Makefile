@@ -13,7 +13,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast campaign lint types lock audit agents home-assistant typescript proxies ray system-packages clean
+.PHONY: help install demo test coverage test-fast campaign lint types lock audit agents home-assistant typescript proxies ray system-packages clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -27,9 +27,12 @@ ONCE_MORE = { echo "once more, alone: what fails because the machine is busy say
   $(BIN)/pytest --last-failed --last-failed-no-failures none; }
 
 # A cluster and those who speak to it keep both cores of a small machine busy for minutes.
-test: $(VENV)/installed-test system-packages typescript proxies ray lint types  ## Style, types, tests, coverage
-	$(BIN)/pytest -n 3 --dist loadfile -m "not cluster" --cov --cov-report=term:skip-covered --durations=10 || $(ONCE_MORE)
+test: $(VENV)/installed-test system-packages typescript proxies ray lint types  ## Style, types, tests
+	$(BIN)/pytest -n 3 --dist loadfile -m "not cluster" --durations=10 || $(ONCE_MORE)
 	@if [ -e $(VENV)/ray ]; then $(BIN)/pytest -m cluster tests/streamer/cluster --durations=10 || $(ONCE_MORE); fi
+
+coverage: $(VENV)/installed-test  ## What the tests run of the code; that takes them half as long again
+	$(BIN)/pytest -n 3 --dist loadfile -m "not cluster" --cov --cov-report=term:skip-covered
 
 test-fast: $(VENV)/installed-test  ## Style, types, and what runs in two minutes: before a commit
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
