@@ -25,7 +25,13 @@ from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 from streamer.models.card.device import Card, Queue, Words, in_parts_or_fail
 from streamer.models.errors import NoRoomError
 from streamer.models.llm.contract import LlmTokenRequest
-from streamer.models.llm.transformers_model import TransformersModel, first_token, read_model
+from streamer.models.llm.transformers_model import (
+    NOTHING,
+    TransformersModel,
+    first_token,
+    read_model,
+    summed_logprobs,
+)
 from streamer.models.staging import sent
 
 TOGETHER: Final = 16
@@ -34,8 +40,6 @@ _MOST_TOKENS: Final = 1_024
 """Of a pass that scores: each has a logit for all of the vocabulary."""
 _ASKED: Final = ("attention_mask", "position_ids", "logits_to_keep")
 """What a model has to be told where sessions share a pass."""
-_NOTHING: Final = -1
-"""In the place of a token that is not scored."""
 _N_INTS: Final = 3
 
 
@@ -129,7 +133,7 @@ class CardLlm:
                 at,
                 len(request.context) - 1,
                 [request.context[-1], *tokens[:-1]],
-                [*[_NOTHING] * request.shared, *tokens[request.shared :]],
+                [*[NOTHING] * request.shared, *tokens[request.shared :]],
             )
             for at, request in enumerate(requests)
             for tokens in request.rows
@@ -139,10 +143,7 @@ class CardLlm:
         first = min(request.shared for request in requests)
         kept = torch.arange(first, batch.width, device=self._card.device)
         logits = self._pass(batch, kept).float()
-        following = batch.following[:, first:]
-        asked = logits.gather(2, following.clamp(min=0)[..., None])[..., 0]
-        asked = (asked - logits.logsumexp(dim=-1)).masked_fill(following == _NOTHING, 0)
-        return asked.sum(dim=-1)
+        return summed_logprobs(logits, batch.following[:, first:])
 
     def _pass(self, batch: _Batch, kept: int | Tensor) -> Tensor:
         logits: Tensor = self._model(
@@ -215,7 +216,7 @@ def _words(rows: Sequence[_Row], width: int) -> Words:
     """Of each row its session, how many tokens are before it and in it; then what is fed, and what
     is to follow each of it."""
     words = np.zeros((len(rows), _N_INTS + 2 * width), np.int32)
-    words[:, _N_INTS + width :] = _NOTHING
+    words[:, _N_INTS + width :] = NOTHING
     for at, row in enumerate(rows):
         words[at, :_N_INTS] = (row.session, row.n_past, len(row.fed))
         words[at, _N_INTS : _N_INTS + len(row.fed)] = row.fed

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 import torch
+from torch import Tensor
 from transformers import AutoModelForCausalLM, DynamicCache
 
 from streamer.models.errors import ModelCorruptError, opening
@@ -20,8 +21,8 @@ from streamer.models.llm.contract import LlmTokenRequest
 from streamer.models.onnx.runtime import require_torch_device
 from streamer.models.staging import sent
 
-_NOTHING: Final = -1
-"""In the place of a token where a row has ended."""
+NOTHING: Final = -1
+"""In the place of a token that is not scored."""
 
 
 @dataclass
@@ -59,6 +60,18 @@ def first_token(model: Any) -> int:
     return next(_first(token) for token in begins if token is not None)
 
 
+def summed_logprobs(logits: Tensor, following: Tensor) -> Tensor:
+    """Of each row, in nats, the sum over its tokens `[B]`.
+
+    Args:
+        logits: `[B, T, V]`, float32.
+        following: `[B, T]`, the token behind each place; `NOTHING` where none is scored.
+    """
+    asked = logits.gather(2, following.clamp(min=0)[..., None])[..., 0]
+    asked = (asked - logits.logsumexp(dim=-1)).masked_fill(following == NOTHING, 0)
+    return asked.sum(dim=-1)
+
+
 class TransformersModel:
     """A `LanguageModel`. Not safe for calls from several threads at once."""
 
@@ -90,7 +103,7 @@ class TransformersModel:
         # What is fed, and what is to follow each of it. Rows are padded behind their end, where no
         # scored token sees it.
         words = np.zeros((2, len(rows), width), np.int32)
-        words[1] = _NOTHING
+        words[1] = NOTHING
         for i, row in enumerate(rows):
             known = [request.context[-1], *row][:width]
             words[0, i, : len(known)] = known
@@ -102,10 +115,7 @@ class TransformersModel:
             past_key_values=_fork(cache.states, len(rows)),
             logits_to_keep=torch.arange(shared, width, device=self._device),
         ).logits.float()
-        following = following[:, shared:]
-        asked = logits.gather(2, following.clamp(min=0)[..., None])[..., 0]
-        asked = (asked - logits.logsumexp(dim=-1)).masked_fill(following == _NOTHING, 0)
-        found: list[float] = asked.sum(dim=-1).tolist()
+        found: list[float] = summed_logprobs(logits, following[:, shared:]).tolist()
         return found
 
     def _fill(self, cache: _ContextCache, wanted: list[int]) -> None:
