@@ -10,6 +10,7 @@ import pytest
 from hypothesis import settings
 
 import streamer.models  # noqa: F401  (before anything imports ONNX Runtime, see there)
+from streamer.models.onnx.runtime import calm_openmp
 
 if TYPE_CHECKING:
     from streamer.recognition.engine import Engine
@@ -20,6 +21,11 @@ settings.register_profile("fast", max_examples=10, deadline=None)
 settings.load_profile("whole")
 
 ROOT = Path(__file__).parents[1]
+
+
+def pytest_configure() -> None:
+    """Before a test imports torch: several workers' threads that spin starve each other."""
+    calm_openmp()
 
 
 @pytest.fixture(scope="session")
