@@ -139,23 +139,23 @@ def judge(by_speaker: Sequence[Sequence[Said]]) -> dict[str, Any]:
     def all_told(said: Sequence[Said]) -> list[tuple[str, float]]:
         return [(label, value) for label, value, _ in told(said)]
 
+    def mean_of(aroused: Sequence[str], cues: Sequence[str] | None = None) -> float:
+        """As measured, or from these cues."""
+        return mean(
+            lambda said: in_order(
+                all_told(said) if cues is None else [*arousals(said, cues)], aroused
+            )
+        )
+
     worst = float(np.nanmin([in_order(all_told(said), AROUSED) for said in by_speaker]))
     return {
         "speakers": len(by_speaker),
         "segments": sum(len(told(said)) for said in by_speaker),
-        "in_order": mean(lambda said: in_order(all_told(said), AROUSED)),
+        "in_order": mean_of(AROUSED),
         "in_order_worst_speaker": round(worst, 3),
         "in_order_surer_half": mean(lambda said: in_order(surer(said), AROUSED)),
-        "in_order_by_emotion": {
-            label: mean(lambda said, label=label: in_order(all_told(said), (label,)))
-            for label in AROUSED
-        },
-        "in_order_by_cues": {
-            " + ".join(cues): mean(
-                lambda said, cues=cues: in_order([*arousals(said, cues)], AROUSED)
-            )
-            for cues in CUE_SETS
-        },
+        "in_order_by_emotion": {label: mean_of((label,)) for label in AROUSED},
+        "in_order_by_cues": {" + ".join(cues): mean_of(AROUSED, cues) for cues in CUE_SETS},
     }
 
 

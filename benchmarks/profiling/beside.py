@@ -13,6 +13,7 @@ from benchmarks.common import blocks
 from streamer.audio.arrays import Floats
 from streamer.decoding.speech import SpeechModels
 from streamer.models.moonshine.contract import (
+    Audio,
     AudioEncoder,
     AudioRows,
     AudioStream,
@@ -146,17 +147,18 @@ class BothDecoders:
     beside: TokenDecoder
     spent: Spent
 
-    def together(self, audios: Sequence[BothAudio]) -> BothRows:
-        said = self.said.together([audio.said for audio in audios])
+    def together(self, audios: Sequence[Audio]) -> BothRows:
+        both = [audio for audio in audios if isinstance(audio, BothAudio)]
+        said = self.said.together([audio.said for audio in both])
         with self.spent.count("decoder"):
-            return BothRows(said, self.beside.together([audio.beside for audio in audios]))
+            return BothRows(said, self.beside.together([audio.beside for audio in both]))
 
-    def alone(self, audio: BothAudio) -> BothRows:
+    def alone(self, audio: Audio) -> BothRows:
         return self.together([audio])
 
     def run(
         self,
-        audio: BothRows,
+        audio: AudioRows,
         tokens: Sequence[Sequence[int]],
         caches: Sequence[TokenCache],
         *,
@@ -164,12 +166,20 @@ class BothDecoders:
         n_best: int = 1,
         targets: Sequence[Sequence[int]] | None = None,
     ) -> list[RowOutput]:
+        assert isinstance(audio, BothRows)
         known = [c if isinstance(c, BothCaches) else BothCaches(c, c) for c in caches]
-        asked = {"n_scored": n_scored, "n_best": n_best, "targets": targets}
-        said = self.said.run(audio.said, tokens, [each.said for each in known], **asked)
+
+        def run(
+            decoder: TokenDecoder, rows: AudioRows, caches: Sequence[TokenCache]
+        ) -> list[RowOutput]:
+            return decoder.run(
+                rows, tokens, caches, n_scored=n_scored, n_best=n_best, targets=targets
+            )
+
+        said = run(self.said, audio.said, [each.said for each in known])
         self.spent.n_passes += 1
         with self.spent.count("decoder"):
-            beside = self.beside.run(audio.beside, tokens, [each.beside for each in known], **asked)
+            beside = run(self.beside, audio.beside, [each.beside for each in known])
         return [
             RowOutput(one.tokens, one.logprobs, one.frames, BothCaches(one.cache, other.cache))
             for one, other in zip(said, beside, strict=True)

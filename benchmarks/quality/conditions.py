@@ -129,7 +129,7 @@ def hear(
     options = SessionOptions(decoder=condition.decoder, context=context)
     samples = np.concatenate(clip.pieces())
     engine = engines[bool(condition.emotion)]
-    if condition.emotion == "wrong":
+    if condition.emotion == "wrong" and engine.emotion is not None:
         emotion = WrongEmotion(engine.emotion, random.Random(clip.id))
         with closing(Engine(engine.options, engine.speech, emotion, engine.llm)) as mistaken:
             streamed = stream(mistaken, samples, options)

@@ -115,6 +115,8 @@ def hear_offline(listener: SecondListener, recording: Spoken, samples: Floats) -
     began = time.process_time()
     request = ListenRequest(samples[:MAX_SAMPLES], recording.language)
     (hearing,) = listener.hear([request])
+    if isinstance(hearing, Exception):
+        raise hearing
     cpu_s = time.process_time() - began
     text = hearing.hypotheses[0].text if hearing.hypotheses else ""
     errors = errors_of(recording.language, recording.text, text)

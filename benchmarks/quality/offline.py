@@ -11,11 +11,20 @@ from streamer.decoding.draft import DraftRequest, Prefix
 from streamer.decoding.options import DecoderOptions
 from streamer.decoding.speech import SpeechModels
 from streamer.models.fusion.score import Candidate, LlmFusion
-from streamer.models.moonshine.contract import Audio
+from streamer.models.moonshine.contract import Audio, EncodeRequest
 from streamer.models.moonshine.encoder import MIN_SAMPLES
 from streamer.recognition.engine import Engine
 
 _DECODER = DecoderOptions()
+
+
+def encode_whole(models: SpeechModels, samples: Floats) -> Audio | None:
+    """None if there is too little to encode."""
+    if len(samples) < MIN_SAMPLES:
+        return None
+    n_samples = len(samples)
+    request = EncodeRequest(models.open_stream(), 0, samples, n_samples, 0, afresh=True)
+    return models.encode(request)
 
 
 class OfflineRecognizer:
@@ -70,9 +79,7 @@ class OfflineRecognizer:
         return likely[max(range(len(likely)), key=lambda at: terms[at].total)].text
 
     def _encode(self, samples: Floats) -> Audio | None:
-        if len(samples) < MIN_SAMPLES:
-            return None
-        return self._models.encoder.encode(samples)
+        return encode_whole(self._models, samples)
 
     def _text(self, hypothesis: BeamHypothesis) -> str:
         return self._models.tokenizer.decode([token.id for token in hypothesis.tokens])

@@ -14,6 +14,7 @@ import typer
 
 from benchmarks.common import Recording, Setup, choose, load_sets, run_speech
 from benchmarks.quality.accuracy import (
+    System,
     draw,
     long_recordings,
     measure,
@@ -45,7 +46,7 @@ def main(
     base = Engine.load(EngineOptions(threads=setup.threads, latency="balanced"))
     engines = {name: base.with_options(replace(base.options, latency=name)) for name in SETTINGS}
     try:
-        ways = {
+        ways: dict[str, System] = {
             name: streaming(engine, "fused", emotion=emotion) for name, engine in engines.items()
         }
         heard = measure(ways, recordings)

@@ -176,8 +176,8 @@ def judge(engine: Engine, one: Conversation, judged: Judged, compare: int) -> No
 
 def table(results: Mapping[str, Any]) -> Table:
     """The summary for people."""
-    names = ("minutes", "speakers", "labels", "der_percent", "confused_percent", "cpwer_percent")
-    names += ("wrong_speaker_percent", "cpu_ms_a_second", "cpu_ms_a_second_without")
+    names = ["minutes", "speakers", "labels", "der_percent", "confused_percent", "cpwer_percent"]
+    names += ["wrong_speaker_percent", "cpu_ms_a_second", "cpu_ms_a_second_without"]
     return table_by_kind("Who speaks", results, names)
 
 

@@ -25,14 +25,14 @@ from rich.console import Console
 from rich.progress import track
 
 from benchmarks.common import load_clips
-from benchmarks.quality.offline import token_budget
+from benchmarks.quality.offline import encode_whole, token_budget
 from streamer.audio.arrays import Floats
 from streamer.audio.clock import SAMPLE_RATE
 from streamer.decoding.draft import DraftRequest, Prefix
 from streamer.decoding.loading import load_speech
 from streamer.decoding.speech import SpeechModels
 from streamer.decoding.words import RecognizedWord, timed_words
-from streamer.models.moonshine.decoder import NO_CACHE, together
+from streamer.models.moonshine.decoder import NO_CACHE
 from streamer.models.moonshine.encoder import MIN_SAMPLES
 from streamer.models.moonshine.tokenizer import BOS, EOS, FRAME_SAMPLES
 from streamer.models.store.catalog import MOONSHINE
@@ -132,13 +132,18 @@ class Teacher:
         if len(samples) < MIN_SAMPLES:
             return None
         models = self._models
-        audio = models.encoder.encode(samples)
+        audio = encode_whole(models, samples)
+        assert audio is not None
         draft = models.draft(DraftRequest(audio, Prefix(), (), token_budget(samples)))
         if not draft.ended or not draft.tokens:
             return None
         ids = [token.id for token in draft.tokens]
         (out,) = models.decoder.run(
-            together([audio]), [[BOS, *ids]], [NO_CACHE], n_scored=len(ids) + 1, n_best=N_BEST
+            models.decoder.together([audio]),
+            [[BOS, *ids]],
+            [NO_CACHE],
+            n_scored=len(ids) + 1,
+            n_best=N_BEST,
         )
         words = timed_words(draft.tokens, models.tokenizer, 0, len(samples), 0)
         firsts = np.cumsum([0, *(len(word.tokens) for word in words)]).tolist()
@@ -165,7 +170,8 @@ class Teacher:
         cut = self._lesson(heard, first, stop, end, is_whole=is_whole)
         silence_s = rng.choice(config.end_silence_s if is_whole else config.silence_s)
         silence = np.zeros(int(silence_s * SAMPLE_RATE), np.float32)
-        audio = self._models.encoder.encode(np.concatenate([samples[start:end], silence]))
+        audio = encode_whole(self._models, np.concatenate([samples[start:end], silence]))
+        assert audio is not None
         return Window(audio.states.astype(np.float16), *cut, is_cut=not is_whole)
 
     def _n_ended(self, words: Sequence[RecognizedWord], end: int) -> int | None:

@@ -159,7 +159,7 @@ def main(
     model: ModelOption = WEIGHTS_FILE,
     out: OutOption = RESULTS / "research",
 ) -> None:
-    scorer = load_llm(GEMMA.name, Zoo(), threads=1, say=lambda _: None)
+    scorer = load_llm(GEMMA.name, Zoo(), threads=1)
     flat = [words_say(scorer, text) for text in FLAT]
     usual = {label: float(np.mean([said[label] for said in flat])) for label in LABELS}
 

@@ -34,7 +34,7 @@ from benchmarks.common import (
     load_sets,
     run,
 )
-from benchmarks.quality.offline import OfflineRecognizer
+from benchmarks.quality.offline import OfflineRecognizer, encode_whole
 from streamer.audio.arrays import Floats
 from streamer.audio.clock import SAMPLE_RATE
 from streamer.decoding.speech import SpeechModels
@@ -176,10 +176,12 @@ class DecisionRecorder:
             Option(candidate.text, candidate.logprob, term.text, wrong)
             for candidate, term, wrong in zip(likely, terms, errors, strict=True)
         )
-        audio = self._speech.encoder.encode(samples).states.astype(np.float16)
+        audio = encode_whole(self._speech, samples)
+        assert audio is not None
+        states = audio.states.astype(np.float16)
         window = samples[-3 * SAMPLE_RATE :]
         emotion = self._classifier.features(window).frames.astype(np.float16)
-        return [Decision(said.speaker, "clip", said.opening, said.label, options, audio, emotion)]
+        return [Decision(said.speaker, "clip", said.opening, said.label, options, states, emotion)]
 
 
 def in_turns(recordings: Sequence[Recording], seed: int) -> list[Recording]:

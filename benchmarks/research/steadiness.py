@@ -205,7 +205,7 @@ def draw(results: Mapping[str, Any]) -> Figure:
         draft, decoder = name.split()
         places = np.arange(len(groups)) + (at - (len(names) - 1) / 2) * width
         ways = [results[group]["ways"][name] for group in groups]
-        paint = {"color": COLOURS[decoder], "alpha": 1.0 if draft == PLAIN else 0.4}
+        paint: dict[str, Any] = {"color": COLOURS[decoder], "alpha": 1.0 if draft == PLAIN else 0.4}
         changed.bar(places, [way["changed_per_word"] for way in ways], width, label=name, **paint)
         ends = [way["commit_delay_ms"].get("p95", 0) / 1000 for way in ways]
         middles = [way["commit_delay_ms"].get("p50", 0) / 1000 for way in ways]

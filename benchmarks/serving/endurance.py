@@ -46,8 +46,9 @@ from streamer.audio.clock import SAMPLE_RATE
 from streamer.client.client import Client, connect
 from streamer.client.files import stream_samples
 from streamer.protocol.messages import StartMessage
-from streamer.recognition.contract import SessionOptions, SpeechRecognizer
+from streamer.recognition.contract import SessionOptions
 from streamer.recognition.engine import Engine, EngineOptions
+from streamer.recognition.recognizer import Recognizer
 from streamer.runtime.tracing import NullSpans
 
 PAUSE_S: Final = 1.0
@@ -94,7 +95,7 @@ def minutes_of(pieces: Iterator[Floats], count: int) -> Iterator[Floats]:
         yield joined[:wanted].copy()
 
 
-def listen(recognizer: SpeechRecognizer, samples: Floats) -> Minute:
+def listen(recognizer: Recognizer, samples: Floats) -> Minute:
     """One minute of audio through the recognizer."""
     cpu_ms, wall_ms = [], []
     for block in blocks(samples):

@@ -13,6 +13,7 @@ import math
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from streamer.client.backoff import ReconnectOptions, backoff_delays_s
@@ -127,7 +128,7 @@ class Simulation:
             self._add_machine()
         for _ in range(fleet.sessions):  # those who speak already: long sessions are likelier
             left_s = self._length_s(_SIGMA**2) * self._random.random()
-            self._at(0.0, lambda left_s=left_s: self._begin(left_s))
+            self._at(0.0, partial(self._begin, left_s))
         self._at(0.0, self._arrive)
         self._at(1.0, self._look)
         self._at(self._crash_in_s(), self._crash)
@@ -297,7 +298,7 @@ class Simulation:
             delays = backoff(self._random)
             later_s = self._now_s + next(delays)
             ask = (session, left_s, self._now_s, delays)
-            self._at(later_s, lambda ask=ask: self._ask(*ask, cut=cut))
+            self._at(later_s, partial(self._ask, *ask, cut=cut))
 
     def _crash_in_s(self) -> float:
         years = self._fleet.replica_years / max(1, self._n_replicas)

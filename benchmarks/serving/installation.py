@@ -116,7 +116,7 @@ def install_whole(checkout: Path, cache: Path) -> Installation:
     }
     (library,) = environment.glob("lib/python3*/site-packages")
     packages = Counter({path.name: size_mb(path) for path in library.iterdir() if path.is_dir()})
-    largest = dict(packages.most_common(SHOWN_PACKAGES))
+    largest: dict[str, float] = dict(packages.most_common(SHOWN_PACKAGES))
     return Installation(steps, size_mb(environment), size_mb(cache), largest)
 
 
@@ -127,9 +127,10 @@ def install_client(checkout: Path, environment: Path) -> ClientInstallation:
     """
     shutil.rmtree(environment, ignore_errors=True)
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
-    pip = [sys.executable, "-m", "pip", "--python", environment / "bin" / "python"]
-    install = timed([*pip, "install", checkout / "clients" / "python"], checkout)
-    return ClientInstallation(install, size_mb(environment, bytecode=False))
+    python = environment / "bin" / "python"
+    install: list[str | Path] = [sys.executable, "-m", "pip", "--python", python, "install"]
+    took = timed([*install, checkout / "clients" / "python"], checkout)
+    return ClientInstallation(took, size_mb(environment, bytecode=False))
 
 
 def table(rounds: Sequence[Installation], client: ClientInstallation) -> Table:

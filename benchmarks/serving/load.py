@@ -181,7 +181,9 @@ def main(
     }
     notes = ["clients run on the same machine; the peak of memory is that since the server began"]
     picture = draw(results, max_lag_ms)
-    setup.publish("serving.load", parameters, dict(results), picture, table(results), notes)
+    setup.publish(
+        "serving.load", parameters, dict[str, Any](results.items()), picture, table(results), notes
+    )
 
 
 app = run_speech(main)

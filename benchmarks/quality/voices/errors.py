@@ -122,7 +122,7 @@ def _edits(truth: str, told: str) -> int:
     if not truth or not told:
         return _n_words(truth) + _n_words(told)
     found = jiwer.process_words(truth, told)
-    return found.substitutions + found.deletions + found.insertions
+    return int(found.substitutions + found.deletions + found.insertions)
 
 
 def _errors(

@@ -108,7 +108,8 @@ def cases(data: Path, part: Part, count: int, seconds: float, seed: int) -> list
 def judge(engine: Engine, case: Case, named: Named) -> None:
     """Add a conversation's figures."""
     named.conversations += 1
-    own, others = [], []
+    own: list[bool] = []
+    others: list[bool] = []
     for speaker, is_named in _heard(engine, case.conversation, case.partner_sound):
         (own if speaker == case.partner else others).append(is_named)
     named.own += len(own)

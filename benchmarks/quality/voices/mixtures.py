@@ -89,9 +89,9 @@ def conversation(
         pause = np.zeros(round(chance.uniform(0, LONGEST_PAUSE_S) * SAMPLE_RATE), np.float32)
         pieces += [*said, pause]
         at += sum(map(len, said)) + len(pause)
-    whole = np.concatenate(pieces)
+    heard = np.concatenate(pieces)
     # Digital silence is in no room.
-    whole = whole + 1e-4 * np.random.default_rng(len(whole)).standard_normal(len(whole))
+    whole = heard + 1e-4 * np.random.default_rng(len(heard)).standard_normal(len(heard))
     return Conversation(
         name,
         np.asarray(whole, np.float32),

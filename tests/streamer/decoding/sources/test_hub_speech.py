@@ -233,11 +233,14 @@ def test_an_llm_may_decide_and_words_may_be_expected(
     assert times == sorted(times)
 
 
-def captions(speech: LoadedSpeech, clips: Sequence[Clip]) -> list[list[Word]]:
-    engine = Engine(EngineOptions(threads=2), speech, Sad(), None)
+def captions(
+    speech: LoadedSpeech, clips: Sequence[Clip], hop_ms: int = RecognizerOptions.hop_ms
+) -> list[list[Word]]:
+    options = EngineOptions(threads=2, recognizer=RecognizerOptions(hop_ms=hop_ms))
+    engine = Engine(options, speech, Sad(), None)
     try:
-        options = SessionOptions(emotion=False)
-        feeds = [feed(engine.recognizer(options, NullSpans()), clip.samples) for clip in clips]
+        session = SessionOptions(emotion=False)
+        feeds = [feed(engine.recognizer(session, NullSpans()), clip.samples) for clip in clips]
     finally:
         engine.close()
     return [committed(events) for events in feeds]
@@ -290,5 +293,5 @@ def test_real_whisper_hears_a_short_clip(
     write_real_whisper(folder, tmp_path)
     hub_speech = HubSpeech(load_speech_model(folder, threads=2), speech_models.vad)
     clip = clips[0]
-    (words,) = captions(hub_speech, [clip])
+    (words,) = captions(hub_speech, [clip], hop_ms=1_024)  # each step encodes 30 s
     assert word_errors(clip.text, " ".join(word.text for word in words)).errors == 0
