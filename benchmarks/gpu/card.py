@@ -26,6 +26,7 @@ from benchmarks.gpu.picture import draw
 from benchmarks.gpu.sessions import Models, load_models
 from streamer.models.card.device import Card
 from streamer.models.card.slots import slot_bytes
+from streamer.models.moonshine.config import TINY
 
 RESULTS: Final = Path(__file__).resolve().parents[1] / "results"
 NAME: Final = "gpu"
@@ -115,7 +116,7 @@ def main(
         n_places = max(max_sessions, len(bundle.codes))
         free = card.free_bytes()
         if free is not None:
-            n_places = min(n_places, int(0.8 * free / slot_bytes(card.dtype)))
+            n_places = min(n_places, int(0.8 * free / slot_bytes(TINY, card.dtype)))
         loaded.append(load_models(pack, device, n_sessions=n_places))
         return {"seconds": round(time.perf_counter() - began, 2), "places": n_places}
 

@@ -150,15 +150,7 @@ def real_time(
 
 def _real_time(models: Models, bundle: Bundle, count: int, seconds: float) -> dict[str, Any]:
     batcher = Batcher(LANE_THREADS, "model")
-    loaded = CardSpeech(
-        models.speech.encoder,
-        models.speech.decoder,
-        models.tokenizer,
-        models.speech.vad,
-        models.speech.pools,
-        (models.speech.speech_queue, models.speech.vad.queue),
-    )
-    speech = loaded.serve(batcher, max_batch=1)
+    speech = CardSpeech(models.speech, models.tokenizer).serve(batcher, max_batch=1)
     emotions = batcher.lane(
         models.emotion.probabilities_together, max_batch=64, exclusive=True, waits=True
     )
@@ -222,7 +214,7 @@ def _real_time(models: Models, bundle: Bundle, count: int, seconds: float) -> di
 def memory(models: Models) -> dict[str, Any]:
     """A session's place on the card."""
     return {
-        "place_mb": round(slot_bytes(models.card.dtype) / 1e6, 2),
+        "place_mb": round(slot_bytes(models.speech.pools.config, models.card.dtype) / 1e6, 2),
         "free_bytes": models.card.free_bytes(),
         "places": models.speech.pools.n_slots,
     }

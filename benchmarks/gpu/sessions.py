@@ -20,13 +20,14 @@ from streamer.audio.arrays import Floats
 from streamer.decoding.draft import Draft, DraftRequest, Prefix, draft_together
 from streamer.models.card.device import Card, Queue
 from streamer.models.card.emotion import CardEmotion
-from streamer.models.card.encoder import SlotAudio
+from streamer.models.card.encoding import SlotAudio
 from streamer.models.card.loading import CardModels, load_card_models
 from streamer.models.card.vad import VadRequest
 from streamer.models.errors import NoRoomError
 from streamer.models.moonshine.contract import EncodeRequest
 from streamer.models.moonshine.encoder import EncoderStream
 from streamer.models.moonshine.tokenizer import FRAME_SAMPLES, Tokenizer
+from streamer.models.moonshine.weights import read_shipped
 from streamer.models.silero import FRAME_SAMPLES as VAD_SAMPLES
 from streamer.models.silero import STATE_SIZE
 
@@ -66,8 +67,7 @@ def load_models(folder: Path, device: str, *, n_sessions: int) -> Models:
     return Models(
         card,
         load_card_models(
-            folder / "encoder_model.ort",
-            folder / "decoder_model_merged.ort",
+            read_shipped(folder / "encoder_model.ort", folder / "decoder_model_merged.ort"),
             WEIGHTS / "silero_vad_16k_sequence.onnx",
             card,
             n_sessions=n_sessions,

@@ -21,12 +21,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from streamer.models.card.device import ROWS, Queue, Words, bucket, in_parts
-from streamer.models.card.encoder import KNOWN_FRAMES, SlotAudio
+from streamer.models.card.encoding import SlotAudio
 from streamer.models.card.layers import attend, layer_norm, rotated, turns
 from streamer.models.card.moonshine import DecoderTensors
-from streamer.models.card.slots import MAX_HYPOTHESES, MAX_TOKENS, Pools
+from streamer.models.card.slots import MAX_HYPOTHESES, MAX_TOKENS, Pools, known_frames
 from streamer.models.moonshine.contract import Audio, AudioRows, RowOutput, TokenCache
-from streamer.models.moonshine.tokenizer import ALIGNMENT_HEADS
 
 FED: Final = (1, 16, 64, MAX_TOKENS)
 """Buckets of tokens fed, and of those scored."""
@@ -36,7 +35,7 @@ _USUAL: Final = ((1, 1), (16, 16), (64, 16), (64, 64))
 """Tokens that a step feeds and scores: one by one, a draft, one behind committed words."""
 N_BEST: Final = (1, 16, 64)
 _MOST_SCORED: Final = 4_096
-"""Tokens that a pass scores, at most: each has a probability for all 32,768."""
+"""Tokens that a pass scores, at most: each has a probability for all that there are."""
 _N_INTS: Final = 6
 
 Found = npt.NDArray[np.int32]
@@ -87,6 +86,8 @@ class CardDecoder:
 
     def __init__(self, weights: DecoderTensors, pools: Pools, queue: Queue) -> None:
         self._weights, self._pools, self._queue = weights, pools, queue
+        self._config = pools.config
+        self._known_frames = known_frames(pools.config)
         self._beams = threading.Lock()
         self._half = 0
 
@@ -123,7 +124,7 @@ class CardDecoder:
         sizes = (
             bucket(N_BEST, n_best),
             bucket(KNOWN, max(row.n_past + len(row.tokens) for row in rows)),
-            bucket(KNOWN_FRAMES, max(row.audio.n_frames for row in rows)),
+            bucket(self._known_frames, max(row.audio.n_frames for row in rows)),
             int(audio.alone),
         )
         by_length: dict[int, list[int]] = defaultdict(list)
@@ -147,7 +148,7 @@ class CardDecoder:
             for n_fed, n_scored in _USUAL:
                 if n_rows > _most_rows(n_scored):
                     continue
-                for n_frames in KNOWN_FRAMES[:2]:
+                for n_frames in self._known_frames[:2]:
                     words = self._blank(n_rows, n_fed + n_scored).reshape(-1)
                     sizes = (n_rows, n_fed, n_scored, N_BEST[0], KNOWN[0], n_frames, 0)
                     self._queue.warm_up(self._pass, words, *sizes)
@@ -231,16 +232,21 @@ class CardDecoder:
         known = torch.arange(n_known, device=words.device)
         self_mask = (known <= positions[..., None])[:, None]
         cross_mask = (torch.arange(n_frames, device=words.device) < heard[:, None])[:, None, None]
-        turn = turns(positions)
+        turn = turns(positions, self._config)
         x = functional.embedding(tokens, weights.embedding)
-        aligned: list[Tensor] = []
+        n_heads, followed = self._config.decoder.n_heads, self._config.alignment_heads
+        aligned = torch.zeros(1, device=words.device)
         for layer, (own, cross, feed_forward) in enumerate(weights.layers):
             query, key, value = (layer_norm(x, own.norm) @ own.qkv).chunk(3, dim=-1)
             keys, values = pools.tokens[2 * layer], pools.tokens[2 * layer + 1]
-            keys[target[:, None], places] = rotated(key, turn)
+            keys[target[:, None], places] = rotated(key, turn, n_heads)
             values[target[:, None], places] = value
             mixed, _ = attend(
-                rotated(query, turn), keys[target, :n_known], values[target, :n_known], self_mask
+                rotated(query, turn, n_heads),
+                keys[target, :n_known],
+                values[target, :n_known],
+                self_mask,
+                n_heads,
             )
             x = x + mixed @ own.out
             mixed, attention = attend(
@@ -248,10 +254,13 @@ class CardDecoder:
                 pools.cross[2 * layer][slots, :n_frames],
                 pools.cross[2 * layer + 1][slots, :n_frames],
                 cross_mask,
+                n_heads,
             )
-            aligned += [attention[:, head] for at, head in ALIGNMENT_HEADS if at == layer]
+            for at, head in followed:
+                if at == layer:
+                    aligned = aligned + attention[:, head]
             x = feed_forward.run(x + mixed @ cross.out, gated=True)
-        frames = torch.stack(aligned).sum(0).argmax(-1)
+        frames = aligned.argmax(-1)
         last = (n_new[:, None] - n_scored + torch.arange(n_scored, device=words.device)).clamp(0)
         x = x.gather(1, last[..., None].expand(-1, -1, x.shape[-1]))
         logits = layer_norm(x, weights.norm) @ weights.logits

@@ -24,6 +24,7 @@ from streamer.models.card.device import ROWS, Card, Queue, bucket, in_parts, in_
 from streamer.models.card.layers import FeedForward, attend, layer_norm, rotated, turns
 from streamer.models.emotion.classifier import LABELS, ClipOptions, EmotionModel, Samples
 from streamer.models.errors import ModelCorruptError, NoRoomError
+from streamer.models.moonshine.config import TINY
 
 SAMPLES: Final = (16_000, 32_000, 48_000, 96_000)
 """Buckets of a window's length."""
@@ -220,15 +221,17 @@ class CardEmotion(EmotionModel):
 
     def _frames(self, x: Tensor, there: Tensor) -> Tensor:
         """The layers, mixed: `[B, T, pool_width]`, in float32."""
-        turn = turns(torch.arange(x.shape[1], device=x.device)[None])
+        n_heads = TINY.encoder.n_heads  # the classifier grew out of that encoder
+        turn = turns(torch.arange(x.shape[1], device=x.device)[None], TINY)
         mixed = self._share(0, x)
         for at, layer in enumerate(self._layers):
             normed = layer_norm(x, layer.norm)
             heard, _ = attend(
-                rotated(normed @ layer.query, turn),
-                rotated(normed @ layer.key, turn),
+                rotated(normed @ layer.query, turn, n_heads),
+                rotated(normed @ layer.key, turn, n_heads),
                 normed @ layer.value,
                 there[:, None, None],
+                n_heads,
             )
             x = layer.feed_forward.run(x + heard @ layer.out)
             mixed = mixed + self._share(at + 1, x)

@@ -5,11 +5,8 @@ It computes what `streamer.models.moonshine.encoder` computes, and says there wh
 
 from __future__ import annotations
 
-import weakref
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
 import numpy as np
@@ -17,13 +14,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from streamer.audio.arrays import Floats
-from streamer.models.card.device import ROWS, Queue, Words, bucket, in_parts_or_fail
+from streamer.models.card.device import Queue, bucket
+from streamer.models.card.encoding import Kept, Row, Sizes, SlotEncoder
 from streamer.models.card.layers import attend, layer_norm, rotated, turns
 from streamer.models.card.moonshine import EncoderTensors
-from streamer.models.card.places import NoSlotError, Slot
-from streamer.models.card.slots import MAX_BANDS, MAX_FRAMES, Pools
-from streamer.models.moonshine.contract import AudioStream, EncodeRequest
+from streamer.models.card.places import Slot
+from streamer.models.card.slots import MAX_SAMPLES, WholePools, known_frames
+from streamer.models.moonshine.contract import EncodeRequest
 from streamer.models.moonshine.encoder import (
     BAND_REACH_SAMPLES,
     BAND_SAMPLES,
@@ -34,77 +31,33 @@ from streamer.models.moonshine.encoder import (
     NORM_EPSILON,
     SETTLED_MS,
 )
-from streamer.models.moonshine.tokenizer import D_MODEL, FRAME_SAMPLES
+from streamer.models.moonshine.tokenizer import FRAME_SAMPLES
 
-FRAMES: Final = (128, 256, 512, MAX_FRAMES)
+FRAMES: Final = (128, 256, 512, MAX_SAMPLES // FRAME_SAMPLES)
 """Buckets of new frames."""
-KNOWN_FRAMES: Final = (256, 512, MAX_FRAMES)
-"""Buckets of the frames of a window."""
 _USUAL: Final = ((8_192, 128, 256), (8_192, 256, 256), (8_192, 128, 512), (8_192, 512, 512))
-"""Sizes of the steps of a window that grows to ten seconds, encoded afresh or not."""
-SAMPLES: Final = (8_192, 16_384, 65_536, 192_000, BAND_SAMPLES * MAX_BANDS + BAND_REACH_SAMPLES)
+"""Encoded afresh or not."""
+SAMPLES: Final = (8_192, 16_384, 65_536, 192_000, MAX_SAMPLES + BAND_SAMPLES + BAND_REACH_SAMPLES)
 """Buckets of samples: a step's, and whole windows."""
-_MOST_VALUES: Final = 1 << 24
-"""New frames times known ones of a pass, at most: what its attention takes memory for."""
-_N_INTS: Final = 6
-
-
-@dataclass(frozen=True)
-class SlotAudio:
-    """A `streamer.models.moonshine.contract.Audio` that lies in a slot, as long as nothing newer is
-    encoded there."""
-
-    slot: Slot
-    n_frames: int
-    pools: Pools
-    queue: Queue
-
-    @property
-    def states(self) -> Floats:
-        """A copy. Waits for the card."""
-        with self.queue.turn():
-            kept = self.pools.states[self.slot.index, : self.n_frames]
-            found: Floats = kept.float().cpu().numpy()
-            return found
 
 
 @dataclass
-class _Kept:
-    """A stream's slot, and what is in it: the fields of `EncoderStream`, counted."""
+class _Whole(Kept):
+    """The fields of `EncoderStream`, counted."""
 
-    slot: Slot
-    waiting: Floats
     n_bands: int = 0
     n_settled: int = 0
     first_position: int = 0
 
 
-@dataclass(frozen=True)
-class _Row:
-    """What a stream takes of a pass: samples from band `n_bands` on, then the frames `first … end`
-    of `n_used` bands."""
-
-    kept: _Kept
-    samples: Floats
-    n_bands: int
-    first: int
-    end: int
-
-    @property
-    def ints(self) -> tuple[int, ...]:
-        n_used = BANDS_PER_FRAME * (self.end - 1) + FRAME_REACH_BANDS
-        n_first = FIRST_PER_BAND * n_used + FIRST_OVERLAP
-        position = self.kept.first_position
-        return (self.kept.slot.index, self.n_bands, n_first, self.first, self.end, position)
-
-
-class CardEncoder:
-    """Encodes the newest sound of many streams together."""
+class CardEncoder(SlotEncoder[_Whole]):
+    """For an encoder whose frames attend to all others. A row: samples from band `n_bands` on, then
+    the frames `first … end` of as many bands as they hear."""
 
     def __init__(
         self,
         weights: EncoderTensors,
-        pools: Pools,
+        pools: WholePools,
         queue: Queue,
         *,
         settled_ms: float = SETTLED_MS,
@@ -113,62 +66,18 @@ class CardEncoder:
         Args:
             settled_ms: as of `AsrEncoder`.
         """
-        self._weights, self._pools, self._queue = weights, pools, queue
+        super().__init__(pools, queue, (pools.nobody, 0, 1, 0, 0, 0))
+        self._weights, self._pools, self._config = weights, pools, pools.config
+        self._known_frames = known_frames(pools.config)
         self._unsettled_frames = int(settled_ms * 16) // FRAME_SAMPLES
-        self._kept: weakref.WeakKeyDictionary[AudioStream, _Kept] = weakref.WeakKeyDictionary()
 
-    def encode(self, requests: Sequence[EncodeRequest]) -> Sequence[SlotAudio | Exception | None]:
-        """Forget, listen and encode, as `AsrEncoder` does for one. Does not wait for the card. For
-        a new stream without a place, or sound that finds no memory, the error stands in the
-        answer's place; such a stream must not be used again.
+    def _begin(self, slot: Slot) -> _Whole:
+        return _Whole(slot, np.zeros(0, np.float32))
 
-        Raises:
-            ValueError: a window is longer than 33 s.
-        """
-        answers: list[SlotAudio | Exception | None] = []
-        passes: dict[tuple[int, int, int], list[_Row]] = defaultdict(list)
-        places: dict[tuple[int, int, int], list[int]] = defaultdict(list)
-        with self._queue.turn():
-            for at, request in enumerate(requests):
-                try:
-                    row = self._take(request)
-                except NoSlotError as error:
-                    answers.append(error.with_traceback(None))
-                    continue
-                kept = row.kept
-                if len(row.samples) >= BAND_REACH_SAMPLES or row.end > row.first:
-                    n_frames = row.end - row.first
-                    sizes = (
-                        bucket(SAMPLES, len(row.samples)),
-                        bucket(FRAMES, n_frames) if n_frames > 0 else 0,
-                        bucket(KNOWN_FRAMES, row.end),
-                    )
-                    passes[sizes].append(row)
-                    places[sizes].append(at)
-                kept.n_settled = max(kept.n_settled, row.end - self._unsettled_frames)
-                audio = SlotAudio(kept.slot, row.end, self._pools, self._queue)
-                answers.append(audio if row.end > 0 else None)
-            for sizes, rows in passes.items():
-                done = in_parts_or_fail(partial(self._run, sizes), rows, _most_rows(sizes))
-                for at, failure in zip(places[sizes], done, strict=True):
-                    if failure is not None:
-                        answers[at] = failure
-        return answers
+    def _usual(self) -> Iterator[Sizes]:
+        yield from _USUAL
 
-    def warm_up(self) -> None:
-        """Capture the usual passes."""
-        for n_rows in ROWS:
-            for sizes in _USUAL:
-                if n_rows > _most_rows(sizes):
-                    continue
-                words = self._blank(n_rows, sizes[0]).reshape(-1)
-                self._queue.warm_up(self._pass, words, n_rows, *sizes)
-
-    def _take(self, request: EncodeRequest) -> _Row:
-        kept = self._kept.get(request.stream)
-        if kept is None:
-            kept = _Kept(self._pools.take(), np.zeros(0, np.float32))
-            self._kept[request.stream] = kept
+    def _take(self, kept: _Whole, request: EncodeRequest) -> Row:
         if request.n_forgotten:
             self._forget(kept, request.n_forgotten)
         heard = np.concatenate([kept.waiting, request.samples])
@@ -186,9 +95,20 @@ class CardEncoder:
         end = max(0, (n_used - FRAME_REACH_BANDS) // BANDS_PER_FRAME + 1)
         if request.afresh or end < kept.n_settled:
             kept.n_settled = kept.first_position = 0
-        return _Row(kept, heard, n_before, min(kept.n_settled, end), end)
+        first = min(kept.n_settled, end)
+        kept.n_settled = max(kept.n_settled, end - self._unsettled_frames)
+        n_first = 1
+        if end > 0:
+            n_heard_bands = BANDS_PER_FRAME * (end - 1) + FRAME_REACH_BANDS
+            n_first = FIRST_PER_BAND * n_heard_bands + FIRST_OVERLAP
+        ints = (kept.slot.index, n_before, n_first, first, end, kept.first_position)
+        if len(heard) < BAND_REACH_SAMPLES and end <= first:
+            return Row(heard, ints, end, None)
+        n_frames = bucket(FRAMES, end - first) if end > first else 0
+        sizes = (bucket(SAMPLES, len(heard)), n_frames, bucket(self._known_frames, end))
+        return Row(heard, ints, end, sizes)
 
-    def _forget(self, kept: _Kept, n_frames: int) -> None:
+    def _forget(self, kept: _Whole, n_frames: int) -> None:
         """Move what is left to the slot's beginning."""
         pools, index, n_bands = self._pools, kept.slot.index, BANDS_PER_FRAME * n_frames
         left = max(0, kept.n_bands - n_bands)
@@ -207,35 +127,17 @@ class CardEncoder:
         kept.n_bands, kept.n_settled = left, settled
         kept.first_position += n_frames
 
-    def _run(self, sizes: tuple[int, int, int], rows: Sequence[_Row]) -> list[None]:
-        n_rows, n_samples = bucket(ROWS, len(rows)), sizes[0]
-        words = self._blank(n_rows, n_samples)
-        floats = words[:, _N_INTS:].view(np.float32)
-        for at, row in enumerate(rows):
-            words[at, :_N_INTS] = row.ints if row.end > 0 else (*row.ints[:2], 1, 0, 0, 0)
-            floats[at, : len(row.samples)] = row.samples
-        self._queue.run(self._pass, words.reshape(-1), n_rows, *sizes)
-        return [None] * len(rows)
-
-    def _blank(self, n_rows: int, n_samples: int) -> Words:
-        """Rows of nobody."""
-        words = np.zeros((n_rows, _N_INTS + n_samples), np.int32)
-        words[:, :_N_INTS] = (self._pools.nobody, 0, 1, 0, 0, 0)
-        return words
-
-    def _pass(
-        self, words: Tensor, n_rows: int, n_samples: int, n_new: int, n_frames: int
-    ) -> Tensor:
-        """Gives the slots of its rows: what it computes stays there."""
-        words = words.view(n_rows, _N_INTS + n_samples)
-        slots, n_bands, n_first, first, end, position = words[:, :_N_INTS].long().unbind(1)
-        self._stem(words[:, _N_INTS:].view(torch.float32), slots, n_bands)
+    def _pass(self, words: Tensor, n_rows: int, *sizes: int) -> Tensor:
+        n_samples, n_new, n_frames = sizes
+        words = words.view(n_rows, -1)
+        slots, n_bands, n_first, first, end, position = words[:, :-n_samples].long().unbind(1)
+        self._stem(words[:, -n_samples:].view(torch.float32), slots, n_bands)
         if n_new:
             frames = first[:, None] + torch.arange(n_new, device=words.device)
             x = self._features(slots, n_first, first, n_new)
-            turn = turns(position[:, None] + frames)
+            turn = turns(position[:, None] + frames, self._config)
             # What lies behind the end is written to nobody.
-            places = torch.where(frames < end[:, None], frames, MAX_FRAMES)
+            places = torch.where(frames < end[:, None], frames, self._pools.max_frames)
             self._layers(x, turn, slots[:, None], places, end, n_frames)
         return slots
 
@@ -250,15 +152,16 @@ class CardEncoder:
         pools.sums[slots[:, None], at.clamp(max=pools.sums.shape[1] - 1)] = sums
         bands = functional.conv1d(x, weights.second, stride=3).transpose(1, 2)
         at = n_bands[:, None] + torch.arange(bands.shape[1], device=samples.device)
-        pools.bands[slots[:, None], at.clamp(max=MAX_BANDS)] = bands.to(pools.bands.dtype)
+        pools.bands[slots[:, None], at.clamp(max=pools.max_bands)] = bands.to(pools.bands.dtype)
 
     def _features(self, slots: Tensor, n_first: Tensor, first: Tensor, n_new: int) -> Tensor:
-        """Norm, third convolution: `[B, F, 288]`."""
+        """Norm, third convolution: `[B, F, D]`."""
         pools, weights = self._pools, self._weights
         width = BANDS_PER_FRAME * (n_new - 1) + FRAME_REACH_BANDS
         at = BANDS_PER_FRAME * first[:, None] + torch.arange(width, device=slots.device)
-        bands = pools.bands[slots[:, None], at.clamp(max=MAX_BANDS)].float()
-        moments = (pools.sums[slots, n_first] - pools.sums[slots, 0]) / (n_first[:, None] * D_MODEL)
+        bands = pools.bands[slots[:, None], at.clamp(max=pools.max_bands)].float()
+        n_values = n_first[:, None] * self._config.encoder.d_model
+        moments = (pools.sums[slots, n_first] - pools.sums[slots, 0]) / n_values
         mean = moments[:, :1]
         inverse = (moments[:, 1:] - mean.square() + NORM_EPSILON).rsqrt()
         offset = weights.of_gain * (mean * inverse).float() - weights.of_shift
@@ -277,28 +180,25 @@ class CardEncoder:
         n_frames: int,
     ) -> None:
         pools, weights = self._pools, self._weights
+        n_heads = self._config.encoder.n_heads
         mask = (torch.arange(n_frames, device=x.device) < end[:, None])[:, None, None]
         for layer, (attention, feed_forward) in enumerate(weights.layers):
             query, key, value = (layer_norm(x, attention.norm) @ attention.qkv).chunk(3, dim=-1)
             keys, values = pools.own[2 * layer], pools.own[2 * layer + 1]
-            keys[slots, places] = rotated(key, turn)
+            keys[slots, places] = rotated(key, turn, n_heads)
             values[slots, places] = value
             mixed, _ = attend(
-                rotated(query, turn),
+                rotated(query, turn, n_heads),
                 keys[slots[:, 0], :n_frames],
                 values[slots[:, 0], :n_frames],
                 mask,
+                n_heads,
             )
             x = feed_forward.run(x + mixed @ attention.out)
         states = layer_norm(x, weights.norm)
         pools.states[slots, places] = states
         for part, cross in enumerate((states @ weights.cross).chunk(len(pools.cross), dim=-1)):
             pools.cross[part][slots, places] = cross
-
-
-def _most_rows(sizes: tuple[int, int, int]) -> int:
-    values = max(1, sizes[1] * sizes[2])
-    return max((rows for rows in ROWS if rows * values <= _MOST_VALUES), default=1)
 
 
 def _n_bands(n_samples: int) -> int:

@@ -8,15 +8,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from streamer.models.moonshine.tokenizer import HEAD_DIM, N_HEADS, ROTARY_BASE, ROTARY_DIM
-
-SCALE = HEAD_DIM**-0.5
+from streamer.models.moonshine.config import MoonshineConfig
 
 
 @dataclass(frozen=True)
 class Attention:
-    """`qkv [D, 3 D]`: the three projections side by side; or `q [D, D]` alone, where keys and
-    values are known."""
+    """`qkv [D, 3 H K]`: the three projections side by side, of heads of width K; or `q [D, H K]`
+    alone, where keys and values are known."""
 
     norm: Tensor
     qkv: Tensor
@@ -46,33 +44,39 @@ def layer_norm(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return functional.layer_norm(x, weight.shape, weight, bias, 1e-5)
 
 
-def heads(flat: Tensor) -> Tensor:
+def heads(flat: Tensor, n_heads: int) -> Tensor:
     """`[B, T, H D]` to `[B, H, T, D]`."""
-    return flat.view(*flat.shape[:2], N_HEADS, HEAD_DIM).transpose(1, 2)
+    return flat.view(*flat.shape[:2], n_heads, -1).transpose(1, 2)
 
 
-def turns(positions: Tensor) -> tuple[Tensor, Tensor]:
-    """Cosines and sines `[B, 1, T, ROTARY_DIM / 2]` of `positions [B, T]`."""
-    exponents = torch.arange(0, ROTARY_DIM, 2, device=positions.device) / ROTARY_DIM
-    angles = positions[:, None, :, None] * ROTARY_BASE**-exponents
+def turns(positions: Tensor, config: MoonshineConfig) -> tuple[Tensor, Tensor]:
+    """Cosines and sines `[B, 1, T, rotated / 2]` of `positions [B, T]`."""
+    rotary_dim = config.rotary_dim
+    exponents = torch.arange(0, rotary_dim, 2, device=positions.device) / rotary_dim
+    angles = positions[:, None, :, None] * config.rotary_base**-exponents
     return angles.cos(), angles.sin()
 
 
-def rotated(flat: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
-    """Turn neighbouring pairs of each head's first `ROTARY_DIM` channels; `flat [B, T, H D]`."""
+def rotated(flat: Tensor, turn: tuple[Tensor, Tensor], n_heads: int) -> Tensor:
+    """Turn neighbouring pairs of each head's first channels, as many as there are angles; `flat
+    [B, T, H D]`."""
     cos, sin = turn
-    x = heads(flat)
-    pairs, rest = x[..., :ROTARY_DIM].float(), x[..., ROTARY_DIM:]
+    x = heads(flat, n_heads)
+    n_turned = 2 * cos.shape[-1]
+    pairs, rest = x[..., :n_turned].float(), x[..., n_turned:]
     even, odd = pairs[..., 0::2], pairs[..., 1::2]
     both = torch.stack((even * cos - odd * sin, odd * cos + even * sin), dim=-1)
     whole = torch.cat((both.flatten(-2).to(x.dtype), rest), dim=-1)
     return whole.transpose(1, 2).flatten(2)
 
 
-def attend(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+def attend(
+    query: Tensor, keys: Tensor, values: Tensor, mask: Tensor, n_heads: int
+) -> tuple[Tensor, Tensor]:
     """Each `[B, T or S, H D]`; `mask`, True where one attends, broadcasts to `[B, H, T, S]`. Gives
     the merged output and the weights, in float32."""
-    scores = (heads(query) @ heads(keys).transpose(-1, -2)).float() * SCALE
+    asked = heads(query, n_heads)
+    scores = (asked @ heads(keys, n_heads).transpose(-1, -2)).float() * asked.shape[-1] ** -0.5
     weights = scores.masked_fill(~mask, -1e9).softmax(dim=-1)
-    mixed = weights.to(values.dtype) @ heads(values)
+    mixed = weights.to(values.dtype) @ heads(values, n_heads)
     return mixed.transpose(1, 2).flatten(2), weights

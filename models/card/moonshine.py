@@ -1,25 +1,31 @@
-"""Moonshine's weights, read from the shipped files, as tensors on a card."""
+"""Moonshine's weights as tensors on a card."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from streamer.models.card.device import Card
 from streamer.models.card.layers import Attention, FeedForward
-from streamer.models.moonshine.decoder_weights import DecoderWeights, bias, gain, matrix
-from streamer.models.moonshine.tokenizer import N_LAYERS
-from streamer.models.onnx.graph_builder import beside
-from streamer.models.onnx.ort_file import ShippedGraph
+from streamer.models.moonshine.config import MoonshineConfig
+from streamer.models.moonshine.decoder_weights import DecoderWeights, Product
+from streamer.models.moonshine.encoder_weights import (
+    Convolution,
+    EncoderWeights,
+    Layers,
+    WindowedEncoderWeights,
+)
+from streamer.models.onnx.graph_builder import Array, beside
 
 
 @dataclass(frozen=True)
 class EncoderTensors:
     """`first`, `second`: the convolutions of the stem, the second with the group norm's gain in it;
-    `of_gain`, `of_shift [576]`: what the norm's mean and shift become behind the second."""
+    `of_gain`, `of_shift [2 D]`: what the norm's mean and shift become behind the second."""
 
     first: Tensor
     second: Tensor
@@ -30,7 +36,21 @@ class EncoderTensors:
     layers: tuple[tuple[Attention, FeedForward], ...]
     norm: Tensor
     cross: Tensor
-    """Keys and values of all the decoder's layers in turn, `[D, 2 * layers * D]`."""
+    """Keys and values of all the decoder's layers in turn, `[D, 2 * layers * H K]`."""
+
+
+@dataclass(frozen=True)
+class WindowedTensors:
+    """As of `WindowedEncoderWeights`; kernels and biases of both `convolutions`."""
+
+    compression: float
+    frames: Tensor
+    convolutions: tuple[tuple[Tensor, Tensor], ...]
+    layers: tuple[tuple[Attention, FeedForward], ...]
+    norm: Tensor
+    positions: Tensor
+    cross: Tensor
+    """As of `EncoderTensors`, behind the projection between encoder and decoder."""
 
 
 @dataclass(frozen=True)
@@ -41,102 +61,102 @@ class DecoderTensors:
     logits: Tensor
 
 
-class _EncoderReader:
-    def __init__(self, shipped: ShippedGraph, card: Card) -> None:
-        self._shipped, self._card = shipped, card
-
-    def product(self, *outputs: str) -> Tensor:
-        wide = beside([matrix(self._shipped, output) for output in outputs]).values()
-        return self._card.place(wide)
-
-    def norm(self, output: str, index: int = 1) -> Tensor:
-        return self._card.place(gain(self._shipped, output, index))
-
-    def layer(self, number: int) -> tuple[Attention, FeedForward]:
-        at = f"/layers.{number}"
-        up, down = (f"{at}/mlp/{name}/Add_output_0" for name in ("fc1", "fc2"))
-        return (
-            Attention(
-                self.norm(f"{at}/input_layernorm/LayerNormalization_output_0"),
-                self.product(*(f"{at}/self_attn/{p}_proj/MatMul_output_0" for p in "qkv")),
-                self.product(f"{at}/self_attn/o_proj/MatMul_output_0"),
-            ),
-            FeedForward(
-                self.norm(f"{at}/post_attention_layernorm/LayerNormalization_output_0"),
-                self.product(up),
-                self._card.place(bias(self._shipped, up)),
-                self.product(down),
-                self._card.place(bias(self._shipped, down)),
-            ),
-        )
-
-
-def read_encoder(encoder: Path, decoder: Path, card: Card) -> EncoderTensors:
+def place_encoder(
+    weights: EncoderWeights, decoder: DecoderWeights, config: MoonshineConfig, card: Card
+) -> EncoderTensors:
     """
-    Args:
-        encoder, decoder: `encoder_model.ort` and `decoder_model_merged.ort`.
-
     Raises:
-        GraphFormatError: the files are not the expected ones.
         DeviceUnavailableError: the card's memory is too small.
     """
-    shipped = ShippedGraph(encoder)
-    reader = _EncoderReader(shipped, card)
-    kernel = shipped.weight("conv2.weight_add_tensor")
-    scale = shipped.weight(shipped.node("/groupnorm/Mul_output_0", "Mul").inputs[1])
-    shift = shipped.weight(shipped.node("/groupnorm/Add_output_0", "Add").inputs[1])
-    cross = [
-        f"/model/decoder/layers.{layer}/encoder_attn/{part}_proj/MatMul_output_0"
-        for layer in range(N_LAYERS)
-        for part in "kv"
-    ]
-    exact = torch.float32
+    kernel, exact = weights.second.kernel, torch.float32
+    shift = (kernel * weights.norm_shift[:, None]).sum(axis=(1, 2)) + weights.second.bias
+    scaled = kernel * weights.norm_gain[:, None]
     return EncoderTensors(
-        first=card.place(shipped.weight("conv1.weight_add_tensor"), exact),
-        second=card.place(kernel * scale, exact),
-        of_gain=card.place((kernel * scale).sum(axis=(1, 2)), exact),
-        of_shift=card.place(
-            (kernel * shift).sum(axis=(1, 2)) + shipped.weight("conv2.bias"), exact
-        ),
-        third=card.place(shipped.weight("conv3.weight_add_tensor")),
-        third_bias=card.place(shipped.weight("conv3.bias")),
-        layers=tuple(reader.layer(number) for number in range(N_LAYERS)),
-        norm=reader.norm("last_hidden_state", 2),
-        cross=_EncoderReader(ShippedGraph(decoder), card).product(*cross),
+        first=card.place(weights.first, exact),
+        second=card.place(scaled, exact),
+        of_gain=card.place(scaled.sum(axis=(1, 2)), exact),
+        of_shift=card.place(shift, exact),
+        third=card.place(weights.third.kernel),
+        third_bias=card.place(weights.third.bias),
+        layers=_encoder_layers(weights.layers, config, card),
+        norm=card.place(weights.layers.gains["last"]),
+        cross=card.place(_cross(decoder, config)),
     )
 
 
-def read_decoder(decoder: Path, card: Card, updates: Path | None = None) -> DecoderTensors:
-    """As `read_encoder`, with `decoder_model_merged.ort`; `updates` as of `DecoderWeights.read`."""
-    weights = DecoderWeights.read(ShippedGraph(decoder), updates)
+def place_windowed(
+    weights: WindowedEncoderWeights, decoder: DecoderWeights, config: MoonshineConfig, card: Card
+) -> WindowedTensors:
+    """As `place_encoder`."""
 
-    def product(*names: str) -> Tensor:
-        return card.place(beside([weights.products[name].weight for name in names]).values())
+    def convolution(found: Convolution) -> tuple[Tensor, Tensor]:
+        exact = torch.float32
+        return card.place(found.kernel, exact), card.place(found.bias, exact)
 
-    def attention(layer: int, kind: str, parts: str) -> Attention:
-        at = f"{layer}.{kind}"
-        return Attention(
-            card.place(weights.gains[at]),
-            product(*(f"{at}.{part}" for part in parts)),
-            product(f"{at}.o"),
-        )
+    cross = _cross(decoder, config)
+    if weights.projection is not None:
+        cross = weights.projection.weight.values() @ cross
+    return WindowedTensors(
+        compression=weights.compression,
+        frames=card.place(weights.frames, torch.float32),
+        convolutions=(convolution(weights.first), convolution(weights.second)),
+        layers=_encoder_layers(weights.layers, config, card),
+        norm=card.place(weights.layers.gains["last"]),
+        positions=card.place(weights.positions),
+        cross=card.place(cross),
+    )
 
-    def feed_forward(layer: int) -> FeedForward:
-        up, down = (weights.products[f"{layer}.mlp.{name}"] for name in ("wide", "narrow"))
-        return FeedForward(
-            card.place(weights.gains[f"{layer}.mlp"]),
-            card.place(up.weight.values()),
-            card.place(up.bias),
-            card.place(down.weight.values()),
-            card.place(down.bias),
-        )
 
+def place_decoder(weights: DecoderWeights, config: MoonshineConfig, card: Card) -> DecoderTensors:
+    """As `place_encoder`."""
+    products, gains = weights.products, weights.gains
     return DecoderTensors(
         embedding=card.place(weights.embedding.values()),
         layers=tuple(
-            (attention(layer, "self", "qkv"), attention(layer, "cross", "q"), feed_forward(layer))
-            for layer in range(N_LAYERS)
+            (
+                _attention(products, gains, f"{layer}.self", "qkv", card),
+                _attention(products, gains, f"{layer}.cross", "q", card),
+                _feed_forward(products, gains, f"{layer}.mlp", card),
+            )
+            for layer in range(config.decoder.n_layers)
         ),
-        norm=card.place(weights.gains["last"]),
-        logits=product("logits"),
+        norm=card.place(gains["last"]),
+        logits=card.place(products["logits"].weight.values()),
     )
+
+
+def _encoder_layers(
+    layers: Layers, config: MoonshineConfig, card: Card
+) -> tuple[tuple[Attention, FeedForward], ...]:
+    products, gains = layers.products, layers.gains
+    return tuple(
+        (
+            _attention(products, gains, f"{layer}.self", "qkv", card),
+            _feed_forward(products, gains, f"{layer}.mlp", card),
+        )
+        for layer in range(config.encoder.n_layers)
+    )
+
+
+def _attention(
+    products: Mapping[str, Product], gains: Mapping[str, Array], at: str, parts: str, card: Card
+) -> Attention:
+    wide = beside([products[f"{at}.{part}"].weight for part in parts]).values()
+    out = products[f"{at}.o"].weight.values()
+    return Attention(card.place(gains[at]), card.place(wide), card.place(out))
+
+
+def _feed_forward(
+    products: Mapping[str, Product], gains: Mapping[str, Array], at: str, card: Card
+) -> FeedForward:
+    placed = []
+    for name in ("wide", "narrow"):
+        part = products[f"{at}.{name}"]
+        placed += [card.place(part.weight.values()), card.place(part.bias)]
+    return FeedForward(card.place(gains[at]), *placed)
+
+
+def _cross(decoder: DecoderWeights, config: MoonshineConfig) -> Array:
+    """See `EncoderTensors`."""
+    names = [f"{layer}.cross.{part}" for layer in range(config.decoder.n_layers) for part in "kv"]
+    return np.asarray(beside([decoder.products[name].weight for name in names]).values())

@@ -51,6 +51,11 @@ class Stack:
     head_dim: int
     d_mlp: int
 
+    @property
+    def d_heads(self) -> int:
+        """Of all heads together."""
+        return self.n_heads * self.head_dim
+
 
 @dataclass(frozen=True, slots=True)
 class MoonshineConfig:
@@ -77,6 +82,11 @@ class MoonshineConfig:
     def look_ahead(self) -> int:
         """Frames behind a frame that it depends on, through all layers of a streaming encoder."""
         return sum(max(0, behind - 1) for _, behind in self.windows)
+
+    @property
+    def reach(self) -> int:
+        """Frames in front of a frame that a layer of a streaming encoder attends to, at most."""
+        return max(before for before, _ in self.windows) - 1
 
     @property
     def rotated(self) -> int:

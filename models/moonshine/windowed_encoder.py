@@ -72,7 +72,6 @@ class WindowedEncoder:
         self._past = cache_names("past", config.encoder)
         self._outputs = ["states", *cache_names("new", config.encoder)]
         self._cross_outputs = cache_names("cross", config.decoder)
-        self._reach = max(before for before, _ in config.windows) - 1
 
     def open_stream(self) -> WindowedStream:
         """See `AudioEncoder`."""
@@ -119,7 +118,7 @@ class WindowedEncoder:
         settled = max(kept, n_surely - self._config.look_ahead)
         if settled > kept:
             past = np.concatenate([stream.settled, own[:, :, : settled - kept]], axis=2)
-            stream.settled = past[:, :, max(0, past.shape[2] - self._reach) :].copy()
+            stream.settled = past[:, :, max(0, past.shape[2] - self._config.reach) :].copy()
             stream.output = audio.part(0, settled)
             stream.n_settled = settled
         return audio

@@ -39,12 +39,12 @@ def load_speech(
     Args:
         name: `moonshine-tiny-en` for the project's own; a folder, or
             `hub:owner/repository@commit`, with a speech model of the transformers library. Any
-            Moonshine runs on a CPU as the project's own does, without that library.
+            Moonshine runs as the project's own does, without that library.
         zoo: where the project's own are found.
         threads: CPU threads that one pass of the latter may use.
         device: "cpu", "cuda" or "cuda:1".
         draft: low-rank updates of the project's own decoder, see `streamer.models.train.draft`.
-        batched: run the project's own in PyTorch, batched over sessions, as on a card.
+        batched: run a Moonshine in PyTorch, batched over sessions, as on a card.
         n_sessions: that such a card, or a streaming transducer, has memory for.
         look_ahead_ms: what such a transducer waits for, at most.
 
@@ -52,10 +52,7 @@ def load_speech(
         ModelError: it is missing, cannot be fetched, or is not a fitting model.
         DeviceUnavailableError: the device is not usable.
     """
-    vad = VadModel(zoo.path(SILERO.name, VAD_FILE))
-    if name != MOONSHINE.name:
-        if device == "cpu" and _is_moonshine(name, zoo):
-            return load_moonshine(zoo.folder(name, library=False), name, zoo, vad)
+    if name != MOONSHINE.name and not _is_moonshine(name, zoo):
         folder = zoo.folder(name)
         require_torch(name)
         # Those two take seconds to import: only for those who use them.
@@ -70,15 +67,19 @@ def load_speech(
         if read_speech_config(folder, name)["model_type"] == TRANSDUCER:
             return _transducer(zoo, folder, name, threads, device, n_sessions, look_ahead_ms)
         model = load_speech_model(folder, name=name, threads=threads, device=device)
-        return HubSpeech(model, vad)
-    tokenizer = Tokenizer.read(zoo.path(name, "tokenizer.bin"))
+        return HubSpeech(model, VadModel(zoo.path(SILERO.name, VAD_FILE)))
     if batched:
-        return _card_speech(zoo, tokenizer, device, draft, n_sessions)
+        return _card_speech(name, zoo, device, draft, n_sessions)
+    vad = VadModel(zoo.path(SILERO.name, VAD_FILE))
+    if name != MOONSHINE.name:
+        folder = zoo.folder(name, library=False)
+        # CUDA has none of the 8-bit products.
+        return load_moonshine(folder, name, zoo, vad, device=device, integer=device == "cpu")
     graphs = speech_graphs(zoo, device, draft)
     return SpeechModels(
         encoder=AsrEncoder(graphs, device=device),
         decoder=DraftDecoder(graphs, device=device),
-        tokenizer=tokenizer,
+        tokenizer=Tokenizer.read(zoo.path(name, "tokenizer.bin")),
         vad=vad,
     )
 
@@ -91,9 +92,15 @@ def _is_moonshine(name: str, zoo: Zoo) -> bool:
 
 
 def load_moonshine(
-    folder: Path, name: str, zoo: Zoo, vad: VadModel, *, integer: bool = True
+    folder: Path,
+    name: str,
+    zoo: Zoo,
+    vad: VadModel,
+    *,
+    device: str = "cpu",
+    integer: bool = True,
 ) -> SpeechModels:
-    """Any Moonshine on a CPU, by graphs in the cache, which are built the first time.
+    """Any Moonshine in ONNX Runtime, by graphs in the cache, which are built the first time.
 
     Args:
         folder: as the transformers library saves it.
@@ -102,6 +109,7 @@ def load_moonshine(
 
     Raises:
         ModelError: a file is missing or another model's, or the cache cannot be written.
+        DeviceUnavailableError: the device is not usable.
     """
     config = read_config(folder / CONFIG_FILE, name)
     check_sound(folder, name)
@@ -117,29 +125,37 @@ def load_moonshine(
     version = GRAPH_VERSION + ("" if integer else "-float")
     graphs = zoo.derived("moonshine", build, version, [sha256_of([file]) for file in files])
     encoder: AsrEncoder | WindowedEncoder = (
-        WindowedEncoder(graphs, config) if config.windows else AsrEncoder(graphs, config)
+        WindowedEncoder(graphs, config, device=device)
+        if config.windows
+        else AsrEncoder(graphs, config, device=device)
     )
-    return SpeechModels(encoder, DraftDecoder(graphs, config), tokenizer, vad, name)
+    decoder = DraftDecoder(graphs, config, device=device)
+    return SpeechModels(encoder, decoder, tokenizer, vad, name)
 
 
 def _card_speech(
-    zoo: Zoo, tokenizer: Tokenizer, device: str, draft: Path | None, n_sessions: int
+    name: str, zoo: Zoo, device: str, draft: Path | None, n_sessions: int
 ) -> LoadedSpeech:
+    # They come with what writes graphs, which takes a second to import.
+    from streamer.models.moonshine.weights import read_folder, read_shipped
+
+    if name == MOONSHINE.name:
+        encoder, decoder = "encoder_model.ort", "decoder_model_merged.ort"
+        weights = read_shipped(zoo.path(name, encoder), zoo.path(name, decoder), draft)
+        tokenizer = Tokenizer.read(zoo.path(name, "tokenizer.bin"))
+    else:
+        folder = zoo.folder(name, library=False)
+        check_sound(folder, name)
+        weights = read_folder(folder, name, integer=False)
+        tokenizer = read_tokenizer(folder, weights.config.n_tokens)
     calm_openmp()
     from streamer.decoding.sources.card_speech import CardSpeech
     from streamer.models.card.device import Card
     from streamer.models.card.loading import load_card_models
 
-    models = load_card_models(
-        zoo.path(MOONSHINE.name, "encoder_model.ort"),
-        zoo.path(MOONSHINE.name, "decoder_model_merged.ort"),
-        zoo.path(SILERO.name, VAD_FILE),
-        Card(device),
-        n_sessions=n_sessions,
-        updates=draft,
-    )
-    queues = (models.speech_queue, models.vad.queue)
-    return CardSpeech(models.encoder, models.decoder, tokenizer, models.vad, models.pools, queues)
+    vad = zoo.path(SILERO.name, VAD_FILE)
+    models = load_card_models(weights, vad, Card(device), n_sessions=n_sessions)
+    return CardSpeech(models, tokenizer, name)
 
 
 def _transducer(

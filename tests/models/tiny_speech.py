@@ -118,21 +118,26 @@ def write_whisper(folder: Path) -> None:
     )
 
 
-def write_moonshine(folder: Path) -> None:
+def write_moonshine(folder: Path, **more: Any) -> None:
+    """`more`: what its configuration has otherwise."""
     ids = write_tokenizer(folder, [], sentencepiece=True)
     transformers.Wav2Vec2FeatureExtractor(do_normalize=False).save_pretrained(folder)
+    sizes = {
+        "hidden_size": 32,
+        "intermediate_size": 48,
+        "encoder_num_hidden_layers": 1,
+        "decoder_num_hidden_layers": 2,
+        "encoder_num_attention_heads": 2,
+        "decoder_num_attention_heads": 2,
+        **more,
+    }
     config = transformers.MoonshineConfig(
         vocab_size=len(ids),
-        hidden_size=32,
-        intermediate_size=48,
-        encoder_num_hidden_layers=1,
-        decoder_num_hidden_layers=2,
-        encoder_num_attention_heads=2,
-        decoder_num_attention_heads=2,
         initializer_range=0.3,
         bos_token_id=ids["<s>"],
         eos_token_id=ids[ENDS],
         decoder_start_token_id=ids["<s>"],
+        **sizes,
     )
     save(folder, "MoonshineForConditionalGeneration", config, ids, seed=3, end=2.2)
 
@@ -294,6 +299,11 @@ def write_voxtral_realtime(folder: Path, *, n_delay_tokens: int = 6) -> None:
     model.save_pretrained(folder)
 
 
+MOONSHINES: Final[dict[str, Callable[[Path], None]]] = {
+    "moonshine": write_moonshine,
+    "moonshine_streaming": write_moonshine_streaming,
+}
+"""Which the project runs itself."""
 WRITERS: Final[dict[str, Callable[[Path], None]]] = {
     "granite_speech": write_granite_speech,
     "moonshine": write_moonshine,

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from streamer.models.card.layers import attend, layer_norm, rotated, turns
+from streamer.models.moonshine.config import TINY
 from streamer.models.moonshine.decoder_weights import DecoderWeights
-from streamer.models.moonshine.tokenizer import N_LAYERS
 from streamer.models.onnx.lora import DOWN, UP
 from streamer.models.onnx.ort_file import ShippedGraph
 
@@ -68,15 +68,17 @@ class TunedDecoder(nn.Module):
         """
         x = self.get_buffer("embedding")[tokens]
         places = torch.arange(tokens.shape[1])[None]
-        turn, before = turns(places), (places[..., None] >= places[:, None])[:, None]
-        for layer in range(N_LAYERS):
+        n_heads = TINY.decoder.n_heads
+        turn, before = turns(places, TINY), (places[..., None] >= places[:, None])[:, None]
+        for layer in range(TINY.decoder.n_layers):
             normed = self._norm(x, f"{layer}.self")
             q, k, v = (self._linear(f"{layer}.self.{part}", normed) for part in "qkv")
-            mixed, _ = attend(rotated(q, turn), rotated(k, turn), v, before)
+            q, k = rotated(q, turn, n_heads), rotated(k, turn, n_heads)
+            mixed, _ = attend(q, k, v, before, n_heads)
             x = x + self._linear(f"{layer}.self.o", mixed)
             q = self._linear(f"{layer}.cross.q", self._norm(x, f"{layer}.cross"))
             k, v = (self._linear(f"{layer}.cross.{part}", states) for part in "kv")
-            mixed, _ = attend(q, k, v, heard[:, None, None])
+            mixed, _ = attend(q, k, v, heard[:, None, None], n_heads)
             x = x + self._linear(f"{layer}.cross.o", mixed)
             wide = self._linear(f"{layer}.mlp.wide", self._norm(x, f"{layer}.mlp"))
             hidden, gate = wide.chunk(2, dim=-1)

@@ -1,4 +1,4 @@
-"""The project's own speech models on a graphics card: steps of hundreds of sessions, batched.
+"""A Moonshine and the detector on a graphics card: steps of hundreds of sessions, batched.
 
 Encodings, drafts and the detector's frames of all sessions that wait at the same time go through
 the models together, and the oldest waits a little for company. What a session remembers lies on
@@ -20,11 +20,10 @@ from streamer.decoding.beam import (
 )
 from streamer.decoding.draft import draft_together
 from streamer.decoding.speech import SharedSpeech
-from streamer.models.card.decoder import CardDecoder
 from streamer.models.card.device import Queue
-from streamer.models.card.encoder import CardEncoder
-from streamer.models.card.slots import Pools
+from streamer.models.card.loading import CardModels
 from streamer.models.card.vad import CardVad, VadAnswer, VadRequest
+from streamer.models.moonshine.contract import AudioStream
 from streamer.models.moonshine.tokenizer import Tokenizer
 from streamer.models.store.catalog import MOONSHINE
 from streamer.runtime.batcher import Batcher, Lane
@@ -36,18 +35,18 @@ MAX_BATCH: Final = 256
 class CardSpeech:
     """A `streamer.decoding.speech.LoadedSpeech`."""
 
-    encoder: CardEncoder
-    decoder: CardDecoder
+    models: CardModels
     tokenizer: Tokenizer
-    vad: CardVad
-    pools: Pools
-    queues: tuple[Queue, ...]
     name: str = MOONSHINE.name
     decides_alone: bool = False
 
+    @property
+    def queues(self) -> tuple[Queue, ...]:
+        return (self.models.speech_queue, self.models.vad.queue)
+
     def serve(self, batcher: Batcher, *, max_batch: int) -> SharedSpeech:
         """See `LoadedSpeech`; `max_batch` is for CPUs."""
-        decoder = self.decoder
+        models, decoder = self.models, self.models.decoder
 
         def search(request: BeamRequest) -> list[BeamHypothesis]:
             with decoder.hypotheses():
@@ -59,9 +58,9 @@ class CardSpeech:
 
         return SharedSpeech(
             self.tokenizer,
-            SharedVad(self.vad, batcher),
+            SharedVad(models.vad, batcher),
             encodings=batcher.lane(
-                self.encoder.encode, max_batch=MAX_BATCH, exclusive=True, waits=True
+                models.encoder.encode, max_batch=MAX_BATCH, exclusive=True, waits=True
             ),
             drafts=batcher.lane(
                 lambda requests: draft_together(decoder, requests),
@@ -75,7 +74,9 @@ class CardSpeech:
             scores=batcher.lane(
                 lambda requests: [score(request) for request in requests], exclusive=True
             ),
-            check_room=self.pools.check,
+            frame_samples=models.encoder.frame_samples,
+            open_stream=AudioStream,
+            check_room=models.pools.check,
         )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from streamer.models.moonshine.weights import read_shipped
 from streamer.models.store.catalog import EMOTION, SILERO
 from streamer.models.store.zoo import Zoo
 from tests.speech_models import MoonshineFiles
@@ -35,9 +36,8 @@ def emotion_file() -> Path:
 
 @pytest.fixture(scope="session")
 def on_card(moonshine_files: MoonshineFiles, vad_file: Path, card: Card) -> CardModels:
-    return load_card_models(
-        moonshine_files.encoder, moonshine_files.decoder, vad_file, card, n_sessions=4
-    )
+    weights = read_shipped(moonshine_files.encoder, moonshine_files.decoder)
+    return load_card_models(weights, vad_file, card, n_sessions=4)
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ import transformers
 
 from streamer.decoding.draft import DraftRequest, Prefix, draft_together
 from streamer.models.card.emotion import CardEmotion
-from streamer.models.card.encoder import SlotAudio
+from streamer.models.card.encoding import SlotAudio
 from streamer.models.card.llm import CardLlm
 from streamer.models.card.loading import CardModels, load_card_models
 from streamer.models.card.transducer import loading as transducer_loading
@@ -24,13 +24,14 @@ from streamer.models.card.vad import VadRequest
 from streamer.models.card.whisper import loading as whisper_loading
 from streamer.models.llm.contract import LlmTokenRequest
 from streamer.models.llm.transformers_model import TransformersModel, read_model
-from streamer.models.moonshine.contract import EncodeRequest
-from streamer.models.moonshine.encoder import EncoderStream
+from streamer.models.moonshine.contract import AudioStream, EncodeRequest
+from streamer.models.moonshine.weights import read_folder, read_shipped
 from streamer.models.silero import STATE_SIZE
 from streamer.models.whisper.contract import Hearing, ListenRequest
 from tests.models.card.far_card import FarCard, FarQueue, Sent
 from tests.models.questions import score, times
 from tests.models.tiny_gemma import write_tiny_gemma
+from tests.models.tiny_speech import MOONSHINES
 from tests.models.tiny_transducer import write_transducer
 from tests.models.tiny_whisper import write_listener
 from tests.speech_models import MoonshineFiles
@@ -44,10 +45,22 @@ def far() -> FarCard:
     return FarCard()
 
 
-@pytest.fixture(scope="module")
-def models(moonshine_files: MoonshineFiles, vad_file: Path, far: FarCard) -> CardModels:
-    files = moonshine_files
-    return load_card_models(files.encoder, files.decoder, vad_file, far, n_sessions=N_SESSIONS)
+@pytest.fixture(scope="module", params=["shipped", "moonshine", "moonshine_streaming"])
+def models(
+    request: pytest.FixtureRequest,
+    moonshine_files: MoonshineFiles,
+    vad_file: Path,
+    far: FarCard,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> CardModels:
+    """The shipped one, and Moonshines by name."""
+    if request.param == "shipped":
+        weights = read_shipped(moonshine_files.encoder, moonshine_files.decoder)
+    else:
+        folder = tmp_path_factory.mktemp(request.param)
+        MOONSHINES[request.param](folder)
+        weights = read_folder(folder, request.param, integer=False)
+    return load_card_models(weights, vad_file, far, n_sessions=N_SESSIONS)
 
 
 def check(run: Callable[[], object], queue: object, n_passes: int | None = None) -> None:
@@ -95,7 +108,7 @@ def test_a_copy_is_seen_however_it_is_made(far: FarCard) -> None:
 
 def test_a_step_of_the_small_models(models: CardModels) -> None:
     """Of several sessions; the second time, what was heard first is forgotten."""
-    streams = [EncoderStream() for _ in range(N_SESSIONS)]
+    streams = [AudioStream() for _ in range(N_SESSIONS)]
     state = np.zeros((2, 1, 1, STATE_SIZE), np.float32)
     frames = [VadRequest(np.zeros((8, 576), np.float32), *state) for _ in streams]
     check(lambda: models.vad.run_together(frames), models.vad.queue, 1)
@@ -109,7 +122,8 @@ def test_a_step_of_the_small_models(models: CardModels) -> None:
         )
 
     check(lambda: encode(STEP, 0), models.speech_queue, 1)
-    check(lambda: encode(2 * STEP - 384, 1), models.speech_queue, 1)
+    check(lambda: encode(2 * STEP - models.encoder.frame_samples, 1), models.speech_queue, 1)
+    check(lambda: encode(2 * STEP, 3), models.speech_queue, 1)
     requests = [DraftRequest(a, Prefix(), (5, 6), 2) for a in audios if isinstance(a, SlotAudio)]
     assert len(requests) == N_SESSIONS
     check(lambda: draft_together(models.decoder, requests), models.speech_queue)

@@ -6,8 +6,9 @@ import torch
 
 from streamer.models.card.device import EAGER_RUNS, Card, Timeline, bucket, in_parts
 from streamer.models.card.loading import check_memory
-from streamer.models.card.slots import Pools, slot_bytes
+from streamer.models.card.slots import WholePools, slot_bytes
 from streamer.models.errors import NoRoomError
+from streamer.models.moonshine.config import TINY
 from streamer.models.onnx.runtime import DeviceUnavailableError
 
 
@@ -30,7 +31,7 @@ def test_sizes_come_from_buckets() -> None:
 
 def test_a_card_that_is_too_small_tells_how_many_fit() -> None:
     gigabyte = 1 << 30
-    each = slot_bytes(torch.float16)
+    each = slot_bytes(TINY, torch.float16)
     check_memory(SmallCard(gigabyte + 113 * each), 100, 113, each)
     with pytest.raises(DeviceUnavailableError, match=r"it has room for 87; allow fewer"):
         check_memory(SmallCard(gigabyte + 100 * each), 100, 113, each)
@@ -40,11 +41,9 @@ def test_a_card_that_is_too_small_tells_how_many_fit() -> None:
 
 def test_a_slot_takes_what_is_said(card: Card) -> None:
     def taken(n_slots: int) -> int:
-        pools = Pools(card, n_slots)
-        tensors = (pools.bands, pools.sums, pools.own, pools.cross, pools.states, pools.tokens)
-        return sum(tensor.nbytes for tensor in tensors)
+        return WholePools(card, n_slots, TINY).nbytes
 
-    assert taken(2) - taken(1) == slot_bytes(card.dtype)
+    assert taken(2) - taken(1) == slot_bytes(TINY, card.dtype)
 
 
 def test_memory_that_is_not_there_is_told_in_a_sentence(card: Card) -> None:

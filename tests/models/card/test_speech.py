@@ -3,42 +3,29 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
 import torch
 
-from streamer.audio.arrays import Floats
 from streamer.decoding.beam import BeamRequest, ScoreRequest, beam_search, score_proposals
-from streamer.decoding.draft import Draft, DraftRequest, Prefix, draft_together
+from streamer.decoding.draft import Prefix
 from streamer.models.card import decoder as decoder_module
 from streamer.models.card import encoder as encoder_module
-from streamer.models.card.device import Card
-from streamer.models.card.encoder import SlotAudio
+from streamer.models.card import encoding as encoding_module
+from streamer.models.card.encoding import SlotAudio
 from streamer.models.card.loading import CardModels
-from streamer.models.card.moonshine import read_decoder
 from streamer.models.card.places import NoSlotError
 from streamer.models.errors import NoRoomError
-from streamer.models.moonshine.contract import Audio, EncodeRequest
+from streamer.models.moonshine.contract import EncodeRequest
 from streamer.models.moonshine.decoder import DraftDecoder
-from streamer.models.moonshine.encoder import AsrEncoder, EncodedAudio, EncoderStream
+from streamer.models.moonshine.encoder import AsrEncoder, EncoderStream
 from streamer.models.moonshine.graph import build_graphs
 from streamer.models.moonshine.tokenizer import Tokenizer
+from streamer.models.moonshine.weights import read_shipped
 from streamer.models.onnx.ort_file import GraphFormatError
+from tests.models.card.walks import HOP, Exact, Walk, drafts, same
 from tests.speech_models import Clip, MoonshineFiles
-
-HOP = 4_096
-SILENCE = 2_560
-
-
-@dataclass(frozen=True)
-class Exact:
-    """ONNX Runtime in float32."""
-
-    encoder: AsrEncoder
-    decoder: DraftDecoder
 
 
 @pytest.fixture(scope="module")
@@ -48,88 +35,23 @@ def exact(moonshine_files: MoonshineFiles, tmp_path_factory: pytest.TempPathFact
     return Exact(AsrEncoder(folder), DraftDecoder(folder))
 
 
-@dataclass
-class Walk:
-    """A recording on its way into both, and the decoders' memory of it."""
-
-    samples: Floats
-    ours: EncoderStream = field(default_factory=EncoderStream)
-    theirs: EncoderStream = field(default_factory=EncoderStream)
-    start: int = 0
-    prefix: Prefix = field(default_factory=Prefix)
-    card_prefix: Prefix = field(default_factory=Prefix)
-
-    def request(self, end: int, forgotten: int = 0, *, afresh: bool = False) -> EncodeRequest:
-        self.start += 384 * forgotten
-        new = self.samples[max(0, end - HOP) : end]
-        return EncodeRequest(self.theirs, forgotten, new, end - self.start, SILENCE, afresh)
-
-    def expected(self, exact: Exact, request: EncodeRequest) -> EncodedAudio:
-        if request.n_forgotten:
-            exact.encoder.forget(self.ours, request.n_forgotten)
-        exact.encoder.listen(self.ours, request.samples)
-        audio = exact.encoder.audio(
-            self.ours, request.n_samples, n_silent=request.n_silent, afresh=request.afresh
-        )
-        assert audio is not None
-        return audio
-
-
-def same(found: Audio | Exception | None, expected: EncodedAudio) -> None:
-    assert isinstance(found, SlotAudio)
-    assert found.n_frames == expected.n_frames
-    np.testing.assert_allclose(found.states, expected.states, atol=2e-4)
-
-
-def tokens(draft: Draft) -> list[tuple[int, int]]:
-    return [(token.id, token.frame) for token in draft.tokens]
-
-
-def drafts(exact: Exact, models: CardModels, walks: Sequence[Walk], ends: Sequence[int]) -> None:
-    """A step of all walks together on the card, and one by one."""
-    requests = [walk.request(end) for walk, end in zip(walks, ends, strict=True)]
-    heard = models.encoder.encode(requests)
-    audios = [walk.expected(exact, request) for walk, request in zip(walks, requests, strict=True)]
-    for found, audio in zip(heard, audios, strict=True):
-        same(found, audio)
-    found = draft_together(
-        models.decoder,
-        [
-            DraftRequest(audio, walk.card_prefix, (), 60)
-            for audio, walk in zip(heard, walks, strict=True)
-            if isinstance(audio, SlotAudio)
-        ],
-    )
-    for walk, audio, draft in zip(walks, audios, found, strict=True):
-        (expected,) = draft_together(exact.decoder, [DraftRequest(audio, walk.prefix, (), 60)])
-        assert tokens(draft) == tokens(expected)
-        np.testing.assert_allclose(
-            [t.logprob for t in draft.tokens], [t.logprob for t in expected.tokens], atol=1e-3
-        )
-        # The first half is committed: it stays in the caches.
-        committed = [token.id for token in expected.tokens[: len(expected.tokens) // 2]]
-        walk.prefix = walk.prefix.followed_by(committed, expected.seen)
-        walk.card_prefix = walk.card_prefix.followed_by(committed, draft.seen)
-        assert walk.card_prefix.cache.n_tokens == walk.prefix.cache.n_tokens
-
-
 @pytest.mark.slow
 def test_steps_of_several_sessions_are_those_of_each(
     exact: Exact, on_card: CardModels, clips: list[Clip]
 ) -> None:
-    walks = [Walk(clip.samples) for clip in clips[-3:]]
+    walks = [Walk.of(clip.samples, exact) for clip in clips[-3:]]
     # They do not begin together, nor do they go on at one speed.
     for step in range(1, 4):
         taken = walks[: min(step, 3)]
-        ends = [HOP * (step - at) for at in range(len(taken))]
-        drafts(exact, on_card, taken, ends)
+        requests = [walk.request(HOP * (step - at)) for at, walk in enumerate(taken)]
+        drafts(exact, on_card, taken, requests)
 
 
 @pytest.mark.slow
 def test_a_window_that_is_cut_goes_on_from_what_is_left(
     exact: Exact, on_card: CardModels, clips: list[Clip]
 ) -> None:
-    walk = Walk(clips[-1].samples)
+    walk = Walk.of(clips[-1].samples, exact)
     for step in range(1, 13):
         forgotten = 70 if step == 10 else 0
         request = walk.request(HOP * step, forgotten, afresh=step == 6)
@@ -141,7 +63,7 @@ def test_a_window_that_is_cut_goes_on_from_what_is_left(
 def test_a_pause_leaves_out_what_was_heard_behind_it(
     exact: Exact, on_card: CardModels, clips: list[Clip]
 ) -> None:
-    walk = Walk(clips[-1].samples)
+    walk = Walk.of(clips[-1].samples, exact)
     for step in (1, 2, 3, 4):
         request = walk.request(HOP * step)
         on_card.encoder.encode([request])
@@ -205,7 +127,7 @@ def test_where_memory_is_short_a_batch_is_halved(
 ) -> None:
     """The card's own exception, from a pass that is larger than its memory."""
     whole = type(on_card.encoder)._pass
-    walks = [Walk(clip.samples) for clip in clips[-3:]]
+    walks = [Walk.of(clip.samples, exact) for clip in clips[-3:]]
     requests = [walk.request(2 * HOP) for walk in walks]
     poor = requests[1].stream
 
@@ -222,20 +144,20 @@ def test_where_memory_is_short_a_batch_is_halved(
         same(found, walk.expected(exact, request))
 
 
-def test_a_file_of_another_model_is_refused(moonshine_files: MoonshineFiles, card: Card) -> None:
+def test_a_file_of_another_model_is_refused(moonshine_files: MoonshineFiles) -> None:
     with pytest.raises(GraphFormatError, match=r"encoder_model.ort has no"):
-        read_decoder(moonshine_files.encoder, card)
+        read_shipped(moonshine_files.encoder, moonshine_files.encoder)
 
 
 @pytest.mark.slow
 def test_getting_warm_disturbs_nobody(
-    on_card: CardModels, clips: list[Clip], monkeypatch: pytest.MonkeyPatch
+    exact: Exact, on_card: CardModels, clips: list[Clip], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (encoder_module, decoder_module):
+    for module in (encoding_module, decoder_module):
         monkeypatch.setattr(module, "ROWS", (1,))
     monkeypatch.setattr(encoder_module, "_USUAL", encoder_module._USUAL[:1])
     monkeypatch.setattr(decoder_module, "_USUAL", decoder_module._USUAL[:2])
-    walk = Walk(clips[0].samples)
+    walk = Walk.of(clips[0].samples, exact)
     (found,) = on_card.encoder.encode([walk.request(HOP)])
     assert found is not None
     before = found.states

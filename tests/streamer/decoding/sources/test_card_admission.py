@@ -72,7 +72,7 @@ async def test_who_finds_no_place_on_the_card_is_refused_and_the_others_live(
             assert await says(first, clips[0])
             assert await says(second, clips[1])
         assert isinstance(engine.speech, CardSpeech)
-        pools = engine.speech.pools
+        pools = engine.speech.models.pools
         await asyncio.to_thread(eventually, lambda: pools.n_free == 2)
         async with connect(server.url, START) as third:
             await speaks(third, clips[0])
@@ -85,7 +85,7 @@ async def test_whom_the_card_has_no_memory_for_ends_alone(
     with ServerThread(MORE, real_engine=engine) as server:
         async with connect(server.url, START) as poor, connect(server.url, START) as other:
             await speaks(poor, clips[0])
-            (kept,) = engine.speech.encoder._kept.values()
+            (kept,) = engine.speech.models.encoder._kept.values()
             slot = kept.slot.index
 
             def short(self: CardEncoder, words: torch.Tensor, n_rows: int, *sizes: int) -> object:
@@ -144,7 +144,7 @@ async def test_every_card_has_an_engine_of_its_own(
     first, second = (engine.speech for engine in engines)
     assert isinstance(first, CardSpeech)
     assert isinstance(second, CardSpeech)
-    held = [first.pools.take() for _ in range(slots_of(OPTIONS.max_sessions))]
+    held = [first.models.pools.take() for _ in range(slots_of(OPTIONS.max_sessions))]
     with (
         ServerThread(MORE, real_engine=engines[0]) as full,
         ServerThread(MORE, real_engine=engines[1]) as free,
