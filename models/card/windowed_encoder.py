@@ -76,7 +76,6 @@ class WindowedCardEncoder(SlotEncoder[_Windowed]):
         kept.n_features += n_new
         kept.waiting = heard[n_new * WINDOWED_FRAME_SAMPLES :]
         if request.n_samples < kept.n_features * WINDOWED_FRAME_SAMPLES + len(kept.waiting):
-            heard = heard[: n_new * WINDOWED_FRAME_SAMPLES]
             end = min(kept.n_features, _n_frames(request.n_samples))
         else:
             heard = np.append(heard, np.zeros(request.n_silent, np.float32))

@@ -75,6 +75,7 @@ WRITERS: Final[dict[str, Callable[[Path], None]]] = {
 class Three:
     """A random model on a card, as graphs, and the library's."""
 
+    folder: Path
     models: CardModels
     graphs: SpeechModels
     library: Any
@@ -117,7 +118,7 @@ def open_three(name: str, folder: Path, cache: Path, vad_file: Path, card: Card)
     graphs = load_moonshine(folder, "the model", Zoo(cache), VadModel(vad_file), integer=False)
     kind = "MoonshineStreaming" if "streaming" in name else "Moonshine"
     library = getattr(transformers, f"{kind}ForConditionalGeneration").from_pretrained(folder)
-    return Three(on_card(folder, vad_file, card), graphs, library.eval())
+    return Three(folder, on_card(folder, vad_file, card), graphs, library.eval())
 
 
 @pytest.fixture(scope="module", params=sorted(WRITERS))
@@ -220,6 +221,28 @@ def test_beams_and_proposals_are_scored_alike(three: Three, clips: list[Clip]) -
         np.testing.assert_allclose(
             [each.logprob for each in scored], [each.logprob for each in expected], atol=2e-3
         )
+
+
+def test_in_half_precision_it_hears_about_the_same(
+    three: Three, vad_file: Path, clips: list[Clip]
+) -> None:
+    """As on a graphics card: nothing is left in another number format."""
+    half = on_card(three.folder, vad_file, Card("cpu", torch.float16))
+    walk, stream = Walk.of(clips[-1].samples, three.exact), AudioStream()
+    for step, forgotten in enumerate((0, 0, 20, 0), 1):
+        request = walk.request(HOP * step, forgotten)
+        expected = walk.expected(three.exact, request)
+        (found,) = half.encoder.encode([replace(request, stream=stream)])
+        assert isinstance(found, SlotAudio)
+        np.testing.assert_allclose(found.states, expected.states, atol=0.05)
+    (draft,) = draft_together(half.decoder, [DraftRequest(found, Prefix(), (), 3)])
+    said = [token.id for token in draft.tokens]
+    (judged,) = three.graphs.score(ScoreRequest(expected, Prefix(), [said]))
+    np.testing.assert_allclose(
+        [token.logprob for token in draft.tokens],
+        [token.logprob for token in judged.tokens[: len(said)]],
+        atol=0.1,
+    )
 
 
 def test_a_slot_takes_what_is_said(three: Three, card: Card) -> None:
