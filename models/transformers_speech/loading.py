@@ -14,10 +14,10 @@ import transformers
 
 from streamer.audio.clock import SAMPLE_RATE
 from streamer.models.errors import ModelCorruptError, ModelMissingError, opening
+from streamer.models.moonshine.config import KINDS as MOONSHINES
 from streamer.models.onnx.runtime import DeviceUnavailableError, require_torch_device
 from streamer.models.transformers_speech.contract import Loaded, SpeechModel
 from streamer.models.transformers_speech.prefix_decoder import TransformersSpeech
-from streamer.models.transformers_speech.seq2seq import Seq2SeqKind, WhisperKind
 from streamer.models.transformers_speech.speech_llm import (
     GraniteSpeechKind,
     Qwen2AudioKind,
@@ -26,19 +26,18 @@ from streamer.models.transformers_speech.speech_llm import (
     VoxtralKind,
 )
 from streamer.models.transformers_speech.voxtral_realtime import RealtimeSettings, RealtimeSpeech
+from streamer.models.transformers_speech.whisper import WhisperKind
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
     library_class: str
-    kind: type[Seq2SeqKind] | type[SpeechLlmKind] | None
+    kind: type[WhisperKind] | type[SpeechLlmKind] | None
     """None for the one that goes in step with the sound."""
 
 
 _KNOWN: Final = {
     "granite_speech": _Known("GraniteSpeechForConditionalGeneration", GraniteSpeechKind),
-    "moonshine": _Known("MoonshineForConditionalGeneration", Seq2SeqKind),
-    "moonshine_streaming": _Known("MoonshineStreamingForConditionalGeneration", Seq2SeqKind),
     "qwen2_audio": _Known("Qwen2AudioForConditionalGeneration", Qwen2AudioKind),
     "qwen3_asr": _Known("Qwen3ASRForConditionalGeneration", Qwen3AsrKind),
     "voxtral": _Known("VoxtralForConditionalGeneration", VoxtralKind),
@@ -85,7 +84,7 @@ def load_speech_model(
     model_type = str(config["model_type"])
     known = _KNOWN.get(model_type)
     if known is None:
-        kinds = ", ".join(sorted([*_KNOWN, TRANSDUCER]))
+        kinds = ", ".join(sorted([*_KNOWN, *MOONSHINES, TRANSDUCER]))
         raise ModelCorruptError(f"{name} is of the kind {model_type}; speech models can be {kinds}")
     library_class: Any = getattr(transformers, known.library_class, None)
     if library_class is None:
@@ -94,7 +93,7 @@ def load_speech_model(
         )
     if config.get("has_lora_adapter") and importlib.util.find_spec("peft") is None:
         raise ModelMissingError(f"{name} hears with the help of an adapter; pip install peft")
-    attends = known.kind is not None and issubclass(known.kind, Seq2SeqKind)
+    attends = known.kind is not None and issubclass(known.kind, WhisperKind)
     with opening(name, f"a {model_type} model"):
         model = library_class.from_pretrained(
             folder,

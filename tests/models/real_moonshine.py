@@ -11,11 +11,21 @@ import transformers
 from tokenizers import AddedToken, Tokenizer, decoders, models
 from transformers import PreTrainedTokenizerFast
 
+from streamer.audio.arrays import Floats
 from streamer.models.moonshine.tokenizer import BOS, EOS, N_LAYERS
 from streamer.models.moonshine.tokenizer import Tokenizer as Pieces
 from streamer.models.onnx.ort_file import ShippedGraph
 from streamer.models.store.catalog import MOONSHINE
 from streamer.models.store.zoo import Zoo
+from streamer.models.transformers_speech.contract import (
+    Loaded,
+    Prompt,
+    SpeechModel,
+    WindowAudio,
+    window_audio,
+)
+from streamer.models.transformers_speech.prefix_decoder import TransformersSpeech
+from streamer.models.transformers_speech.whisper import WhisperDecoding, WhisperKind
 
 _FEED_FORWARD: Final = ("fc1", "fc2")
 
@@ -121,3 +131,24 @@ def write_real_moonshine(folder: Path) -> None:
     PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, bos_token=names[BOS], eos_token=names[EOS]
     ).save_pretrained(folder)
+
+
+class _Reads(WhisperKind):
+    """Hears what there is to hear, and reads nothing."""
+
+    def encode(self, sound: Floats, n_samples: int) -> WindowAudio:
+        states = self._encoder(**self._loaded.features(sound)).last_hidden_state[0]
+        return window_audio(states, n_samples, len(sound) / len(states))
+
+    def begin(self, audio: WindowAudio, prompt: Prompt) -> WhisperDecoding:
+        return WhisperDecoding(self._loaded, audio, [self._start])
+
+
+def through_the_library(folder: Path) -> SpeechModel:
+    """What `write_real_moonshine` wrote, as other speech models by name are run: they are the ones
+    whose weights cannot be had here."""
+    kind = transformers.MoonshineForConditionalGeneration
+    model = kind.from_pretrained(folder, attn_implementation="eager").eval()
+    extractor = transformers.AutoFeatureExtractor.from_pretrained(folder)
+    loaded = Loaded(model, extractor, transformers.AutoTokenizer.from_pretrained(folder))
+    return TransformersSpeech(str(folder), loaded, _Reads(loaded))

@@ -70,21 +70,6 @@ def whisper(folder: Path, sound: Floats) -> list[int]:
     )
 
 
-def moonshine(folder: Path, sound: Floats) -> list[int]:
-    library = Library(folder, "MoonshineForConditionalGeneration")
-    features = library.extract(sound, sampling_rate=16_000, return_tensors="pt")
-    return library.generate(features)[1:]
-
-
-def moonshine_streaming(folder: Path, sound: Floats) -> list[int]:
-    library = Library(folder, "MoonshineStreamingForConditionalGeneration")
-    processor = transformers.MoonshineStreamingProcessor(library.extract, library.tokenizer)
-    inputs = processor(
-        sound, sampling_rate=16_000, padding=True, return_attention_mask=True, return_tensors="pt"
-    )
-    return library.generate(inputs)[1:]
-
-
 def qwen2_audio(folder: Path, sound: Floats) -> list[int]:
     library = Library(folder, "Qwen2AudioForConditionalGeneration")
     processor = transformers.Qwen2AudioProcessor(library.extract, library.tokenizer)
@@ -165,8 +150,6 @@ def voxtral_realtime(folder: Path, sound: Floats) -> list[int]:
 
 READERS: dict[str, Callable[[Path, Floats], list[int]]] = {
     "granite_speech": granite_speech,
-    "moonshine": moonshine,
-    "moonshine_streaming": moonshine_streaming,
     "qwen2_audio": qwen2_audio,
     "qwen3_asr": qwen3_asr,
     "voxtral": voxtral,

@@ -306,8 +306,6 @@ MOONSHINES: Final[dict[str, Callable[[Path], None]]] = {
 """Which the project runs itself."""
 WRITERS: Final[dict[str, Callable[[Path], None]]] = {
     "granite_speech": write_granite_speech,
-    "moonshine": write_moonshine,
-    "moonshine_streaming": write_moonshine_streaming,
     "qwen2_audio": write_qwen2_audio,
     "qwen3_asr": write_qwen3_asr,
     "voxtral": write_voxtral,

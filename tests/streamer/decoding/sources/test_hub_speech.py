@@ -29,7 +29,7 @@ from streamer.models.transformers_speech.contract import (
     WindowAudio,
 )
 from streamer.models.transformers_speech.loading import load_speech_model
-from streamer.models.transformers_speech.seq2seq import Seq2SeqDecoding
+from streamer.models.transformers_speech.whisper import WhisperDecoding
 from streamer.recognition.contract import SessionOptions
 from streamer.recognition.engine import Engine, EngineOptions
 from streamer.recognition.options import RecognizerOptions
@@ -38,7 +38,7 @@ from streamer.runtime.tracing import NullSpans
 from streamer.transcript.events import SegmentClosed, SessionEvent, StepDone, WordsUpdate
 from streamer.transcript.ledger import Word
 from streamer.transcript.wer import normalize, word_errors
-from tests.models.real_moonshine import write_real_moonshine
+from tests.models.real_moonshine import through_the_library, write_real_moonshine
 from tests.models.real_whisper import PACKAGES, real_whisper_is_here, write_real_whisper
 from tests.models.tiny_gemma import write_tiny_gemma
 from tests.models.tiny_speech import WRITERS, write_voxtral_realtime
@@ -96,7 +96,7 @@ class Listening:
 @pytest.fixture(
     scope="module",
     params=[
-        kind if kind == "moonshine" else pytest.param(kind, marks=pytest.mark.slow)
+        kind if kind == "qwen3_asr" else pytest.param(kind, marks=pytest.mark.slow)
         for kind in sorted(KINDS)
     ],
 )
@@ -261,12 +261,12 @@ def test_real_weights_hear_what_the_project_s_own_engine_hears(
     """Moonshine's own weights, once through the library. Without its attention words are timed as
     those of speech LLMs are."""
     if not attends:
-        see = Seq2SeqDecoding.feed
+        see = WhisperDecoding.feed
         monkeypatch.setattr(
-            Seq2SeqDecoding, "feed", lambda *asked: replace(see(*asked), attention=None)
+            WhisperDecoding, "feed", lambda *asked: replace(see(*asked), attention=None)
         )
     write_real_moonshine(tmp_path)
-    hub_speech = HubSpeech(load_speech_model(tmp_path, threads=2), speech_models.vad)
+    hub_speech = HubSpeech(through_the_library(tmp_path), speech_models.vad)
     chosen = clips[:3]
     apart_ms = []
     for clip, own, other in zip(

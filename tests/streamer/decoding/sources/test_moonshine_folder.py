@@ -27,23 +27,22 @@ from streamer.recognition.words.drafted import DraftedWords
 from streamer.runtime.tracing import NullSpans
 from streamer.transcript.events import WordsUpdate
 from tests.borrowed_engine import BorrowedEngine
-from tests.models.tiny_speech import write_moonshine, write_moonshine_streaming
+from tests.models.tiny_speech import MOONSHINES
 from tests.serving import ServerThread
 from tests.speech_models import Clip
 from tests.streamer.recognition.feeding import feed, of, replay
 
-WRITERS = {"moonshine": write_moonshine, "moonshine_streaming": write_moonshine_streaming}
 # Random words are unlikely; here they stand all the same.
 DECODER = DecoderOptions(evidence=EvidenceOptions(sure_confidence=0.0))
 OPTIONS = EngineOptions(threads=1, llm=False, recognizer=RecognizerOptions(decoder=DECODER))
 
 
-@pytest.fixture(scope="module", params=sorted(WRITERS))
+@pytest.fixture(scope="module", params=sorted(MOONSHINES))
 def speech(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> LoadedSpeech:
     folder = tmp_path_factory.mktemp(request.param)
-    WRITERS[request.param](folder)
+    MOONSHINES[request.param](folder)
     return load_speech(str(folder), Zoo(), threads=1)
 
 

@@ -1,8 +1,5 @@
-"""Encoder-decoder speech models: Whisper, Moonshine, Moonshine Streaming.
-
-Tokens get their time from the decoder's cross-attention. Whisper reads what was said before, as
-it learned to; the others read nothing.
-"""
+"""Whisper. Tokens get their time from the decoder's cross-attention; what was said before is read
+as it learned to."""
 
 from __future__ import annotations
 
@@ -23,12 +20,10 @@ from streamer.models.transformers_speech.contract import (
 
 MAX_PROMPT_TOKENS: Final = 128
 _TASK: Final = ("<|en|>", "<|transcribe|>")
-_MOONSHINE_MULTIPLE: Final = 80
-"""Moonshine Streaming hears whole frames of so many samples."""
 
 
-class Seq2SeqKind:
-    """Moonshine, and what other kinds share with it."""
+class WhisperKind:
+    """It hears half a minute, mostly silence, whatever there is to hear."""
 
     def __init__(self, loaded: Loaded) -> None:
         self._loaded = loaded
@@ -40,43 +35,12 @@ class Seq2SeqKind:
 
     def encode(self, sound: Floats, n_samples: int) -> WindowAudio:
         """See `streamer.models.transformers_speech.contract.SpeechKind`."""
-        features = self._features(sound)
-        output = self._encoder(**features)
-        states = output.last_hidden_state[0]
-        mask = getattr(output, "attention_mask", None)
-        if mask is not None:
-            states = states[mask[0].bool()]
-        return window_audio(states, n_samples, self._padded(len(sound)) / len(states))
+        states = self._encoder(**self._loaded.features(sound)).last_hidden_state[0]
+        return window_audio(states, n_samples, self._loaded.extractor.n_samples / len(states))
 
-    def begin(self, audio: WindowAudio, prompt: Prompt) -> Seq2SeqDecoding:
+    def begin(self, audio: WindowAudio, prompt: Prompt) -> WhisperDecoding:
         """See `streamer.models.transformers_speech.contract.SpeechKind`."""
-        return Seq2SeqDecoding(self._loaded, audio, self._prompt_tokens(prompt))
-
-    def _features(self, sound: Floats) -> dict[str, torch.Tensor]:
-        return self._loaded.features(
-            sound,
-            padding=True,
-            pad_to_multiple_of=_MOONSHINE_MULTIPLE,
-            return_attention_mask=True,
-        )
-
-    def _padded(self, n_samples: int) -> int:
-        """Samples that the states stand for."""
-        return n_samples
-
-    def _prompt_tokens(self, prompt: Prompt) -> list[int]:
-        return [self._start]
-
-
-class WhisperKind(Seq2SeqKind):
-    """Whisper hears half a minute, mostly silence, whatever there is to hear."""
-
-    def _features(self, sound: Floats) -> dict[str, torch.Tensor]:
-        return self._loaded.features(sound)
-
-    def _padded(self, n_samples: int) -> int:
-        n_padded: int = self._loaded.extractor.n_samples
-        return n_padded
+        return WhisperDecoding(self._loaded, audio, self._prompt_tokens(prompt))
 
     def _prompt_tokens(self, prompt: Prompt) -> list[int]:
         tokenizer = self._loaded.tokenizer
@@ -91,7 +55,7 @@ class WhisperKind(Seq2SeqKind):
         return [control("<|startofprev|>"), *before[-MAX_PROMPT_TOKENS:], *tokens]
 
 
-class Seq2SeqDecoding(CachedDecoding):
+class WhisperDecoding(CachedDecoding):
     """See `streamer.models.transformers_speech.contract.Decoding`."""
 
     def __init__(self, loaded: Loaded, audio: WindowAudio, prompt: Sequence[int]) -> None:
