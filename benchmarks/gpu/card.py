@@ -24,6 +24,7 @@ import typer
 from benchmarks.gpu import large, load
 from benchmarks.gpu.picture import draw
 from benchmarks.gpu.sessions import Models, load_models
+from benchmarks.gpu.shapes import moonshines
 from streamer.models.card.device import Card
 from streamer.models.card.slots import slot_bytes
 from streamer.models.moonshine.config import TINY
@@ -34,7 +35,7 @@ NOTES: Final = (
     "step_times: all sessions step at one moment; detector, encoder and draft, no emotion",
     "real_time: a thread each, through the server's lanes, emotion too; without what Python "
     "decides about words, and without LLM and second listener",
-    "whisper, transducer, llm: random weights in the true shapes, which tells speed alone",
+    "moonshines, whisper, transducer, llm: random weights in the true shapes: speed alone",
     "peers: as their makers publish them, on their cards",
 )
 
@@ -130,6 +131,7 @@ def main(
     results.section("transducer", lambda: large.transducer(large_card, scale), 25)
     results.section("llm", lambda: large.llm(large_card, scale), 20)
     results.section("whisper", lambda: large.whisper(large_card, scale), 20)
+    results.section("moonshines", lambda: moonshines(card, scale), 30)
     results.section("picture", lambda: draw(results.found, out / f"{NAME}.png"), -60)
 
 

@@ -16,13 +16,10 @@ from typing import Annotated, Any, Final
 
 import numpy as np
 import torch
-import transformers
 import typer
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
-from tokenizers import Tokenizer as TokenizerFile
-from tokenizers import models as tokenizer_models
 
 from benchmarks.common import (
     RESULTS,
@@ -39,81 +36,21 @@ from benchmarks.common import (
     write_result,
 )
 from benchmarks.profiling.beside import measure
+from benchmarks.profiling.random_moonshine import shapes, write_random
 from streamer.audio.arrays import Floats
 from streamer.audio.clock import SAMPLE_RATE
 from streamer.decoding.draft import DraftRequest, Prefix, draft_together
 from streamer.decoding.loading import VAD_FILE, load_moonshine, load_speech
 from streamer.decoding.speech import SpeechModels
-from streamer.models.moonshine.config import MOONSHINE_STREAMING, WINDOW_SAMPLES
+from streamer.models.moonshine.config import WINDOW_SAMPLES
 from streamer.models.moonshine.encoder import MIN_SAMPLES
-from streamer.models.moonshine.tokenizer import BOS, EOS, FRAME_SAMPLES, WORD_MARK
+from streamer.models.moonshine.tokenizer import EOS, FRAME_SAMPLES
 from streamer.models.silero import VadModel
 from streamer.models.store.catalog import MOONSHINE, SILERO
 from streamer.models.store.zoo import Zoo
 
 TOKENS: Final = 24
 """That are compared with the library's."""
-
-
-def _streaming(encoder: int, decoder: int, layers: int, heads: tuple[int, int]) -> Any:
-    """The first two and the last two layers hear what follows."""
-    ends = (0, 1, layers - 2, layers - 1)
-    windows = [[16, 4] if layer in ends else [16, 0] for layer in range(layers)]
-    return transformers.MoonshineStreamingConfig(
-        encoder_config={
-            "hidden_size": encoder,
-            "intermediate_size": 4 * encoder,
-            "num_hidden_layers": layers,
-            "num_attention_heads": heads[0],
-            "num_key_value_heads": heads[0],
-            "sliding_windows": windows,
-        },
-        hidden_size=decoder,
-        intermediate_size=4 * decoder,
-        num_hidden_layers=layers,
-        num_attention_heads=heads[1],
-        num_key_value_heads=heads[1],
-        decoder_start_token_id=BOS,
-    )
-
-
-def shapes() -> dict[str, Any]:
-    """Configurations of the published models. Those of the streaming ones are as published as far
-    as their sizes tell: 34, 123 and 245 million weights with the tokens' counted once; into how
-    many heads the encoders' layers are cut is a guess, and costs nothing."""
-    return {
-        "tiny": transformers.MoonshineConfig(),
-        "base": transformers.MoonshineConfig(
-            hidden_size=416,
-            intermediate_size=1_664,
-            encoder_num_hidden_layers=8,
-            decoder_num_hidden_layers=8,
-            rope_parameters={
-                "rope_type": "default",
-                "rope_theta": 10_000.0,
-                "partial_rotary_factor": 0.62,
-            },
-        ),
-        "streaming tiny": _streaming(320, 320, 6, (8, 8)),
-        "streaming small": _streaming(620, 512, 10, (10, 8)),
-        "streaming medium": _streaming(768, 640, 14, (12, 10)),
-    }
-
-
-def library_class(config: Any) -> Any:
-    streaming = config.model_type == MOONSHINE_STREAMING
-    kind = "MoonshineStreaming" if streaming else "Moonshine"
-    return getattr(transformers, f"{kind}ForConditionalGeneration")
-
-
-def write_random(config: Any, folder: Path, seed: int) -> Any:
-    """A model with random weights and a tokenizer without meaning; gives the library's."""
-    torch.manual_seed(seed)
-    model = library_class(config)(config).eval()
-    model.save_pretrained(folder)
-    pieces = {f"{WORD_MARK}{number}": number for number in range(config.vocab_size)}
-    TokenizerFile(tokenizer_models.BPE(pieces, [])).save(str(folder / "tokenizer.json"))
-    return model
 
 
 def same_tokens(ours: SpeechModels, theirs: Any, samples: Floats) -> bool:

@@ -66,7 +66,7 @@ class EngineOptions:
     device: str = "cpu"
     """`cpu`, `cuda` or `cuda:1`."""
     batched: bool | None = None
-    """Small models and an LLM by name run batched, in PyTorch. None: on a card, if it is there."""
+    """Any Moonshine, small models, LLMs by name run batched in PyTorch. None: on a card with it."""
     max_sessions: int = 8
     """That a card has memory for."""
     threads: int = 2

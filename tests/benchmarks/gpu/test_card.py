@@ -57,6 +57,9 @@ def test_every_section_of_a_dry_run_has_figures(found: dict[str, Any]) -> None:
     for model in found["llm"]["models"]:
         assert [row["sessions"] for row in model["rows"]] == [1, 2]
     assert found["whisper"]["rows"]
+    for model in found["moonshines"]:
+        assert model["place_mb"] > 0
+        assert [row["sessions"] for row in model["steps"]] == [1, 2]
     assert [row["sessions"] for row in found["whisper"]["questions"]] == [1, 2]
 
 

@@ -11,12 +11,8 @@ import transformers
 
 from benchmarks.common import blocks
 from benchmarks.profiling.beside import measure
-from benchmarks.profiling.moonshine_shapes import (
-    library_class,
-    same_tokens,
-    shapes,
-    write_random,
-)
+from benchmarks.profiling.moonshine_shapes import same_tokens
+from benchmarks.profiling.random_moonshine import library_class, shapes, write_random
 from streamer.decoding.loading import load_moonshine
 from streamer.decoding.speech import SpeechModels
 from streamer.models.store.zoo import Zoo

@@ -14,13 +14,14 @@ pytest.importorskip("transformers", reason="transformers is not installed")
 
 import torch
 
+from benchmarks.profiling.random_moonshine import shapes
 from streamer.decoding.beam import BeamRequest, ScoreRequest, beam_search, score_proposals
 from streamer.decoding.draft import DraftRequest, Prefix, draft_together
 from streamer.models.card.device import Card
 from streamer.models.card.encoding import SlotAudio
 from streamer.models.card.loading import CardModels
 from streamer.models.card.slots import WholePools, WindowedPools, slot_bytes
-from streamer.models.moonshine.config import WINDOW_SAMPLES
+from streamer.models.moonshine.config import WINDOW_SAMPLES, read_config
 from streamer.models.moonshine.contract import AudioStream, EncodeRequest
 from streamer.models.moonshine.encoder import MIN_SAMPLES, EncodedAudio
 from tests.models.card.random_moonshine import (
@@ -147,6 +148,17 @@ def test_a_slot_takes_what_is_said(three: Three, card: Card) -> None:
     pools = WindowedPools if config.windows else WholePools
     taken = pools(card, 2, config).nbytes - pools(card, 1, config).nbytes
     assert taken == slot_bytes(config, card.dtype)
+
+
+def test_places_of_the_published_shapes_take_what_the_document_says(tmp_path: Path) -> None:
+    """In megabytes, as `docs/gpu.md` has them."""
+    found = {}
+    for name, config in shapes().items():
+        config.save_pretrained(tmp_path)
+        read = read_config(tmp_path / "config.json", name)
+        found[name] = round(slot_bytes(read, torch.float16) / 1e6)
+    streaming = {"streaming tiny": 18, "streaming small": 47, "streaming medium": 81}
+    assert found == {"tiny": 26, "base": 49, **streaming}
 
 
 @pytest.mark.slow
