@@ -20,6 +20,7 @@ from streamer.audio.arrays import Floats
 from streamer.models.card.device import ROWS, Queue, Words, bucket, in_parts_or_fail
 from streamer.models.card.places import NoSlotError, Slot
 from streamer.models.card.slots import Pools
+from streamer.models.errors import NoRoomError
 from streamer.models.moonshine.contract import AudioStream, EncodeRequest
 
 _MOST_VALUES: Final = 1 << 24
@@ -106,7 +107,10 @@ class SlotEncoder(ABC, Generic[K]):
                 except NoSlotError as error:
                     answers.append(error.with_traceback(None))
                     continue
-                row = self._take(kept, request)
+                (row,) = in_parts_or_fail(partial(self._taken, kept), [request], 1)
+                if isinstance(row, NoRoomError):
+                    answers.append(row)
+                    continue
                 if row.sizes is not None:
                     passes[row.sizes].append(row)
                     places[row.sizes].append(at)
@@ -158,6 +162,9 @@ class SlotEncoder(ABC, Generic[K]):
         if kept is None:
             kept = self._kept[stream] = self._begin(self._slots.take())
         return kept
+
+    def _taken(self, kept: K, requests: Sequence[EncodeRequest]) -> list[Row]:
+        return [self._take(kept, request) for request in requests]
 
     def _run(self, sizes: Sizes, rows: Sequence[Row]) -> list[None]:
         n_rows, n_ints = bucket(ROWS, len(rows)), len(self._nobody)

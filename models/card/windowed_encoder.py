@@ -63,7 +63,7 @@ class WindowedCardEncoder(SlotEncoder[_Windowed]):
 
     def _usual(self) -> Iterator[Sizes]:
         for n_heard, n_new in _USUAL:
-            yield n_heard * WINDOWED_FRAME_SAMPLES, n_new, 0
+            yield n_heard * WINDOWED_FRAME_SAMPLES, n_new, self._pools.max_frames
 
     def _n_attended(self, sizes: Sizes) -> int:
         return self._config.reach + sizes[1]
@@ -91,7 +91,9 @@ class WindowedCardEncoder(SlotEncoder[_Windowed]):
         if not n_new and end <= first:
             return Row(heard, ints, end, None)
         n_frames = bucket(self._frame_buckets, end - first) if end > first else 0
-        return Row(heard, ints, end, (bucket(self._sample_buckets, len(heard)), n_frames, 0))
+        most = self._pools.max_frames  # of any window: what is older costs a pass nothing
+        sizes = (bucket(self._sample_buckets, len(heard)), n_frames, bucket((most,), end))
+        return Row(heard, ints, end, sizes)
 
     def _forget(self, kept: _Windowed, n_frames: int) -> None:
         """Move what is left to the slot's beginning. What the decoder attends to knows its place:

@@ -18,7 +18,7 @@ from streamer.models.card import windowed_encoder as windowed_module
 from streamer.models.card.device import Card
 from streamer.models.card.encoding import SlotAudio
 from streamer.models.card.loading import load_card_models
-from streamer.models.errors import ModelCorruptError
+from streamer.models.errors import ModelCorruptError, NoRoomError
 from streamer.models.moonshine.config import WINDOWED_FRAME_SAMPLES
 from streamer.models.moonshine.contract import AudioStream, EncodeRequest
 from streamer.models.moonshine.encoder_weights import WindowedEncoderWeights
@@ -90,6 +90,37 @@ def test_a_pass_that_fails_midway_is_run_again_in_parts(
     assert max(failed) > 1
     monkeypatch.undo()
     drafts(exact, streaming.models, walks, [walk.request(HOP * 4) for walk in walks])
+
+
+def test_whom_memory_is_short_for_when_its_window_is_cut_fails_alone(
+    streaming: Three, clips: list[Clip], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exact = streaming.exact
+    walks = [Walk.of(clip.samples, exact) for clip in clips[-2:]]
+    for step in (1, 2, 3):
+        drafts(exact, streaming.models, walks, [walk.request(HOP * step) for walk in walks])
+
+    def short(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(type(streaming.models.encoder), "_forget", short)
+    poor, rich = walks[0].request(HOP * 4, 20), walks[1].request(HOP * 4)
+    failed, found = streaming.models.encoder.encode([poor, rich])
+    assert isinstance(failed, NoRoomError)
+    same(found, walks[1].expected(exact, rich))
+
+
+def test_a_window_that_is_too_long_is_refused(streaming: Three) -> None:
+    stream, sound = AudioStream(), np.zeros(20 * 16_000, np.float32)
+    for part in (1, 2):
+        request = EncodeRequest(stream, 0, sound, part * len(sound), 0, afresh=False)
+        if part == 1:
+            (audio,) = streaming.models.encoder.encode([request])
+            assert isinstance(audio, SlotAudio)
+            assert audio.n_frames == 1_000
+        else:
+            with pytest.raises(ValueError, match="more than a pass can hold"):
+                streaming.models.encoder.encode([request])
 
 
 def test_getting_warm_disturbs_nobody(
