@@ -48,6 +48,8 @@ def tables() -> Tables:
         "roofline": _roofline,
         "listener windows": _listener_windows,
         "draft at the edge": _draft_at_the_edge,
+        "learned hush": _learned_hush,
+        "learned hush, heard": _hush_heard,
     }
 
 
@@ -308,3 +310,34 @@ def _draft_at_the_edge() -> str:
         "false stops",
     )
     return table(head, sorted(rows, key=lambda row: ("offline", "draft", "fused").index(row[0])))
+
+
+def _learned_hush() -> str:
+    looks = results("research/hush")["looks"]
+    rows = [
+        (
+            "silence" if look["step"] < 0 else f"learned, {look['step']} steps",
+            *(f"{100 * look[share]:.1f} %" for share in ("stops", "last_tokens", "whole_tokens")),
+        )
+        for look in looks
+    ]
+    return table(("behind the cut", "stops right", "last three tokens", "tokens of wholes"), rows)
+
+
+def _hush_heard() -> str:
+    rows = [
+        (
+            clips,
+            *reversed(name.split()),
+            fixed(row["wer_percent"], 2),
+            difference(row["over_plain"]) if "hushed" in name else "–",
+            pair(row["shown_delay_ms"]),
+            pair(row["commit_delay_ms"]),
+            fixed(row["changed_per_word"], 2),
+            str(row["false_stops"]),
+        )
+        for clips, ways in results("research/hush")["ways"].items()
+        for name, row in sorted(ways.items(), key=lambda way: way[0].split()[::-1])
+    ]
+    head = ("clips", "decoder", "behind a step", "WER %", "more", "shown", "committed")
+    return table((*head, "changed / word", "false stops"), rows)

@@ -92,6 +92,19 @@ class _Heard:
     shares: Floats
 
 
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """A window of a recording before it is encoded: `samples`, with the silence that is put behind
+    it; the rest is that of `Window`."""
+
+    samples: Floats
+    silence: Floats
+    tokens: npt.NDArray[np.int32]
+    targets: npt.NDArray[np.int32]
+    shares: npt.NDArray[np.float16]
+    is_cut: bool
+
+
 class Teacher:
     """The shipped models on whole recordings."""
 
@@ -100,6 +113,14 @@ class Teacher:
         self._rng = np.random.default_rng(seed)
 
     def windows(self, samples: Floats, count: int) -> Iterator[Window]:
+        """As `cuts`, encoded."""
+        for cut in self.cuts(samples, count):
+            audio = encode_whole(self._models, np.concatenate([cut.samples, cut.silence]))
+            assert audio is not None
+            states = audio.states.astype(np.float16)
+            yield Window(states, cut.tokens, cut.targets, cut.shares, is_cut=cut.is_cut)
+
+    def cuts(self, samples: Floats, count: int) -> Iterator[Cut]:
         """Some windows of a recording, varied in speed, loudness and noise; fewer or none where
         little is said."""
         samples = self._varied(samples)
@@ -109,10 +130,10 @@ class Teacher:
         for _ in range(4 * count):
             if count == 0:
                 return
-            window = self._window(samples, heard)
-            if window is not None:
+            cut = self._cut(samples, heard)
+            if cut is not None:
                 count -= 1
-                yield window
+                yield cut
 
     def _varied(self, samples: Floats) -> Floats:
         config, rng = self._config, self._rng
@@ -151,7 +172,7 @@ class Teacher:
             return None
         return _Heard(words, firsts, ids, out.tokens, np.exp(out.logprobs))
 
-    def _window(self, samples: Floats, heard: _Heard) -> Window | None:
+    def _cut(self, samples: Floats, heard: _Heard) -> Cut | None:
         config, rng, words = self._config, self._rng, heard.words
         longest, shortest = (int(s * SAMPLE_RATE) for s in (config.longest_s, config.shortest_s))
         is_whole = rng.random() < config.whole
@@ -167,12 +188,10 @@ class Teacher:
         stop = len(words) if is_whole else self._n_ended(words, end)
         if stop is None or stop < first:
             return None
-        cut = self._lesson(heard, first, stop, end, is_whole=is_whole)
+        lesson = self._lesson(heard, first, stop, end, is_whole=is_whole)
         silence_s = rng.choice(config.end_silence_s if is_whole else config.silence_s)
         silence = np.zeros(int(silence_s * SAMPLE_RATE), np.float32)
-        audio = encode_whole(self._models, np.concatenate([samples[start:end], silence]))
-        assert audio is not None
-        return Window(audio.states.astype(np.float16), *cut, is_cut=not is_whole)
+        return Cut(samples[start:end], silence, *lesson, is_cut=not is_whole)
 
     def _n_ended(self, words: Sequence[RecognizedWord], end: int) -> int | None:
         """How many words are over; None if that cannot be told."""

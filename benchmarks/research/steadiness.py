@@ -113,7 +113,7 @@ def _summary(heard: Sequence[Ways], seed: int) -> dict[str, Any]:
             ),
         }
         if way != "offline":
-            figures |= _delays([one.streamed for one in some if one.streamed is not None])
+            figures |= delays_of([one.streamed for one in some if one.streamed is not None])
             figures["over_offline"] = bootstrap(errors[f"{draft} offline"], errors[name], seed)
         if draft == TUNED:
             figures["over_plain"] = bootstrap(errors[f"{PLAIN} {way}"], errors[name], seed)
@@ -122,7 +122,8 @@ def _summary(heard: Sequence[Ways], seed: int) -> dict[str, Any]:
     return {"recordings": len(heard), "words": words, "ways": ways}
 
 
-def _delays(streamed: Sequence[Streamed]) -> dict[str, Any]:
+def delays_of(streamed: Sequence[Streamed]) -> dict[str, Any]:
+    """How soon words were committed and shown, and how often one was taken back."""
     commits = [delay for one in streamed for delay in one.commit_delays_ms]
     segments = [segment for one in streamed for segment in one.segments]
     shown = [delay for segment in segments for delay in shown_delays_ms(segment)]
