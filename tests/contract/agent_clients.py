@@ -12,7 +12,7 @@ import json
 import os
 import sys
 import wave
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 RATE: Final = 16_000
@@ -127,7 +127,7 @@ async def livekit_openai(url: str, chunks: list[bytes]) -> Heard:
         return heard
 
 
-SERVICES: Final[dict[str, Callable[[str, list[bytes]], Awaitable[Heard]]]] = {
+SERVICES: Final[dict[str, Callable[[str, list[bytes]], Coroutine[Any, Any, Heard]]]] = {
     "pipecat-deepgram": pipecat_deepgram,
     "pipecat-openai": pipecat_openai,
     "livekit-deepgram": livekit_deepgram,

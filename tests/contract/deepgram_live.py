@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from deepgram import AsyncDeepgramClient, DeepgramClientEnvironment
 from deepgram.listen.v1.socket_client import AsyncV1SocketClient
@@ -17,6 +17,7 @@ from tests.serving import ServerThread
 
 PACE_S = 0.02
 """Between chunks of 100 ms: five times as fast as speech."""
+Connection = TypeVar("Connection", AsyncV1SocketClient, AsyncV2SocketClient)
 LINEAR16 = {"model": "nova-3", "encoding": "linear16", "sample_rate": RATE}
 
 
@@ -26,11 +27,11 @@ def environment(server: ServerThread) -> DeepgramClientEnvironment:
     return DeepgramClientEnvironment(base=http, production=ws, agent=ws, agent_rest=http)
 
 
-class Live:
+class Live(Generic[Connection]):
     """A connection of the SDK, and what it has got so far."""
 
-    def __init__(self, connection: AsyncV1SocketClient | AsyncV2SocketClient) -> None:
-        self.connection = connection
+    def __init__(self, connection: Connection) -> None:
+        self.connection: Connection = connection
         self.messages: list[Any] = []
         self._reading = asyncio.create_task(self._read())
 
@@ -73,7 +74,7 @@ def transcript_of(result: ListenV1Results) -> str:
 
 
 @asynccontextmanager
-async def live(server: ServerThread, **options: Any) -> AsyncIterator[Live]:
+async def live(server: ServerThread, **options: Any) -> AsyncIterator[Live[AsyncV1SocketClient]]:
     client = AsyncDeepgramClient(api_key="any", environment=environment(server))
     async with client.listen.v1.connect(**(LINEAR16 | options)) as connection:
         yield Live(connection)

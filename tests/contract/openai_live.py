@@ -6,7 +6,7 @@ import asyncio
 import base64
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,14 +18,15 @@ from tests.serving import ServerThread
 
 PACE_S = 0.02
 RATE = 24_000
+Connection = TypeVar("Connection", AsyncRealtimeConnection, BetaConnection)
 TRANSCRIPTION = "conversation.item.input_audio_transcription"
 
 
-class Live:
+class Live(Generic[Connection]):
     """A connection of the SDK, and what it has got so far."""
 
-    def __init__(self, connection: AsyncRealtimeConnection | BetaConnection) -> None:
-        self.connection = connection
+    def __init__(self, connection: Connection) -> None:
+        self.connection: Connection = connection
         self.events: list[Any] = []
         self._reading = asyncio.create_task(self._read())
 
@@ -68,7 +69,9 @@ def client(server: ServerThread, key: str = "any") -> AsyncOpenAI:
 
 
 @asynccontextmanager
-async def live(server: ServerThread, key: str = "any", **query: str) -> AsyncIterator[Live]:
+async def live(
+    server: ServerThread, key: str = "any", **query: str
+) -> AsyncIterator[Live[AsyncRealtimeConnection]]:
     connecting = client(server, key).realtime.connect(
         extra_query={"intent": "transcription"} | query
     )

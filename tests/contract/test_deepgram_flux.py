@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from deepgram import AsyncDeepgramClient, DeepgramClient
 from deepgram.core.api_error import ApiError
+from deepgram.listen.v2.socket_client import AsyncV2SocketClient
 from deepgram.listen.v2.types import (
     ListenV2Configure,
     ListenV2ConfigureFailure,
@@ -26,7 +27,7 @@ from tests.serving import ServerThread
 FLUX = {"model": "flux-general-en", "encoding": "linear16", "sample_rate": RATE}
 
 
-class FluxLive(Live):
+class FluxLive(Live[AsyncV2SocketClient]):
     async def until_type(self, kind: type) -> Any:
         return await self.until(lambda message: isinstance(message, kind))
 
@@ -61,7 +62,9 @@ async def test_a_turn(server: ServerThread, speech: Speech) -> None:
     assert last.trigger == "model"
     assert last.end_of_turn_confidence >= 0.5
     assert [word.word for word in last.words] == last.transcript.split()
-    assert last.audio_window_start < last.words[-1].end <= last.audio_window_end
+    end = last.words[-1].end
+    assert end is not None
+    assert last.audio_window_start < end <= last.audio_window_end
     assert [turn.turn_index for turn in ends] == sorted({turn.turn_index for turn in ends})
 
 
