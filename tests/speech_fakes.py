@@ -17,10 +17,10 @@ import numpy as np
 from streamer.audio.arrays import Floats
 from streamer.decoding.speech import SpeechModels
 from streamer.models.fusion.score import Candidate, Terms
-from streamer.models.moonshine.contract import RowOutput
+from streamer.models.moonshine.contract import Audio, AudioRows, RowOutput, TokenCache
 from streamer.models.moonshine.decoder import ArrayCache, AudioBatch, together
 from streamer.models.moonshine.encoder import MIN_SAMPLES, EncodedAudio, EncoderStream
-from streamer.models.moonshine.tokenizer import BOS, EOS, FRAME_SAMPLES
+from streamer.models.moonshine.tokenizer import BOS, EOS, FRAME_SAMPLES, WORD_MARK, Tokenizer
 from streamer.models.whisper.contract import Hearing, Hypothesis, ListenRequest
 
 Answer = TypeVar("Answer")
@@ -49,8 +49,9 @@ def text(words: Sequence[int]) -> str:
     return " ".join(f"w{word}" for word in words)
 
 
-class ToneTokenizer:
-    closing_marks: frozenset[int] = frozenset()
+class ToneTokenizer(Tokenizer):
+    def __init__(self) -> None:
+        super().__init__([f"{WORD_MARK}w{word}".encode() for word in range(VOCABULARY)])
 
     def starts_word(self, token: int) -> bool:
         return True
@@ -64,8 +65,8 @@ class ToneTokenizer:
     def is_common(self, word: str) -> bool:
         return False
 
-    def encode(self, words: str) -> list[int]:
-        return [int(word[1:]) for word in words.split()]
+    def encode(self, text: str) -> list[int]:
+        return [int(word[1:]) for word in text.split()]
 
     def decode(self, tokens: list[int]) -> str:
         return text([token for token in tokens if token >= FIRST_WORD])
@@ -89,9 +90,16 @@ class ToneEncoder:
         stream.waiting = stream.waiting[n_frames * FRAME_SAMPLES :]
 
     def audio(
-        self, stream: EncoderStream, n_samples: int, *, n_silent: int = 0, afresh: bool
+        self,
+        stream: EncoderStream,
+        n_samples: int | None = None,
+        *,
+        n_silent: int = 0,
+        afresh: bool = False,
     ) -> EncodedAudio | None:
         self.longest = max(self.longest, len(stream.waiting))
+        if n_samples is None:
+            n_samples = len(stream.waiting)
         sound = np.append(stream.waiting[:n_samples], silence(n_silent))
         if n_samples < MIN_SAMPLES:
             return None
@@ -121,23 +129,24 @@ class ToneDecoder:
             found.append((word, (start + end) // 2 // FRAME_SAMPLES))
         return found
 
-    def together(self, audios: Sequence[EncodedAudio]) -> AudioBatch:
-        return together(audios)
+    def together(self, audios: Sequence[Audio]) -> AudioBatch:
+        return together([encoded(audio) for audio in audios])
 
-    def alone(self, audio: EncodedAudio) -> AudioBatch:
-        return together([audio])
+    def alone(self, audio: Audio) -> AudioBatch:
+        return self.together([audio])
 
     def run(
         self,
-        audio: AudioBatch,
+        audio: AudioRows,
         tokens: Sequence[Sequence[int]],
-        caches: Sequence[ArrayCache],
+        caches: Sequence[TokenCache],
         *,
         n_scored: int = 1,
         n_best: int = 1,
         targets: Sequence[Sequence[int]] | None = None,
     ) -> list[RowOutput]:
         """The cache of a token is its number."""
+        assert isinstance(audio, AudioBatch)
         n_rows = audio.cross_kv.shape[1]
         present = [self.words_in(audio.cross_kv[0, row, 0, :, 0]) for row in range(n_rows)]
         asked = targets if targets is not None else [None] * len(tokens)
@@ -150,11 +159,12 @@ class ToneDecoder:
         self,
         present: list[tuple[int, int]],
         tokens: Sequence[int],
-        cache: ArrayCache,
+        cache: TokenCache,
         n_scored: int,
         n_best: int,
         asked: Sequence[int] | None,
     ) -> RowOutput:
+        assert isinstance(cache, ArrayCache)
         n_past = cache.n_tokens
         old = cache.values
         fed = np.zeros((*old.shape[:2], len(tokens), old.shape[3]), np.float32)
@@ -186,6 +196,11 @@ class ToneDecoder:
             frames[-n_scored:],
             ArrayCache(grown),
         )
+
+
+def encoded(audio: Audio) -> EncodedAudio:
+    assert isinstance(audio, EncodedAudio)
+    return audio
 
 
 class LevelVad:
@@ -252,10 +267,10 @@ def tone_models(
 ) -> SpeechModels:
     """Models that understand `spoken`."""
     return SpeechModels(
-        encoder=encoder or ToneEncoder(),  # type: ignore[arg-type]
-        decoder=decoder or ToneDecoder(),  # type: ignore[arg-type]
-        tokenizer=ToneTokenizer(),  # type: ignore[arg-type]
-        vad=LevelVad(),  # type: ignore[arg-type]
+        encoder=encoder or ToneEncoder(),
+        decoder=decoder or ToneDecoder(),
+        tokenizer=ToneTokenizer(),
+        vad=LevelVad(),
     )
 
 

@@ -12,7 +12,8 @@ from streamer.audio.files import read_samples
 from streamer.client.bundled import bundled_speech
 from streamer.decoding.speech import SpeechModels
 from streamer.models.moonshine import tokenizer as moonshine
-from streamer.models.moonshine.decoder import NO_CACHE, DraftDecoder, together
+from streamer.models.moonshine.contract import Audio, TokenCache
+from streamer.models.moonshine.decoder import NO_CACHE, DraftDecoder
 from streamer.models.moonshine.encoder import AsrEncoder, EncodedAudio, EncoderStream
 from streamer.models.moonshine.graph import build_graphs
 from streamer.models.moonshine.tokenizer import BOS, EOS, Tokenizer
@@ -73,16 +74,17 @@ def attend(models: SpeechModels, samples: Floats) -> EncodedAudio:
     stream = EncoderStream()
     models.encoder.listen(stream, samples)
     audio = models.encoder.audio(stream, len(samples), afresh=True)
-    assert audio is not None
+    assert isinstance(audio, EncodedAudio)
     return audio
 
 
-def greedy(models: SpeechModels, audio: EncodedAudio, max_tokens: int = 80) -> list[int]:
+def greedy(models: SpeechModels, audio: Audio, max_tokens: int = 80) -> list[int]:
     """Token by token from nothing; the end token is left out."""
     found: list[int] = []
-    fed, cache = BOS, NO_CACHE
+    fed = BOS
+    cache: TokenCache = NO_CACHE
     while len(found) < max_tokens:
-        (out,) = models.decoder.run(together([audio]), [[fed]], [cache])
+        (out,) = models.decoder.run(models.decoder.together([audio]), [[fed]], [cache])
         fed, cache = int(out.tokens[0, 0]), out.cache
         if fed == EOS:
             break

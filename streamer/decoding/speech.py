@@ -24,7 +24,7 @@ from streamer.models.moonshine.contract import (
 )
 from streamer.models.moonshine.encoder import EncoderStream
 from streamer.models.moonshine.tokenizer import FRAME_SAMPLES, Tokenizer
-from streamer.models.silero import Vad, VadModel
+from streamer.models.silero import Vad
 from streamer.models.store.catalog import MOONSHINE
 from streamer.runtime.batcher import Batcher, Lane
 
@@ -102,7 +102,7 @@ class SpeechModels:
     encoder: AudioEncoder[Any]
     decoder: TokenDecoder
     tokenizer: Tokenizer
-    vad: VadModel
+    vad: Vad
     name: str = MOONSHINE.name
     decides_alone: bool = False
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +9,7 @@ from streamer.audio.arrays import Floats
 from streamer.models.fusion.audio_aware import AudioAwareFusion, AudioInputs
 from streamer.models.fusion.score import Candidate, FusionWeights
 from streamer.models.fusion.soft_tokens import SoftTokens
-from streamer.models.llm.contract import LlmRequest, SoftPrompt
+from streamer.models.llm.contract import LlmContext, LlmRequest, SoftPrompt
 
 CANDIDATES = [Candidate("a", -1.0), Candidate("b b", -2.0)]
 
@@ -21,11 +20,11 @@ class KeepingScorer:
     def __init__(self) -> None:
         self.prompts: list[SoftPrompt | None] = []
 
-    def context(self, text: str = "") -> Any:
-        return [text]
+    def context(self, text: str = "") -> LlmContext:
+        return LlmContext([], [text])
 
-    def extend(self, context: Any, text: str) -> None:
-        context.append(text)
+    def extend(self, context: LlmContext, text: str) -> None:
+        context.cache.append(text)
 
     def score(self, requests: Sequence[LlmRequest]) -> list[list[float]]:
         self.prompts += [request.soft_prompt for request in requests]
@@ -58,9 +57,7 @@ def test_a_change_of_emotion_is_a_stage_direction_if_it_is_wanted(wanted: bool) 
         made.set_emotion(emotion)
         made.append(said)
     directions = [" (sad)", " one", " two", " (happy)", " three"]
-    assert made._context[1:] == [  # type: ignore[index]
-        text for text in directions if wanted or "(" not in text
-    ]
+    assert made._context.cache[1:] == [text for text in directions if wanted or "(" not in text]
 
 
 def test_soft_tokens_are_made_of_the_newest_features_and_shares_are_told() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.models.fusion.score import Candidate, FusionWeights, LlmFusion, initial_prompt
-from streamer.models.llm.contract import LlmRequest
+from streamer.models.llm.contract import LlmContext, LlmRequest
 
 
 class ScriptedScorer:
@@ -18,11 +18,11 @@ class ScriptedScorer:
         self.prices = prices or {}
         self.asked: list[list[str]] = []
 
-    def context(self, text: str = "") -> list[str]:
-        return [text]
+    def context(self, text: str = "") -> LlmContext:
+        return LlmContext([], [text])
 
-    def extend(self, context: list[str], text: str) -> None:
-        context.append(text)
+    def extend(self, context: LlmContext, text: str) -> None:
+        context.cache.append(text)
 
     def score(self, requests: Sequence[LlmRequest]) -> list[list[float]]:
         self.asked.extend(list(request.texts) for request in requests)
@@ -33,7 +33,7 @@ class ScriptedScorer:
 
 
 def fused(scorer: ScriptedScorer, llm: float, word: float, prompt: str = "") -> LlmFusion:
-    return LlmFusion(scorer, FusionWeights(llm=llm, word=word), prompt)  # type: ignore[arg-type]
+    return LlmFusion(scorer, FusionWeights(llm=llm, word=word), prompt)
 
 
 @given(st.lists(st.builds(Candidate, st.text("ab ", max_size=9), st.floats(-90, 0)), min_size=1))
@@ -59,7 +59,7 @@ def test_committed_words_extend_the_context() -> None:
     fusion.append("one two")
     fusion.append("")
     fusion.append("three")
-    assert fusion._context == ["Ahoy.\n", " one two", " three"]
+    assert fusion._context.cache == ["Ahoy.\n", " one two", " three"]
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_another_prompt_keeps_what_was_said_last() -> None:
     for number in range(100):
         fusion.append(f"word{number}")
     fusion.expect("Names.\n")
-    prompt, said = fusion._context  # type: ignore[misc]
+    prompt, said = fusion._context.cache
     assert prompt == "Names.\n"
     assert said.startswith(" word40 ")  # and a prompt still fits in front of it
     assert said.endswith(" word99")

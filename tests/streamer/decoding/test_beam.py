@@ -23,7 +23,9 @@ def mean(hypothesis: BeamHypothesis) -> float:
     return hypothesis.logprob / (len(hypothesis.tokens) + 1)
 
 
-def search(decoder: ToneDecoder, said: list[int], width: int = 4, budget: int = 20) -> list:
+def search(
+    decoder: ToneDecoder, said: list[int], width: int = 4, budget: int = 20
+) -> list[BeamHypothesis]:
     models = tone_models(decoder)
     audio = attend(models, np.append(spoken(said), silence(2_000)))
     return models.beam_search(BeamRequest(audio, Prefix(), width, 99.0, budget))
@@ -45,7 +47,7 @@ class Capitals(ToneTokenizer):
 
 def test_hypotheses_differ_in_words_not_in_capitals() -> None:
     decoder = ToneDecoder(rivals={20: {21: 9.0, 22: 8.0}})
-    models = replace(tone_models(decoder), tokenizer=Capitals())  # type: ignore[arg-type]
+    models = replace(tone_models(decoder), tokenizer=Capitals())
     audio = attend(models, np.append(spoken([10, 20, 30]), silence(2_000)))
     for width in (2, 4):
         found = models.beam_search(BeamRequest(audio, Prefix(), width, 99.0, 20))

@@ -113,7 +113,7 @@ def test_a_loop_is_not_committed_and_the_open_words_are_heard_alone() -> None:
     listening = decoder(ear)
     first = listen(listening, 4.0)
     assert 0 < len(first) <= 6
-    more = []
+    more: list[RecognizedWord] = []
     for end in range(5 * SAMPLE_RATE, 8 * SAMPLE_RATE, HOP):
         listening.hear(end)
         more += listening.commit(end)

@@ -153,7 +153,7 @@ def test_a_newest_word_that_is_only_guessed_is_not_shown_until_it_stands_a_while
     stream = Stream(tone_models(guessed))
     samples = tones(list(range(10, 20)))
     begins = START + 4 * (WORD_SAMPLES + GAP_SAMPLES)
-    first_seen = {}
+    first_seen: dict[str, int] = {}
     for end in stream.hops(samples):
         for word in stream.segment.tentative:
             first_seen.setdefault(word.text, end)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor
+from typing import TypeVar
 
 from streamer.audio.arrays import Floats
 from streamer.decoding.decision.second_listener import SessionListener
@@ -24,6 +25,7 @@ from streamer.transcript.ledger import Segment, Word, WordState
 from streamer.transcript.written.writer import Writer
 from tests.speech_fakes import PreferringFusion, tone_models
 
+Kind = TypeVar("Kind")
 HOP = 4_096
 SECOND = 16_000
 
@@ -139,5 +141,5 @@ def replay(events: list[SessionEvent]) -> list[Segment]:
     return segments
 
 
-def of(kind: type, events: Iterable[SessionEvent]) -> list:
+def of(kind: type[Kind], events: Iterable[SessionEvent]) -> list[Kind]:
     return [event for event in events if isinstance(event, kind)]

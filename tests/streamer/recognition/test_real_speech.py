@@ -76,7 +76,8 @@ def laughter(seed: int, seconds: int = 10) -> Floats:
             begin = round((start_s + syllable / 4.5) * SECOND)
             out[begin : begin + len(at)] += burst * np.sin(np.pi * at / at[-1]) ** 0.7
         start_s += 1.5 + random.uniform(1, 2)
-    return (0.2 * out / np.abs(out).max()).astype(np.float32)
+    loud: Floats = (0.2 * out / np.abs(out).max()).astype(np.float32)
+    return loud
 
 
 @pytest.mark.slow

@@ -19,6 +19,7 @@ from streamer.transcript.events import (
     StepDone,
     WordsUpdate,
 )
+from streamer.transcript.ledger import Word
 from tests.speech_fakes import (
     GAP_SAMPLES,
     WORD_SAMPLES,
@@ -52,7 +53,8 @@ def test_two_segments_with_a_pause_between(lane: Executor) -> None:
     events = feed(recognizer, audio)
     closed = of(SegmentClosed, events)
     assert [event.segment.text for event in closed] == [text(first), text(second)]
-    assert [event.segment.emotion.label for event in closed] == ["happy", "happy"]
+    emotions = [event.segment.emotion for event in closed]
+    assert [emotion and emotion.label for emotion in emotions] == ["happy", "happy"]
     assert of(EmotionUpdate, events)[0].emotion.label == "happy"
     assert replay(events) == list(recognizer.ledger.segments)
     for word, start in zip(
@@ -66,6 +68,11 @@ def test_two_segments_with_a_pause_between(lane: Executor) -> None:
     assert recognizer.lost_samples == 0
 
 
+def loudness_db(word: Word) -> float | None:
+    assert word.voice is not None
+    return word.voice.loudness_db
+
+
 def test_words_tell_how_loud_they_are_and_segments_how_aroused(lane: Executor) -> None:
     pause = silence(2 * SECOND)
     # The level of these words spells them.
@@ -73,13 +80,16 @@ def test_words_tell_how_loud_they_are_and_segments_how_aroused(lane: Executor) -
     recognizer = make(classifier=Happy(), lane=lane)
     events = feed(recognizer, np.concatenate([usual, pause, loud, pause]))
     first, second = (event.segment for event in of(SegmentClosed, events))
-    assert [word.voice.loudness_db for word in first.words[:4]] == [None] * 4
-    assert all(abs(word.voice.loudness_db) < 4 for word in first.words[4:])
-    told = [word.voice.loudness_db for word in second.words]
+    before, told = ([loudness_db(word) for word in one.words] for one in (first, second))
+    assert before[:4] == [None] * 4
+    assert all(db is not None and abs(db) < 4 for db in before[4:])
     level = 28  # in the middle of those before
     assert told == pytest.approx([20 * np.log10(word / level) for word in (72, 75, 78)], abs=1.5)
     committed = [word for event in of(WordsUpdate, events) for word in event.committed]
     assert [word.voice for word in committed] == [w.voice for w in (*first.words, *second.words)]
+    assert first.emotion is not None
+    assert second.emotion is not None
+    assert second.emotion.arousal is not None
     assert first.emotion.arousal is None
     assert second.emotion.arousal.value > 0.9
     assert sum("voice" in event.stages_ms for event in of(StepDone, events)) > 0

@@ -5,7 +5,7 @@ import pytest
 
 from streamer.audio.arrays import Floats
 from streamer.decoding.speech import SpeechModels
-from streamer.models.silero import FRAME_SAMPLES, VadModel, VadStream
+from streamer.models.silero import FRAME_SAMPLES, VadStream
 from streamer.recognition.speech_detector import SpeechDetector
 from tests.speech_fakes import silence
 from tests.speech_models import Clip
@@ -22,7 +22,7 @@ class Loudness:
 
 
 def loudness_detector(start_sample: int = 0) -> SpeechDetector:
-    return SpeechDetector(Loudness(), start_sample)  # type: ignore[arg-type]
+    return SpeechDetector(Loudness(), start_sample)
 
 
 def level(value: float, frames: int) -> Floats:
@@ -66,7 +66,7 @@ def speech_frames(heard: Floats) -> int:
 
 
 def test_very_quiet_speech_is_found(speech_models: SpeechModels, clips: list[Clip]) -> None:
-    vad: VadModel = speech_models.vad
+    vad = speech_models.vad
     found, missed, there = 0, 0, 0
     for clip in clips:
         sound = np.append(silence(SECOND), clip.samples[: len(clip.samples) // 512 * 512])

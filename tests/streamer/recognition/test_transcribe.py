@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
+from streamer.recognition.contract import SessionChange
 from streamer.recognition.transcribe import Pacing, transcribe
 from streamer.transcript.events import AudioLost, SegmentClosed, SessionEvent, StepDone
 from streamer.transcript.ledger import Emotion, Ledger
@@ -35,6 +36,12 @@ class FakeRecognizer:
         return []
 
     def skip(self, n_samples: int, reason: str) -> list[AudioLost]:
+        raise NotImplementedError
+
+    def hush(self, start: int) -> None:
+        raise NotImplementedError
+
+    def change(self, change: SessionChange) -> None:
         raise NotImplementedError
 
     def due(self) -> bool:

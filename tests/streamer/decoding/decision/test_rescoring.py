@@ -35,6 +35,15 @@ class Preferring:
             for c in candidates
         ]
 
+    def append(self, text: str) -> None:
+        raise NotImplementedError
+
+    def sentence_over(self, open_text: str) -> float:
+        raise NotImplementedError
+
+    def expect(self, prompt: str) -> None:
+        raise NotImplementedError
+
 
 def hypothesis(text: str, logprob: float, second: float = 0.0) -> Judged:
     """Words of 100 samples."""
@@ -52,10 +61,10 @@ def ranked(
     newest: int = 1_000,
     terms: Sequence[str] = (),
 ) -> list[Choice]:
-    hot_words = HotWords(terms, ToneTokenizer())  # type: ignore[arg-type]
+    hot_words = HotWords(terms, ToneTokenizer())
     fusion = Preferring(prices or {})
     heard = [hypothesis(text, logprob) for text, logprob in said.items()]
-    return rank(heard, newest, Pruning(8.0, 6.0), hot_words, fusion)  # type: ignore[arg-type]
+    return rank(heard, newest, Pruning(8.0, 6.0), hot_words, fusion)
 
 
 def texts(choices: Sequence[Choice]) -> list[str]:
@@ -72,7 +81,7 @@ def test_the_sum_decides_the_order() -> None:
 
 def test_both_ears_count_and_are_told_apart() -> None:
     heard = [hypothesis("the see", -1.0, -4.0), hypothesis("the sea", -2.0, -1.0)]
-    nobody = HotWords((), ToneTokenizer())  # type: ignore[arg-type]
+    nobody = HotWords((), ToneTokenizer())
     best, other = rank(heard, 1_000, Pruning(8.0, 6.0), nobody, Preferring({}))
     assert texts([best, other]) == ["the sea", "the see"]
     assert (best.terms.audio, best.terms.second, best.terms.total) == (-2.0, -1.0, -3.0)

@@ -121,10 +121,10 @@ def test_who_is_not_asked_has_no_say() -> None:
 
 @pytest.mark.slow
 def test_real_ears_hear_through_one_lane(clips: list[Clip]) -> None:
-    listener = load_listener(WHISPER_TINY_EN.name, Zoo(), threads=2)
+    whisper = load_listener(WHISPER_TINY_EN.name, Zoo(), threads=2)
     batcher = Batcher(1, "test")
     try:
-        listener = ListenerLane(listener, batcher).session("en", NullSpans())
+        listener = ListenerLane(whisper, batcher).session("en", NullSpans())
         clip = clips[0]
         hearing = listener.hear(clip.samples, "")
         best = hearing.hypotheses[0]

@@ -234,7 +234,7 @@ def test_an_llm_may_decide_and_words_may_be_expected(
 
 
 def captions(
-    speech: LoadedSpeech, clips: Sequence[Clip], hop_ms: int = RecognizerOptions.hop_ms
+    speech: LoadedSpeech, clips: Sequence[Clip], hop_ms: float = RecognizerOptions.hop_ms
 ) -> list[list[Word]]:
     options = EngineOptions(threads=2, recognizer=RecognizerOptions(hop_ms=hop_ms))
     engine = Engine(options, speech, Sad(), None)

@@ -58,6 +58,7 @@ def test_a_segment_begins_where_it_is_told() -> None:
     ear = ScriptedEar(spoken(["alt", "neu", "neuer"], each_s=1.0))
     segment = begun(ear, SECOND)
     (committed,) = segment.close(3 * SECOND, 0)
+    assert isinstance(committed, tuple)
     assert texts(committed) == ["neu", "neuer"]
     assert committed[0].start_sample == pytest.approx(SECOND, abs=400)
     assert np.diff([word.start_sample for word in committed])[0] == pytest.approx(SECOND, abs=400)

@@ -16,6 +16,7 @@ from streamer.recognition.recognizer import Recognizer
 from streamer.recognition.stage_times import StageTimes
 from streamer.recognition.turns.options import TurnOptions
 from streamer.recognition.words.contract import Sound, Told
+from streamer.recognition.words.expectation import Expectation
 from streamer.recognition.writing import session_writer
 from streamer.runtime.tracing import NullSpans
 from streamer.transcript.events import LanguageChanged, SegmentClosed, TurnChanged, WordsUpdate
@@ -40,13 +41,13 @@ class NamingTokenizer(ToneTokenizer):
     def decode(self, tokens: list[int]) -> str:
         return " ".join(NAMES.get(token, f"w{token}") for token in tokens if token >= 3)
 
-    def encode(self, words: str) -> list[int]:
+    def encode(self, text: str) -> list[int]:
         numbers = {name: token for token, name in NAMES.items()}
-        return [numbers[word] for word in words.split()]
+        return [numbers[word] for word in text.split()]
 
 
 def models() -> SpeechModels:
-    return replace(tone_models(), tokenizer=NamingTokenizer())  # type: ignore[arg-type]
+    return replace(tone_models(), tokenizer=NamingTokenizer())
 
 
 def test_a_number_is_committed_as_one_word_when_it_is_over() -> None:
@@ -135,6 +136,9 @@ class FoundEnglish:
     committed_end = 0
     tentative: tuple[NewWord, ...] = ()
 
+    def expect(self, expectation: Expectation) -> None:
+        pass
+
     def begin(self, sound: Sound, start_sample: int, audio_from: int) -> FoundEnglish:
         self.start = start_sample
         return self
@@ -143,6 +147,12 @@ class FoundEnglish:
         return iter(())
 
     def pause(self, end: int, backlog: int) -> Iterator[Told]:
+        return iter(())
+
+    def sentence_over(self) -> float | None:
+        return None
+
+    def settle(self) -> Iterator[Told]:
         return iter(())
 
     def close(self, end: int, silence_ms: float) -> Iterator[Told]:
@@ -169,6 +179,6 @@ def test_numbers_are_not_redacted_where_they_are_not_understood() -> None:
     tokenizer = ToneTokenizer()
     for language in ("de", "auto"):
         with pytest.raises(UnknownLanguageError, match="English alone"):
-            session_writer(redact, language, tokenizer)  # type: ignore[arg-type]
-    session_writer(replace(redact, task="translate"), "de", tokenizer)  # type: ignore[arg-type]
-    session_writer(redact, "en", tokenizer)  # type: ignore[arg-type]
+            session_writer(redact, language, tokenizer)
+    session_writer(replace(redact, task="translate"), "de", tokenizer)
+    session_writer(redact, "en", tokenizer)
