@@ -60,11 +60,12 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source, folder = (tmp_path_factory.mktemp(name) for name in ("source", "environment"))
     ignored = shutil.ignore_patterns("__pycache__", "build", "*.egg-info", "web", "speech")
     for name in ("streamer", "clients", "LICENSE"):
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-        options = {"symlinks": True, "ignore": ignored} if (ROOT / name).is_dir() else {}
-        copy(ROOT / name, source / name, **options)
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, source / name, symlinks=True, ignore=ignored)
+        else:
+            shutil.copy(ROOT / name, source / name)
     venv.create(folder, with_pip=True)
-    pip = [folder / "bin" / "python", "-m", "pip"]
+    pip: list[str | Path] = [folder / "bin" / "python", "-m", "pip"]
     done = subprocess.run(
         [*pip, "install", "--quiet", "--no-compile", source / "clients" / "python"],
         capture_output=True,

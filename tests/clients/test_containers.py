@@ -9,7 +9,8 @@ import pytest
 
 from streamer.app import ServerOptions
 from streamer.client.backoff import ReconnectOptions
-from streamer.client.client import Client, ServerRefusedError, connect
+from streamer.client.client import Client, connect
+from streamer.client.transcript import ServerRefusedError
 from streamer.protocol.messages import Encoding, StartMessage
 from tests.fakes import tone
 from tests.media import encoded

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from streamer.app import ServerOptions
+from streamer.audio.samples import Sound
 from streamer.client import StartMessage, connect
 from streamer.client.backoff import ReconnectOptions
 from streamer.client.transcript import Transcript
@@ -30,14 +31,14 @@ EACH = [(0, "w0 w8000 w16000"), (1, "w16000 w24000 w32000 w40000"), (0, "w48000 
 
 @pytest.mark.parametrize("kind", ["frames first", "channels first", "bytes"])
 async def test_each_channel_has_its_captions(kind: str) -> None:
-    sound = {
+    sounds: dict[str, Sound] = {
         "frames first": BOTH,
         "channels first": BOTH.T,
         "bytes": (BOTH * 32_767).astype("<i2").tobytes(),
-    }[kind]
+    }
     with ServerThread() as server:
         async with connect(server.url, START) as client:
-            await client.send_audio(sound)
+            await client.send_audio(sounds[kind])
             bye = await client.stop()
     assert said(client.transcript) == EACH
     assert (bye.words, bye.received_ms) == (9, 4_000)

@@ -85,7 +85,7 @@ def test_the_folder_holds_all_that_is_built_from_it(tmp_path: Path) -> None:
     if shutil.which("make") is None:
         pytest.skip("no make on PATH")
     folder = tmp_path / "streamer"
-    command = ["make", "--silent", "--directory", ROOT, "home-assistant", f"ADDON={folder}"]
+    command = ["make", "--silent", "--directory", str(ROOT), "home-assistant", f"ADDON={folder}"]
     subprocess.run(command, check=True, capture_output=True)
     assert not [path for path in folder.rglob("*") if path.is_symlink()]
     assert (folder / "config.yaml").read_bytes() == (FOLDER / "config.yaml").read_bytes()
@@ -135,9 +135,8 @@ def test_an_ordinary_user_serves_and_home_assistant_is_told(status: int, tmp_pat
     (tmp_path / "options.json").chmod(0o600)
     with socket.create_server(("127.0.0.1", 0)) as wyoming, supervisor(status) as (address, heard):
         port = wyoming.getsockname()[1]
-        command = [sys.executable, "-c", STARTER, FOLDER, tmp_path / "options.json", address]
         with subprocess.Popen(
-            command,
+            [sys.executable, "-c", STARTER, FOLDER, tmp_path / "options.json", address],
             env={**os.environ, "STREAMER_WYOMING_PORT": str(port), "SUPERVISOR_TOKEN": "secret"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -39,8 +39,8 @@ def command(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # The releases that were tested, so that a new one elsewhere breaks nothing here.
     pins = built / "constraints.txt"
     pins.write_text("".join(f"{locked.requirement}\n" for locked in read(LOCK)))
-    pip = [environment / "bin" / "python", "-m", "pip", "install", "--quiet", "--no-compile"]
-    _run([*pip, "--constraint", pins, wheel])
+    install = ["-m", "pip", "install", "--quiet", "--no-compile"]
+    _run([environment / "bin" / "python", *install, "--constraint", pins, wheel])
     (links / "streamer").symlink_to(environment / "bin" / "streamer")
     return links / "streamer"
 

@@ -14,6 +14,7 @@ import re
 import textwrap
 from collections.abc import Callable, Iterator
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, get_args, get_origin, get_type_hints
 
@@ -81,9 +82,9 @@ def tables() -> dict[str, Callable[[], str]]:
     """Name to what writes the table."""
     made: dict[str, Callable[[], str]] = {"start": _start, **result_tables()}
     for name, command in commands().items():
-        made[f"streamer {name}"] = lambda command=command: _command(command)
+        made[f"streamer {name}"] = partial(_command, command)
     for options in _OPTIONS:
-        made[options.__name__] = lambda options=options: _options(options)
+        made[options.__name__] = partial(_options, options)
     return made
 
 
@@ -208,7 +209,8 @@ def _options(options: type) -> str:
     rows = []
     for field in dataclasses.fields(options):
         if field.default is dataclasses.MISSING:  # options inside options have their own table
-            shown = f"see {type(field.default_factory()).__name__}"  # type: ignore[misc]
+            assert field.default_factory is not dataclasses.MISSING
+            shown = f"see {type(field.default_factory()).__name__}"
         else:
             shown = _default(field.default)
         rows.append((f"`{field.name}`", shown, told.get(field.name, "")))

@@ -41,7 +41,7 @@ def server() -> Iterator[ServerThread]:
 def speaks(server: ServerThread) -> bool:
     with connect(server.url, open_timeout=5) as websocket:
         websocket.send('{"type":"start"}')
-        return json.loads(websocket.recv(timeout=5))["type"] == "ready"
+        return bool(json.loads(websocket.recv(timeout=5))["type"] == "ready")
 
 
 @pytest.mark.parametrize(

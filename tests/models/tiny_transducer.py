@@ -125,7 +125,7 @@ class Library:
         size = 8 * (look_ahead + 1)
 
         def parts() -> Iterator[torch.Tensor]:
-            yield from features.split([size - 7, *[size] * (chunks - 1)], dim=1)
+            yield from torch.split(features, [size - 7, *[size] * (chunks - 1)], dim=1)
 
         return self._said(
             self.model.generate(

@@ -46,7 +46,7 @@ def test_the_copy_can_be_installed(tmp_path: Path) -> None:
 
 def test_the_steps_are_make_s_own() -> None:
     for target in STEPS.values():
-        command = ["make", "--dry-run", "--always-make", "--directory", ROOT, target]
+        command = ["make", "--dry-run", "--always-make", "--directory", str(ROOT), target]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
 

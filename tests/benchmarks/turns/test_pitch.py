@@ -11,7 +11,9 @@ from streamer.audio.clock import SAMPLE_RATE
 def voice(pitch_hz: Floats) -> Floats:
     """A buzz of that pitch, sample by sample."""
     phase = 2 * np.pi * np.cumsum(pitch_hz) / SAMPLE_RATE
-    return (0.1 * sum(np.sin(k * phase) / k for k in range(1, 6))).astype(np.float32)
+    harmonics = [np.sin(k * phase) / k for k in range(1, 6)]
+    buzz: Floats = (0.1 * np.sum(harmonics, axis=0)).astype(np.float32)
+    return buzz
 
 
 def glide(start_hz: float, end_hz: float) -> Floats:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,7 @@ def recognized(text: str) -> list[Word]:
     ]
 
 
-def manifest(folder: Path, rows: Sequence[dict[str, object]], seconds: float = 10) -> Path:
+def manifest(folder: Path, rows: Sequence[Mapping[str, object]], seconds: float = 10) -> Path:
     for row in rows:
         noise = np.random.default_rng(0).normal(0, 0.1, at(seconds)).astype(np.float32)
         soundfile.write(folder / str(row["path"]), noise, SAMPLE_RATE)
@@ -45,7 +45,8 @@ def test_a_speaker_is_heard_alone_and_ends_where_another_goes_on(tmp_path: Path)
     ]
     rows = [{"path": "x.wav", "turns": turns}, {"path": "other.wav", "turns": turns}]
     one, another = conversations(manifest(tmp_path, rows), "calls", ("x",))
-    assert (one.kind, one.speech_s, another.speech_s) == ("calls", 4.0, pytest.approx(1.3))
+    assert (one.kind, one.speech_s) == ("calls", 4.0)
+    assert another.speech_s == pytest.approx(1.3)
     assert not one.samples[: at(0.8)].any()
     assert np.count_nonzero(one.samples[at(1) : at(3)]) > at(1.9)
     assert not one.samples[at(5.3) : at(6.8)].any()  # B speaks

@@ -74,7 +74,7 @@ async def test_a_correction_is_shown_kept_and_exported(page: Page, tmp_path: Pat
         assert await page.evaluate("document.querySelector('.struck').textContent") == "out"
         await page.click(WORD.format(1))
         await press(page, "Report")
-        events = [
+        events: list[list[object]] = [
             ["correction", [1, 2], "sun shot", "son Ada shot"],
             ["correction", [1, 2], "son Ada shot", "sun Ada shot"],
             ["correction", [3], "out", ""],

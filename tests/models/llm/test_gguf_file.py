@@ -37,7 +37,7 @@ def test_fields_and_tensors_are_those_that_the_package_reads(path: Path) -> None
 @pytest.mark.parametrize("kind", [KINDS.Q5_0, KINDS.Q8_0, KINDS.F16, KINDS.F32])
 @pytest.mark.parametrize("shape", [(3, 64), (1000, 96), (64,)])
 def test_rows_are_dequantized_alike_however_many_share_a_step(
-    kind: KINDS, shape: tuple[int, ...], tmp_path: Path
+    kind: gguf.GGMLQuantizationType, shape: tuple[int, ...], tmp_path: Path
 ) -> None:
     values = np.random.default_rng(2).standard_normal(shape).astype(np.float32)
     quantized = gguf.quants.quantize(values, kind)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from streamer.models.llm.contract import (
     KEPT_CONTEXT_TOKENS,
@@ -57,7 +57,7 @@ def full_pass(folder: Path, tokens: list[int], text: list[int], without: list[in
 
 
 @functools.cache
-def _plain_model(folder: Path) -> torch.nn.Module:
+def _plain_model(folder: Path) -> PreTrainedModel:
     return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
 
 
@@ -126,7 +126,7 @@ def test_soft_tokens_stand_before_the_last_word(folders: dict[str, Path], plain:
     scorer = open_llm(folders["graphs"], threads=1)
     context = scorer.context("w1 w2")
     words = scorer.tokens("w3 w4 w5")
-    embed = _plain_model(plain).get_input_embeddings()  # type: ignore[operator]
+    embed = _plain_model(plain).get_input_embeddings()
     rows = embed(torch.tensor(words)).numpy()
     for texts in (CASES[1], CASES[0]):  # the soft prompt changes with every request
         *before, last = context.tokens

@@ -8,6 +8,7 @@ import pytest
 from streamer.models.errors import ModelCorruptError, ModelLanguageError
 from streamer.models.store.catalog import WHISPER_BASE, WHISPER_TINY_EN
 from streamer.models.store.zoo import Zoo
+from streamer.models.whisper.contract import Task
 from streamer.models.whisper.tokens import WhisperTokens
 
 
@@ -91,7 +92,8 @@ def test_the_prompt_asks_for_language_and_task(tokens: WhisperTokens) -> None:
 def test_english_alone_asks_for_nothing() -> None:
     tokens = WhisperTokens(Zoo().path(WHISPER_TINY_EN.name, "tokenizer.json"))
     assert tokens.prompt("en", "transcribe", multilingual=False) == [50257, 50362]
-    for language, task in (("de", "transcribe"), ("en", "translate")):
+    asked: list[tuple[str, Task]] = [("de", "transcribe"), ("en", "translate")]
+    for language, task in asked:
         with pytest.raises(ModelLanguageError, match=r"English alone.*whisper-base"):
             tokens.prompt(language, task, multilingual=False)
 

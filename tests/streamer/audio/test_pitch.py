@@ -20,7 +20,8 @@ def voice(
         if hz >= lowest_hz:
             gain = sum(1 / (1 + ((hz - formant) / 90) ** 2) for formant in formants) + 0.02
             sound += gain / harmonic * np.cos(2 * np.pi * hz * t + 0.3 * harmonic**2)
-    return (0.3 * sound / np.abs(sound).max()).astype(np.float32)
+    loud: Floats = (0.3 * sound / np.abs(sound).max()).astype(np.float32)
+    return loud
 
 
 def noise(db: float, seconds: float = 0.5) -> Floats:

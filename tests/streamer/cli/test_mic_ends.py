@@ -35,7 +35,7 @@ class Mic:
     @property
     def server_is_gone(self) -> bool:
         try:  # who inherits it may be in no hurry to ask how it ended
-            return self.server.status() == psutil.STATUS_ZOMBIE
+            return bool(self.server.status() == psutil.STATUS_ZOMBIE)
         except psutil.NoSuchProcess:
             return True
 

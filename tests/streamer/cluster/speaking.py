@@ -66,14 +66,14 @@ async def sessions(
         ]
 
 
-def speak(client: Client, speech: Speech, goes_on: Callable[[], bool]) -> asyncio.Task[None]:
+def speak(client: Client, speech: Speech, goes_on: Callable[[Client], bool]) -> asyncio.Task[None]:
     """Sentence by sentence; in between it is silent until it `goes_on`."""
 
     async def spoken() -> None:
         for clip in speech.clips:
             for at in range(0, len(clip), HOP):
                 await hear(client, clip[at : at + HOP])
-            while not goes_on():
+            while not goes_on(client):
                 await hear(client, np.zeros(HOP, np.float32))
         await client.stop()
 

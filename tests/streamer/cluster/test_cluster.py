@@ -88,6 +88,7 @@ async def test_sessions_are_spread_and_found_again(cluster: Cluster) -> None:
         for i in range(200):
             ready = clients[i % N_SESSIONS].ready
             assert ready is not None
+            assert ready.follow_id is not None
             async with follow(ready.follow_id, cluster.url) as follower:
                 event = await anext(follower)
                 assert isinstance(event, FollowingEvent)
@@ -109,6 +110,7 @@ async def test_a_shared_id_is_found_wherever_it_is_spoken_under(cluster: Cluster
             start = StartMessage(share_secret=secrets.token_hex())
             client = await stack.enter_async_context(connect(cluster.url, start))
             assert client.ready is not None
+            assert client.ready.follow_id is not None
             assert replica_of(client.ready.follow_id) is None
             spoken_on.add(replica(client))
             async with asyncio.timeout(WITHIN_S):
@@ -116,8 +118,8 @@ async def test_a_shared_id_is_found_wherever_it_is_spoken_under(cluster: Cluster
                     await asyncio.sleep(0.2)  # the routers hear of it
 
 
-async def is_followed(follow_id: str | None, url: str) -> bool:
-    async with follow(follow_id or "", url) as follower:
+async def is_followed(follow_id: str, url: str) -> bool:
+    async with follow(follow_id, url) as follower:
         try:
             return isinstance(await anext(follower), FollowingEvent)
         except ServerRefusedError:
@@ -132,7 +134,7 @@ async def test_a_drained_replica_sends_everybody_on(cluster: Cluster, speech: Sp
         (staying,) = names - {leaving}
         await until(lambda: all(is_direct(client) for client in clients))
         left = sockets(client for client in clients if replica(client) == leaving)
-        speaking = [speak(c, speech, lambda c=c: replica(c) == staying) for c in clients]
+        speaking = [speak(c, speech, lambda client: replica(client) == staying) for c in clients]
         await until(lambda: all(client.transcript.committed for client in clients))
         away = await speaker_who_left(cluster, leaving)
         other = asyncio.create_task(deepgram_client(cluster, leaving, speech.clips[0]))
@@ -162,7 +164,7 @@ async def test_a_killed_replica_costs_no_word(cluster: Cluster, speech: Speech) 
     async with sessions(cluster, N_SESSIONS) as clients:
         killed = replica(clients[0])
         pid = await asyncio.to_thread(cluster.pid, killed)
-        speaking = [speak(c, speech, lambda c=c: replica(c) != killed) for c in clients]
+        speaking = [speak(c, speech, lambda client: replica(client) != killed) for c in clients]
         await until(lambda: all(client.transcript.committed for client in clients))
         os.kill(pid, signal.SIGKILL)
         await to_the_end(speaking)
@@ -220,7 +222,7 @@ async def test_an_update_sends_everybody_to_new_replicas(
     async with sessions(cluster, N_SESSIONS) as clients:
         await until(lambda: all(is_direct(client) for client in clients))
         left = sockets(clients)
-        speaking = [speak(c, speech, lambda c=c: replica(c) not in old) for c in clients]
+        speaking = [speak(c, speech, lambda client: replica(client) not in old) for c in clients]
         await until(lambda: all(client.transcript.committed for client in clients))
         await asyncio.to_thread(cluster.update, **SCALED, server=stored)
         await to_the_end(speaking)
@@ -238,14 +240,14 @@ async def test_replicas_come_and_go_with_those_who_speak(
     async with sessions(cluster, N_SESSIONS) as early:
         leaving, staying = early[1:], early[:1]
         more = asyncio.Event()
-        speaking = [speak(client, speech, more.is_set) for client in leaving]
+        speaking = [speak(client, speech, lambda _: more.is_set()) for client in leaving]
         names = await cluster.settled()
         async with sessions(cluster, 3) as late:
             staying += late
             assert {replica(client) for client in staying} == names
             more.set()
             go_on = [
-                speak(c, speech, lambda: len(set(map(replica, staying))) == 1) for c in staying
+                speak(c, speech, lambda _: len(set(map(replica, staying))) == 1) for c in staying
             ]
             await to_the_end([*speaking, *go_on])
             check_nothing_is_lost(early + late, speech.text)
@@ -264,7 +266,7 @@ async def test_with_a_store_sessions_outlive_their_replica(
         clients = [*kept, *forgetful]
         await until(lambda: all(is_direct(client) for client in clients))
         before = {client: client.ready for client in clients}
-        speaking = [speak(c, speech, lambda c=c: c.ready is not before[c]) for c in clients]
+        speaking = [speak(c, speech, lambda one: one.ready is not before[one]) for c in clients]
         await until(lambda: all(client.transcript.committed for client in clients))
         pid = await asyncio.to_thread(cluster.pid, killed)
         committed = {client: client.transcript.committed for client in clients}

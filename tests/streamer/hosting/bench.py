@@ -113,8 +113,13 @@ async def until(condition: Callable[[], object]) -> None:
             await asyncio.sleep(0.001)
 
 
+async def until_closed(socket: FakeSocket) -> None:
+    await until(lambda: socket.closed)
+
+
 def newest_seq(socket: FakeSocket) -> int:
-    return max(event.get("seq", 0) for event in socket.sent)
+    newest: int = max(event.get("seq", 0) for event in socket.sent)
+    return newest
 
 
 def texts(socket: FakeSocket) -> list[str]:

@@ -24,6 +24,7 @@ from tests.streamer.hosting.bench import (
     send,
     texts,
     until,
+    until_closed,
 )
 
 
@@ -62,7 +63,7 @@ async def test_a_follower_may_only_listen(bench: Bench) -> None:
     for message in (frame(0, 0, tone(0.5)), STOP, json.dumps(resume(ready))):
         follower = await bench.follow(ready["follow_id"])
         send(follower, message)
-        await until(lambda follower=follower: follower.closed)
+        await until_closed(follower)
         assert follower.closed == (4400, "bad_message")
     assert speaker.closed is None
     # The follow id opens nothing else.

@@ -17,6 +17,7 @@ from tests.streamer.hosting.bench import (
     resume,
     send,
     until,
+    until_closed,
 )
 
 
@@ -120,7 +121,7 @@ async def test_ended_sessions_are_remembered_in_bounds() -> None:
     for _ in range(4):
         socket, ready = await bench.opened(START)
         send(socket, STOP)
-        await until(lambda socket=socket: socket.closed)
+        await until_closed(socket)
         readies.append(ready)
     answers = [(await bench.opened(resume(ready)))[1]["type"] for ready in readies]
     assert answers == ["error", "error", "ready", "ready"]

@@ -30,6 +30,7 @@ from tests.streamer.hosting.bench import (
     send,
     texts,
     until,
+    until_closed,
 )
 
 
@@ -252,7 +253,7 @@ async def _over_kills(kills: list[int], folder: Path, rate: int) -> tuple[Transc
         frames = [frame(i, offset + i * rate, piece) for i, piece in enumerate(pieces)]
         if n_events is None:
             send(socket, *frames, STOP)
-            await until(lambda socket=socket: socket.closed)
+            await until_closed(socket)
         else:
             send(socket, *frames[: 1 + n_events % 4])
             await until(socket.inbox.empty)

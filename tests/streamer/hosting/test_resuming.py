@@ -25,6 +25,7 @@ from tests.streamer.hosting.bench import (
     send,
     texts,
     until,
+    until_closed,
 )
 
 
@@ -65,14 +66,14 @@ async def transcribed(broken: list[Cut]) -> tuple[Transcript, int]:
         socket, ready = await bench.opened(opening)
         assert ready["type"] == "ready", ready
         offset, size = ready["acknowledged_offset"], cut.frame_samples if cut else 7_000
-        frames = []
+        frames: list[bytes] = []
         while offset < len(SPEECH) and (cut is None or len(frames) < cut.sends):
             piece = SPEECH[offset : offset + size]
             frames.append(frame(len(frames), offset, piece))
             offset += len(piece)
         if cut is None:
             send(socket, *frames, STOP)
-            await until(lambda socket=socket: socket.closed)
+            await until_closed(socket)
             heard = socket.sent
         else:
             send(socket, *frames[: cut.arrive])
@@ -141,7 +142,7 @@ async def test_a_resume_needs_the_secret(bench: Bench) -> None:
     ):
         socket, answer = await bench.opened(wrong)
         assert (answer["type"], answer["code"]) == ("error", "session_expired")
-        await until(lambda socket=socket: socket.closed)
+        await until_closed(socket)
         assert socket.closed == (4410, "session_expired")
     assert first.closed is None
     assert "token" not in json.dumps(first.sent[1:])

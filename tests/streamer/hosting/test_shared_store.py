@@ -156,7 +156,7 @@ async def test_a_resumption_needs_the_secret(
     _, ready = await spoken(serve("a"))
     left = killed(folder)
     other = serve("b", left)
-    _, refused = await other.opened(resume(ready, **wrong))
+    _, refused = await other.opened(resume(ready, 0, **wrong))
     assert refused["code"] == "session_expired"
     _, again = await serve("c", left).opened(resume(ready))
     assert again["resumed"]

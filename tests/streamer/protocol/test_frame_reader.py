@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+
 import numpy as np
 import pytest
 
@@ -35,6 +37,7 @@ def test_a_frame_that_was_not_dealt_with_is_not_seen() -> None:
     reader = FrameReader(16_000, Encoding.PCM_S16LE)
     items = reader.read(frame(0, 1_600))
     assert isinstance(next(items), ProtocolError)
+    assert isinstance(items, Generator)
     items.close()  # the connection broke here
     assert reader.end_offset == 0
     list(reader.read(frame(0, 1_600)))

@@ -8,10 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import onnxruntime
 import pytest
 import torch
 
+from streamer.models.fusion.soft_tokens import LAYER_FILE
+from streamer.models.fusion.trained import SETTINGS_FILE
+from streamer.models.onnx.lora import LORA_FILE
 from streamer.models.train.fusion.ablation import (
     best_choice,
     by_weights,
@@ -25,13 +29,7 @@ from streamer.models.train.fusion.ablation import (
 from streamer.models.train.fusion.ablation import main as ablation
 from streamer.models.train.fusion.config import FusionTrainConfig, layer_config
 from streamer.models.train.fusion.data import Decision, Option, save_decisions
-from streamer.models.train.fusion.export import (
-    LAYER_FILE,
-    LORA_FILE,
-    SETTINGS_FILE,
-    export_fusion,
-    export_layer,
-)
+from streamer.models.train.fusion.export import export_fusion, export_layer
 from streamer.models.train.fusion.layer import FusionLayer
 from streamer.models.train.fusion.llm import LoraConfig
 from streamer.models.train.fusion.modalities import Features, FusionLayerConfig, StrategyName
@@ -192,6 +190,7 @@ def test_what_is_exported_holds_layer_updates_and_settings(work: Path, tmp_path:
         },
     )
     expected = model.soft_tokens([question(True, 7)], config.inputs)
+    assert expected is not None
     np.testing.assert_allclose(tokens[mask], expected.tokens[0].detach(), atol=1e-3)
     np.testing.assert_allclose(weights[mask], [[1.0, 0.0]] * 3, atol=1e-6)
     assert (tmp_path / LORA_FILE).stat().st_size > 0
@@ -212,7 +211,8 @@ def test_every_layer_gives_the_same_as_a_graph(
     widths = {"audio": 288, "emotion": 160, "text": 640}
     wanted = {each.name for each in session.get_inputs()}
     for lengths in ((30, 9, 5), (3, 1, 1)):
-        feed, features = {}, {}
+        feed: dict[str, npt.NDArray[np.generic]] = {}
+        features: dict[str, Features] = {}
         for (name, width), n in zip(widths.items(), lengths, strict=True):
             values, mask = torch.randn(n, width), torch.arange(n) < max(1, n - 2)
             features[name] = Features(values[None], mask[None])

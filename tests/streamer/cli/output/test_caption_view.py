@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 
 import pytest
 from rich.console import Console
@@ -209,7 +210,7 @@ def spoken(segment_id: int) -> WordsEvent:
     return WordsEvent(segment_id=segment_id, words=said, lag_ms=90)
 
 
-def show(events: list[ServerEvent], *, terminal: bool) -> str:
+def show(events: Sequence[ServerEvent], *, terminal: bool) -> str:
     screen = Screen(terminal=terminal)
     transcript = Transcript()
     view = CaptionView(transcript, "clip 1", EmotionShown.FULL)

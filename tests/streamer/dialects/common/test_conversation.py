@@ -43,7 +43,7 @@ def appended(samples: np.ndarray) -> str:
 
 async def until(websocket: ClientConnection, condition: Callable[[Any], bool]) -> list[Any]:
     """Messages up to the first that fits."""
-    messages = []
+    messages: list[Any] = []
     async with asyncio.timeout(20):
         while not messages or not condition(messages[-1]):
             messages.append(json.loads(await websocket.recv()))

@@ -30,9 +30,8 @@ def told(by: RealtimeView, *reports: Report) -> list[dict[str, Any]]:
 
 def texts(messages: list[dict[str, Any]]) -> list[str]:
     """Deltas and transcripts."""
-    return [
-        m.get("delta", m.get("transcript")) for m in messages if m["type"] in (DELTA, COMPLETED)
-    ]
+    name = {DELTA: "delta", COMPLETED: "transcript"}
+    return [m[name[m["type"]]] for m in messages if m["type"] in name]
 
 
 def test_a_turn() -> None:

@@ -47,7 +47,7 @@ def test_every_route_is_told(server: ServerThread, document: Any) -> None:
         (re.sub(r":\w+}", "}", route.path).replace("{name}", "{model}"), method.lower())
         for route in server._app.routes
         if isinstance(route, Route) and not isinstance(route, Mount)
-        for method in (route.methods or ()) - {"HEAD"}
+        for method in (route.methods or set()) - {"HEAD"}
         if route.path not in NOT_TOLD
     }
     told = {(path, method) for path, methods in document["paths"].items() for method in methods}
