@@ -69,6 +69,12 @@ def clips() -> list[Clip]:
     return sorted(loaded, key=lambda clip: len(clip.samples))
 
 
+def asr_encoder(models: SpeechModels) -> AsrEncoder:
+    """The project's own."""
+    assert isinstance(models.encoder, AsrEncoder)
+    return models.encoder
+
+
 def attend(models: SpeechModels, samples: Floats) -> EncodedAudio:
     """The whole of the samples, encoded at once."""
     stream = EncoderStream()

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -89,7 +90,7 @@ def whisper(card: Card, scale: Scale) -> dict[str, Any]:
                     for sound in sounds
                 ]
                 rounds = max(2, scale.rounds // 4)
-                took = _median_ms(lambda asked=requests: listener.hear(asked), card.device, rounds)
+                took = _median_ms(partial(listener.hear, requests), card.device, rounds)
                 rows.append(
                     {
                         "windows": batch,
@@ -117,8 +118,8 @@ def _questions(
     for count in scale.batches(1, most):
         scores = [ScoreQuestion(hearing, [text] * 4) for hearing in heard[:count]]
         times = [TimesQuestion(hearing, text) for hearing in heard[:count]]
-        score_ms = _median_ms(lambda asked=scores: listener.score(asked), card.device, scale.rounds)
-        times_ms = _median_ms(lambda asked=times: listener.times(asked), card.device, scale.rounds)
+        score_ms = _median_ms(partial(listener.score, scores), card.device, scale.rounds)
+        times_ms = _median_ms(partial(listener.times, times), card.device, scale.rounds)
         rows.append(
             {
                 "sessions": len(scores),

@@ -36,7 +36,7 @@ class Bundle:
 
     @property
     def minute(self) -> Floats:
-        return np.concatenate(list(self.codes)).astype(np.float32) / 32_767
+        return np.concatenate(list(self.codes)).astype(np.float32) / np.float32(32_767)
 
 
 def correctness(models: Models, bundle: Bundle) -> dict[str, Any]:

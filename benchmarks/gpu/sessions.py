@@ -168,7 +168,7 @@ def hear_all(models: Models, recordings: Sequence[Codes]) -> list[str]:
     """The words of each, heard as a whole, all together."""
     requests = [
         EncodeRequest(EncoderStream(), 0, sound, len(sound), 0, afresh=True)
-        for sound in (codes.astype(np.float32) / 32_767 for codes in recordings)
+        for sound in (codes.astype(np.float32) / np.float32(32_767) for codes in recordings)
     ]
     audios = models.speech.encoder.encode(requests)
     wanted = [

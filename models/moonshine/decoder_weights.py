@@ -13,10 +13,9 @@ from typing import Final
 
 import numpy as np
 
-from streamer.audio.arrays import Floats
 from streamer.models.moonshine.tokenizer import N_LAYERS
 from streamer.models.onnx.graph_builder import Array, QuantizedWeight, Weight, quantized
-from streamer.models.onnx.lora import read_lora, updated
+from streamer.models.onnx.lora import Matrix, read_lora, updated
 from streamer.models.onnx.ort_file import ShippedGraph
 
 _GAINS: Final = {
@@ -78,7 +77,7 @@ class DecoderWeights:
         plain = cls(products, gains, QuantizedWeight(*(shipped.weight(name) for name in names)))
         return plain if updates is None else plain.tuned(read_lora(updates))
 
-    def tuned(self, updates: Mapping[str, Floats]) -> DecoderWeights:
+    def tuned(self, updates: Mapping[str, Matrix]) -> DecoderWeights:
         """With low-rank updates, see `streamer.models.onnx.lora`; in 8 bits again, with a scale for
         each column.
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from streamer.audio.arrays import Floats
 from streamer.models.errors import ModelError
@@ -20,13 +21,15 @@ from streamer.models.errors import ModelError
 LORA_FILE: Final = "lora.safetensors"
 DOWN: Final = ".lora_a"
 UP: Final = ".lora_b"
+Matrix = npt.NDArray[np.floating[Any]]
+"""As it was saved: in half precision, mostly."""
 
 
 class LoraMismatchError(ModelError):
     """The updates were trained for another model, or are none."""
 
 
-def read_lora(lora: Path) -> dict[str, Floats]:
+def read_lora(lora: Path) -> dict[str, Matrix]:
     """The matrices in the file.
 
     Raises:
@@ -51,7 +54,7 @@ def merge_lora(weights: Mapping[str, Floats], lora: Path) -> dict[str, Floats]:
     return {**weights, **updated(weights, read_lora(lora))}
 
 
-def updated(weights: Mapping[str, Floats], updates: Mapping[str, Floats]) -> dict[str, Floats]:
+def updated(weights: Mapping[str, Floats], updates: Mapping[str, Matrix]) -> dict[str, Floats]:
     """The weights that the updates change."""
     found = {}
     for name in sorted({key.removesuffix(DOWN).removesuffix(UP) for key in updates}):

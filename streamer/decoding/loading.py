@@ -14,7 +14,7 @@ from streamer.models.moonshine.folder import check_sound, read_tokenizer, weight
 from streamer.models.moonshine.tokenizer import GRAPH_VERSION, Tokenizer
 from streamer.models.moonshine.windowed_encoder import WindowedEncoder
 from streamer.models.onnx.runtime import calm_openmp
-from streamer.models.silero import VadModel
+from streamer.models.silero import Vad, VadModel
 from streamer.models.store.catalog import MOONSHINE, SILERO
 from streamer.models.store.checksum import sha256_of
 from streamer.models.store.progress import Reached
@@ -95,7 +95,7 @@ def load_moonshine(
     folder: Path,
     name: str,
     zoo: Zoo,
-    vad: VadModel,
+    vad: Vad,
     *,
     device: str = "cpu",
     integer: bool = True,

@@ -84,8 +84,9 @@ def test_llms_score_for_several_sessions_through_the_model_that_sessions_use(
 
 def test_a_section_that_fails_or_comes_too_late_is_told(tmp_path: Path) -> None:
     results = card.Results(tmp_path / "gpu.json", {}, limit_s=10)
+    nothing: dict[str, int] = {}
     results.section("good", lambda: 1)
-    results.section("bad", lambda: {}["nothing"])
+    results.section("bad", lambda: nothing["nothing"])
     results.section("late", lambda: 2, needs_s=11)
     written = json.loads((tmp_path / "gpu.json").read_text())["results"]
     assert written["good"] == 1

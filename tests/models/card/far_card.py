@@ -43,12 +43,12 @@ class FarQueue(Queue):
         return np.zeros(found.shape, torch.empty(0, dtype=found.dtype).numpy().dtype)
 
 
-class Sent(TorchDispatchMode):
+class Sent(TorchDispatchMode):  # type: ignore[no-untyped-call]  # PyTorch has no types there
     """What goes to the far card in inference mode: how much of it (of a list, 0: it is not told),
     and which copies somebody waited for."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # nor there
         self.sizes: list[int] = []
         self.waited: list[str] = []
 

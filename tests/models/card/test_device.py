@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 import torch
@@ -57,7 +59,7 @@ def test_memory_that_is_not_there_is_told_in_a_sentence(card: Card) -> None:
 def test_halves_of_halves() -> None:
     tried: list[int] = []
 
-    def run(requests: list[int]) -> list[int]:
+    def run(requests: Sequence[int]) -> list[int]:
         tried.append(len(requests))
         if len(requests) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
@@ -66,7 +68,7 @@ def test_halves_of_halves() -> None:
     assert in_parts(run, [1, 2, 3, 4, 5, 6], 4) == [10, 20, 30, 40, 50, 60]
     assert tried == [4, 2, 2, 2]
 
-    def never(requests: list[int]) -> list[int]:
+    def never(requests: Sequence[int]) -> list[int]:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     with pytest.raises(NoRoomError, match="allow fewer"):

@@ -44,8 +44,8 @@ def three(
     vad_file: Path,
     card: Card,
 ) -> Three:
-    folders = [tmp_path_factory.mktemp(part) for part in ("model", "cache")]
-    return open_three(request.param, *folders, vad_file, card)
+    folder, cache = (tmp_path_factory.mktemp(part) for part in ("model", "cache"))
+    return open_three(request.param, folder, cache, vad_file, card)
 
 
 def test_recordings_in_one_pass_give_what_the_library_gives(
@@ -133,6 +133,7 @@ def test_in_half_precision_it_hears_about_the_same(
         (found,) = half.encoder.encode([replace(request, stream=stream)])
         assert isinstance(found, SlotAudio)
         np.testing.assert_allclose(found.states, expected.states, atol=0.05)
+    assert isinstance(found, SlotAudio)
     (draft,) = draft_together(half.decoder, [DraftRequest(found, Prefix(), (), 3)])
     said = [token.id for token in draft.tokens]
     (judged,) = three.graphs.score(ScoreRequest(expected, Prefix(), [said]))

@@ -86,7 +86,8 @@ def test_beams_and_proposals_are_scored_alike(
     samples = clips[0].samples
     request = EncodeRequest(EncoderStream(), 0, samples, len(samples), 0, afresh=True)
     (found,) = on_card.encoder.encode([request])
-    assert found is not None
+    assert isinstance(found, SlotAudio)
+    assert isinstance(exact.encoder, AsrEncoder)
     audio = exact.encoder.encode(samples)
     expected = beam_search(exact.decoder, tokenizer, BeamRequest(audio, Prefix(), 4, 6.0, 40))
     beams = beam_search(on_card.decoder, tokenizer, BeamRequest(found, Prefix(), 4, 6.0, 40))
@@ -159,7 +160,7 @@ def test_getting_warm_disturbs_nobody(
     monkeypatch.setattr(decoder_module, "_USUAL", decoder_module._USUAL[:2])
     walk = Walk.of(clips[0].samples, exact)
     (found,) = on_card.encoder.encode([walk.request(HOP)])
-    assert found is not None
+    assert isinstance(found, SlotAudio)
     before = found.states
     free = on_card.pools.n_free
     on_card.encoder.warm_up()

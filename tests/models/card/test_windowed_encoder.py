@@ -17,6 +17,7 @@ from streamer.models.card import encoding as encoding_module
 from streamer.models.card import windowed_encoder as windowed_module
 from streamer.models.card.device import Card
 from streamer.models.card.encoding import SlotAudio
+from streamer.models.card.layers import attend
 from streamer.models.card.loading import load_card_models
 from streamer.models.errors import ModelCorruptError, NoRoomError
 from streamer.models.moonshine.config import WINDOWED_FRAME_SAMPLES
@@ -31,8 +32,8 @@ from tests.speech_models import Clip
 
 @pytest.fixture(scope="module")
 def streaming(tmp_path_factory: pytest.TempPathFactory, vad_file: Path, card: Card) -> Three:
-    folders = [tmp_path_factory.mktemp(part) for part in ("model", "cache")]
-    return open_three("streaming of many windows", *folders, vad_file, card)
+    folder, cache = (tmp_path_factory.mktemp(part) for part in ("model", "cache"))
+    return open_three("streaming of many windows", folder, cache, vad_file, card)
 
 
 @pytest.mark.parametrize("sizes", [[HOP] * 20, [100, 3, 9_000, 77, 20_000, 320, 319, 1, 6_400]])
@@ -76,14 +77,14 @@ def test_a_pass_that_fails_midway_is_run_again_in_parts(
     walks = [Walk.of(clip.samples, exact) for clip in clips[-3:]]
     for step in (1, 2):
         drafts(exact, streaming.models, walks, [walk.request(HOP * step) for walk in walks])
-    plain, failed = windowed_module.attend, []
+    failed: list[int] = []
 
     def short(query: torch.Tensor, *rest: Any) -> object:
         failed.append(len(query))
         # Not the first layer: others are behind it.
         if len(query) > 1 and len(failed) > 1:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return plain(query, *rest)
+        return attend(query, *rest)
 
     monkeypatch.setattr(windowed_module, "attend", short)
     drafts(exact, streaming.models, walks, [walk.request(HOP * 3) for walk in walks])

@@ -9,13 +9,13 @@ from streamer.decoding.speech import SpeechModels
 from streamer.models.moonshine.encoder import MIN_SAMPLES, EncoderStream
 from streamer.models.moonshine.tokenizer import FRAME_SAMPLES
 from streamer.transcript.wer import word_errors
-from tests.speech_models import Clip, attend, greedy
+from tests.speech_models import Clip, asr_encoder, attend, greedy
 
 
 def test_too_little_audio_is_refused(speech_models: SpeechModels) -> None:
     with pytest.raises(ValueError, match="894 samples are too few; give at least 895"):
-        speech_models.encoder.encode(np.zeros(MIN_SAMPLES - 1, np.float32))
-    assert speech_models.encoder.encode(np.zeros(MIN_SAMPLES, np.float32)).n_frames == 1
+        asr_encoder(speech_models).encode(np.zeros(MIN_SAMPLES - 1, np.float32))
+    assert asr_encoder(speech_models).encode(np.zeros(MIN_SAMPLES, np.float32)).n_frames == 1
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
@@ -23,7 +23,7 @@ def test_too_little_audio_is_refused(speech_models: SpeechModels) -> None:
 def test_a_window_encoded_afresh_does_not_depend_on_how_it_came(
     sizes: list[int], speech_models: SpeechModels, clips: list[Clip]
 ) -> None:
-    encoder, samples = speech_models.encoder, clips[0].samples[: max(MIN_SAMPLES, sum(sizes))]
+    encoder, samples = asr_encoder(speech_models), clips[0].samples[: max(MIN_SAMPLES, sum(sizes))]
     stream, at = EncoderStream(), 0
     for size in sizes:
         encoder.listen(stream, samples[at : at + size])
@@ -41,7 +41,7 @@ def test_a_window_encoded_afresh_does_not_depend_on_how_it_came(
 def test_what_is_forgotten_or_lies_behind_the_end_is_as_if_never_heard(
     speech_models: SpeechModels, clips: list[Clip]
 ) -> None:
-    encoder, samples = speech_models.encoder, clips[-1].samples
+    encoder, samples = asr_encoder(speech_models), clips[-1].samples
     stream, start, end = EncoderStream(), 100 * FRAME_SAMPLES, 4 * 16_000
     encoder.listen(stream, samples[: 5 * 16_000])
     encoder.audio(stream)
@@ -57,7 +57,7 @@ def test_what_is_forgotten_or_lies_behind_the_end_is_as_if_never_heard(
 def test_silence_behind_the_sound_lasts_for_one_encoding(
     speech_models: SpeechModels, clips: list[Clip]
 ) -> None:
-    encoder, samples = speech_models.encoder, clips[0].samples
+    encoder, samples = asr_encoder(speech_models), clips[0].samples
     stream = EncoderStream()
     encoder.listen(stream, samples[:20_000])
     hushed = encoder.audio(stream, n_silent=3_200, afresh=True)
@@ -75,7 +75,7 @@ def test_silence_behind_the_sound_lasts_for_one_encoding(
 def test_settled_frames_stay_and_the_rest_is_renewed(
     speech_models: SpeechModels, clips: list[Clip]
 ) -> None:
-    encoder, samples = speech_models.encoder, clips[-1].samples
+    encoder, samples = asr_encoder(speech_models), clips[-1].samples
     stream = EncoderStream()
     encoder.listen(stream, samples[:64_000])
     before = encoder.audio(stream)

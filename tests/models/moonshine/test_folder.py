@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -36,7 +36,7 @@ from tests.models.tiny_speech import write_moonshine, write_moonshine_streaming
 from tests.speech_models import Clip, greedy
 
 MAX_TOKENS: Final = 24
-WRITERS: Final = {
+WRITERS: Final[dict[str, Callable[[Path], None]]] = {
     "moonshine": write_moonshine,
     "moonshine_streaming": write_moonshine_streaming,
     "moonshine_streaming of two widths": partial(

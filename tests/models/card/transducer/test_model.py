@@ -19,7 +19,12 @@ import torch
 import transformers
 
 from streamer.models.card.places import NoSlotError
-from streamer.models.card.transducer.contract import Heard, HearRequest, TransducerStream
+from streamer.models.card.transducer.contract import (
+    Heard,
+    HearRequest,
+    SpokenToken,
+    TransducerStream,
+)
 from streamer.models.card.transducer.loading import load_transducer
 from streamer.models.card.transducer.model import StreamingTransducer
 from tests.models.tiny_transducer import Library, n_chunks, write_transducer
@@ -103,7 +108,8 @@ def test_a_look_at_the_end_changes_nothing(folder: Path, clips: list[Clip]) -> N
     model = transducer(folder, 320)
     sound = clips[0].samples[:50_000]
     plain, looked_at = TransducerStream(), TransducerStream()
-    expected, found = [], []
+    expected: list[SpokenToken] = []
+    found: list[SpokenToken] = []
     for first in range(0, len(sound), STEP):
         part = sound[first : first + STEP]
         (heard,) = hear(model, [HearRequest(plain, part)])

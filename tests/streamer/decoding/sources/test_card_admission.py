@@ -82,6 +82,7 @@ async def test_whom_the_card_has_no_memory_for_ends_alone(
     engine: Engine, clips: list[Clip], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = CardEncoder._pass
+    assert isinstance(engine.speech, CardSpeech)
     with ServerThread(MORE, real_engine=engine) as server:
         async with connect(server.url, START) as poor, connect(server.url, START) as other:
             await speaks(poor, clips[0])

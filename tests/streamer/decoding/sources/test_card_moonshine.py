@@ -4,7 +4,7 @@ in float32 say of the same random weights."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -40,7 +40,7 @@ from tests.speech_models import Clip
 EVIDENCE = EvidenceOptions(sure_confidence=0.0)
 RECOGNIZER = RecognizerOptions(decoder=DecoderOptions(evidence=EVIDENCE))
 START = StartMessage(encoding=Encoding.PCM_F32LE, emotion=False, live=False)
-WRITERS = {
+WRITERS: dict[str, Callable[[Path], None]] = {
     "moonshine": write_moonshine,
     "moonshine_streaming": partial(write_moonshine_streaming, hidden_size=40, head_dim=20),
 }
