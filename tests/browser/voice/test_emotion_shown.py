@@ -12,6 +12,7 @@ import pytest
 
 from streamer.app import ServerOptions
 from streamer.client.client import connect
+from streamer.hosting.options import EmotionPolicy
 from streamer.protocol.messages import EmotionEvent, StartMessage
 from streamer.protocol.words import WireEmotion
 from tests.browser.chromium import Page
@@ -214,9 +215,9 @@ async def test_subtitles_are_saved_as_shown(
     [("on", "subtle", True), ("opt-in", "off", True), ("off", "off", False)],
 )
 async def test_the_server_has_its_say(
-    page: Page, policy: str, shown: str, may_choose: bool
+    page: Page, policy: EmotionPolicy, shown: str, may_choose: bool
 ) -> None:
-    with ServerThread(ServerOptions(emotion=policy)) as server:  # type: ignore[arg-type]
+    with ServerThread(ServerOptions(emotion=policy)) as server:
         assert httpx.get(f"{server.http_url}v1/config").json()["emotion"] == policy
         await page.goto(server.http_url)
         choice = "document.querySelector('#emotion-shown')"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -120,7 +121,9 @@ def write_absurd_rate(path: Path) -> None:
         (write_absurd_rate, "absurd sample rate of 16 Hz"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, make, message: str) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def test_what_is_wrong_is_said_in_one_line(
+    tmp_path: Path, make: Callable[[Path], object], message: str
+) -> None:
     path = tmp_path / "bad.wav"
     make(path)
     with pytest.raises(AudioFileError, match=message) as caught:

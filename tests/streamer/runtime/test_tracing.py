@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from streamer.runtime.tracing import LatencyTrace, StagePercentiles, StageStats, TraceWriter, span
+from streamer.runtime.tracing import (
+    LatencyTrace,
+    SpanSink,
+    StagePercentiles,
+    StageStats,
+    TraceWriter,
+    span,
+)
 
 
 def test_percentiles_are_durations_that_were_seen() -> None:
@@ -61,9 +68,9 @@ def test_many_threads_write_one_valid_file(tmp_path: Path) -> None:
     writer = TraceWriter(path)
     sinks = [writer.session(f"session {i}") for i in range(4)]
 
-    def work(sink: object, lane: str) -> None:
+    def work(sink: SpanSink, lane: str) -> None:
         for i in range(100):
-            sink.add(f"step {i}", lane, i, i + 1)  # type: ignore[attr-defined]
+            sink.add(f"step {i}", lane, i, i + 1)
 
     threads = [
         threading.Thread(target=work, args=(sink, f"lane {i % 2}"))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import numpy as np
 import pytest
@@ -15,6 +15,7 @@ from streamer.transcript.events import (
     AudioLost,
     Finalized,
     SegmentClosed,
+    SessionEvent,
     SpeechBegan,
     StepDone,
     WordsUpdate,
@@ -45,11 +46,11 @@ async def test_events_come_while_the_step_still_runs(engine: FakeEngine) -> None
     loop = asyncio.get_running_loop()
     hear = recognizer._hear
 
-    def hear_and_wait(n_samples: int) -> object:
+    def hear_and_wait(n_samples: int) -> Iterator[SessionEvent]:
         yield from hear(n_samples)
         asyncio.run_coroutine_threadsafe(gate.wait(), loop).result(20)
 
-    recognizer._hear = hear_and_wait  # type: ignore[method-assign,assignment]
+    recognizer._hear = hear_and_wait  # type: ignore[method-assign]
     async with Session(recognizer, engine.executor) as session:
         session.feed(tone(0.5))
         report = await anext(aiter(session))

@@ -28,7 +28,7 @@ from streamer.models.train.fusion.ablation import (
 )
 from streamer.models.train.fusion.ablation import main as ablation
 from streamer.models.train.fusion.config import FusionTrainConfig, layer_config
-from streamer.models.train.fusion.data import Decision, Option, save_decisions
+from streamer.models.train.fusion.data import Decision, Kind, Option, save_decisions
 from streamer.models.train.fusion.export import export_fusion, export_layer
 from streamer.models.train.fusion.layer import FusionLayer
 from streamer.models.train.fusion.llm import LoraConfig
@@ -48,11 +48,11 @@ def heard(loud: bool, seed: int) -> np.ndarray:
     return frames.astype(np.float16)
 
 
-def question(loud: bool, seed: int, kind: str = "stream") -> Decision:
+def question(loud: bool, seed: int, kind: Kind = "stream") -> Decision:
     """Acoustics and LLM cannot tell `w1` from `w2`; the sound can."""
     options = (Option("w1", -1.0, -3.0, 0 if loud else 1), Option("w2", -1.0, -3.0, int(loud)))
     emotion = np.zeros((0, 160), np.float16)
-    return Decision("x", kind, "w5", "", options, heard(loud, seed), emotion)  # type: ignore[arg-type]
+    return Decision("x", kind, "w5", "", options, heard(loud, seed), emotion)
 
 
 def test_the_loss_asks_for_any_of_the_right_options() -> None:

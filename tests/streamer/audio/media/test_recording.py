@@ -7,6 +7,7 @@ import os
 import resource
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -151,11 +152,11 @@ def damaged(data: bytes) -> bytes:
         ("phone.m4a", lambda data: data[:4_000], "is not audio|is cut short|cannot be decoded"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line(  # type: ignore[no-untyped-def]
+def test_what_is_wrong_is_said_in_one_line(
     tmp_path: Path,
     voice: Floats,
     name: str,
-    spoil,  # noqa: ANN001
+    spoil: Callable[[bytes], bytes],
     message: str,
 ) -> None:
     path = tmp_path / name

@@ -44,7 +44,9 @@ def test_messages_may_be_cut_anywhere(cuts: list[int]) -> None:
     places = [0, *sorted(cut for cut in cuts if cut < len(data)), len(data)]
     found = [m for a, b in itertools.pairwise(places) for m in reader.read(data[a:b])]
     assert (found[0], found[-1]) == (Format(48_000, 2, 1.5), Needs(7))
-    np.testing.assert_array_equal(np.concatenate(found[1:-1]), frames)  # type: ignore[arg-type]
+    blocks = [each for each in found[1:-1] if isinstance(each, np.ndarray)]
+    assert len(blocks) == len(found) - 2
+    np.testing.assert_array_equal(np.concatenate(blocks), frames)
 
 
 def test_an_error_comes_behind_all_that_was_heard() -> None:
@@ -55,7 +57,9 @@ def test_an_error_comes_behind_all_that_was_heard() -> None:
     output.error("is damaged")
     messages = MessageReader().read(file.getvalue())
     assert next(messages) == Format(16_000, 1, None)
-    assert np.shape(next(messages)) == (3, 1)  # type: ignore[arg-type]
+    silence = next(messages)
+    assert isinstance(silence, np.ndarray)
+    assert silence.shape == (3, 1)
     with pytest.raises(DecodingError, match="is damaged"):
         next(messages)
 
@@ -69,7 +73,9 @@ def test_all_that_a_file_holds_is_told() -> None:
     told, *blocks = spoken(file)
     assert isinstance(told, Format)
     assert (told.rate, told.channels) == (48_000, 1)
-    assert sum(len(block) for block in blocks) == pytest.approx(48_000, abs=3_000)  # type: ignore[arg-type,misc]
+    heard = [len(block) for block in blocks if isinstance(block, np.ndarray)]
+    assert len(heard) == len(blocks)
+    assert sum(heard) == pytest.approx(48_000, abs=3_000)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from streamer.audio.clock import samples_from_ms
 from streamer.decoding.listening_decoder import EarOptions
 from streamer.recognition.options import LanguageOptions
@@ -36,8 +38,8 @@ class Session:
         for at in range(start + HOP, end + 1, HOP):
             self.take(segment.step(at, HOP))
 
-    def take(self, told: object) -> None:
-        for one in told:  # type: ignore[attr-defined]
+    def take(self, told: Iterable[Told]) -> None:
+        for one in told:
             self._note(one)
 
     def _note(self, one: Told) -> None:
