@@ -57,7 +57,10 @@ def local_server(
     assert process.stdout is not None
     assert process.stderr is not None
     said: deque[str] = deque(maxlen=20)
-    listener = threading.Thread(target=_listen, args=(process.stderr, said, on_progress))
+    # A daemon: where we are interrupted before the next line, nobody is to wait for the server.
+    listener = threading.Thread(
+        target=_listen, args=(process.stderr, said, on_progress), daemon=True
+    )
     listener.start()
     try:
         yield _websocket_url(process.stdout, listener, said)

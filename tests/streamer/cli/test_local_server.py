@@ -22,6 +22,23 @@ STUBBORN = (
     "print('http://h:1/', flush=True); time.sleep(60)"
 )
 
+INTERRUPTED = """
+import subprocess, sys, threading
+from streamer.cli.local_server import local_server
+
+popen, start = subprocess.Popen, threading.Thread.start
+
+def interrupted(thread):
+    start(thread)
+    raise KeyboardInterrupt
+
+threading.Thread.start = interrupted
+slow = [sys.executable, "-c", "import time; time.sleep(30)"]
+subprocess.Popen = lambda command, **options: popen(slow, **options)
+with local_server():
+    pass
+"""
+
 
 @pytest.fixture
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> Any:
@@ -83,3 +100,10 @@ def test_settings_of_other_commands_do_not_reach_it(
     )
     with local_server() as url:
         assert url == "ws://STREAMER_CACHE/v1/stream"
+
+
+def test_who_is_interrupted_as_it_starts_is_not_kept_waiting() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED], capture_output=True, timeout=20, check=False
+    )
+    assert b"KeyboardInterrupt" in done.stderr
