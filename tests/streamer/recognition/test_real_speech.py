@@ -131,7 +131,7 @@ def test_silence_behind_the_window_steadies_the_tentative_words(
     def revised(step_silence_ms: float) -> int:
         options = RecognizerOptions(step_silence_ms=step_silence_ms, decoder=decoder)
         count = 0
-        for clip in clips:
+        for clip in clips[::2]:
             before: list[list[str]] = []
             for event in of(WordsUpdate, feed(make(speech_models, options), clip.samples)):
                 shown = [normalize(word.text) for word in event.tentative]
@@ -189,12 +189,14 @@ def test_emotion_is_classified_beside_the_encoder(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("cut_s", [0.5, 0.65, 1.0, 1.3])
+@pytest.mark.parametrize("at", range(4))
 def test_words_of_speech_that_begins_inside_a_word_have_times_of_their_own(
-    speech_models: SpeechModels, clips: list[Clip], cut_s: float
+    speech_models: SpeechModels, clips: list[Clip], at: int
 ) -> None:
-    heard = 0
-    for clip in clips:
+    """Each clip is cut in two places of four."""
+    cut_s, heard = (0.5, 0.65, 1.0, 1.3)[at], 0
+    some = clips[at % 2 :: 2]
+    for clip in some:
         recognizer = make(speech_models)
         caption(recognizer, clip.samples[round(cut_s * SECOND) :])
         words = [word for segment in recognizer.ledger.segments for word in segment.words]
@@ -204,4 +206,4 @@ def test_words_of_speech_that_begins_inside_a_word_have_times_of_their_own(
             third.start_sample - first.start_sample > 0.025 * SECOND
             for first, third in zip(words, words[2:], strict=False)
         )
-    assert heard >= len(clips) - 1  # of one clip, cut at 1.3 s, hardly a sound is left
+    assert heard >= len(some) - 1  # of one clip, cut at 1.3 s, hardly a sound is left
