@@ -9,7 +9,9 @@ from benchmarks.report.figures import RESULTS, Tables, document, fixed, result_t
 def tables() -> Tables:
     return {
         "machine": machine,
-        "results of recognition": lambda: result_table(recognition.rows()),
+        "results of recognition": lambda: result_table(
+            [*recognition.rows(), *settings.steadiness()]
+        ),
         "results of serving": lambda: result_table(serving.rows()),
         "latency settings": settings.table_of_settings,
         "campaign": campaign.table_of_attacks,

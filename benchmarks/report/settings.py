@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from benchmarks.report.figures import difference, fixed, results, table, target
+from benchmarks.report.figures import Row, difference, fixed, pair, results, signed, table, target
 from benchmarks.report.recognition import ratio
 
 _NAMES: Final = {
@@ -19,6 +19,12 @@ _NAMES: Final = {
     "longform librispeech_test_clean_opus": "chapters of test-clean",
     "all": "**all clips**",
 }
+_HEARD_WHOLE: Final = (
+    "librispeech_test_clean_opus",
+    "librispeech_test_other",
+    "speechocean762",
+)
+"""Sets whose clips the decoder can hear at once."""
 _TARGETS: Final = {
     "librispeech_test_clean_opus": 1.0,
     "librispeech_test_other": 0.75,
@@ -76,3 +82,37 @@ def _row(name: str, summary: dict[str, Any]) -> tuple[str, ...]:
         f"{delays} s",
         each("cpu_s_per_audio_s", 2),
     )
+
+
+def steadiness() -> list[Row]:
+    """How soon and how steadily `low` shows words, without the time that computing takes."""
+    groups = results("steadiness")
+    single = {n: one for n, one in groups.items() if n in _HEARD_WHOLE}
+    found, rows = groups["all"], []
+    for way, within_ms in {"draft": (500, 1_000), "fused": (700, 1_300)}.items():
+        one = found["ways"][f"plain {way}"]
+        shown, committed = one["shown_delay_ms"], one["commit_delay_ms"]
+        changed = one["changed_per_word"]
+        over = {
+            name: group["ways"][f"plain {way}"]["over_offline"]["wer_points"]
+            for name, group in single.items()
+        }
+        in_time = committed["p50"] <= within_ms[0] and committed["p95"] <= within_ms[1]
+        rows.append(
+            Row(
+                f"words of {found['recordings']} clips (read, non-native, meetings), streaming "
+                f"{way}: shown, committed after a word's end, p50 / p95; changed once shown, of "
+                f"each word; false full stops; WER less that of whole clips by the draft "
+                f"({', '.join(over)}; whole meetings make it loop)",
+                f"{pair(shown)}, {pair(committed)}; {fixed(changed)}; {one['false_stops']}; "
+                f"{', '.join(map(signed, over.values()))}",
+                target(
+                    ("shown p95 ≤ 350 ms", shown["p95"] <= 350),
+                    (f"committed ≤ {within_ms[0]:,} / {within_ms[1]:,} ms", in_time),
+                    ("changed ≤ 0.12", changed <= 0.12),
+                    ("WER ≤ +0.3 of all", max(over.values()) <= 0.3),
+                ),
+                "benchmarks.research.steadiness --out benchmarks/results",
+            )
+        )
+    return rows
