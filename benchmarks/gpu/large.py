@@ -15,7 +15,8 @@ import torch
 import transformers
 
 from streamer.models.card.device import EAGER_RUNS, Card
-from streamer.models.card.llm import TOGETHER, CardLlm
+from streamer.models.card.llm.contexts import slot_bytes, token_of
+from streamer.models.card.llm.model import TOGETHER, CardLlm
 from streamer.models.card.transducer.contract import FRAME_SAMPLES, HearRequest, TransducerStream
 from streamer.models.card.transducer.model import StreamingTransducer
 from streamer.models.card.whisper.listener import CardListener
@@ -218,28 +219,37 @@ def _transducer_steps(
     return took[priming:], lane.slot_bytes
 
 
-def llm(card: Card, scale: Scale) -> dict[str, Any]:
-    """LLMs of 0.5 and 4 B through the model that sessions use. Of each session four hypotheses of
-    16 tokens are scored behind 128 that it remembers; then with four new ones before them each
-    time."""
+def llm_shapes(*, tiny: bool = False) -> list[tuple[Any, Any]]:
+    """Class and configuration of LLMs of 0.5 and 4 B: Qwen 2.5's and Qwen 3's."""
     small: dict[str, Any] = {"vocab_size": 151_936, "tie_word_embeddings": True, "bos_token_id": 1}
     small |= {"hidden_size": 896, "num_hidden_layers": 24, "num_attention_heads": 14}
     small |= {"num_key_value_heads": 2, "intermediate_size": 4_864}
     large = {**small, "hidden_size": 2_560, "num_hidden_layers": 36, "num_attention_heads": 32}
     large |= {"num_key_value_heads": 8, "head_dim": 128, "intermediate_size": 9_728}
-    if scale.tiny:
-        tiny = {"vocab_size": 512, "hidden_size": 32, "num_hidden_layers": 2}
-        tiny |= {"num_attention_heads": 2, "num_key_value_heads": 1, "intermediate_size": 64}
-        small, large = small | tiny, large | tiny
-    models = []
-    for kind, config in (
+    if tiny:
+        sizes = {"vocab_size": 512, "hidden_size": 32, "num_hidden_layers": 2}
+        sizes |= {"num_attention_heads": 2, "num_key_value_heads": 1, "intermediate_size": 64}
+        small, large = small | sizes, large | sizes
+    return [
         (transformers.Qwen2ForCausalLM, transformers.Qwen2Config(**small)),
         (transformers.Qwen3ForCausalLM, transformers.Qwen3Config(**large)),
-    ):
+    ]
+
+
+def llm(card: Card, scale: Scale) -> dict[str, Any]:
+    """LLMs of 0.5 and 4 B through the model that sessions use. Of each session four hypotheses of
+    16 tokens are scored behind 128 that it remembers; then with four new ones before them each
+    time."""
+    models = []
+    for kind, config in llm_shapes(tiny=scale.tiny):
         with _random(kind, config, card.device, card.dtype) as model:
-            batches = scale.batches(1, 4, 16, 64)
-            rows = [_decisions(CardLlm(model, card, card.queue("llm")), n, scale) for n in batches]
-            models.append({"parameters": _count(model), "rows": rows})
+            place = slot_bytes(token_of(model))
+            rows = [
+                _decisions(CardLlm(model, card, card.queue("llm"), n), n, scale)
+                for n in scale.batches(1, 4, 16, 64)
+            ]
+            found = {"parameters": _count(model), "place_mb": round(place / 1e6, 2), "rows": rows}
+            models.append(found)
     return {"together": TOGETHER, "models": models}
 
 

@@ -85,6 +85,12 @@ class LanguageModel(Protocol):
     def new_cache(self) -> Any:
         """An empty cache for one session."""
 
+    def check_room(self) -> None:
+        """
+        Raises:
+            NoRoomError: a graphics card has no memory for one more session.
+        """
+
     def logprobs(self, requests: Sequence[LlmTokenRequest]) -> Sequence[list[float] | NoRoomError]:
         """For each row of each request log P(row[shared:] | context, soft prompt, row[:shared]) in
         nats; or why there is no answer to this request. Only a model that the fusion layer was
@@ -92,5 +98,5 @@ class LanguageModel(Protocol):
 
         One pass answers all requests; an answer does not depend on what shares the pass, but for
         rounding on a card. The caches are brought up to date. A cache must not be in two calls at
-        once.
+        once; a context has at most `MAX_CONTEXT_TOKENS`.
         """

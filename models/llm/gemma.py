@@ -83,6 +83,9 @@ class Gemma:
         hidden_size = self._embedding.shape[1]
         return TokenTree(2 * settings.n_layers, settings.head_dim, hidden_size)
 
+    def check_room(self) -> None:
+        """Memory is taken as contexts grow."""
+
     def logprobs(self, requests: Sequence[LlmTokenRequest]) -> list[list[float]]:
         """See `streamer.models.llm.contract.LanguageModel`."""
         planned = [_plan(request) for request in requests]

@@ -90,6 +90,9 @@ class TransformersModel:
     def new_cache(self) -> _ContextCache:
         return _ContextCache()
 
+    def check_room(self) -> None:
+        """Memory is taken as contexts grow."""
+
     @torch.inference_mode()
     def logprobs(self, requests: Sequence[LlmTokenRequest]) -> list[list[float]]:
         """See `streamer.models.llm.contract.LanguageModel`; requests are answered one by one."""

@@ -31,7 +31,12 @@ class LlmLane:
         )
 
     def session(self, spans: SpanSink) -> LaneScorer:
-        """What one session asks; its steps wait for their answers."""
+        """What one session asks; its steps wait for their answers.
+
+        Raises:
+            NoRoomError: a graphics card has no memory for one more.
+        """
+        self._scorer.model.check_room()
         return LaneScorer(self._scorer, self._lane.run, spans)
 
     def _serve(self, requests: Sequence[LlmRequest]) -> list[_Scored | Exception]:

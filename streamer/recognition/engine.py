@@ -206,7 +206,7 @@ class Engine:
                 options = replace(options, weights=trained.weights(options.weights))
                 lora, audio_inputs = trained.lora, trained.inputs
             say("loading the LLM")
-            llm = load_any_llm(options.llm_model, zoo, lora, threads, device, batched=batched)
+            llm = load_any_llm(options.llm_model, zoo, lora, threads, device, n_sessions, batched)
         listener = None
         if options.languages or (options.latency != "low" and llm is not None):
             say("loading the second listener")

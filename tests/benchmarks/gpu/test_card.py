@@ -16,7 +16,7 @@ from benchmarks.gpu import card, large, pack
 from benchmarks.gpu.load import growing
 from streamer.client.bundled import bundled_speech
 from streamer.models.card.device import Card
-from streamer.models.card.llm import CardLlm
+from streamer.models.card.llm.model import CardLlm
 from streamer.models.llm.contract import LlmTokenRequest
 
 

@@ -16,7 +16,7 @@ import transformers
 from streamer.decoding.draft import DraftRequest, Prefix, draft_together
 from streamer.models.card.emotion import CardEmotion
 from streamer.models.card.encoding import SlotAudio
-from streamer.models.card.llm import CardLlm
+from streamer.models.card.llm.model import CardLlm
 from streamer.models.card.loading import CardModels, load_card_models
 from streamer.models.card.transducer import loading as transducer_loading
 from streamer.models.card.transducer.contract import HearRequest, TransducerStream
@@ -183,7 +183,7 @@ def test_hypotheses_on_their_way_to_an_llm(tmp_path: Path) -> None:
 def test_hypotheses_of_several_sessions(far: FarCard, tmp_path: Path) -> None:
     """As above. Each row has its session, two lengths, what is fed and what follows."""
     write_tiny_gemma(tmp_path)
-    llm = CardLlm(read_model(tmp_path, threads=1).to("meta"), far, far.queue("llm"))
+    llm = CardLlm(read_model(tmp_path, threads=1).to("meta"), far, far.queue("llm"), N_SESSIONS)
     requests = [
         LlmTokenRequest([1, 2, 3], llm.new_cache(), [[4, 5, 6], [4, 7]], 1),
         LlmTokenRequest([1, 2, 3, 4, 5], llm.new_cache(), [[4], [5], [6, 7]], 0),

@@ -22,7 +22,7 @@ class WaitingScorer:
     """Prefers long words; waits to be let go and keeps who shared a pass."""
 
     def __init__(self, *, waits: bool = False) -> None:
-        self.model = SimpleNamespace(together=MAX_SESSIONS, waits=waits)
+        self.model = SimpleNamespace(together=MAX_SESSIONS, waits=waits, check_room=lambda: None)
         self.poor: str | None = None
         self.open = threading.Event()
         self.entered = threading.Event()

@@ -151,21 +151,23 @@ def test_an_llm_is_batched_as_the_small_models_are(
 ) -> None:
     asked: list[tuple[Any, ...]] = []
 
-    def opened(*given: Any, batched: bool) -> None:
-        asked.append((given[0], *given[2:], batched))
+    def opened(*given: Any) -> None:
+        asked.append((given[0], *given[2:]))
         raise ZeroDivisionError
 
     speech = SimpleNamespace(decides_alone=False)
     monkeypatch.setattr("streamer.recognition.engine.load_speech", lambda *_, **__: speech)
     monkeypatch.setattr("streamer.recognition.engine.load_any_llm", opened)
-    options = EngineOptions(threads=3, batched=batched, llm_model="some", emotion_model=None)
+    options = EngineOptions(
+        threads=3, batched=batched, llm_model="some", max_sessions=5, emotion_model=None
+    )
     with pytest.raises(ZeroDivisionError):
         Engine.load(options)
-    assert asked == [("some", None, 3, "cpu", batched)]
+    assert asked == [("some", None, 3, "cpu", 5, batched)]
 
 
 class FakeScorer:
-    model = SimpleNamespace(together=8, waits=False)
+    model = SimpleNamespace(together=8, waits=False, check_room=lambda: None)
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

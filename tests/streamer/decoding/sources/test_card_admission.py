@@ -7,6 +7,7 @@ import asyncio
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -76,6 +77,31 @@ async def test_who_finds_no_place_on_the_card_is_refused_and_the_others_live(
         await asyncio.to_thread(eventually, lambda: pools.n_free == 2)
         async with connect(server.url, START) as third:
             await speaks(third, clips[0])
+
+
+async def test_who_finds_no_place_for_an_llms_context_is_refused_and_the_others_live(
+    clips: list[Clip], tmp_path: Path
+) -> None:
+    pytest.importorskip("transformers", reason="transformers is not installed")
+    from tests.models.tiny_gemma import write_tiny_gemma
+
+    write_tiny_gemma(tmp_path)
+    engine = Engine.load(replace(OPTIONS, llm=True, llm_model=str(tmp_path)))
+    assert engine.llm is not None
+    slots = engine.llm.model.slots  # type: ignore[attr-defined]
+    with ServerThread(MORE, real_engine=engine) as server:
+        async with connect(server.url, START) as first:
+            await speaks(first, clips[0])
+            held = [slots.take() for _ in range(slots.n_free)]
+            with pytest.raises(ServerRefusedError, match="places on the card are taken") as refused:
+                await connect(server.url, START).__aenter__()
+            assert refused.value.code == "too_many_sessions"
+            held.pop()  # the first may have none yet
+            assert await says(first, clips[0])
+        await asyncio.to_thread(eventually, lambda: slots.n_free == slots.n_slots - len(held))
+        async with connect(server.url, START) as second:
+            await speaks(second, clips[1])
+    engine.close()
 
 
 async def test_whom_the_card_has_no_memory_for_ends_alone(

@@ -13,52 +13,23 @@ import torch
 import transformers
 
 from streamer.models.card.device import Card
-from streamer.models.card.llm import TOGETHER, CardLlm, can_share
+from streamer.models.card.llm.loading import QueuedLlm, can_share
+from streamer.models.card.llm.model import TOGETHER, CardLlm
 from streamer.models.errors import NoRoomError
 from streamer.models.llm.contract import LlmTokenRequest
 from streamer.models.llm.transformers_model import TransformersModel
-
-N_TOKENS = 96
-SHAPE = {
-    "hidden_size": 32,
-    "intermediate_size": 64,
-    "num_hidden_layers": 3,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "head_dim": 8,
-    "vocab_size": N_TOKENS,
-    "initializer_range": 0.4,
-    "bos_token_id": 2,
-    "eos_token_id": 1,
-    "pad_token_id": 0,
-}
-WINDOW = 6
-GEMMA = {
-    **SHAPE,
-    "vocab_size": N_TOKENS + 33,
-    "query_pre_attn_scalar": 8,
-    "sliding_window": WINDOW,
-    "layer_types": ["sliding_attention", "full_attention", "sliding_attention"],
-}
-GPT2 = {"n_embd": 32, "n_layer": 2, "n_head": 2, "vocab_size": N_TOKENS, "n_positions": 64}
-BLOOM = {"hidden_size": 32, "n_layer": 2, "n_head": 2, "vocab_size": N_TOKENS}
-KINDS: dict[str, tuple[str, dict[str, Any]]] = {
-    "Llama": ("LlamaForCausalLM", SHAPE),
-    "Qwen2": ("Qwen2ForCausalLM", {**SHAPE, "vocab_size": 2 * N_TOKENS, "bos_token_id": None}),
-    "Qwen3": ("Qwen3ForCausalLM", SHAPE),
-    "Mistral": ("MistralForCausalLM", {**SHAPE, "sliding_window": WINDOW}),
-    "Gemma3Text": ("Gemma3ForCausalLM", GEMMA),
-    "GPT2": ("GPT2LMHeadModel", {**GPT2, "initializer_range": 0.4}),
-    "Bloom": ("BloomForCausalLM", {**BLOOM, "initializer_range": 0.4}),
-}
-SHARED = sorted(KINDS.keys() - {"Bloom"})
-
-
-def make(kind: str, **settings: Any) -> Any:
-    torch.manual_seed(3)
-    name, shape = KINDS[kind]
-    config = getattr(transformers, f"{kind}Config")(**shape | settings)
-    return getattr(transformers, name)(config).eval()
+from tests.models.card.llm.random_llms import (
+    SHAPE,
+    SHARED,
+    Asked,
+    ask,
+    assert_close,
+    make,
+    on_card,
+    rows,
+    tokens,
+    whole,
+)
 
 
 @pytest.fixture(scope="module", params=SHARED)
@@ -71,23 +42,6 @@ def llama() -> Any:
     return make("Llama")
 
 
-def on_card(model: Any) -> CardLlm:
-    card = Card("cpu")
-    return CardLlm(model, card, card.queue("llm"))
-
-
-def tokens(n: int, seed: int) -> list[int]:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randint(3, N_TOKENS, (n,), generator=generator).tolist()
-
-
-def rows(lengths: Sequence[int], shared: int, seed: int) -> list[list[int]]:
-    """Of these lengths; their first tokens are the same."""
-    begin = tokens(shared, seed)
-    return [[*begin, *tokens(n - shared, seed + 7 * at + 1)] for at, n in enumerate(lengths)]
-
-
-Asked = tuple[list[int], list[list[int]], int]
 ASKED: list[Asked] = [
     (tokens(1, 0), rows((3, 5, 1), 0, 10), 0),
     (tokens(23, 1), rows((4, 9), 2, 20), 2),
@@ -95,33 +49,6 @@ ASKED: list[Asked] = [
     (tokens(14, 3), rows((7, 7), 6, 40), 6),
 ]
 """Contexts, of which one is nothing but a beginning; texts behind them; how much these share."""
-
-
-def ask(llm: CardLlm, asked: Sequence[Asked], caches: Sequence[Any] = ()) -> list[Any]:
-    caches = caches or [llm.new_cache() for _ in asked]
-    return llm.logprobs(
-        [
-            LlmTokenRequest(context, cache, texts, shared)
-            for (context, texts, shared), cache in zip(asked, caches, strict=True)
-        ]
-    )
-
-
-@torch.inference_mode()
-def whole(model: Any, asked: Asked) -> list[float]:
-    """By one plain pass of the library for each text."""
-    context, texts, shared = asked
-    found = []
-    for text in texts:
-        logprobs = model(torch.tensor([[*context, *text]])).logits[0].float().log_softmax(-1)
-        places = range(len(context) + shared, len(context) + len(text))
-        found.append(sum(float(logprobs[at - 1, [*context, *text][at]]) for at in places))
-    return found
-
-
-def assert_close(found: Sequence[Any], expected: Sequence[Sequence[float]]) -> None:
-    for one, other in zip(found, expected, strict=True):
-        assert one == pytest.approx(other, abs=1e-4)
 
 
 def test_sessions_that_share_a_pass_score_as_the_library_does_each_text(model: Any) -> None:
@@ -192,7 +119,7 @@ def test_only_what_is_new_is_fed_and_in_one_pass_for_all(
 def test_a_pass_has_as_many_rows_as_it_may_hold(
     llama: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("streamer.models.card.llm._MOST_TOKENS", 24)
+    monkeypatch.setattr("streamer.models.card.llm.model._MOST_TOKENS", 24)
     n_rows = []
     plain = CardLlm._run
 
@@ -207,7 +134,7 @@ def test_a_pass_has_as_many_rows_as_it_may_hold(
     assert n_rows == [3, 4, 2, 2]
     n_rows.clear()
     many = [ASKED[0]] * (TOGETHER + 1)
-    monkeypatch.setattr("streamer.models.card.llm._MOST_TOKENS", 10_000)
+    monkeypatch.setattr("streamer.models.card.llm.model._MOST_TOKENS", 10_000)
     assert_close(ask(llm, many), [whole(llama, ASKED[0])] * len(many))
     assert n_rows == [3 * TOGETHER, 3]
 
@@ -241,8 +168,10 @@ def test_what_cannot_be_batched_answers_one_after_the_other(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     model = make("Bloom")
-    llm = on_card(model)
+    assert not can_share(model)
+    llm = QueuedLlm(model, Card("cpu").queue("llm"))
     assert (llm.together, llm.waits) == (1, False)
+    llm.check_room()
     caches = [llm.new_cache() for _ in ASKED]
     expected = [whole(model, each) for each in ASKED]
     assert_close(ask(llm, ASKED, caches), expected)
