@@ -27,7 +27,8 @@ class Slots:
         self.nobody = n_slots
         """A row behind them, for what is written to nobody."""
         self._free = list(range(n_slots))
-        self._lock = threading.Lock()
+        # While one is taken, the collector may find another that nobody holds, in the same thread.
+        self._lock = threading.RLock()
 
     @property
     def n_free(self) -> int:

@@ -77,6 +77,7 @@ def test_llms_score_for_several_sessions_through_the_model_that_sessions_use(
     found = large.llm(Card("cpu"), large.Scale(tiny=True, rounds=1))
     assert [len(model["rows"]) for model in found["models"]] == [2, 2]
     for model in found["models"]:
+        assert model["place_mb"] > 0
         assert all(row["decisions_per_s"] > 0 < row["grown_pass_ms"] for row in model["rows"])
     # Twice to warm up, once measured; the same again with contexts that grow.
     assert asked == 2 * [(n, n_known) for n in (1, 2) for n_known in (129, 129, 129, 133, 137, 141)]
