@@ -28,11 +28,11 @@ ONCE_MORE = { echo "once more, alone: what fails because the machine is busy say
 
 # A cluster and those who speak to it keep both cores of a small machine busy for minutes.
 test: $(VENV)/installed-test system-packages typescript proxies ray lint types  ## Style, types, tests
-	$(BIN)/pytest -n 3 --dist loadfile -m "not cluster" --durations=10 || $(ONCE_MORE)
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not cluster" --durations=10 || $(ONCE_MORE)
 	@if [ -e $(VENV)/ray ]; then $(BIN)/pytest -m cluster tests/streamer/cluster --durations=10 || $(ONCE_MORE); fi
 
 coverage: $(VENV)/installed-test  ## What the tests run of the code; that takes them half as long again
-	$(BIN)/pytest -n 3 --dist loadfile -m "not cluster" --cov --cov-report=term:skip-covered
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not cluster" --cov --cov-report=term:skip-covered
 
 test-fast: $(VENV)/installed-test  ## Style, types, and what runs in two minutes: before a commit
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

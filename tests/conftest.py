@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +27,13 @@ ROOT = Path(__file__).parents[1]
 def pytest_configure() -> None:
     """Before a test imports torch: several workers' threads that spin starve each other."""
     calm_openmp()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files of few tests first: theirs are the long ones, for which all workers would wait in the
+    end."""
+    counts = Counter(item.path for item in items)
+    items.sort(key=lambda item: (counts[item.path], item.path))
 
 
 @pytest.fixture(scope="session")
