@@ -39,7 +39,7 @@ class OfflineRecognizer:
 
     def greedy(self, samples: Floats) -> str:
         """One greedy pass over one encoding."""
-        audio = self._encode(samples)
+        audio = encode_whole(self._models, samples)
         if audio is None:
             return ""
         draft = self._models.draft(DraftRequest(audio, Prefix(), (), token_budget(samples)))
@@ -50,7 +50,7 @@ class OfflineRecognizer:
     ) -> dict[str, float]:
         """Distinct texts of a beam search with their log-probabilities (nats), none by `nats` less
         likely than the best."""
-        audio = self._encode(samples)
+        audio = encode_whole(self._models, samples)
         if audio is None:
             return {"": 0.0}
         found: dict[str, float] = {}
@@ -77,9 +77,6 @@ class OfflineRecognizer:
         likely = self.candidates(samples)
         terms = LlmFusion(self._engine.llm, self._engine.options.weights, "").terms(likely)
         return likely[max(range(len(likely)), key=lambda at: terms[at].total)].text
-
-    def _encode(self, samples: Floats) -> Audio | None:
-        return encode_whole(self._models, samples)
 
     def _text(self, hypothesis: BeamHypothesis) -> str:
         return self._models.tokenizer.decode([token.id for token in hypothesis.tokens])

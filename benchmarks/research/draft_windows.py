@@ -33,7 +33,6 @@ from streamer.decoding.loading import load_speech
 from streamer.decoding.speech import SpeechModels
 from streamer.decoding.words import RecognizedWord, timed_words
 from streamer.models.moonshine.decoder import NO_CACHE
-from streamer.models.moonshine.encoder import MIN_SAMPLES
 from streamer.models.moonshine.tokenizer import BOS, EOS, FRAME_SAMPLES
 from streamer.models.store.catalog import MOONSHINE
 from streamer.models.store.zoo import Zoo
@@ -150,11 +149,10 @@ class Teacher:
         return np.asarray(varied, np.float32)
 
     def _hear(self, samples: Floats) -> _Heard | None:
-        if len(samples) < MIN_SAMPLES:
-            return None
         models = self._models
         audio = encode_whole(models, samples)
-        assert audio is not None
+        if audio is None:
+            return None
         draft = models.draft(DraftRequest(audio, Prefix(), (), token_budget(samples)))
         if not draft.ended or not draft.tokens:
             return None

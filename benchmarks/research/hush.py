@@ -294,23 +294,14 @@ def main(
     silence_ms: Annotated[
         float, typer.Option(help="Length of the hush.")
     ] = RecognizerOptions.step_silence_ms,
-    hush: Annotated[
-        Path | None, typer.Option(help="A NumPy file: kept there, and not learned again.")
-    ] = None,
 ) -> None:
     config, zoo = HushConfig(steps=steps, seed=setup.seed), Zoo()
     models = load_speech(MOONSHINE.name, zoo, threads=setup.threads)
     assert isinstance(models, SpeechModels)
     torch.set_num_threads(setup.threads)
     learner = Hush(samples_from_ms(silence_ms), config, zoo)
-    looks: list[dict[str, float]] = []
-    if hush is None or not hush.is_file():
-        looks = learner.learn(*lessons(models, setup.data, config))
-        samples: Floats = learner.samples.detach().numpy()
-        if hush is not None:
-            np.save(hush, samples)
-    else:
-        samples = np.load(hush)
+    looks = learner.learn(*lessons(models, setup.data, config))
+    samples: Floats = learner.samples.detach().numpy()
     options = EngineOptions(threads=setup.threads, latency="low")
     options = replace(options, recognizer=RecognizerOptions(step_silence_ms=silence_ms))
     base = Engine.load(options, zoo)

@@ -297,8 +297,8 @@ class Simulation:
             left_s = self._ends_s.pop(session) - self._now_s
             delays = backoff(self._random)
             later_s = self._now_s + next(delays)
-            ask = (session, left_s, self._now_s, delays)
-            self._at(later_s, partial(self._ask, *ask, cut=cut))
+            ask = partial(self._ask, session, left_s, self._now_s, delays, cut=cut)
+            self._at(later_s, ask)
 
     def _crash_in_s(self) -> float:
         years = self._fleet.replica_years / max(1, self._n_replicas)
