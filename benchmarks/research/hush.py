@@ -43,7 +43,7 @@ from benchmarks.research.draft_windows import DEV_FOLD, Cut, Teacher, WindowConf
 from benchmarks.research.steadiness import PLAIN, Heard, delays_of
 from streamer.audio.arrays import Floats
 from streamer.audio.clock import SAMPLE_RATE, samples_from_ms
-from streamer.decoding.loading import load_speech, speech_graphs
+from streamer.decoding.loading import load_speech, shipped_files, speech_graphs
 from streamer.decoding.speech import SpeechModels
 from streamer.models.card.device import Card
 from streamer.models.card.layers import attend, layer_norm, rotated, turns
@@ -69,8 +69,6 @@ from streamer.transcript.wer import WordErrors, word_errors
 TAUGHT: Final = "librispeech_dev_clean_mp3,speechocean762_train"
 HEARD: Final = "librispeech_test_clean_opus,librispeech_test_other,speechocean762"
 HUSHED: Final = "hushed"
-ENCODER_FILE: Final = "encoder_model.ort"
-DECODER_FILE: Final = "decoder_model_merged.ort"
 CUTS_A_CLIP: Final = 2
 _WINDOWS = WindowConfig(whole=0.2, longest_s=8.0, shortest_s=1.0, end_silence_s=(0.0,))
 
@@ -117,7 +115,7 @@ class Hush:
         torch.manual_seed(config.seed)
         self._config = config
         self._encoder = shipped_encoder(zoo)
-        decoder = TunedDecoder(zoo.path(MOONSHINE.name, DECODER_FILE), 0)
+        decoder = TunedDecoder(shipped_files(zoo)[1], 0)
         self._decoder = decoder.requires_grad_(requires_grad=False)
         self.samples = nn.Parameter(config.first * torch.randn(n_samples))
         self._optimizer = torch.optim.Adam([self.samples], lr=config.rate)
@@ -177,8 +175,7 @@ class Hush:
 
 def shipped_encoder(zoo: Zoo) -> EncoderTensors:
     """Its weights."""
-    files = (zoo.path(MOONSHINE.name, file) for file in (ENCODER_FILE, DECODER_FILE))
-    weights = read_shipped(*files)
+    weights = read_shipped(*shipped_files(zoo))
     assert isinstance(weights.encoder, EncoderWeights)
     return place_encoder(weights.encoder, weights.decoder, TINY, Card("cpu"))
 

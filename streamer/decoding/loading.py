@@ -140,8 +140,7 @@ def _card_speech(
     from streamer.models.moonshine.weights import read_folder, read_shipped
 
     if name == MOONSHINE.name:
-        encoder, decoder = "encoder_model.ort", "decoder_model_merged.ort"
-        weights = read_shipped(zoo.path(name, encoder), zoo.path(name, decoder), draft)
+        weights = read_shipped(*shipped_files(zoo), draft)
         tokenizer = Tokenizer.read(zoo.path(name, "tokenizer.bin"))
     else:
         folder = zoo.folder(name, library=False)
@@ -199,15 +198,19 @@ def speech_graphs(zoo: Zoo, device: str = "cpu", draft: Path | None = None) -> P
         version += f"-{sha256_of([draft])}"
     return zoo.derived(
         name,
-        lambda to, _: _build_graphs(
-            zoo.path(name, "encoder_model.ort"),
-            zoo.path(name, "decoder_model_merged.ort"),
-            draft,
-            to,
-            integer=integer,
-        ),
+        lambda to, _: _build_graphs(*shipped_files(zoo), draft, to, integer=integer),
         version,
     )
+
+
+def shipped_files(zoo: Zoo) -> tuple[Path, Path]:
+    """Encoder and decoder of the project's own model.
+
+    Raises:
+        ModelError: a file is missing or damaged.
+    """
+    name = MOONSHINE.name
+    return zoo.path(name, "encoder_model.ort"), zoo.path(name, "decoder_model_merged.ort")
 
 
 def _build_graphs(

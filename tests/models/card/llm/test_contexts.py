@@ -21,27 +21,15 @@ from streamer.models.errors import NoRoomError
 from streamer.models.llm.contract import MAX_CONTEXT_TOKENS
 from streamer.models.onnx.runtime import DeviceUnavailableError
 from tests.models.card.llm.random_llms import (
-    SHARED,
     Asked,
     ask,
     assert_close,
-    make,
     on_card,
     rows,
     tokens,
     whole,
 )
 from tests.models.card.test_device import SmallCard
-
-
-@pytest.fixture(scope="module", params=SHARED)
-def model(request: pytest.FixtureRequest) -> Any:
-    return make(request.param)
-
-
-@pytest.fixture(scope="module")
-def llama() -> Any:
-    return make("Llama")
 
 
 def spoil(llm: CardLlm) -> None:

@@ -20,7 +20,6 @@ from streamer.models.llm.contract import LlmTokenRequest
 from streamer.models.llm.transformers_model import TransformersModel
 from tests.models.card.llm.random_llms import (
     SHAPE,
-    SHARED,
     Asked,
     ask,
     assert_close,
@@ -30,17 +29,6 @@ from tests.models.card.llm.random_llms import (
     tokens,
     whole,
 )
-
-
-@pytest.fixture(scope="module", params=SHARED)
-def model(request: pytest.FixtureRequest) -> Any:
-    return make(request.param)
-
-
-@pytest.fixture(scope="module")
-def llama() -> Any:
-    return make("Llama")
-
 
 ASKED: list[Asked] = [
     (tokens(1, 0), rows((3, 5, 1), 0, 10), 0),
