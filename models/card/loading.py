@@ -66,13 +66,13 @@ def _encoder(
     each = slot_bytes(config, card.dtype)
     if isinstance(encoder, EncoderWeights):
         tensors = place_encoder(encoder, weights.decoder, config, card)
-        check_memory(card, n_sessions, n_slots, each)
+        check_memory(card, "Moonshine's states", n_sessions, n_slots, each)
         pools = WholePools(card, n_slots, config)
         return CardEncoder(tensors, pools, queue), pools
     if len(encoder.positions) <= known_frames(config)[-1]:
         raise ModelCorruptError(f"the model knows {len(encoder.positions)} places, too few")
     windowed = place_windowed(encoder, weights.decoder, config, card)
-    check_memory(card, n_sessions, n_slots, each)
+    check_memory(card, "Moonshine's states", n_sessions, n_slots, each)
     windowed_pools = WindowedPools(card, n_slots, config)
     return WindowedCardEncoder(windowed, windowed_pools, queue), windowed_pools
 
@@ -82,9 +82,10 @@ def slots_of(n_sessions: int) -> int:
     return n_sessions + n_sessions // 8 + 1
 
 
-def check_memory(card: Card, n_sessions: int, n_slots: int, slot_bytes: int) -> None:
+def check_memory(card: Card, what: str, n_sessions: int, n_slots: int, slot_bytes: int) -> None:
     """
     Args:
+        what: is kept in the slots, for the message.
         slot_bytes: of each slot.
 
     Raises:
@@ -96,7 +97,7 @@ def check_memory(card: Card, n_sessions: int, n_slots: int, slot_bytes: int) -> 
     fitting = max(0, free - _SPARE_BYTES) // slot_bytes
     if fitting < n_slots:
         raise DeviceUnavailableError(
-            f"{n_sessions} sessions do not fit into the free memory of {card.device} "
+            f"{what} of {n_sessions} sessions do not fit into the free memory of {card.device} "
             f"({free / 2**30:.1f} GB): it has room for {max(0, fitting * 8 // 9 - 1)}; allow fewer "
             "(--max-sessions)"
         )

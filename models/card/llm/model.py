@@ -46,7 +46,7 @@ class CardLlm:
         with card.fitting("the LLM"):
             token = token_of(model)
         n_slots = slots_of(n_sessions)
-        check_memory(card, n_sessions, n_slots, slot_bytes(token))
+        check_memory(card, "the LLM's contexts", n_sessions, n_slots, slot_bytes(token))
         self.slots = ContextSlots(card, n_slots, token)
         card.wait()
 

@@ -78,7 +78,7 @@ def load_transducer(
     look_ahead = _look_ahead(supported, look_ahead_ms)
     n_slots = slots_of(n_sessions)
     one = StreamingTransducer(model, extractor, look_ahead, card, card.queue(), 1)
-    check_memory(card, n_sessions, n_slots, one.slot_bytes)
+    check_memory(card, "the transducer's states", n_sessions, n_slots, one.slot_bytes)
     queue = card.queue("transducer")
     made = StreamingTransducer(model, extractor, look_ahead, card, queue, n_slots)
     if card.is_cuda:

@@ -34,11 +34,13 @@ def test_sizes_come_from_buckets() -> None:
 def test_a_card_that_is_too_small_tells_how_many_fit() -> None:
     gigabyte = 1 << 30
     each = slot_bytes(TINY, torch.float16)
-    check_memory(SmallCard(gigabyte + 113 * each), 100, 113, each)
-    with pytest.raises(DeviceUnavailableError, match=r"it has room for 87; allow fewer"):
-        check_memory(SmallCard(gigabyte + 100 * each), 100, 113, each)
+    check_memory(SmallCard(gigabyte + 113 * each), "states", 100, 113, each)
+    with pytest.raises(
+        DeviceUnavailableError, match=r"states of 100 sessions do .* room for 87; allow fewer"
+    ):
+        check_memory(SmallCard(gigabyte + 100 * each), "states", 100, 113, each)
     with pytest.raises(DeviceUnavailableError, match="it has room for 0;"):
-        check_memory(SmallCard(0), 1, 2, each)
+        check_memory(SmallCard(0), "states", 1, 2, each)
 
 
 def test_a_slot_takes_what_is_said(card: Card) -> None:
