@@ -95,7 +95,7 @@ def main(
             {
                 "seed": seed,
                 "speakers": len(fold.test),
-                "training": json.loads((folder / "emotion_train.json").read_text())["stages"],
+                "dev_uar": json.loads((folder / "emotion_train.json").read_text())["dev_uar"],
                 "whole_clips": summary(by_clip[-1]),
                 "windows_3s": summary(by_window[-1]),
                 **{name: summary(score_whole(classifier, heard)) for name, heard in others.items()},

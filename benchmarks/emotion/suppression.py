@@ -30,7 +30,7 @@ from benchmarks.common import (
     run,
     write_json,
 )
-from benchmarks.emotion.browser import PROCESSING, browsed, desk, in_noise
+from benchmarks.emotion.browser import PROCESSING, desk, in_noise
 from benchmarks.emotion.corpora import WEIGHTS
 from benchmarks.emotion.shown import NEUTRAL_SETS, Viewer, emotional, neutral
 from benchmarks.quality.streaming import stream
@@ -40,6 +40,7 @@ from streamer.models.emotion.classifier import EmotionClassifier
 from streamer.models.silero import VadModel
 from streamer.models.store.catalog import SILERO
 from streamer.models.store.zoo import Zoo
+from streamer.models.train.emotion.browser import browsed
 from streamer.recognition.contract import SessionOptions
 from streamer.recognition.engine import Engine, EngineOptions
 from streamer.transcript.wer import WordErrors, word_errors

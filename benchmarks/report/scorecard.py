@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.report.emotion import false_alarms, recall
+from benchmarks.report.emotion.rows import false_alarms, recall
 from benchmarks.report.figures import Tables, fixed, pair, results, table, target
 from benchmarks.report.recognition import errors
 from benchmarks.report.serving import rounds

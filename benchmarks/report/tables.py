@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from benchmarks.report import (
-    emotion,
     languages,
     peers,
     research,
@@ -14,6 +13,7 @@ from benchmarks.report import (
     tuning,
     turns,
 )
+from benchmarks.report.emotion import card, studies
 from benchmarks.report.figures import Tables
 
 
@@ -26,7 +26,8 @@ def result_tables() -> Tables:
         speakers,
         peers,
         research,
-        emotion,
+        card,
+        studies,
         tuning,
         turns,
         serving,

@@ -27,12 +27,13 @@ import typer
 from rich.console import Console
 
 from benchmarks.common import RESULTS, DataOption, OutOption, run, write_json
-from benchmarks.emotion.browser import PROCESSING, browsed, desk
+from benchmarks.emotion.browser import PROCESSING, desk
 from benchmarks.emotion.corpora import OTHER_SETS, WEIGHTS, ModelOption
 from benchmarks.emotion.scores import score_whole, summary
 from streamer.audio.clock import SAMPLE_RATE
 from streamer.audio.files import read_samples
 from streamer.models.emotion.classifier import LABELS, EmotionClassifier, Samples
+from streamer.models.train.emotion.browser import browsed
 from streamer.models.train.emotion.data import (
     CREMA_D,
     DEV_SPEAKERS,

@@ -119,7 +119,7 @@ EMOTION: Final = ModelEntry(
     files=(
         _single(
             "emotion.onnx",
-            "9932b180cc2b70f4c5a991b866342f3626e03211dfd72bb723c474321e7240d9",
+            "0f7ddd9c0730ba8eb8fbd6e90e1e8997e48673d4ed7d1c617a7e9dcb6b6fd700",
             "streamer.models",
             "weights",
         ),

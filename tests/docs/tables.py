@@ -43,7 +43,7 @@ from tests.docs.blocks import DOCUMENTS, ROOT
 
 HOW_TO_RENEW: Final = "run `python -m tests.docs.tables` and read what it changed"
 _TABLE: Final = re.compile(r"(<!-- table: (.+?) -->\n).*?(<!-- /table -->)", re.DOTALL)
-WITH_TABLES: Final = (*DOCUMENTS, ROOT / "README.md")
+WITH_TABLES: Final = (*DOCUMENTS, ROOT / "README.md", ROOT / "models/weights/EMOTION_CARD.md")
 _OPTIONS: Final = (
     ServerOptions,
     EngineOptions,

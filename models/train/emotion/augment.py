@@ -25,6 +25,8 @@ class AugmentConfig:
     min_s: float = 1.0
     max_s: float = 3.5
     """Each batch is cut to one length drawn from here, so that short live windows work."""
+    cleaned: float = 0.4
+    """Share of clips as a browser hands them over, where that is known of a clip."""
     speed: float = 0.1
     """Speed and pitch change by up to this share."""
     eq_db: float = 6.0
@@ -40,16 +42,13 @@ class AugmentConfig:
     """Share of clips sent through MP3 at 16 to 40 kbit/s."""
     noise: float = 0.5
     snr_db: tuple[float, float] = (5.0, 35.0)
-    noise_only: float = 0.03
+    noise_only: float = 0.0
     """Share of clips replaced by noise or hum, which is taught as no emotion at all."""
     mixup: float = 0.3
     """Share of batches mixed pairwise (mixup: Zhang et al., 2018)."""
     mixup_alpha: float = 0.4
     time_mask: float = 0.15
     """Two spans of up to this share of the frames are blanked (SpecAugment)."""
-    read_target: tuple[float, ...] = (0.5, 0.1, 0.1, 0.1, 0.1, 0.1)
-    """What read speech is taught as: rather neutral, and unsure (outlier exposure: Hendrycks et
-    al., 2019). A target that were all neutral would teach that new sentences are neutral."""
 
 
 class Augmenter:
@@ -63,15 +62,13 @@ class Augmenter:
         """Samples [B, N] and target shares [B, C]."""
         c, rng = self._config, self._rng
         length = int(rng.uniform(c.min_s, c.max_s) * SAMPLE_RATE)
-        samples = np.stack([self._coded(self._cut(clip.samples, length)) for clip in clips])
+        samples = np.stack([self._coded(self._cut(self._heard(clip), length)) for clip in clips])
         nothing = rng.random(len(clips)) < c.noise_only
         samples[nothing] = self._noise(int(nothing.sum()), length)
         samples /= np.sqrt(np.mean(samples**2, axis=1, keepdims=True)) + 1e-5
         samples = self._filter(samples)
         samples = self._add_noise(samples)
-        # READ, -1, takes the last row.
-        rows = np.vstack((np.eye(len(LABELS)), c.read_target))
-        target = rows[[clip.label for clip in clips]]
+        target = np.eye(len(LABELS))[[clip.label for clip in clips]]
         target[nothing] = 1 / len(LABELS)
         if rng.random() < c.mixup:
             share = rng.beta(c.mixup_alpha, c.mixup_alpha)
@@ -92,6 +89,12 @@ class Augmenter:
                 start = int(self._rng.integers(0, n_frames - span + 1))
                 row[start : start + span] = 0
         return torch.from_numpy(keep)
+
+    def _heard(self, clip: Clip) -> npt.NDArray[np.float32]:
+        """Now and then as a browser hands it over."""
+        if clip.cleaned is not None and self._rng.random() < self._config.cleaned:
+            return clip.cleaned
+        return clip.samples
 
     def _cut(self, samples: npt.NDArray[np.float32], length: int) -> npt.NDArray[np.float32]:
         """A random stretch at a random speed, set at a random place in `length` samples."""

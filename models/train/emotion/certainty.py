@@ -21,10 +21,9 @@ from torch.nn import functional
 from streamer.audio.clock import SAMPLE_RATE
 from streamer.models.emotion.classifier import LABELS
 from streamer.models.train.emotion.augment import AugmentConfig, Augmenter
-from streamer.models.train.emotion.data import READ, Clip, fixed_windows, opening_windows
+from streamer.models.train.emotion.data import Clip, fixed_windows, opening_windows
 from streamer.models.train.emotion.net import EmotionNet
 
-_NEUTRAL: Final = LABELS.index("neutral")
 _COLDEST, _HOTTEST = -1.5, 3.0
 """Bounds of the temperature's logarithm."""
 _BATCH: Final = 16
@@ -32,8 +31,6 @@ _VARIED: Final = AugmentConfig(
     min_s=0.8,
     max_s=4.0,
     mixup=0.0,
-    noise_only=0.0,
-    read_target=(1.0, 0.0, 0.0, 0.0, 0.0, 0.0),
 )
 
 
@@ -144,13 +141,12 @@ def gather_evidence(
     Args:
         net: trained, in eval mode.
         dev: acted clips of speakers whom training never heard; they are also heard whole.
-        read: speech that nobody acted; what it should be called is neutral.
-        config: what is drawn from them.
-        seed: of the draw and the augmentation.
+        read: speech that nobody acted.
+        config: how they are heard.
+        seed: of the augmentation.
         bfloat16: mixed precision.
     """
     draw = np.random.default_rng(seed)
-    some = [read[i] for i in draw.permutation(len(read))[: config.n_read]]
     augmenter = Augmenter(config.augment, seed)
     noiser = Augmenter(replace(config.augment, noise_only=1.0), seed)
 
@@ -162,7 +158,7 @@ def gather_evidence(
     acted = [(opening_windows(dev, seconds), _targets(dev)) for seconds in config.opening_s]
     acted += [(fixed_windows(dev, config.middle_s), _targets(dev)), *varied(dev, augmenter)]
     acted += [(torch.from_numpy(clip.samples)[None], _targets([clip])) for clip in dev]
-    sober = [(fixed_windows(some, config.middle_s), _targets(some)), *varied(some, augmenter)]
+    sober = [(fixed_windows(read, config.middle_s), _targets(read)), *varied(read, augmenter)]
     noise = list(varied(dev[: config.n_noise], noiser))
     shares = (1.0, config.read_weight, config.noise_weight)
     parts = []
@@ -190,6 +186,6 @@ def gather_evidence(
 
 
 def _targets(clips: Sequence[Clip]) -> Tensor:
-    """[n, C]; what was read should be neutral."""
-    labels = [_NEUTRAL if clip.label == READ else clip.label for clip in clips]
-    return functional.one_hot(torch.tensor(labels), len(LABELS)).float()
+    """[n, C]"""
+    labels = torch.tensor([clip.label for clip in clips])
+    return functional.one_hot(labels, len(LABELS)).float()

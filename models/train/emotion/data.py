@@ -24,8 +24,6 @@ from streamer.models.emotion.classifier import LABELS
 
 CREMA_D: Final = "emotion/crema_d"
 READ_SPEECH: Final = ("asr/librispeech_dev_clean_mp3", "asr/speechocean762_train")
-READ: Final = -1
-"""Label of a clip that was read, not acted."""
 _PIECE_S: Final = 5.0
 SPLIT_SEED: Final = 25
 # `split_speakers` over the 74 speakers present gives these; they are written out so that a
@@ -58,14 +56,13 @@ TEST_SPEAKERS: Final[tuple[str, ...]] = (
 
 @dataclass(frozen=True)
 class Clip:
-    """One recording: mono float32 samples at 16 kHz and the index of its label in LABELS.
-
-    The label of speech that was read is READ.
-    """
+    """One recording: mono float32 samples at 16 kHz and the index of its label in LABELS."""
 
     samples: npt.NDArray[np.float32]
     label: int
     speaker: str
+    cleaned: npt.NDArray[np.float32] | None = None
+    """The same as a browser hands it over, if that was computed."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +134,7 @@ def load_clips(
 
 
 def load_read_speech(folder: Path, limit_per_speaker: int | None = None) -> list[Clip]:
-    """Decodes read speech, cut into pieces of at most 5 s.
+    """Decodes read speech, cut into pieces of at most 5 s, which are neutral.
 
     Args:
         folder: a data set with `manifest.jsonl`.
@@ -145,6 +142,7 @@ def load_read_speech(folder: Path, limit_per_speaker: int | None = None) -> list
     """
     clips: list[Clip] = []
     taken: dict[str, int] = {}
+    neutral = LABELS.index("neutral")
     length = int(_PIECE_S * SAMPLE_RATE)
     for row in read_manifest(folder):
         speaker = str(row["speaker"])
@@ -152,7 +150,7 @@ def load_read_speech(folder: Path, limit_per_speaker: int | None = None) -> list
             continue
         samples = _samples(folder / row["path"])
         for start in range(0, max(1, len(samples) - length // 2), length):
-            clips.append(Clip(samples[start : start + length], READ, speaker))
+            clips.append(Clip(samples[start : start + length], neutral, speaker))
             taken[speaker] = taken.get(speaker, 0) + 1
     return clips
 

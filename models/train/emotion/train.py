@@ -3,10 +3,9 @@
     python -m streamer.models.train.emotion.train --data ../shared/data --out models/weights
 
 Fine-tunes the lower layers of Moonshine tiny's encoder with attentive pooling on CREMA-D's acted
-labels. `--sober` adds a second stage, beside read speech that nobody acted and noise in which
-nobody speaks (`EMOTION_CARD.md` says what that gains and costs). Speakers of train, dev and test
-are apart; dev speakers choose the epoch and the certainty, test speakers only meet
-`benchmarks/emotion/corpora.py`.
+labels, as the clips are and as browsers hand them over. Read speech that nobody acted serves to fit
+how sure it may be. Speakers of train, dev and test are apart; dev speakers choose the epoch and the
+certainty, test speakers only meet `benchmarks/emotion`.
 """
 
 from __future__ import annotations
@@ -17,14 +16,16 @@ import json
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch.utils.tensorboard import SummaryWriter
 
+from streamer.models.train.emotion.browser import cleaned
 from streamer.models.train.emotion.certainty import fit_certainty, gather_evidence
-from streamer.models.train.emotion.config import ACTED, SOBERED, TrainConfig
+from streamer.models.train.emotion.config import TrainConfig
 from streamer.models.train.emotion.data import DEV_SPEAKERS, TEST_SPEAKERS, load_split
 from streamer.models.train.emotion.export import export_onnx
 from streamer.models.train.emotion.moonshine_init import load_moonshine_encoder
@@ -78,32 +79,30 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
     work.mkdir(parents=True, exist_ok=True)
     split = load_split(data, dev_speakers, test_speakers)
+    draw = np.random.default_rng(config.seed)
+    read = [split.read[i] for i in draw.permutation(len(split.read))[: config.certainty.n_read]]
+    split = replace(split, read=read)
     counts = len(split.train), len(split.dev), len(split.read)
     _LOG.info("%d train, %d dev, %d read clips", *counts)
-    trainers: list[Trainer] = []
-    until_s = clock() + 60 * config.max_minutes
+    if config.augment.cleaned:
+        parts = split.train, split.dev, split.read
+        acted, dev, read = (cleaned(part, config.seed) for part in parts)
+        split = replace(split, train=acted, dev=dev, read=read)
+    trainer = Trainer(config, split, work)
+    if not (resume and trainer.resume()) and encoder is not None:
+        weights = load_moonshine_encoder(encoder, config.net.n_layers)
+        trainer.start_from({f"encoder.{name}": w for name, w in weights.items()})
     with SummaryWriter(str(work / "tensorboard")) as writer:
-        for stage in config.stages:
-            trainer = Trainer(config, stage, split, work)
-            if not (resume and trainer.resume()):
-                if trainers:
-                    trainer.start_from(trainers[-1].best_state)
-                elif encoder is not None:
-                    weights = load_moonshine_encoder(encoder, config.net.n_layers)
-                    trainer.start_from({f"encoder.{name}": w for name, w in weights.items()})
-            trainers.append(trainer)
-            if not trainer.run(writer, clock, until_s):
-                break
-    net = trainers[-1].best()
+        trainer.run(writer, clock, clock() + 60 * config.max_minutes)
+    net = trainer.best()
     evidence = gather_evidence(
         net, split.dev, split.read, config.certainty, config.seed, bfloat16=config.bfloat16
     )
     certainty = fit_certainty(evidence, config.certainty.decay)
     torch.save({"config": config, "state": net.state_dict()}, work / "emotion_best.pt")
     report = {
-        "stages": {
-            t.stage.name: {"best_epoch": t.best_epoch, "dev_uar": t.best_uar} for t in trainers
-        },
+        "best_epoch": trainer.best_epoch,
+        "dev_uar": trainer.best_uar,
         "config": asdict(config),
     }
     (work / "emotion_train.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
@@ -118,19 +117,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--encoder", type=Path, help="encoder_model.ort; default: the wheel's")
     parser.add_argument("--from-scratch", action="store_true", help="random initial weights")
     parser.add_argument("--resume", action="store_true")
-    parser.add_argument("--sober", action="store_true", help="add the stage with read speech")
     parser.add_argument("--seed", type=int, default=TrainConfig.seed)
     parser.add_argument("--threads", type=int, default=TrainConfig.threads)
     parser.add_argument("--max-minutes", type=float, default=TrainConfig.max_minutes)
     args = parser.parse_args(argv)
     # `force`, since a library imported above may have set up logging already.
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", force=True)
-    config = TrainConfig(
-        stages=(ACTED, SOBERED) if args.sober else (ACTED,),
-        seed=args.seed,
-        threads=args.threads,
-        max_minutes=args.max_minutes,
-    )
+    config = TrainConfig(seed=args.seed, threads=args.threads, max_minutes=args.max_minutes)
     encoder = None if args.from_scratch else args.encoder or find_encoder()
     path = train(config, args.data, args.out, args.work, encoder=encoder, resume=args.resume)
     _LOG.info("wrote %s", path.name)

@@ -1,11 +1,12 @@
-"""One stage of training the emotion classifier."""
+"""Trains the emotion classifier."""
 
 from __future__ import annotations
 
 import copy
 import logging
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from streamer.models.emotion.classifier import LABELS
 from streamer.models.train.emotion.augment import Augmenter
-from streamer.models.train.emotion.config import Stage, TrainConfig
+from streamer.models.train.emotion.config import TrainConfig
 from streamer.models.train.emotion.data import Clip, Split, fixed_windows
 from streamer.models.train.emotion.net import EmotionNet, n_frames
 
@@ -35,24 +36,24 @@ def uar(labels: Tensor, predicted: Tensor, n_classes: int) -> float:
 
 
 class Trainer:
-    """One stage: batches, steps, dev scores, checkpoints."""
+    """Batches, steps, dev scores, checkpoints."""
 
-    def __init__(self, config: TrainConfig, stage: Stage, split: Split, work: Path) -> None:
+    def __init__(self, config: TrainConfig, split: Split, work: Path) -> None:
         torch.manual_seed(config.seed)
-        self.config, self.stage, self._split = config, stage, split
-        self._n_read = round(stage.batch_size * stage.read_share)
-        self._n_acted = stage.batch_size - self._n_read
+        self.config, self._split = config, split
+        cleaned = [replace(c, samples=c.cleaned) for c in split.dev if c.cleaned is not None]
+        self._dev = [dev for dev in (split.dev, cleaned) if dev]
         self.net = EmotionNet(config.net)
         self.ema = copy.deepcopy(self.net).eval()
-        self._augment = Augmenter(stage.augment, config.seed)
+        self._augment = Augmenter(config.augment, config.seed)
         self._order = np.random.default_rng(config.seed)
-        self._steps = max(1, len(split.train) // self._n_acted)
+        self._steps = max(1, len(split.train) // config.batch_size)
         labels = torch.tensor([clip.label for clip in split.train])
         counts = torch.bincount(labels, minlength=len(LABELS))
         self._class_weight = (len(labels) / (len(LABELS) * counts.clamp(min=1))).float()
         self._optimizer = torch.optim.AdamW(self._groups(), weight_decay=config.weight_decay)
         self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimizer, self._rate)
-        self._checkpoint = work / f"emotion_{stage.name}.ckpt"
+        self._checkpoint = work / "emotion.ckpt"
         self.epoch, self.best_uar, self.best_epoch = 0, -1.0, -1
         self.best_state = copy.deepcopy(self.ema.state_dict())
 
@@ -85,10 +86,10 @@ class Trainer:
             until_s: when `clock` has passed this, the epoch begun is the last.
 
         Returns:
-            Whether the stage has come to its end; False if it was the time that ran out.
+            Whether training has come to its end; False if it was the time that ran out.
         """
         start = clock()
-        while self.epoch < self.stage.epochs:
+        while self.epoch < self.config.epochs:
             if self.epoch - self.best_epoch >= self.config.patience and self.epoch > 0:
                 _LOG.info("no better dev UAR for %d epochs", self.config.patience)
                 return True
@@ -97,15 +98,16 @@ class Trainer:
                 return False
             loss = self._one_epoch()
             self.epoch += 1
-            lengths = self.stage.dev_window_s
-            score = sum(self._dev_uar(seconds) for seconds in lengths) / len(lengths)
+            lengths = self.config.dev_window_s
+            scores = [self._dev_uar(dev, seconds) for dev in self._dev for seconds in lengths]
+            score = sum(scores) / len(scores)
             if score > self.best_uar:
                 self.best_uar, self.best_epoch = score, self.epoch
                 self.best_state = copy.deepcopy(self.ema.state_dict())
-            writer.add_scalar(f"{self.stage.name}/loss", loss, self.epoch)
-            writer.add_scalar(f"{self.stage.name}/dev_uar", score, self.epoch)
-            shown = (self.stage.name, self.epoch, loss, score, (clock() - start) / 60)
-            _LOG.info("%s epoch %d loss %.3f dev %.3f (%.1f min)", *shown)
+            writer.add_scalar("loss", loss, self.epoch)
+            writer.add_scalar("dev_uar", score, self.epoch)
+            shown = (self.epoch, loss, score, (clock() - start) / 60)
+            _LOG.info("epoch %d loss %.3f dev %.3f (%.1f min)", *shown)
             self._save()
         return True
 
@@ -134,12 +136,10 @@ class Trainer:
         return total / self._steps
 
     def _batches(self) -> Iterator[list[Clip]]:
-        train, read = self._split.train, self._split.read
+        train, size = self._split.train, self.config.batch_size
         order = self._order.permutation(len(train))
         for step in range(self._steps):
-            acted = order[step * self._n_acted : (step + 1) * self._n_acted]
-            others = self._order.integers(0, len(read), self._n_read) if self._n_read else ()
-            yield [train[i] for i in acted] + [read[i] for i in others]
+            yield [train[i] for i in order[step * size : (step + 1) * size]]
 
     def _update_mean(self) -> None:
         # A young mean forgets its start faster, or the first epochs would judge the start.
@@ -149,9 +149,9 @@ class Trainer:
             for mean, now in zip(self.ema.parameters(), self.net.parameters(), strict=True):
                 mean.lerp_(now, 1 - decay)
 
-    def _dev_uar(self, seconds: float) -> float:
-        logits = self.logits(self.ema, fixed_windows(self._split.dev, seconds))
-        labels = torch.tensor([clip.label for clip in self._split.dev])
+    def _dev_uar(self, dev: Sequence[Clip], seconds: float) -> float:
+        logits = self.logits(self.ema, fixed_windows(dev, seconds))
+        labels = torch.tensor([clip.label for clip in dev])
         return uar(labels, logits.argmax(dim=1), len(LABELS))
 
     def logits(self, net: EmotionNet, windows: Tensor) -> Tensor:
@@ -177,7 +177,7 @@ class Trainer:
                 stem.append(parameter)
             else:
                 head.append(parameter)
-        c = self.stage
+        c = self.config
         return [
             {"params": stem, "lr": c.stem_lr},
             {"params": layers, "lr": c.layer_lr},
@@ -186,7 +186,7 @@ class Trainer:
 
     def _rate(self, step: int) -> float:
         """Linear warm-up, then half a cosine."""
-        total = self._steps * self.stage.epochs
+        total = self._steps * self.config.epochs
         warm = max(1, int(total * self.config.warmup_share))
         if step < warm:
             return (step + 1) / warm

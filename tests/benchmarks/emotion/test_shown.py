@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
+import soundfile
 
-from benchmarks.emotion.shown import Shown, Viewer, sureness
+from benchmarks.emotion.shown import Shown, Viewer, neutral, sureness
+from streamer.audio.arrays import Floats
 from streamer.audio.clock import SAMPLE_RATE
 from streamer.audio.files import read_samples
 from streamer.client.bundled import bundled_speech
@@ -61,3 +66,29 @@ def test_only_an_emotion_can_be_sure() -> None:
     assert sureness({"neutral": 0.9, "sad": 0.1}) == 0
     assert sureness({"neutral": 0.2, "sad": 0.8}) == 0.8
     assert sureness({}) == 0
+
+
+class Counting(Viewer):
+    """Notes how long each recording is, and listens to none."""
+
+    def __init__(self) -> None:
+        self.heard: list[int] = []
+
+    def watch(self, samples: Floats, acted: str, shown: Shown) -> None:
+        self.heard.append(len(samples))
+
+
+def test_what_chooses_and_what_judges_are_halves_of_the_recordings(tmp_path: Path) -> None:
+    folder = tmp_path / "calm"
+    folder.mkdir()
+    lengths = (1_000, 2_000, 3_000, 4_000, 5_000)
+    for length in lengths:
+        soundfile.write(folder / f"{length}.wav", np.zeros(length, np.float32), SAMPLE_RATE)
+    lines = "".join(json.dumps({"path": f"{length}.wav"}) + "\n" for length in lengths)
+    (folder / "manifest.jsonl").write_text(lines, encoding="utf-8")
+    heard = []
+    for half in (0, 1, None):
+        viewer = Counting()
+        neutral(viewer, tmp_path, ["calm"], half=half)
+        heard.append(sorted(viewer.heard))
+    assert heard == [[1_000, 3_000, 5_000], [2_000, 4_000], list(lengths)]

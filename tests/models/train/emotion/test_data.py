@@ -12,7 +12,6 @@ from streamer.models.train.emotion.augment import AugmentConfig, Augmenter
 from streamer.models.train.emotion.data import (
     CREMA_D,
     DEV_SPEAKERS,
-    READ,
     TEST_SPEAKERS,
     Clip,
     fixed_windows,
@@ -77,27 +76,32 @@ def test_the_seed_decides() -> None:
 
 
 def test_band_limits_take_the_top_away() -> None:
-    config = AugmentConfig(
-        band_limit=1, noise=0, reverb=0, notch=0, telephone=0, mixup=0, noise_only=0, codec=0
-    )
+    config = AugmentConfig(band_limit=1, noise=0, reverb=0, notch=0, telephone=0, mixup=0, codec=0)
     samples, _ = Augmenter(config, 0).batch(clips())
     spectrum = np.abs(np.fft.rfft(samples.numpy(), axis=1))
     hertz = np.fft.rfftfreq(samples.shape[1], 1 / SAMPLE_RATE)
     assert spectrum[:, hertz > 7_000].mean() < 0.02 * spectrum[:, hertz < 2_000].mean()
 
 
-def test_read_speech_and_noise_are_taught_to_be_unsure() -> None:
-    target = (0.5, 0.1, 0.1, 0.1, 0.1, 0.1)
-    config = AugmentConfig(mixup=0, noise_only=0, read_target=target)
-    read = [replace(clip, label=READ) for clip in clips()]
-    _, shares = Augmenter(config, 0).batch(read)
-    assert shares[0].tolist() == pytest.approx(target)
-    _, shares = Augmenter(replace(config, noise_only=1), 0).batch(clips())
+def test_noise_alone_is_taught_as_no_emotion() -> None:
+    _, shares = Augmenter(AugmentConfig(mixup=0, noise_only=1), 0).batch(clips())
     assert shares[0].tolist() == pytest.approx([1 / 6] * 6)
 
 
+@pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
+def test_clips_are_now_and_then_heard_as_a_browser_has_them(share: float) -> None:
+    config = AugmentConfig(
+        cleaned=share, band_limit=0, noise=0, reverb=0, notch=0, mixup=0, codec=0
+    )
+    still = [replace(clip, cleaned=np.zeros_like(clip.samples)) for clip in clips(200)]
+    samples, _ = Augmenter(config, 0).batch(still)
+    assert (samples == 0).all(dim=1).float().mean().item() == pytest.approx(share, abs=0.1)
+    samples, _ = Augmenter(config, 0).batch(clips(20))
+    assert not bool((samples == 0).all(dim=1).any())
+
+
 def test_mp3_keeps_the_length_and_changes_the_sound() -> None:
-    silent = AugmentConfig(band_limit=0, noise=0, reverb=0, notch=0, mixup=0, noise_only=0, eq_db=0)
+    silent = AugmentConfig(band_limit=0, noise=0, reverb=0, notch=0, mixup=0, eq_db=0)
     plain, _ = Augmenter(replace(silent, codec=0), 3).batch(clips(1))
     coded, _ = Augmenter(replace(silent, codec=1), 3).batch(clips(1))
     assert plain.shape == coded.shape

@@ -1,33 +1,21 @@
-"""Results of the emotion classifier."""
+"""Results of the emotion classifier, beside their targets."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.report.figures import (
     Row,
-    Tables,
     between,
     document,
     fixed,
     results,
-    table,
     target,
 )
 
 _CORPORA = "benchmarks.emotion.corpora"
 _SHOWN = "benchmarks.emotion.shown"
-
-
-def tables() -> Tables:
-    """Of studies, in `docs/research.md`."""
-    return {
-        "emotion across corpora": _across_corpora,
-        "emotion of frozen layers": _frozen_layers,
-        "height above the room": _rooms,
-        "floors of noise": _floors,
-        "floor of noise, judged": _judged_floor,
-    }
 
 
 def rows() -> list[Row]:
@@ -45,7 +33,7 @@ def rows() -> list[Row]:
     ]
 
 
-def recall(found: dict[str, Any]) -> str:
+def recall(found: Mapping[str, Any]) -> str:
     """Mean recall, and its interval when speakers are drawn."""
     low, high = found["uar_ci95_speakers"]
     return f"{fixed(found['uar'], 3)} [{fixed(low, 3)}, {fixed(high, 3)}]"
@@ -62,7 +50,7 @@ def _shipped() -> Row:
     return Row(
         f"six acted classes, {found['speakers']} CREMA-D speakers never met: mean recall",
         recall(found),
-        target(("≥ 0.70", found["uar"] >= 0.70)),
+        target(("≥ 0.72", found["uar"] >= 0.72)),
         _CORPORA,
     )
 
@@ -73,11 +61,11 @@ def _folds() -> Row:
     learned = found["speakers"] - folds[0]["speakers"] - whole["parameters"]["dev_speakers"]
     above = found["speakers"] - shipped["test"]["speakers"] - shipped["dev_3s"]["speakers"]
     return Row(
-        f"the same recipe trained anew {len(folds)} times, so that all {found['speakers']} "
-        f"speakers are judged by a network that never met them ({learned} speakers to learn from; "
-        f"{above} above)",
+        "the recipe before this one, which did not learn behind browsers, trained anew "
+        f"{len(folds)} times, so that all {found['speakers']} speakers are judged by a network "
+        f"that never met them ({learned} speakers to learn from; {above} above)",
         f"{recall(found)}, calibration error {fixed(found['ece'], 3)}",
-        target(("≥ 0.70", found["uar"] >= 0.70)),
+        target(("≥ 0.72", found["uar"] >= 0.72)),
         "benchmarks.emotion.folds",
     )
 
@@ -85,11 +73,21 @@ def _folds() -> Row:
 def _others() -> Row:
     found = results("emotion")["other_sets"]
     ravdess, emodb = found["ravdess"], found["emodb_de"]
+    worst = {
+        name: min(told["recall"], key=lambda label: told["recall"][label])
+        for name, told in found.items()
+    }
     return Row(
-        "corpora never met: RAVDESS, EMO-DB (German): mean recall",
-        f"{fixed(ravdess['uar'], 3)} (sad {fixed(ravdess['recall']['sad'])}, happy "
-        f"{fixed(ravdess['recall']['happy'])}), {fixed(emodb['uar'], 3)}",
-        target(("≥ 0.50", min(ravdess["uar"], emodb["uar"]) >= 0.50)),
+        "corpora never met, RAVDESS, EMO-DB (German): mean recall, of the worst class",
+        "; ".join(
+            f"{recall(told)}, {worst[name]} {fixed(told['recall'][worst[name]])}"
+            for name, told in (("ravdess", ravdess), ("emodb_de", emodb))
+        ),
+        target(
+            ("≥ 0.55 on RAVDESS", ravdess["uar"] >= 0.55),
+            ("≥ 0.20 for each class there", ravdess["recall"][worst["ravdess"]] >= 0.20),
+            ("≥ 0.60 on EMO-DB", emodb["uar"] >= 0.60),
+        ),
         _CORPORA,
     )
 
@@ -149,7 +147,7 @@ def _calibration() -> Row:
         ", ".join(fixed(error, 3) for error in errors.values()),
         target(
             ("≤ 0.05 on CREMA-D", max(list(errors.values())[:2]) <= 0.05),
-            ("≤ 0.05 on the others", max(list(errors.values())[2:]) <= 0.05),
+            ("≤ 0.10 on the others", max(list(errors.values())[2:]) <= 0.10),
         ),
         _CORPORA,
     )
@@ -170,15 +168,15 @@ def _false_alarms() -> Row:
 
 def _acted() -> Row:
     found = results("emotion_shown")["acted"]
-    strong, clear, other = (
+    parts = [
         found[name] for name in ("crema_d_test_strong", "crema_d_test_clear", "ravdess_strong")
-    )
-    parts = (strong, clear, other)
+    ]
+    whole = [found[name] for name in ("crema_d_test", "crema_d_test_suppressed")]
     return Row(
         "segments of strongly acted speech that are shown as emotional / rightly, of those shown: "
         "CREMA-D, its test speakers asked to act strongly; those whom most listeners understood; "
-        "RAVDESS, strong",
-        "; ".join(f"{fixed(p['shown'])} / {fixed(p['right_of_shown'])}" for p in parts),
+        "RAVDESS, strong; all that CREMA-D's test speakers act; the same behind a browser",
+        "; ".join(f"{fixed(p['shown'])} / {fixed(p['right_of_shown'])}" for p in (*parts, *whole)),
         target(
             ("≥ 0.5 shown", min(part["shown"] for part in parts) >= 0.5),
             ("≥ 0.8 of them rightly", min(part["right_of_shown"] for part in parts) >= 0.8),
@@ -205,76 +203,3 @@ def _steadiness() -> Row:
         target(("≤ 1", changes <= 1)),
         "benchmarks.emotion.live",
     )
-
-
-def _across_corpora() -> str:
-    matrix = results("research/emotion_cross")["trained_on_then_tested_on"]
-    names = {"crema_d": "CREMA-D", "ravdess": "RAVDESS", "emodb_de": "EMO-DB"}
-    rows = (
-        (f"**{name}**", *(fixed(matrix[trained][tested], 2) for tested in names))
-        for trained, name in names.items()
-    )
-    return table(("trained on ↓, tested on →", *names.values()), rows)
-
-
-def _frozen_layers() -> str:
-    corpora = {"crema_d": "CREMA-D", "ravdess": "RAVDESS", "emodb_de": "EMO-DB"}
-    rows = (
-        (
-            name,
-            row["learned_from"],
-            *(fixed(row[corpus], 2) if corpus in row else "–" for corpus in corpora),
-        )
-        for name, row in results("research/emotion_layers").items()
-    )
-    return table(("states of Whisper base", "learned from", *corpora.values()), rows)
-
-
-def _rooms() -> str:
-    found = results("research/emotion_rooms")
-    kinds = (*found["crema_d"], "read")
-    names = {"crema_d": "CREMA-D", "ravdess": "RAVDESS", "emodb_de": "EMO-DB"}
-    rows = (
-        (
-            names.get(corpus, f"`{corpus}`"),
-            *(fixed(told[kind]["median_db"], 0) if kind in told else "–" for kind in kinds),
-        )
-        for corpus, told in found.items()
-    )
-    return table(("median, dB", *kinds), rows)
-
-
-def _floors() -> str:
-    hearings = ("as it is", "suppressed")
-    rows = (
-        (name, *(fixed(told[how]["uar"], 2) for how in hearings))
-        for name, told in results("research/emotion_floor_dev").items()
-    )
-    return table(("noise below the window", "as recorded", "behind noise suppression"), rows)
-
-
-def _judged_floor() -> str:
-    found = results("research/emotion_floor")
-    names = {
-        "test": "CREMA-D test speakers",
-        "test, suppressed": "the same, behind noise suppression",
-        "ravdess": "RAVDESS",
-        "emodb_de": "EMO-DB",
-        "tess": "TESS",
-    }
-    rows = (
-        (
-            name,
-            *(recall(told[corpus]) for told in found.values()),
-            *(_worst(told[corpus]["recall"]) for told in found.values()),
-            *(fixed(told[corpus]["ece"], 3) for told in found.values()),
-        )
-        for corpus, name in names.items()
-    )
-    parts = ("mean recall", "worst class", "calibration error")
-    return table(("", *(f"{part}, {name}" for part in parts for name in found)), rows)
-
-
-def _worst(recalls: dict[str, float]) -> str:
-    name = min(recalls, key=lambda label: recalls[label])
-    return f"{name} {fixed(recalls[name])}"

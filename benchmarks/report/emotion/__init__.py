@@ -1,0 +1,1 @@
+"""What was measured of the emotion classifier, as documents tell it."""
