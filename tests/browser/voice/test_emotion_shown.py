@@ -168,6 +168,9 @@ async def test_noise_is_suppressed_but_where_the_emotion_of_everything_is_shown(
             await page.wait_for("document.querySelector('#settings').open")
             await page.click(clicked)
             await page.evaluate("document.querySelector('#settings').close(); 0")
+            # A closed dialog says so a little later.
+            kept = "JSON.parse(localStorage.getItem('streamer.preferences'))"
+            await page.wait_for(f"{kept}.noiseSuppression === {json.dumps(suppressed)}")
         await page.click("#toggle")
         await heard(page)
         (wish,) = await page.evaluate("wishes")
