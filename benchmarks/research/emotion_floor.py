@@ -27,13 +27,12 @@ import typer
 from rich.console import Console
 
 from benchmarks.common import RESULTS, DataOption, OutOption, run, write_json
-from benchmarks.emotion.browser import PROCESSING, desk
+from benchmarks.emotion.browser import suppressed
 from benchmarks.emotion.corpora import OTHER_SETS, WEIGHTS, ModelOption
 from benchmarks.emotion.scores import score_whole, summary
 from streamer.audio.clock import SAMPLE_RATE
 from streamer.audio.files import read_samples
 from streamer.models.emotion.classifier import LABELS, EmotionClassifier, Samples
-from streamer.models.train.emotion.browser import browsed
 from streamer.models.train.emotion.data import (
     CREMA_D,
     DEV_SPEAKERS,
@@ -92,10 +91,8 @@ def some_of_each(clips: Sequence[Clip], count: int) -> list[Clip]:
     return [clips[i] for i in np.concatenate(drawn)]
 
 
-def suppressed(clips: Sequence[Clip]) -> list[Clip]:
-    """As a browser hands them over that suppresses noise and evens out loudness."""
-    how = PROCESSING["both"]
-    return [replace(clip, samples=browsed(desk(clip.samples), how)) for clip in clips]
+def all_suppressed(clips: Sequence[Clip]) -> list[Clip]:
+    return [replace(clip, samples=suppressed(clip.samples)) for clip in clips]
 
 
 def tess(folder: Path) -> list[Clip]:
@@ -135,13 +132,13 @@ def main(
         results = json.loads(done.read_text(encoding="utf-8"))["results"]
     if floor:
         test = load_clips(data / CREMA_D, TEST_SPEAKERS)
-        sets = {"test": test, "test, suppressed": suppressed(test)}
+        sets = {"test": test, "test, suppressed": all_suppressed(test)}
         sets |= {name: load_clips(data / folder) for name, folder in OTHER_SETS.items()}
         sets["tess"] = tess(data / TESS)
         results[floor] = {name: listen(some, floor) for name, some in sets.items()}
     else:
         dev = some_of_each(load_clips(data / CREMA_D, DEV_SPEAKERS), clips)
-        clean = suppressed(dev)
+        clean = all_suppressed(dev)
         for name in [name for name in (NONE, *FLOORS) if name not in results]:
             results[name] = {"as it is": listen(dev, name), "suppressed": listen(clean, name)}
     Console().print_json(json.dumps(results))

@@ -77,25 +77,22 @@ class Trainer:
         torch.set_rng_state(saved["torch_rng"])
         return True
 
-    def run(self, writer: SummaryWriter, clock: Callable[[], float], until_s: float) -> bool:
+    def run(self, writer: SummaryWriter, clock: Callable[[], float], until_s: float) -> None:
         """Trains until the epochs, the patience or the time are used up.
 
         Args:
             writer: of the curves.
             clock: gives seconds.
             until_s: when `clock` has passed this, the epoch begun is the last.
-
-        Returns:
-            Whether training has come to its end; False if it was the time that ran out.
         """
         start = clock()
         while self.epoch < self.config.epochs:
             if self.epoch - self.best_epoch >= self.config.patience and self.epoch > 0:
                 _LOG.info("no better dev UAR for %d epochs", self.config.patience)
-                return True
+                return
             if clock() > until_s:
                 _LOG.info("time is up")
-                return False
+                return
             loss = self._one_epoch()
             self.epoch += 1
             lengths = self.config.dev_window_s
@@ -109,7 +106,6 @@ class Trainer:
             shown = (self.epoch, loss, score, (clock() - start) / 60)
             _LOG.info("epoch %d loss %.3f dev %.3f (%.1f min)", *shown)
             self._save()
-        return True
 
     def _one_epoch(self) -> float:
         self.net.train()

@@ -68,7 +68,9 @@ def test_without_asyncio(server: ServerThread) -> None:
     assert first == last
     # So short a clip need not be sure before it ends.
     assert {line.split()[1] for line in emotions} <= {"angry", "unknown"}
-    assert emotions
+    times = [float(line.split()[0]) for line in emotions]
+    assert len(times) >= 2
+    assert times == sorted(set(times))
 
 
 def test_a_mistake_is_one_line(server: ServerThread) -> None:

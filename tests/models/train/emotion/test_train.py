@@ -154,7 +154,8 @@ def test_it_learns_on_clips_that_differ_and_is_judged_as_a_browser_has_them_too(
     from torch.utils.tensorboard import SummaryWriter
 
     with SummaryWriter(str(tmp_path / "log")) as writer:
-        assert trainer.run(writer, lambda: 0.0, 1.0)
+        trainer.run(writer, lambda: 0.0, 1.0)
+    assert trainer.epoch in (15, trainer.best_epoch + config.patience)
     assert trainer.best_uar == pytest.approx(best, abs=0.1)
 
 
@@ -189,7 +190,6 @@ def test_uar_weighs_classes_alike() -> None:
 
 def test_read_speech_comes_in_neutral_pieces(data: Path) -> None:
     read = load_split(data, DEV, TEST).read
-    assert LABELS[0] == "neutral"
     # 12 s are two pieces; what is left is too short for a third.
     assert [(len(clip.samples), clip.label) for clip in read] == [
         (5 * SAMPLE_RATE, LABELS.index("neutral"))
