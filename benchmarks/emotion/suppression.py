@@ -1,10 +1,10 @@
 """What a browser's noise suppression is worth to the captions, and whether it makes calm speech
 look emotional.
 
-The caption page switches it off where the emotion of everything is shown: see
-`benchmarks.emotion.browser`. Read clips, as loud as a microphone on a desk gives them, in quiet and
-in pink noise 15 dB below, heard without the LLM, with it and without; and calm speech of six kinds
-in quiet. Automatic gain is on, as on the page. `pip install webrtc-noise-gain` first.
+Emotion is heard better without it: see `benchmarks.emotion.browser`. Read clips, as loud as a
+microphone on a desk gives them, in quiet and in pink noise 15 dB below, heard without the LLM, with
+it and without; and calm speech of six kinds in quiet. Automatic gain is on, as on the page.
+`pip install webrtc-noise-gain` first.
 """
 
 from __future__ import annotations

@@ -124,9 +124,8 @@ def _words_without_suppression() -> Row:
         )
     )
     return Row(
-        "words wrong of read speech, by the draft, with a browser's noise suppression → without "
-        "(as the page has it where the emotion of everything is shown); calm segments shown as "
-        "emotional",
+        "words wrong of read speech, by the draft, with a browser's noise suppression → without; "
+        "calm segments shown as emotional",
         f"{'; '.join(parts)}; {segments}",
         "–",
         "benchmarks.emotion.suppression",

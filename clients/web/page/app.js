@@ -126,7 +126,7 @@ class CaptionPage {
   }
 
   get #microphone() {
-    return microphoneOptions(this.preferences, this.emotion.shown === "full");
+    return microphoneOptions(this.preferences);
   }
 
   #startMicrophone() {

@@ -81,16 +81,11 @@ export function startOptions(preferences, sampleRate, source) {
 }
 
 /**
- * Suppressed noise takes the quiet of a voice along, so that sad speech no longer sounds sad; but in
- * a loud place words are lost without it.
- *
  * @param {Preferences} preferences
- * @param {boolean} everyEmotion whether that of everything is shown, not the sure ones alone
  * @returns {import("../audio/sources.js").MicrophoneOptions}
  */
-export function microphoneOptions(preferences, everyEmotion) {
-  const { deviceId, echoCancellation, autoGainControl } = preferences;
-  const noiseSuppression = preferences.noiseSuppression && !everyEmotion;
+export function microphoneOptions(preferences) {
+  const { deviceId, echoCancellation, noiseSuppression, autoGainControl } = preferences;
   return { deviceId, echoCancellation, noiseSuppression, autoGainControl };
 }
 
