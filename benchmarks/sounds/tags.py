@@ -13,7 +13,6 @@ import re
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar
@@ -27,9 +26,7 @@ from rich.table import Table
 from benchmarks.common import RESULTS, DataOption, OutOption, run, write_json
 from streamer.audio.arrays import Floats
 from streamer.audio.clock import SAMPLE_RATE, seconds_from_samples
-from streamer.audio.files import AudioFileError, blocks_of, read_samples
-from streamer.audio.media.decoder import DecodedFrames
-from streamer.audio.media.recording import Recording
+from streamer.audio.files import read_samples
 from streamer.models.sounds.classifier import SoundClassifier, SoundStream
 from streamer.models.store.zoo import Zoo
 from streamer.recognition.sounds.monitor import SoundMonitor
@@ -141,19 +138,6 @@ def _is_free(licence: str) -> bool:
     return FREE.search(licence) is not None and "tests only" not in licence
 
 
-def read(path: Path) -> Floats:
-    """A clip; FFmpeg's libraries read some that libsndfile takes for damaged.
-
-    Raises:
-        AudioFileError: neither can read it.
-    """
-    try:
-        return read_samples(path)
-    except AudioFileError:
-        with path.open("rb") as file, closing(DecodedFrames(path.name, file)) as frames:
-            return np.concatenate(list(blocks_of(Recording(path, frames))))
-
-
 def load_speech(data: Path, name: str, minutes: float) -> Floats:
     """So many minutes of a set, its clips one behind the other. Raises typer.BadParameter."""
     manifest = data / name / "manifest.jsonl"
@@ -174,7 +158,7 @@ def hear_sounds(
     """By kind; what was told of music, and of what is none, by the clips' names."""
     heard: dict[str, list[tuple[SoundClip, Tags]]] = {}
     for clip in _progress(clips, "sounds"):
-        tags = hear(classifier, read(clip.path), options)
+        tags = hear(classifier, read_samples(clip.path), options)
         heard.setdefault(clip.kind, []).append((clip, tags))
     kinds = {kind: _of_kind([tags for _, tags in found]) for kind, found in sorted(heard.items())}
     told = {
@@ -231,7 +215,7 @@ def hear_mixtures(
     music = []
     for clip in clips:
         if clip.kind == "music":
-            music.append(read(clip.path))
+            music.append(read_samples(clip.path))
     found = {}
     for level_db in SPEECH_OVER_MUSIC_DB:
         told = total = at = 0

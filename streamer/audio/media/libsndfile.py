@@ -9,7 +9,7 @@ from typing import IO, Final
 import soundfile
 
 from streamer.audio.arrays import Floats
-from streamer.audio.media.contract import AudioFileError
+from streamer.audio.media.contract import EXTRA, AudioFileError
 
 _READ_FRAMES: Final = 16_384
 _READ_SAMPLES: Final = 8 * _READ_FRAMES
@@ -36,6 +36,7 @@ class SoundFileFrames:
         except (soundfile.SoundFileRuntimeError, TypeError) as error:
             # A file named .raw makes soundfile ask for a format, as a TypeError.
             raise AudioFileError(_reason(error)) from error
+        self.is_opus: bool = self._file.subtype == "OPUS"
         self.rate: int = self._file.samplerate
         self.channels: int = self._file.channels
         self.length_s: float | None = None
@@ -48,8 +49,9 @@ class SoundFileFrames:
             try:
                 frames: Floats = self._file.read(n_frames, dtype="float32", always_2d=True)
             except soundfile.SoundFileRuntimeError as error:
+                advice = f"; if it plays elsewhere, {EXTRA}" if self.is_opus else ""
                 raise AudioFileError(
-                    f"{self._name}: the audio is damaged ({_reason(error)})"
+                    f"{self._name}: the audio is damaged ({_reason(error)}){advice}"
                 ) from error
             if len(frames) == 0:
                 return

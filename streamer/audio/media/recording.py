@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -32,6 +32,10 @@ from streamer.audio.media.contract import (
 from streamer.audio.media.decoder import DecodedFrames
 from streamer.audio.media.process import can_decode
 from streamer.audio.media.raw import RawFrames
+from streamer.audio.media.rescue import RescuedFrames
+
+if TYPE_CHECKING:  # soundfile may be missing
+    from streamer.audio.media.libsndfile import SoundFileFrames
 
 MIN_RATE: Final = 1_000
 MAX_RATE: Final = 768_000
@@ -131,18 +135,19 @@ def _of_file(path: Path) -> Frames:
         raise AudioFileError(f"{path}: cannot be read ({error.strerror})") from error
     if not can_decode():
         return _of_libsndfile(str(path), path)
-    frames = None
     try:
         frames = _of_libsndfile(str(path), path)
-        if frames.length_s != 0:  # else a pipe was written to it, by who could not know its length
-            return frames
     except AudioFileError:
         pass
+    else:
+        if frames.length_s != 0:
+            return RescuedFrames(path, frames) if frames.is_opus else frames
+        frames.close()  # a pipe was written to it, by who could not know its length
     with path.open("rb") as file:
         return DecodedFrames(str(path), file)
 
 
-def _of_libsndfile(name: str, file: Path | IO[bytes]) -> Frames:
+def _of_libsndfile(name: str, file: Path | IO[bytes]) -> SoundFileFrames:
     if not has_libsndfile():
         raise AudioFileError(
             f"{name}: recordings are read by soundfile or PyAV, and neither is installed"

@@ -43,7 +43,7 @@ def main() -> None:
             _confine(files=arguments.spool)
             source = standard_input(output, _progress, spool=arguments.spool)
             with opened(source.file, source.probe_bytes, samples=source.samples) as container:
-                decode(container, output, whole=source.whole)
+                decode(container, output, whole=source.whole, rate=arguments.rate)
     except DecodingError as error:
         output.error(str(error))
     except MemoryError:
@@ -56,6 +56,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("--url")
     parser.add_argument("--spool", action="store_true")
+    parser.add_argument("--rate", type=int)
     return parser.parse_args()
 
 

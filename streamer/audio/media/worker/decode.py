@@ -81,11 +81,14 @@ def opened(
     return container
 
 
-def decode(container: InputContainer, output: Output, *, whole: bool) -> None:
+def decode(
+    container: InputContainer, output: Output, *, whole: bool, rate: int | None = None
+) -> None:
     """All sound of the container.
 
     Args:
         whole: where sound is missing in time, silence stands for it, and damage is told.
+        rate: samples per second that are wanted; None: as they are.
 
     Raises:
         DecodingError: it ended before its end, holds no sound, or much of it is damaged.
@@ -111,7 +114,7 @@ def decode(container: InputContainer, output: Output, *, whole: bool) -> None:
             why = _reason(error)
             continue
         for frame in frames:
-            writer = writer or _Writer(container, frame, output, whole=whole)
+            writer = writer or _Writer(container, frame, output, whole=whole, rate=rate)
             writer.write(frame)
     if writer is None:
         raise DecodingError(f"its audio cannot be decoded ({why})" if why else "holds no audio")
@@ -142,13 +145,19 @@ def _indexed_s(container: InputContainer, stream: AudioStream) -> float | None:
 
 
 class _Writer:
-    """Frames of a decoder, all in the format of the first."""
+    """Frames of a decoder, all in the format of the first, or at the rate that is wanted."""
 
     def __init__(
-        self, container: InputContainer, first: AudioFrame, output: Output, *, whole: bool
+        self,
+        container: InputContainer,
+        first: AudioFrame,
+        output: Output,
+        *,
+        whole: bool,
+        rate: int | None,
     ) -> None:
         """Raises DecodingError."""
-        self._rate: int = first.sample_rate
+        self._rate: int = rate or first.sample_rate
         self._layout = first.layout
         self._channels = len(first.layout.channels)
         if not MIN_RATE <= self._rate <= MAX_RATE:
@@ -171,7 +180,8 @@ class _Writer:
 
     def write(self, frame: AudioFrame) -> None:
         if self._timeline is not None:
-            self._output.silence(self._timeline.missing(frame.time, frame.samples))
+            n_frames = round(frame.samples * self._rate / frame.sample_rate)
+            self._output.silence(self._timeline.missing(frame.time, n_frames))
         shape = frame.format.name, frame.layout.name, frame.sample_rate
         if self._resampler is None or self._shape != shape:
             # Within a stream too: radios play one piece after another.
