@@ -27,6 +27,7 @@ def rows() -> list[Row]:
         _words_without_suppression(),
         _calibration(),
         _false_alarms(),
+        _disturbed(),
         _acted(),
         _cost(),
         _steadiness(),
@@ -162,6 +163,17 @@ def _false_alarms() -> Row:
         f"{', '.join(fixed(share, 1) for share in shares.values())} %; {minutes}",
         target(("≤ 2 % in each", max(shares.values()) <= 2)),
         _SHOWN,
+    )
+
+
+def _disturbed() -> Row:
+    found = results("emotion_disturbed")
+    shares = {name: told["shown_percent"] for name, told in found.items()}
+    return Row(
+        f"segments of read speech that are shown as emotional, disturbed: {'; '.join(shares)}",
+        f"{', '.join(fixed(share, 1) for share in shares.values())} %",
+        target(("≤ 2 % in each", max(shares.values()) <= 2)),
+        "benchmarks.emotion.disturbed",
     )
 
 
