@@ -54,7 +54,7 @@ def disturbances(data: Path) -> dict[str, Callable[[Floats], Floats]]:
     def with_one_of(paths: Sequence[Path], below_db: float) -> Callable[[Floats], Floats]:
         draw = np.random.default_rng(0)
         return lambda samples: beside(
-            samples, read_samples(paths[draw.integers(len(paths))]), below_db
+            samples, read_samples(paths[int(draw.integers(len(paths)))]), below_db
         )
 
     def at(level_dbfs: float) -> Callable[[Floats], Floats]:

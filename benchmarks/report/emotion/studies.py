@@ -27,16 +27,26 @@ def _across_corpora() -> str:
 
 
 def _frozen_layers() -> str:
-    corpora = {"crema_d": "CREMA-D", "ravdess": "RAVDESS", "emodb_de": "EMO-DB"}
+    judges = {
+        "dev": "CREMA-D, dev",
+        "dev behind browsers": "the same behind browsers",
+        "ravdess": "RAVDESS",
+        "emodb_de": "EMO-DB",
+    }
     rows = (
         (
-            name,
-            row["learned_from"],
-            *(fixed(row[corpus], 2) if corpus in row else "–" for corpus in corpora),
+            name if name.startswith("the") else f"Whisper base, learned {name}",
+            *(fixed(told[judge]["uar"], 2) for judge in judges),
+            fixed(told["read_neutral"], 2),
+            *(
+                f"{fixed(told[judge]['shown'])} / {fixed(told[judge]['right_of_shown'])}"
+                for judge in list(judges)[:2]
+            ),
         )
-        for name, row in results("research/emotion_layers").items()
+        for name, told in results("research/emotion_listener").items()
     )
-    return table(("states of Whisper base", "learned from", *corpora.values()), rows)
+    shown = ("shown / right, dev", "behind browsers")
+    return table(("", *judges.values(), "read speech heard as neutral", *shown), rows)
 
 
 def _rooms() -> str:
