@@ -33,11 +33,12 @@ class RescuedFrames:
             for frames in self._frames:
                 n_given += len(frames)
                 yield frames
-        except AudioFileError:
-            self._frames.close()
+        except AudioFileError as error:
+            gave_up = error
         else:
             return
-        yield from self._rest(n_given)
+        self._frames.close()
+        yield from self._rest(n_given, gave_up)
 
     def stop(self) -> None:
         self._stopped = True
@@ -46,9 +47,17 @@ class RescuedFrames:
     def close(self) -> None:
         self._frames.close()
 
-    def _rest(self, n_given: int) -> Iterator[Floats]:
-        """What FFmpeg's libraries hear behind so many frames. Raises AudioFileError as `Frames`."""
-        with self._path.open("rb") as file:
+    def _rest(self, n_given: int, gave_up: AudioFileError) -> Iterator[Floats]:
+        """What FFmpeg's libraries hear behind so many frames.
+
+        Raises:
+            AudioFileError: as `Frames`; `gave_up`, if the file is no longer there.
+        """
+        try:
+            file = self._path.open("rb")
+        except OSError:
+            raise gave_up from None
+        with file:
             rate = "--rate", str(self.rate)
             self._frames = decoded = DecodedFrames(str(self._path), file, *rate)
         if self._stopped:

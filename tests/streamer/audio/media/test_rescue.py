@@ -88,6 +88,17 @@ def test_without_pyav_it_is_told_what_to_install(
     assert "pip install av" in str(caught.value)
 
 
+def test_a_file_that_is_gone_by_then_ends_as_libsndfile_said(tmp_path: Path, hard: Path) -> None:
+    gone = tmp_path / "gone.opus"
+    gone.write_bytes(hard.read_bytes())
+    with open_recording(gone) as opened:
+        frames = opened.frames()
+        next(frames)
+        gone.unlink()
+        with pytest.raises(AudioFileError, match=r"gone\.opus: the audio is damaged"):
+            list(frames)
+
+
 def test_it_can_be_stopped_behind_where_libsndfile_gave_up(
     said: tuple[int, Floats], hard: Path
 ) -> None:
