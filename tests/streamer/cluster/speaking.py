@@ -109,17 +109,21 @@ async def to_the_end(speaking: Iterable[asyncio.Task[None]]) -> None:
 
 
 async def speaker_who_left(cluster: Cluster, name: str) -> ReadyEvent:
-    """Of a session on that replica, which waits to be resumed."""
-    async with asyncio.timeout(WITHIN_S):
+    """Of a session on that replica, which waits to be resumed.
+
+    Those that come to another replica stay until then: it would get the next one too, where that
+    replica has more sessions.
+    """
+    async with asyncio.timeout(WITHIN_S), AsyncExitStack() as others:
         while True:
-            async with sessions(cluster, 1) as (client,):
-                for _ in range(5):
-                    await hear(client, np.zeros(HOP, np.float32))
-                assert client.ready is not None
-                if replica(client) == name:
-                    assert client._connection is not None
-                    client._connection.abort()
-                    return client.ready
+            (client,) = await others.enter_async_context(sessions(cluster, 1))
+            for _ in range(5):
+                await hear(client, np.zeros(HOP, np.float32))
+            assert client.ready is not None
+            if replica(client) == name:
+                assert client._connection is not None
+                client._connection.abort()
+                return client.ready
 
 
 def check_nothing_is_lost(clients: list[Client], said: str) -> None:
