@@ -17,6 +17,7 @@ from rich.console import Console
 from benchmarks.common import RESULTS, DataOption, OutOption, run, write_json
 from benchmarks.emotion.corpora import WEIGHTS, ModelOption
 from benchmarks.emotion.shown import NEUTRAL_SETS, Viewer, neutral
+from benchmarks.sounds.tags import load_sounds_by_half, mixed
 from streamer.audio.arrays import Floats
 from streamer.audio.files import read_samples
 from streamer.decoding.loading import VAD_FILE
@@ -28,28 +29,21 @@ from streamer.models.train.emotion.browser import at_level
 from streamer.models.train.emotion.data import read_manifest
 
 SETS: Final = (*NEUTRAL_SETS["reading"], *NEUTRAL_SETS["non-native reading"])
-SOUNDS: Final = "sounds/nonspeech"
 VOICES_BELOW_DB: Final = (0, 6)
 MUSIC_BELOW_DB: Final = (0, 6, 12, 20)
 LEVELS_DBFS: Final = (-50, -65)
 """A word in the next room, and one that is hardly there."""
 
 
-def loudness_dbfs(samples: Floats) -> float:
-    return float(10 * np.log10(np.mean(np.square(samples)) + 1e-12))
-
-
 def beside(samples: Floats, other: Floats, below_db: float) -> Floats:
     """Both together; the other as long, and so much softer."""
-    level = loudness_dbfs(samples) - below_db
-    return np.asarray(samples + at_level(np.resize(other, len(samples)), level), np.float32)
+    return mixed(samples, np.resize(other, len(samples)), below_db)
 
 
 def disturbances(data: Path) -> dict[str, Callable[[Floats], Floats]]:
     """By name; what is beside is drawn for each recording."""
     voices = [data / name / row["path"] for name in SETS for row in read_manifest(data / name)]
-    rows = read_manifest(data / SOUNDS)
-    music = [data / SOUNDS / row["path"] for row in rows if row["sound"] == "music"]
+    music = [clip.path for clip in load_sounds_by_half(data) if clip.kind == "music"]
 
     def with_one_of(paths: Sequence[Path], below_db: float) -> Callable[[Floats], Floats]:
         draw = np.random.default_rng(0)

@@ -251,13 +251,14 @@ def main(data: DataOption = Path("../shared/data"), out: OutOption = RESULTS / "
     results = {"the network that ships": judged(heard, labels)}
     layers = WhisperLayers(listener_folder(WHISPER_BASE.name, Zoo()) / WEIGHTS_FILE, LAYERS)
     targets = torch.tensor([clip.label for clip in train])
-    for bels, kinds in ((None, 1), (None, 2), (NARROW_BELS, 2)):
-        parts = list(learned)[:kinds]
-        states = torch.cat([pooled(layers, learned[part], bels) for part in parts])
-        head = Head(states, targets.repeat(kinds))
-        heard = {name: head(pooled(layers, clips, bels)) for name, clips in judges.items()}
-        spread = "" if bels is None else f", spectra of {10 * bels:.0f} dB"
-        results[f"{' and '.join(parts)}{spread}"] = judged(heard, labels)
+    for bels, trainings in ((None, (1, 2)), (NARROW_BELS, (2,))):
+        states = {name: pooled(layers, clips, bels) for name, clips in (learned | judges).items()}
+        for kinds in trainings:
+            parts = list(learned)[:kinds]
+            head = Head(torch.cat([states[part] for part in parts]), targets.repeat(kinds))
+            heard = {name: head(states[name]) for name in judges}
+            spread = "" if bels is None else f", spectra of {10 * bels:.0f} dB"
+            results[f"{' and '.join(parts)}{spread}"] = judged(heard, labels)
     Console().print_json(json.dumps(results))
     parameters = {"encoder": WHISPER_BASE.name, "layers": LAYERS, "calm_share": CALM_SHARE}
     write_json("research.emotion_listener", out, parameters, results)

@@ -7,11 +7,17 @@ import numpy as np
 import pytest
 import soundfile
 
-from benchmarks.emotion.disturbed import SETS, SOUNDS, beside, disturbances, loudness_dbfs
+from benchmarks.emotion.disturbed import SETS, beside, disturbances
+from benchmarks.sounds.tags import SOUNDS
+from streamer.audio.arrays import Floats
 from streamer.audio.clock import SAMPLE_RATE
 
 
-def noise(seconds: float, level: float) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+def loudness_dbfs(samples: Floats) -> float:
+    return float(10 * np.log10(np.mean(np.square(samples))))
+
+
+def noise(seconds: float, level: float) -> Floats:
     draw = np.random.default_rng(int(1_000 * level))
     return np.asarray(level * draw.standard_normal(int(seconds * SAMPLE_RATE)), np.float32)
 
@@ -26,7 +32,10 @@ def test_what_is_beside_is_as_long_and_so_much_softer(seconds: float) -> None:
 
 def test_each_kind_takes_its_own_sounds(tmp_path: Path) -> None:
     rows = {name: [{"path": "a.wav"}] for name in SETS}
-    rows[SOUNDS] = [{"path": f"{kind}.wav", "sound": kind} for kind in ("noise", "music")]
+    rows[SOUNDS] = [
+        {"path": f"{kind}.wav", "sound": kind, "licence": "CC0", "speech": "none"}
+        for kind in ("noise", "music")
+    ]
     for name, members in rows.items():
         (tmp_path / name).mkdir(parents=True)
         lines = map(json.dumps, members)
